@@ -1,0 +1,61 @@
+//! The closed list of reasons for which a request is refused before it reaches the site. The limits themselves are elsewhere.
+
+/// Why a request or connection was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Not HTTP, or ambiguous.
+    BadRequest,
+    /// Headers above the size or count allowed.
+    HeaderTooLarge,
+    /// Headers not there in time.
+    HeaderTimeout,
+    /// A body above the size allowed.
+    BodyTooLarge,
+    /// A body not there in time.
+    BodyTimeout,
+    /// Too many connections.
+    Connections,
+    /// The client did not take the answer in time.
+    WriteTimeout,
+    /// A method that is not served.
+    Method,
+    /// A host that is none of ours.
+    Host,
+}
+
+impl Refusal {
+    /// Every reason, in the order of [`Refusal::index`].
+    pub const ALL: [Self; 9] = [
+        Self::BadRequest,
+        Self::HeaderTooLarge,
+        Self::HeaderTimeout,
+        Self::BodyTooLarge,
+        Self::BodyTimeout,
+        Self::Connections,
+        Self::WriteTimeout,
+        Self::Method,
+        Self::Host,
+    ];
+
+    /// The label value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::HeaderTooLarge => "header_too_large",
+            Self::HeaderTimeout => "header_timeout",
+            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTimeout => "body_timeout",
+            Self::Connections => "connections",
+            Self::WriteTimeout => "write_timeout",
+            Self::Method => "method",
+            Self::Host => "host",
+        }
+    }
+
+    /// Position in [`Refusal::ALL`], for tables indexed by reason.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}

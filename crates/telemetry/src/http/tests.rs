@@ -1,0 +1,98 @@
+use std::collections::HashSet;
+use std::time::Duration;
+
+use mainstay_base::Clock;
+use mainstay_base::agent::AgentClass;
+
+use super::*;
+use crate::settings;
+
+fn new_http() -> (Registry, HttpMetrics) {
+    let settings = settings::Metrics::default();
+    let registry = Registry::new(&settings, Clock::default());
+    let http = HttpMetrics::new(&registry, settings.max_routes);
+    (registry, http)
+}
+
+const MS: Duration = Duration::from_millis(3);
+
+#[test]
+fn one_request_is_seen_everywhere() {
+    let (registry, http) = new_http();
+    http.resolve("/").record(Method::Get, 200, AgentClass::Mobile, MS, 500, 7);
+    http.resolve("/").record(Method::Get, 503, AgentClass::Bot, MS, 20, 8);
+    http.refused(Refusal::HeaderTooLarge);
+    let text = registry.encode_text();
+    for line in [
+        r#"http_requests_total{method="GET",route="/",status_code="200",user_agent_type="mobile"} 1"#,
+        r#"http_requests_total{method="GET",route="/",status_code="503",user_agent_type="bot"} 1"#,
+        r#"http_request_duration_seconds_bucket{method="GET",route="/",status_code="200",le="0.001"} 0"#,
+        r#"http_request_duration_seconds_bucket{method="GET",route="/",status_code="200",le="0.005"} 1"#,
+        r#"http_request_duration_seconds_sum{method="GET",route="/",status_code="200"} 0.003"#,
+        r#"mainstay_requests_refused_total{reason="header_too_large"} 1"#,
+        r#"mainstay_response_bytes_total{scope="site"} 520"#,
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+    assert_eq!(http.totals(), Totals { requests: 2, errors: 1, refused: 1, bytes: 520 });
+    let p50 = http.latency().snapshot().quantile(0.5).unwrap().as_secs_f64();
+    assert!((p50 / 0.003 - 1.0).abs() < 0.02, "{p50}");
+    assert_eq!(http.list_refused()[Refusal::HeaderTooLarge.index()], (Refusal::HeaderTooLarge, 1));
+}
+
+#[test]
+fn our_own_paths_are_exported_and_no_part_of_the_site() {
+    let (registry, http) = new_http();
+    let ours = http.resolve_ours("/_mainstay/events");
+    ours.record_ours(Method::Post, 500, AgentClass::Desktop, MS, 9, 7);
+    assert_eq!(http.totals(), Totals::default());
+    assert_eq!(http.latency().count(), 0);
+    let text = registry.encode_text();
+    assert!(text.contains(r#"route="/_mainstay/events",status_code="500""#), "{text}");
+    assert!(text.contains(r#"mainstay_response_bytes_total{scope="own"} 9"#), "{text}");
+}
+
+#[test]
+fn ten_thousand_routes_make_at_most_one_more_than_allowed() {
+    let (registry, http) = new_http();
+    for n in 0..10_000 {
+        let route = http.resolve(&format!("/{n}"));
+        route.record(Method::Get, 200, AgentClass::Bot, MS, 1, n);
+    }
+    let ours = http.resolve_ours("/_mainstay/m.js");
+    assert_eq!(ours.template(), "/_mainstay/m.js", "the site does not displace our own");
+    let text = registry.encode_text();
+    let routes: HashSet<_> = text.split("route=\"").skip(1).map(|l| l.split('"').next()).collect();
+    assert!(routes.contains(&Some(OTHER_ROUTE)));
+    assert!(routes.len() <= 201, "{} routes", routes.len());
+    assert_eq!(http.totals().requests, 10_000, "and every request is counted");
+    assert!(text.len() < 300 << 10, "{} bytes", text.len());
+}
+
+#[test]
+fn invented_methods_and_codes_add_few_series() {
+    let (registry, http) = new_http();
+    let route = http.resolve("/");
+    for n in 0..1_000_u16 {
+        let method = Method::of(&format!("M{n}"));
+        route.record(method, 200, AgentClass::Bot, MS, 1, 1);
+        route.record(Method::Get, n, AgentClass::Bot, MS, 1, 1);
+    }
+    let text = registry.encode_text();
+    let series = text.lines().filter(|l| l.starts_with("http_requests_total{")).count();
+    assert_eq!(series, 1 + status::SLOTS);
+    assert!(text.contains(r#"method="_OTHER""#));
+}
+
+#[test]
+fn closed_lists_are_in_the_order_of_their_index() {
+    for (at, method) in Method::ALL.into_iter().enumerate() {
+        assert_eq!(method.index(), at);
+        assert_eq!(Method::of(method.as_str()), method);
+    }
+    for (at, reason) in Refusal::ALL.into_iter().enumerate() {
+        assert_eq!(reason.index(), at);
+    }
+    let words: HashSet<_> = Refusal::ALL.into_iter().map(Refusal::as_str).collect();
+    assert_eq!(words.len(), Refusal::ALL.len());
+}

@@ -1,0 +1,19 @@
+//! How the product is seen from outside: metrics, logs, the access log and the process itself. Nothing here decides about a request.
+//!
+//! # Invariants
+//! - Every metric has a row in [`names`]; nothing else may invent one.
+//! - Recording a request takes no lock and allocates nothing once its cells exist.
+//! - What is written down never holds a secret, a query string or a full client address.
+
+pub mod access;
+pub mod http;
+mod json;
+pub mod log;
+pub mod metrics;
+pub mod names;
+pub mod process;
+pub mod redact;
+pub mod settings;
+pub mod sketch;
+
+pub use settings::Settings;

@@ -1,0 +1,142 @@
+//! Every metric of the product, one row each: name, kind, labels, meaning. Values live in the registry, never here.
+
+use Kind::{Counter, Gauge, Histogram};
+
+/// What a metric's value means, with the upper bounds of a histogram's buckets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Only grows; named `…_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts of observations up to each bound, ascending; `+Inf` is implied.
+    Histogram(&'static [f64]),
+}
+
+/// One metric as a row of the table.
+#[derive(Debug, PartialEq)]
+pub struct Metric {
+    /// The name in the text format.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// Label names, in the order in which values are given.
+    pub labels: &'static [&'static str],
+    /// One sentence for people.
+    pub help: &'static str,
+}
+
+impl Metric {
+    /// The name of the family in OpenMetrics, where a counter's family has no `_total`.
+    #[must_use]
+    pub fn family_name(&self) -> &'static str {
+        match self.kind {
+            Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
+            Gauge | Histogram(_) => self.name,
+        }
+    }
+
+    /// The upper bounds of a histogram's buckets; none for other kinds.
+    #[must_use]
+    pub fn bounds(&self) -> &'static [f64] {
+        match self.kind {
+            Histogram(bounds) => bounds,
+            Counter | Gauge => &[],
+        }
+    }
+
+    /// The unit, told by the end of the family's name (OpenMetrics 1.0.0 demands that they agree).
+    #[must_use]
+    pub fn unit(&self) -> Option<&'static str> {
+        ["seconds", "bytes"]
+            .into_iter()
+            .find(|unit| self.family_name().strip_suffix(unit).is_some_and(|n| n.ends_with('_')))
+    }
+}
+
+const HTTP: Kind = Histogram(&[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0]);
+const COMMIT: Kind = Histogram(&[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0]);
+// The vitals' bounds hold the thresholds of web.dev ("good" and "poor"), so that both shares can be read off.
+const LCP: Kind = Histogram(&[0.5, 1.0, 1.8, 2.5, 4.0, 6.0, 10.0]);
+const INP: Kind = Histogram(&[0.05, 0.1, 0.2, 0.3, 0.5, 1.0]);
+const FCP: Kind = Histogram(&[0.5, 1.0, 1.8, 2.4, 3.0, 6.0]);
+const TTFB: Kind = Histogram(&[0.1, 0.2, 0.4, 0.8, 1.8, 3.0]);
+const CLS: Kind = Histogram(&[0.05, 0.1, 0.15, 0.25, 0.5, 1.0]);
+const PAGE: [&str; 2] = ["page", "device_type"];
+
+macro_rules! table {
+    ($($id:ident $kind:ident $name:literal $labels:expr, $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub static $id: Metric =
+                Metric { name: $name, kind: $kind, labels: &$labels, help: $help };
+        )*
+
+        /// Every metric, in the order of the table.
+        pub static ALL: &[&Metric] = &[$(&$id),*];
+    };
+}
+
+table! {
+    HTTP_REQUESTS Counter "http_requests_total" ["method", "route", "status_code", "user_agent_type"], "Requests answered.";
+    HTTP_DURATION HTTP "http_request_duration_seconds" ["method", "route", "status_code"], "Time from the request's head to the end of the answer.";
+    ACTIVE_USERS Gauge "active_users" [], "Visitors seen in the last five minutes.";
+    ERRORS Counter "errors_total" ["type", "severity", "component"], "Errors of the site's scripts and of the server.";
+    PAGE_VIEWS Counter "page_views_total" ["page", "user_type", "referrer_type"], "Page views, bots left out.";
+    WEB_VITAL_LCP LCP "web_vital_lcp_seconds" PAGE, "Largest Contentful Paint.";
+    WEB_VITAL_INP INP "web_vital_inp_seconds" PAGE, "Interaction to Next Paint.";
+    WEB_VITAL_FCP FCP "web_vital_fcp_seconds" PAGE, "First Contentful Paint.";
+    WEB_VITAL_TTFB TTFB "web_vital_ttfb_seconds" PAGE, "Time to First Byte.";
+    WEB_VITAL_CLS CLS "web_vital_cls" PAGE, "Cumulative Layout Shift, without a unit.";
+    DATABASE_CONNECTIONS Gauge "database_connections_active" ["database", "type"], "Database connections, active and idle.";
+    PROCESS_CPU Counter "process_cpu_seconds_total" [], "Processor time used by the process, user and system.";
+    PROCESS_MEMORY Gauge "process_resident_memory_bytes" [], "Memory of the process that is in RAM.";
+    PROCESS_OPEN_FDS Gauge "process_open_fds" [], "Open file descriptors.";
+    PROCESS_MAX_FDS Gauge "process_max_fds" [], "Most file descriptors the process may open.";
+    PROCESS_START Gauge "process_start_time_seconds" [], "When the process started, in seconds since the Unix epoch.";
+    PROCESS_THREADS Gauge "process_threads" [], "Threads of the process.";
+    BUILD_INFO Gauge "mainstay_build_info" ["version"], "Always 1; the label tells the version.";
+    CONNECTIONS Gauge "mainstay_connections" [], "Connections open on the public listener.";
+    CONNECTIONS_IDLE_CLOSED Counter "mainstay_connections_idle_closed_total" [], "Connections closed because nothing was asked on them in time.";
+    REQUESTS_REFUSED Counter "mainstay_requests_refused_total" ["reason"], "Requests and connections refused before they reached the site.";
+    RESPONSE_BYTES Counter "mainstay_response_bytes_total" ["scope"], "Body bytes sent, by whether the site or our own paths answered.";
+    EVENTS_ACCEPTED Counter "mainstay_events_accepted_total" ["type"], "Visitor events made durable.";
+    EVENTS_DROPPED Counter "mainstay_events_dropped_total" ["reason"], "Visitor events not kept.";
+    RECORDER_QUEUE Gauge "mainstay_recorder_queue" [], "Batches waiting to be made durable.";
+    RECORDER_COMMITTED Counter "mainstay_recorder_committed_total" [], "Batches made durable.";
+    RECORDER_SHED Counter "mainstay_recorder_shed_total" [], "Batches refused because the queue was full or the store away.";
+    RECORDER_COMMIT COMMIT "mainstay_recorder_commit_seconds" [], "Time one group commit took, with its fsync.";
+    ACCESS_LOG_SHED Counter "mainstay_access_log_shed_total" [], "Access log lines dropped because the disk was full or too slow.";
+    DROPPED_SERIES Counter "mainstay_metrics_dropped_series_total" ["family"], "Label combinations counted under other because the metric was full.";
+}
+
+/// Names first published, with the corrected metric they repeat: a gauge must not end in `_total`.
+pub static FIRST_PUBLISHED: &[(&str, &Metric)] = &[("active_users_total", &ACTIVE_USERS)];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_told_by_their_kind() {
+        let mut seen = HashSet::new();
+        for metric in ALL {
+            assert!(seen.insert(metric.name), "{} is there twice", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Counter, "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+            if let Histogram(bounds) = metric.kind {
+                assert!(bounds.is_sorted() && bounds.iter().all(|b| *b > 0.0), "{}", metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn units_follow_the_family_name() {
+        assert_eq!(PROCESS_CPU.family_name(), "process_cpu_seconds");
+        assert_eq!(PROCESS_CPU.unit(), Some("seconds"));
+        assert_eq!(RESPONSE_BYTES.unit(), Some("bytes"));
+        assert_eq!(WEB_VITAL_CLS.unit(), None);
+    }
+}
