@@ -1,0 +1,105 @@
+//! How a question to the store can fail, and whether asking again may help. Never carries values that were bound.
+
+use mainstay_base::{Coded, ErrorCode};
+
+/// What kind of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Locked, disk error, connection lost: away for now.
+    Unavailable,
+    /// No space left on the disk, or the file reached its limit.
+    Full,
+    /// A row breaks a constraint.
+    Conflict,
+    /// A fault of ours, or a damaged file.
+    Internal,
+}
+
+/// A failed operation on the store.
+#[derive(Debug, thiserror::Error)]
+#[error("{op} failed ({kind:?})")]
+pub struct Error {
+    /// The operation, `table.verb`.
+    pub op: &'static str,
+    /// What kind of failure.
+    pub kind: Kind,
+    /// Whether the same call may succeed later.
+    pub retryable: bool,
+    #[source]
+    source: sqlx::Error,
+}
+
+// Primary result codes, https://www.sqlite.org/rescode.html; the extended code's low byte.
+const SQLITE_BUSY: i32 = 5;
+const SQLITE_LOCKED: i32 = 6;
+const SQLITE_READONLY: i32 = 8;
+const SQLITE_IOERR: i32 = 10;
+const SQLITE_FULL: i32 = 13;
+const SQLITE_CANTOPEN: i32 = 14;
+const SQLITE_PROTOCOL: i32 = 15;
+const SQLITE_CONSTRAINT: i32 = 19;
+
+impl Error {
+    pub(crate) fn new(op: &'static str, source: sqlx::Error) -> Self {
+        let kind = kind_of(&source);
+        Self { op, kind, retryable: matches!(kind, Kind::Unavailable | Kind::Full), source }
+    }
+}
+
+impl Coded for Error {
+    fn code(&self) -> ErrorCode {
+        match self.kind {
+            Kind::Unavailable | Kind::Full => ErrorCode::Unavailable,
+            Kind::Conflict => ErrorCode::Conflict,
+            Kind::Internal => ErrorCode::Internal,
+        }
+    }
+
+    fn public(&self) -> String {
+        match self.kind {
+            Kind::Conflict => "The record exists already or breaks a rule.".into(),
+            Kind::Unavailable | Kind::Full | Kind::Internal => "The store cannot answer.".into(),
+        }
+    }
+}
+
+fn kind_of(error: &sqlx::Error) -> Kind {
+    match error {
+        sqlx::Error::Database(error) => kind_of_code(error.code().as_deref()),
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Kind::Unavailable,
+        _ => Kind::Internal,
+    }
+}
+
+fn kind_of_code(code: Option<&str>) -> Kind {
+    match code.and_then(|code| code.parse::<i32>().ok()).map(|extended| extended & 0xff) {
+        Some(SQLITE_FULL) => Kind::Full,
+        Some(
+            SQLITE_BUSY | SQLITE_LOCKED | SQLITE_READONLY | SQLITE_IOERR | SQLITE_CANTOPEN
+            | SQLITE_PROTOCOL,
+        ) => Kind::Unavailable,
+        Some(SQLITE_CONSTRAINT) => Kind::Conflict,
+        _ => Kind::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extended_codes_are_judged_by_their_low_byte() {
+        let check = |code: i32, kind| {
+            assert_eq!(kind_of_code(Some(&code.to_string())), kind, "{code}");
+        };
+        check(13, Kind::Full);
+        check(10 | (3 << 8), Kind::Unavailable); // SQLITE_IOERR_WRITE
+        check(5 | (2 << 8), Kind::Unavailable); // SQLITE_BUSY_SNAPSHOT
+        check(19 | (8 << 8), Kind::Conflict); // SQLITE_CONSTRAINT_UNIQUE
+        check(11, Kind::Internal); // SQLITE_CORRUPT
+        assert_eq!(kind_of_code(None), Kind::Internal);
+    }
+}

@@ -1,0 +1,32 @@
+//! The only room that speaks SQL.
+//!
+//! # Invariants
+//! - One writer per database file; every write transaction begins IMMEDIATE, so that it never meets `SQLITE_BUSY_SNAPSHOT`.
+//! - What [`Recorder::record`] has answered with `Ok` is on disk.
+//! - Every visitor-facing question names a site and a time span, and is answered through an index.
+
+pub mod engine;
+pub mod error;
+pub mod open;
+pub mod query;
+pub mod record;
+pub mod recorder;
+pub mod settings;
+pub mod sqlite;
+pub mod tables;
+mod ts;
+
+#[cfg(test)]
+mod contract;
+
+pub use engine::Engine;
+pub use error::Error;
+pub use open::Store;
+pub use query::{Bots, Cursor, Dimension, Group, KeyCount, Span};
+pub use recorder::{Batch, Health, Record, Recorder};
+pub use settings::Settings;
+pub use tables::{
+    console_link, console_session, custom_event, engagement, error_event, metric_series, page_view,
+    performance_metric, retain, rollup, traffic, user_session, visitor_salt,
+};
+pub use ts::Ts;

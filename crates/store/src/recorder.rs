@@ -1,0 +1,179 @@
+//! The durable way in for visitor events: a bounded queue in front of one group commit; nothing is acknowledged before it is on disk.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mainstay_base::Timestamp;
+use mainstay_base::task::Group;
+use mainstay_telemetry::metrics::{Counter, Histogram, Registry};
+use mainstay_telemetry::names;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::tables::{
+    custom_event, engagement, error_event, page_view, performance_metric, user_session,
+};
+use crate::{Settings, Store, record};
+
+mod commit;
+mod task;
+mod visits;
+
+/// One validated event, ready to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// A page view.
+    PageView(page_view::Row),
+    /// Engagement so far.
+    Engagement(engagement::Row),
+    /// A web vital.
+    Vital(performance_metric::Row),
+    /// A JavaScript error.
+    Error(error_event::Row),
+    /// A named event.
+    Custom(custom_event::Row),
+}
+
+/// The events of one request and the visit they belong to. All become durable together or not at all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// The events, at most as many as the intake allows.
+    pub records: Vec<Record>,
+    /// The visit; none when the visitor opted out.
+    pub visit: Option<user_session::Touch>,
+}
+
+/// Whether events reach the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// The last commit succeeded.
+    #[default]
+    Ok,
+    /// Commits fail; every batch is refused until one succeeds again.
+    Degraded {
+        /// Since when.
+        since: Timestamp,
+        /// The store's words.
+        reason: String,
+    },
+}
+
+/// The way in. Cheap to clone; works until the group it was started in is stopped.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    queue: mpsc::Sender<Entry>,
+    shared: Arc<Shared>,
+    committed: watch::Receiver<u64>,
+}
+
+/// A batch and the one who waits for it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) batch: Batch,
+    pub(crate) done: oneshot::Sender<Result<(), record::Error>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) health: Mutex<Health>,
+    shed: AtomicU64,
+    metrics: Metrics,
+}
+
+/// Handles resolved once.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    committed: Counter,
+    shed: Counter,
+    commit: Histogram,
+}
+
+impl Store {
+    /// Starts the one task that writes events. Its group must be stopped after everybody who records has been.
+    #[must_use]
+    pub fn start_recorder(
+        &self,
+        settings: &Settings,
+        group: &Group,
+        registry: &Registry,
+    ) -> Recorder {
+        let bound = settings.recorder_queue_batches.max(1) as usize;
+        let (queue, entries) = mpsc::channel(bound);
+        let (news, committed) = watch::channel(0);
+        let shared = Arc::new(Shared::new(registry));
+        let waiting = queue.downgrade();
+        registry.gauge_fn(&names::RECORDER_QUEUE, &[], move || {
+            waiting.upgrade().map_or(0.0, |q| queued_in(&q) as f64)
+        });
+        let task = task::Task::new(self, settings, entries, news, Arc::clone(&shared));
+        group.spawn("recorder", |stop| task.run(stop));
+        Recorder { queue, shared, committed }
+    }
+}
+
+impl Recorder {
+    /// Records a batch; resolves when it is on disk. Dropping the future does not take the batch back.
+    ///
+    /// # Errors
+    /// [`record::Error::Full`] at once when the queue is full, else what became of the commit.
+    pub async fn record(&self, batch: Batch) -> Result<(), record::Error> {
+        let (done, answer) = oneshot::channel();
+        let outcome = match self.queue.try_send(Entry { batch, done }) {
+            Ok(()) => answer.await.unwrap_or(Err(record::Error::Unavailable)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(record::Error::Full),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(record::Error::Unavailable),
+        };
+        if outcome.is_err() {
+            self.shared.shed.fetch_add(1, Ordering::Relaxed);
+            self.shared.metrics.shed.inc();
+        }
+        outcome
+    }
+
+    /// Batches that wait for the disk.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        queued_in(&self.queue)
+    }
+
+    /// Batches that were not made durable, since start.
+    #[must_use]
+    pub fn shed_total(&self) -> u64 {
+        self.shared.shed.load(Ordering::Relaxed)
+    }
+
+    /// Whether events reach the disk.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts commits; wakes whenever there is something new to see.
+    #[must_use]
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.committed.clone()
+    }
+}
+
+impl Shared {
+    fn new(registry: &Registry) -> Self {
+        Self {
+            health: Mutex::default(),
+            shed: AtomicU64::new(0),
+            metrics: Metrics {
+                committed: registry.counter(&names::RECORDER_COMMITTED),
+                shed: registry.counter(&names::RECORDER_SHED),
+                commit: registry.histogram(&names::RECORDER_COMMIT),
+            },
+        }
+    }
+
+    pub(crate) fn note_commit(&self, batches: usize, took: Duration) {
+        self.metrics.committed.add(batches as u64);
+        self.metrics.commit.observe_duration(took);
+    }
+}
+
+fn queued_in(queue: &mpsc::Sender<Entry>) -> usize {
+    queue.max_capacity() - queue.capacity()
+}

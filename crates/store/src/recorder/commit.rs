@@ -1,0 +1,198 @@
+//! One group commit: many batches, one transaction, one fsync. Knows what is new and what is a repeat.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use mainstay_base::Timestamp;
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteQueryResult;
+use uuid::Uuid;
+
+use super::visits::Visits;
+use super::{Batch, Record};
+use crate::sqlite::bulk::{Binder, Bulk};
+use crate::tables::{
+    custom_event, engagement, error_event, page_view, performance_metric, rollup, user_session,
+};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// The prepared texts, and the newest hour written so far.
+#[derive(Debug)]
+pub(super) struct Committer {
+    page_views: Bulk,
+    engagement: Bulk,
+    vitals: Bulk,
+    errors: Bulk,
+    customs: Bulk,
+    sessions: Bulk,
+    newest_hour: Timestamp,
+}
+
+/// The rows of a group by table, in the order of its batches.
+#[derive(Debug, Default)]
+struct Sorted<'a> {
+    page_views: Vec<&'a page_view::Row>,
+    engagement: Vec<&'a engagement::Row>,
+    vitals: Vec<&'a performance_metric::Row>,
+    errors: Vec<&'a error_event::Row>,
+    customs: Vec<&'a custom_event::Row>,
+    late: HashSet<(&'a str, Timestamp)>,
+}
+
+impl Committer {
+    pub(super) fn new() -> Self {
+        Self {
+            page_views: Bulk::new(&page_view::INSERT),
+            engagement: Bulk::new(&engagement::UPSERT),
+            vitals: Bulk::new(&performance_metric::UPSERT),
+            errors: Bulk::new(&error_event::INSERT),
+            customs: Bulk::new(&custom_event::INSERT),
+            sessions: Bulk::new(&user_session::UPSERT),
+            newest_hour: Timestamp::EPOCH,
+        }
+    }
+
+    /// Writes every batch or none. After an error the transaction is rolled back.
+    pub(super) async fn commit(
+        &mut self,
+        conn: &mut SqliteConnection,
+        batches: &[&Batch],
+        now: Timestamp,
+    ) -> Result<(), sqlx::Error> {
+        self.newest_hour = self.newest_hour.max(now.floor_to(HOUR));
+        let outcome = self.write(conn, batches).await;
+        if outcome.is_err() {
+            // SQLite rolls some failures (a full disk) back by itself; then there is nothing left to roll back.
+            drop(sqlx::query("ROLLBACK").execute(conn).await);
+        }
+        outcome
+    }
+
+    async fn write(
+        &mut self,
+        conn: &mut SqliteConnection,
+        batches: &[&Batch],
+    ) -> Result<(), sqlx::Error> {
+        let rows = self.sort(batches);
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+        let new_views = insert_new(conn, &self.page_views, &rows.page_views, page_view::bind, |r| {
+            (r.id, page_view::IDS_AFTER)
+        })
+        .await?;
+        let new_customs = insert_new(conn, &self.customs, &rows.customs, custom_event::bind, |r| {
+            (r.id, custom_event::IDS_AFTER)
+        })
+        .await?;
+        self.errors.insert_all(conn, &rows.errors, error_event::bind).await?;
+        self.vitals.insert_all(conn, &rows.vitals, performance_metric::bind).await?;
+        self.engagement.insert_all(conn, &rows.engagement, engagement::bind).await?;
+        let changes = add_up(batches, &new_views, &new_customs).into_changes();
+        self.sessions.insert_all(conn, &changes, user_session::bind).await?;
+        for (site, hour) in &rows.late {
+            rollup::mark_counted(conn, site, *hour).await?;
+        }
+        sqlx::query("COMMIT").execute(conn).await.map(drop)
+    }
+
+    fn sort<'a>(&mut self, batches: &[&'a Batch]) -> Sorted<'a> {
+        let mut rows = Sorted::default();
+        let mut newest = self.newest_hour;
+        for record in batches.iter().flat_map(|batch| &batch.records) {
+            let (site, at) = match record {
+                Record::PageView(row) => {
+                    rows.page_views.push(row);
+                    (&row.site, row.recorded_at)
+                }
+                Record::Engagement(row) => {
+                    rows.engagement.push(row);
+                    (&row.site, row.recorded_at)
+                }
+                Record::Vital(row) => {
+                    rows.vitals.push(row);
+                    (&row.site, row.timestamp)
+                }
+                Record::Error(row) => {
+                    rows.errors.push(row);
+                    (&row.site, row.timestamp)
+                }
+                Record::Custom(row) => {
+                    rows.customs.push(row);
+                    (&row.site, row.recorded_at)
+                }
+            };
+            // Rows of the present hour cannot be late, so that the usual event costs one comparison.
+            if at < self.newest_hour {
+                rows.late.insert((site, at.floor_to(HOUR)));
+            } else {
+                newest = newest.max(at);
+            }
+        }
+        self.newest_hour = newest.floor_to(HOUR);
+        rows
+    }
+}
+
+/// Inserts rows and tells for each whether it was new. A row that comes twice in one group is new once.
+async fn insert_new<R>(
+    conn: &mut SqliteConnection,
+    bulk: &Bulk,
+    rows: &[R],
+    bind: impl Fn(&R, &mut Binder),
+    key: impl Fn(&R) -> (Uuid, &'static str),
+) -> Result<Vec<bool>, sqlx::Error> {
+    let mut new = Vec::with_capacity(rows.len());
+    for chunk in bulk.chunks(rows) {
+        let result = bulk.insert(conn, &chunk, &bind).await?;
+        let inserted = usize::try_from(result.rows_affected()).unwrap_or(usize::MAX);
+        if inserted == chunk.rows.len() {
+            new.resize(new.len() + inserted, true);
+        } else if inserted == 0 {
+            new.resize(new.len() + chunk.rows.len(), false);
+        } else {
+            let Some((_, ids_after)) = chunk.rows.first().map(&key) else { continue };
+            let mut ids = inserted_ids(conn, ids_after, &result).await?;
+            new.extend(chunk.rows.iter().map(|row| ids.remove(&key(row).0)));
+        }
+    }
+    Ok(new)
+}
+
+/// With a single writer the rows of a statement lie at the end of the table: SQLite gives each new row the largest
+/// rowid plus one, and a row that meets its first copy takes none.
+async fn inserted_ids(
+    conn: &mut SqliteConnection,
+    ids_after: &'static str,
+    result: &SqliteQueryResult,
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let inserted = i64::try_from(result.rows_affected()).unwrap_or(i64::MAX);
+    let ids: Vec<Uuid> = sqlx::query_scalar(ids_after)
+        .bind(result.last_insert_rowid() - inserted)
+        .fetch_all(conn)
+        .await?;
+    Ok(ids.into_iter().collect())
+}
+
+/// What the batches say about visits. A batch that only repeats what is known says nothing.
+fn add_up<'a>(batches: &[&'a Batch], new_views: &[bool], new_customs: &[bool]) -> Visits<'a> {
+    let mut visits = Visits::default();
+    let (mut new_views, mut new_customs) = (new_views.iter(), new_customs.iter());
+    for batch in batches {
+        let (mut views, mut names, mut alive) = (0, Vec::new(), batch.records.is_empty());
+        for record in &batch.records {
+            match record {
+                Record::PageView(_) => views += i64::from(new_views.next() == Some(&true)),
+                Record::Custom(row) if new_customs.next() == Some(&true) => {
+                    names.push(row.name.as_str());
+                }
+                Record::Custom(_) => {}
+                Record::Engagement(_) | Record::Vital(_) | Record::Error(_) => alive = true,
+            }
+        }
+        if let Some(touch) = batch.visit.as_ref().filter(|_| alive || views > 0 || !names.is_empty())
+        {
+            visits.touch(touch, views, &names);
+        }
+    }
+    visits
+}

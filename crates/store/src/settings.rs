@@ -1,0 +1,45 @@
+//! What an operator may set about storage: one struct, no reading of files or environment.
+
+use mainstay_base::units::{Size, Span};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Storage on this machine: `core.db` and `insight.db` in the data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Batches of visitor events that may wait for the disk; when it is full, further ones are refused with 503.
+    pub recorder_queue_batches: u32,
+    /// Most batches that share one transaction and one fsync.
+    pub commit_batches_max: u32,
+    /// How often a recorder that could not write tries whether the disk takes writes again.
+    pub recorder_probe_every: Span,
+    /// Connections for reading, per database file.
+    pub readers: u32,
+    /// How long a statement waits for a lock held by another process, and a reader for a free connection.
+    pub busy_timeout: Span,
+    /// Size of the write-ahead log at which it is copied into the database file.
+    pub checkpoint_at: Size,
+    /// Size to which a write-ahead log left large by a long read is cut.
+    pub wal_size_max: Size,
+    /// Page cache of each writing connection; readers get a quarter.
+    pub cache_size: Size,
+    /// Size `insight.db` may reach; then events are refused until retention has made room. `"0B"`: no limit.
+    pub insight_size_max: Size,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            recorder_queue_batches: 1_024,
+            commit_batches_max: 256,
+            recorder_probe_every: Span::seconds(1),
+            readers: 2,
+            busy_timeout: Span::seconds(5),
+            checkpoint_at: Size::mib(4),
+            wal_size_max: Size::mib(64),
+            cache_size: Size::mib(4),
+            insight_size_max: Size(0),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! How connections are set up: pragmas, limits, durability. No statement of ours lives here.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+
+use crate::Settings;
+
+const PAGE_BYTES: u64 = 4_096;
+/// Distinct statements kept prepared on the writer: five bulk sizes of six tables and the small ones.
+const WRITER_STATEMENTS: usize = 96;
+const READER_STATEMENTS: usize = 48;
+
+/// What differs between the files, and what the operator set.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    pub(crate) readers: u32,
+    pub(crate) busy_timeout: Duration,
+    checkpoint_pages: u64,
+    wal_bytes: u64,
+    cache_kib: u64,
+    pages_max: Option<u64>,
+    secure_delete: bool,
+}
+
+impl Shape {
+    /// `core.db`: deleted secrets are overwritten, never just unlinked.
+    pub(crate) fn core(settings: &Settings) -> Self {
+        Self { secure_delete: true, pages_max: None, ..Self::insight(settings) }
+    }
+
+    /// `insight.db`: the operator may limit its size.
+    pub(crate) fn insight(settings: &Settings) -> Self {
+        let limit = settings.insight_size_max.0;
+        Self {
+            readers: settings.readers,
+            busy_timeout: settings.busy_timeout.0,
+            checkpoint_pages: (settings.checkpoint_at.0 / PAGE_BYTES).max(1),
+            wal_bytes: settings.wal_size_max.0,
+            cache_kib: (settings.cache_size.0 >> 10).max(64),
+            pages_max: (limit > 0).then(|| (limit / PAGE_BYTES).max(1)),
+            secure_delete: false,
+        }
+    }
+}
+
+/// The writing connection: every commit is on disk before it returns (`synchronous=FULL` syncs the log per commit).
+pub(crate) fn writer(path: &Path, shape: &Shape) -> SqliteConnectOptions {
+    let options = common(path, shape)
+        .create_if_missing(true)
+        .page_size(PAGE_BYTES as u32)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .statement_cache_capacity(WRITER_STATEMENTS)
+        .pragma("wal_autocheckpoint", shape.checkpoint_pages.to_string())
+        .pragma("journal_size_limit", shape.wal_bytes.to_string())
+        .pragma("secure_delete", if shape.secure_delete { "ON" } else { "OFF" })
+        .pragma("cache_size", format!("-{}", shape.cache_kib));
+    match shape.pages_max {
+        Some(pages) => options.pragma("max_page_count", pages.to_string()),
+        None => options,
+    }
+}
+
+/// A connection that cannot change anything.
+pub(crate) fn reader(path: &Path, shape: &Shape) -> SqliteConnectOptions {
+    common(path, shape)
+        .read_only(true)
+        .statement_cache_capacity(READER_STATEMENTS)
+        .pragma("cache_size", format!("-{}", shape.cache_kib / 4))
+}
+
+/// sqlx sets the busy timeout before any pragma, so that the pragmas themselves can wait.
+fn common(path: &Path, shape: &Shape) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(shape.busy_timeout)
+        .foreign_keys(true)
+        .pragma("temp_store", "MEMORY")
+        .disable_statement_logging()
+}

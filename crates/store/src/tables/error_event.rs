@@ -1,0 +1,176 @@
+//! `error_events`: JavaScript errors and unhandled rejections, one row per occurrence.
+
+use std::sync::Arc;
+
+use mainstay_base::Timestamp;
+use uuid::Uuid;
+
+use crate::sqlite::InOp;
+use crate::sqlite::bulk::{Binder, Text};
+use crate::{Engine, Error, Span, Ts};
+
+/// One occurrence of an error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Derived from site and event id.
+    pub id: Uuid,
+    /// Which site.
+    pub site: Arc<str>,
+    /// When the server received it.
+    pub timestamp: Timestamp,
+    /// Hex digest that groups occurrences of the same fault.
+    pub fingerprint: String,
+    /// The browser's id of the page view.
+    pub page_id: String,
+    /// The visit it happened in.
+    pub session_id: Option<Uuid>,
+    /// The visitor's daily pseudonym.
+    pub visitor_id: Option<Uuid>,
+    /// `TypeError`…, ≤ 100 bytes.
+    pub error_type: String,
+    /// Scrubbed message, ≤ 1 KiB.
+    pub error_message: String,
+    /// Scrubbed stack, ≤ 8 KiB.
+    pub error_stack: Option<String>,
+    /// Path of the page, without query or fragment.
+    pub url: String,
+    /// Script the error came from, scrubbed.
+    pub source: Option<String>,
+    /// Line, 1-based.
+    pub line_number: Option<i32>,
+    /// Column, 1-based.
+    pub column_number: Option<i32>,
+    /// `Firefox 128 on Linux`: family and major version only.
+    pub user_agent: Option<String>,
+    /// Release of the site that was served.
+    pub release: Option<String>,
+    /// Judged a bot.
+    pub bot: bool,
+}
+
+/// A repeated event meets its first copy and changes nothing.
+pub(crate) const INSERT: Text = Text {
+    head: "INSERT INTO error_events (id, site, timestamp, fingerprint, page_id, session_id, visitor_id,
+        error_type, error_message, error_stack, url, source, line_number, column_number, user_agent,
+        release, bot) VALUES",
+    columns: 17,
+    tail: "ON CONFLICT (id) DO NOTHING",
+};
+
+pub(crate) fn bind(row: &&Row, to: &mut Binder) {
+    to.id(row.id)
+        .shared(&row.site)
+        .at(row.timestamp)
+        .text(&row.fingerprint)
+        .text(&row.page_id)
+        .add(row.session_id)
+        .add(row.visitor_id)
+        .text(&row.error_type)
+        .text(&row.error_message)
+        .maybe_text(row.error_stack.as_deref())
+        .text(&row.url)
+        .maybe_text(row.source.as_deref())
+        .add(row.line_number)
+        .add(row.column_number)
+        .maybe_text(row.user_agent.as_deref())
+        .maybe_text(row.release.as_deref())
+        .add(row.bot);
+}
+
+/// The occurrences of one fault within a span.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// What groups them.
+    pub fingerprint: String,
+    /// `TypeError`…, of the latest occurrence.
+    pub error_type: String,
+    /// Message of the latest occurrence.
+    pub message: String,
+    /// Occurrences.
+    pub count: i64,
+    /// Distinct visitors who met it.
+    pub visitors: i64,
+    /// First occurrence in the span.
+    pub first_seen: Timestamp,
+    /// Last occurrence in the span.
+    pub last_seen: Timestamp,
+    /// Whether every occurrence is marked resolved.
+    pub resolved: bool,
+}
+
+/// Where the next page of groups begins: after this row of the order (last seen descending, fingerprint ascending).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct After {
+    /// `last_seen` of the last row seen.
+    pub last_seen: Timestamp,
+    /// Its fingerprint.
+    pub fingerprint: String,
+}
+
+/// Groups first, cut to the page; only then the words of each one's latest occurrence, found through the time index.
+const GROUPS: &str = "WITH groups AS (
+    SELECT fingerprint, count(*) AS occurrences, count(DISTINCT visitor_id) AS visitors,
+        min(timestamp) AS first_seen, max(timestamp) AS last_seen, min(resolved) AS resolved
+    FROM error_events
+    WHERE site = $1 AND timestamp >= $2 AND timestamp < $3 AND bot BETWEEN $4 AND $5
+    GROUP BY fingerprint
+    HAVING max(timestamp) < $6 OR (max(timestamp) = $6 AND fingerprint > $7)
+    ORDER BY last_seen DESC, fingerprint LIMIT $8
+)
+SELECT g.fingerprint, e.error_type, e.error_message, g.occurrences, g.visitors, g.first_seen,
+    g.last_seen, g.resolved
+FROM groups g JOIN error_events e ON e.id = (
+    SELECT l.id FROM error_events l
+    WHERE l.site = $1 AND l.timestamp = g.last_seen AND l.fingerprint = g.fingerprint LIMIT 1
+)
+ORDER BY g.last_seen DESC, g.fingerprint";
+
+type GroupRow = (String, String, String, i64, i64, Ts, Ts, bool);
+
+/// Faults of the span, the latest seen first; `after` is the last row of the page before.
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn list_groups(
+    db: &Engine,
+    span: &Span<'_>,
+    limit: u32,
+    after: Option<After>,
+) -> Result<Vec<Group>, Error> {
+    let Engine::Sqlite(db) = db;
+    let (low, high) = span.bots.bounds();
+    let after = after.unwrap_or(After {
+        last_seen: Timestamp::from_micros(i64::MAX),
+        fingerprint: String::new(),
+    });
+    let rows: Vec<GroupRow> = sqlx::query_as(GROUPS)
+        .bind(span.site)
+        .bind(Ts(span.from))
+        .bind(Ts(span.to))
+        .bind(low)
+        .bind(high)
+        .bind(Ts(after.last_seen))
+        .bind(after.fingerprint)
+        .bind(limit)
+        .fetch_all(db.readers())
+        .await
+        .in_op("error_event.list_groups")?;
+    Ok(rows.into_iter().map(Group::from).collect())
+}
+
+impl From<GroupRow> for Group {
+    fn from(row: GroupRow) -> Self {
+        let (fingerprint, error_type, message, count, visitors, first_seen, last_seen, resolved) =
+            row;
+        Self {
+            fingerprint,
+            error_type,
+            message,
+            count,
+            visitors,
+            first_seen: first_seen.0,
+            last_seen: last_seen.0,
+            resolved,
+        }
+    }
+}

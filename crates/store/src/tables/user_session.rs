@@ -1,0 +1,192 @@
+//! `user_sessions`: one row per visit; written only by the recorder, in the transaction of the events that make it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_base::{Timestamp, agent::AgentClass};
+use uuid::Uuid;
+
+use crate::query::step_micros;
+use crate::sqlite::InOp;
+use crate::sqlite::bulk::{Binder, Text};
+use crate::{Engine, Error, Span, Ts};
+
+/// What a batch of events says about the visit they belong to. The recorder adds the counts of the events that
+/// were new, so that a repeated event never counts twice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Touch {
+    /// The visit.
+    pub session_id: Uuid,
+    /// Which site.
+    pub site: Arc<str>,
+    /// The visitor's daily pseudonym at the start of the visit.
+    pub visitor_id: Uuid,
+    /// When this batch was received: start of a new visit, last activity of a running one.
+    pub at: Timestamp,
+    /// Truncated client address.
+    pub ip_address: String,
+    /// `Firefox 128 on Linux`: family and major version only.
+    pub user_agent: Option<String>,
+    /// Referring host, of the first page.
+    pub referrer: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    pub country_code: Option<String>,
+    /// Client kind.
+    pub device: AgentClass,
+    /// Browser family.
+    pub browser: Option<String>,
+    /// Operating system family.
+    pub os: Option<String>,
+    /// Judged a bot.
+    pub bot: bool,
+}
+
+/// What one commit adds to a visit.
+#[derive(Debug)]
+pub(crate) struct Change<'a> {
+    pub(crate) touch: &'a Touch,
+    pub(crate) last_activity: Timestamp,
+    pub(crate) page_views: i64,
+    pub(crate) custom_events: i64,
+    /// JSON array of event names.
+    pub(crate) conversion_events: String,
+}
+
+/// Counts add up; the beginning and everything told by the first page stay. Event names are a set of at most 50.
+pub(crate) const UPSERT: Text = Text {
+    head: "INSERT OR ROLLBACK INTO user_sessions (session_id, site, visitor_id, started_at, last_activity, ip_address,
+        user_agent, referrer, country_code, device_type, browser, os, page_views, custom_events,
+        total_time_seconds, conversion_events, bot) VALUES",
+    columns: 17,
+    tail: "ON CONFLICT (session_id) DO UPDATE SET
+        last_activity = max(user_sessions.last_activity, excluded.last_activity),
+        page_views = user_sessions.page_views + excluded.page_views,
+        custom_events = user_sessions.custom_events + excluded.custom_events,
+        total_time_seconds = (max(user_sessions.last_activity, excluded.last_activity)
+            - user_sessions.started_at) / 1000000,
+        conversion_events = CASE WHEN excluded.conversion_events = '[]'
+            THEN user_sessions.conversion_events
+            ELSE (SELECT json_group_array(value) FROM (
+                SELECT value FROM json_each(user_sessions.conversion_events)
+                UNION SELECT value FROM json_each(excluded.conversion_events) LIMIT 50))
+            END",
+};
+
+pub(crate) fn bind(change: &Change<'_>, to: &mut Binder) {
+    let touch = change.touch;
+    to.id(touch.session_id)
+        .shared(&touch.site)
+        .id(touch.visitor_id)
+        .at(touch.at)
+        .at(change.last_activity)
+        .text(&touch.ip_address)
+        .maybe_text(touch.user_agent.as_deref())
+        .maybe_text(touch.referrer.as_deref())
+        .maybe_text(touch.country_code.as_deref())
+        .text(touch.device.as_str())
+        .maybe_text(touch.browser.as_deref())
+        .maybe_text(touch.os.as_deref())
+        .add(change.page_views)
+        .add(change.custom_events)
+        .add(i64::try_from(change.last_activity.since(touch.at).as_secs()).unwrap_or(i64::MAX))
+        .text(&change.conversion_events)
+        .add(touch.bot);
+}
+
+/// One step of the series of visits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Start of the step.
+    pub t: Timestamp,
+    /// Visits that began in it.
+    pub sessions: i64,
+    /// Those with one page view and no named event.
+    pub bounces: i64,
+}
+
+/// A visit that may go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Active {
+    /// The visit.
+    pub session_id: Uuid,
+    /// Which site.
+    pub site: Arc<str>,
+    /// The visitor's daily pseudonym at the start of the visit.
+    pub visitor_id: Uuid,
+    /// Start of the visit.
+    pub started_at: Timestamp,
+    /// Its last event.
+    pub last_activity: Timestamp,
+}
+
+/// A visit is not longer than this: the visitor's pseudonym rotates daily and its salt is gone after 48 hours.
+const VISIT_MAX: Duration = Duration::from_secs(48 * 3_600);
+
+/// Visits and bounces per step of their beginning; steps without any are absent.
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn series(db: &Engine, span: &Span<'_>, step: Duration) -> Result<Vec<Point>, Error> {
+    let Engine::Sqlite(db) = db;
+    let (low, high) = span.bots.bounds();
+    let rows: Vec<(Ts, i64, i64)> = sqlx::query_as(
+        "SELECT started_at - started_at % $6 AS t, count(*),
+         sum(CASE WHEN page_views <= 1 AND custom_events = 0 THEN 1 ELSE 0 END)
+         FROM user_sessions WHERE site = $1 AND started_at >= $2 AND started_at < $3
+         AND bot BETWEEN $4 AND $5 GROUP BY t ORDER BY t",
+    )
+    .bind(span.site)
+    .bind(Ts(span.from))
+    .bind(Ts(span.to))
+    .bind(low)
+    .bind(high)
+    .bind(step_micros(step))
+    .fetch_all(db.readers())
+    .await
+    .in_op("user_session.series")?;
+    Ok(rows
+        .into_iter()
+        .map(|(t, sessions, bounces)| Point { t: t.0, sessions, bounces })
+        .collect())
+}
+
+/// The sites' names are walked through the index (SQLite has no loose index scan), then each site's recent visits.
+const ACTIVE: &str = "WITH RECURSIVE sites (site) AS (
+    SELECT min(site) FROM user_sessions
+    UNION ALL
+    SELECT (SELECT min(u.site) FROM user_sessions u WHERE u.site > sites.site)
+    FROM sites WHERE sites.site IS NOT NULL
+)
+SELECT u.session_id, u.site, u.visitor_id, u.started_at, u.last_activity
+FROM sites JOIN user_sessions u ON u.site = sites.site AND u.started_at >= $2
+WHERE u.last_activity >= $1 ORDER BY u.last_activity DESC LIMIT $3";
+
+/// Visits of all sites with an event since then, newest activity first: what the visit table in memory is restored
+/// from when the server starts.
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn list_active_since(
+    db: &Engine,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<Active>, Error> {
+    let Engine::Sqlite(db) = db;
+    let rows: Vec<(Uuid, String, Uuid, Ts, Ts)> = sqlx::query_as(ACTIVE)
+        .bind(Ts(since))
+        .bind(Ts(since.minus(VISIT_MAX)))
+        .bind(limit)
+        .fetch_all(db.readers())
+        .await
+        .in_op("user_session.list_active_since")?;
+    Ok(rows
+        .into_iter()
+        .map(|(session_id, site, visitor_id, started_at, last_activity)| Active {
+            session_id,
+            site: site.into(),
+            visitor_id,
+            started_at: started_at.0,
+            last_activity: last_activity.0,
+        })
+        .collect())
+}
