@@ -1,0 +1,72 @@
+//! Reading everything a question needs, page by page and up to a bound; adds up, asks nothing by itself.
+
+use std::collections::BTreeMap;
+
+use mainstay_store::performance_metric::Values;
+use mainstay_store::{Cursor, Error, KeyCount};
+
+use crate::vitals::{Distribution, Vital};
+
+/// Most things one answer or one hour is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tally {
+    pub(crate) keys_max: usize,
+    pub(crate) vital_keys_max: usize,
+}
+
+/// Distributions by key and vital.
+pub(crate) type Distributions = BTreeMap<(Option<String>, Vital), Distribution>;
+
+/// Rows asked for at once.
+const PAGE: u32 = 1_000;
+
+/// Every key of an ordered, paged count, up to the bound.
+pub(crate) async fn tally_keys<F: Future<Output = Result<Vec<KeyCount>, Error>>>(
+    tally: Tally,
+    count: impl Fn(Option<Cursor>, u32) -> F,
+) -> Result<Vec<KeyCount>, Error> {
+    let mut keys: Vec<KeyCount> = Vec::new();
+    while keys.len() < tally.keys_max {
+        let after = keys.last().map(KeyCount::cursor);
+        let page = count(after, PAGE).await?;
+        let is_last = page.len() < PAGE as usize;
+        keys.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    keys.truncate(tally.keys_max);
+    Ok(keys)
+}
+
+/// The distributions of single measurements.
+pub(crate) async fn tally_vitals(
+    tally: Tally,
+    values: &mut Values<'_>,
+) -> Result<Distributions, Error> {
+    let mut found = Distributions::new();
+    loop {
+        let page = values.next_page().await?;
+        if page.is_empty() {
+            return Ok(found);
+        }
+        for value in page {
+            let Some(vital) = Vital::from_name(&value.metric_name) else { continue };
+            if let Some(all) = place(&mut found, (value.key, vital), tally) {
+                all.add(vital, value.value);
+            }
+        }
+    }
+}
+
+/// Where to add samples of a key; none when there are too many keys already.
+pub(super) fn place(
+    found: &mut Distributions,
+    key: (Option<String>, Vital),
+    tally: Tally,
+) -> Option<&mut Distribution> {
+    if found.len() >= tally.vital_keys_max * Vital::ALL.len() && !found.contains_key(&key) {
+        return None;
+    }
+    Some(found.entry(key).or_default())
+}

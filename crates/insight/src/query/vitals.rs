@@ -1,0 +1,69 @@
+//! Web vitals by page, device, release or for the whole site: sketches merged, percentiles never averaged.
+
+use mainstay_store::{Error, Group, Span, performance_metric, rollup};
+
+use super::tally::{Distributions, place};
+use super::{Insight, VitalRow, split, tally_vitals};
+use crate::vitals::{Distribution, Vital};
+
+/// From single measurements where the span is short, else from counted hours and the time since.
+pub(super) async fn list(
+    insight: &Insight,
+    span: &Span<'_>,
+    by: Group,
+) -> Result<Vec<VitalRow>, Error> {
+    if insight.is_long(span) {
+        return list_merged(insight, span, by).await;
+    }
+    let db = insight.0.context.store.insight();
+    let mut values = performance_metric::stream_values(db, span, by);
+    Ok(rows(tally_vitals(insight.tally(), &mut values).await?))
+}
+
+/// From counted hours wherever there are any: what can be asked every second.
+pub(crate) async fn list_merged(
+    insight: &Insight,
+    span: &Span<'_>,
+    by: Group,
+) -> Result<Vec<VitalRow>, Error> {
+    let (db, tally) = (insight.0.context.store.insight(), insight.tally());
+    let split = split(insight, span).await?;
+    let mut values = performance_metric::stream_values(db, &split.tail, by);
+    let mut found = tally_vitals(tally, &mut values).await?;
+    let mut hours = rollup::stream_vitals(db, &split.closed, by);
+    loop {
+        let page = hours.next_page().await?;
+        if page.is_empty() {
+            return Ok(rows(found));
+        }
+        for hour in page {
+            let counts = [hour.good, hour.needs_improvement, hour.poor].map(|n| n.unsigned_abs());
+            let Some(vital) = Vital::from_name(&hour.name) else { continue };
+            let stored = Distribution::decode(&hour.sketch, counts[0], counts[1], counts[2]);
+            let Some(stored) = stored else { continue };
+            if let Some(all) = place(&mut found, (hour.key, vital), tally) {
+                all.merge(&stored);
+            }
+        }
+    }
+}
+
+fn rows(found: Distributions) -> Vec<VitalRow> {
+    let row = |((key, vital), all): ((Option<String>, Vital), Distribution)| {
+        let p75 = all.p75()?;
+        Some(VitalRow {
+            key,
+            vital,
+            p75,
+            rating: vital.rate(p75),
+            good: all.good,
+            needs_improvement: all.needs_improvement,
+            poor: all.poor,
+            samples: all.samples(),
+        })
+    };
+    let mut rows: Vec<VitalRow> = found.into_iter().filter_map(row).collect();
+    // Stable: ties stay in the order of key and vital.
+    rows.sort_by_key(|row| std::cmp::Reverse(row.samples));
+    rows
+}

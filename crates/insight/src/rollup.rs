@@ -1,0 +1,202 @@
+//! Counts hours that are over, and again when something late changed them; derives everything from the events and keeps no state.
+//!
+//! Visitors by key are counted in the hour in which they were first seen that day with that key, so that hours add up
+//! to the distinct visitors of each day; visitor ids change at midnight anyway (a visit that spans it counts on both
+//! days). Visitors of the whole site are counted in every hour they were seen in.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use mainstay_base::Timestamp;
+use mainstay_base::task::Stop;
+use mainstay_store::rollup::{self, Dirty, HourRollup, KeyRow, TotalRow, VitalRow};
+use mainstay_store::{
+    Bots, Dimension, Engine, Error, Group, KeyCount, Span, engagement, page_view,
+    performance_metric, user_session,
+};
+
+use crate::Insight;
+use crate::query::{Tally, tally_keys, tally_vitals};
+use crate::vitals::{Distribution, Vital};
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+/// How long after its end an hour is counted: events of its last moments are on their way to the disk.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Counts hours until told to stop.
+pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> {
+    loop {
+        if let Err(error) = reconcile(&insight).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "hours could not be rolled up"
+            );
+        }
+        if !stop.rested(insight.0.settings.rollup_every.0).await {
+            return Ok(());
+        }
+    }
+}
+
+/// Declares hours over and counts those that are marked.
+pub(crate) async fn reconcile(insight: &Insight) -> Result<(), Error> {
+    let db = insight.0.context.store.insight();
+    let over = insight.0.context.clock.now().minus(GRACE).floor_to(HOUR);
+    for site in &insight.0.context.sites {
+        if rollup::watermark(db, site).await?.is_none_or(|mark| mark < over) {
+            rollup::advance_watermark(db, site, over).await?;
+        }
+    }
+    let limit = u32::try_from(insight.0.settings.rollup_hours_max).unwrap_or(u32::MAX);
+    for dirty in rollup::list_dirty(db, limit).await? {
+        recount(insight, db, &dirty).await?;
+    }
+    Ok(())
+}
+
+/// Counts an hour. When its views changed, the later hours of its day are counted before it: stopped in between, the
+/// change is still to be seen and everything is counted again.
+async fn recount(insight: &Insight, db: &Engine, dirty: &Dirty) -> Result<(), Error> {
+    let site = dirty.site.as_str();
+    let views = read_views(db, site, dirty.hour).await?;
+    if views.changed {
+        let midnight = dirty.hour.floor_to(DAY).plus(DAY);
+        let mark = rollup::watermark(db, site).await?.unwrap_or(midnight).min(midnight);
+        let rest = Span { site, from: dirty.hour.plus(HOUR), to: mark, bots: Bots::Include };
+        for later in rollup::series(db, &rest, HOUR).await? {
+            let totals = read_views(db, site, later.t).await?.totals;
+            count_hour(insight, db, &Views { hour: later.t, totals, changed: true }, site).await?;
+        }
+    }
+    count_hour(insight, db, &views, site).await?;
+    rollup::clear_dirty(db, dirty).await?;
+    Ok(())
+}
+
+/// The totals of an hour, people first, and whether they tell of other views than the hour was counted with.
+struct Views {
+    hour: Timestamp,
+    totals: [TotalRow; 2],
+    changed: bool,
+}
+
+async fn read_views(db: &Engine, site: &str, hour: Timestamp) -> Result<Views, Error> {
+    let span = |bots| Span { site, from: hour, to: hour.plus(HOUR), bots };
+    let totals =
+        [count_total(db, &span(Bots::Exclude)).await?, count_total(db, &span(Bots::Only)).await?];
+    let mut changed = false;
+    for (bots, total) in [Bots::Exclude, Bots::Only].into_iter().zip(&totals) {
+        let counted = rollup::series(db, &span(bots), HOUR).await?;
+        let counted = counted.first().map(|point| (point.pageviews, point.visitors));
+        changed |= counted.unwrap_or((0, 0)) != (total.pageviews, total.visitors);
+    }
+    Ok(Views { hour, totals, changed })
+}
+
+async fn count_hour(
+    insight: &Insight,
+    db: &Engine,
+    views: &Views,
+    site: &str,
+) -> Result<(), Error> {
+    let tally = insight.tally();
+    let mut counted = HourRollup { totals: views.totals.to_vec(), ..HourRollup::default() };
+    for bots in [Bots::Exclude, Bots::Only] {
+        let span = Span { site, from: views.hour, to: views.hour.plus(HOUR), bots };
+        for dimension in Dimension::ALL {
+            // Late vitals and engagement change hours often, and views by key cost the most to count.
+            let rows = if views.changed {
+                count_keys(db, &span, dimension, &tally).await?
+            } else {
+                let kept = |after, limit| rollup::count_by_key(db, &span, dimension, after, limit);
+                tally_keys(tally, kept).await?
+            };
+            counted.keys.extend(rows.into_iter().map(|row| key_row(row, dimension, bots)));
+        }
+        for group in Group::ALL {
+            counted.vitals.extend(count_vitals(db, &span, group, &tally).await?);
+        }
+    }
+    rollup::replace_hour(db, site, views.hour, &counted).await
+}
+
+async fn count_total(db: &Engine, span: &Span<'_>) -> Result<TotalRow, Error> {
+    let views = page_view::total(db, span).await?;
+    let visits = user_session::series(db, span, HOUR).await?;
+    let engaged = engagement::series(db, span, HOUR).await?;
+    Ok(TotalRow {
+        bot: span.bots == Bots::Only,
+        pageviews: views.pageviews,
+        visitors: views.visitors,
+        sessions: visits.iter().map(|point| point.sessions).sum(),
+        bounces: visits.iter().map(|point| point.bounces).sum(),
+        engaged_ms: engaged.iter().map(|point| point.engaged_ms).sum(),
+    })
+}
+
+fn key_row(row: KeyCount, dimension: Dimension, bots: Bots) -> KeyRow {
+    KeyRow {
+        dimension,
+        key: row.key,
+        bot: bots == Bots::Only,
+        pageviews: row.pageviews,
+        visitors: row.visitors,
+    }
+}
+
+/// Page views of the span by key, with the visitors who had not been seen with that key earlier on the span's first day.
+pub(crate) async fn count_keys(
+    db: &Engine,
+    span: &Span<'_>,
+    dimension: Dimension,
+    tally: &Tally,
+) -> Result<Vec<KeyCount>, Error> {
+    let count = async |span: Span<'_>| {
+        tally_keys(*tally, |after, limit| {
+            page_view::count_by_key(db, &span, dimension, after, limit)
+        })
+        .await
+    };
+    let mut keys = count(*span).await?;
+    let midnight = span.from.floor_to(DAY);
+    if midnight == span.from || keys.is_empty() {
+        return Ok(keys);
+    }
+    let visitors = |rows: Vec<KeyCount>| -> HashMap<Option<String>, i64> {
+        rows.into_iter().map(|row| (row.key, row.visitors)).collect()
+    };
+    let earlier = visitors(count(Span { from: midnight, to: span.from, ..*span }).await?);
+    let so_far = visitors(count(Span { from: midnight, ..*span }).await?);
+    for row in &mut keys {
+        if let (Some(earlier), Some(so_far)) = (earlier.get(&row.key), so_far.get(&row.key)) {
+            row.visitors = so_far - earlier;
+        }
+    }
+    Ok(keys)
+}
+
+async fn count_vitals(
+    db: &Engine,
+    span: &Span<'_>,
+    group: Group,
+    tally: &Tally,
+) -> Result<Vec<VitalRow>, Error> {
+    let mut values = performance_metric::stream_values(db, span, group);
+    let found = tally_vitals(*tally, &mut values).await?;
+    let row = |((key, vital), all): ((Option<String>, Vital), Distribution)| VitalRow {
+        dimension: group,
+        key,
+        name: vital.as_str().into(),
+        bot: span.bots == Bots::Only,
+        sketch: all.encode_sketch(),
+        good: all.good as i64,
+        needs_improvement: all.needs_improvement as i64,
+        poor: all.poor as i64,
+    };
+    Ok(found.into_iter().map(row).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+use mainstay_base::Entropy;
+use mainstay_base::units;
+use mainstay_store::Cursor;
+
+use super::*;
+use crate::fixture::{CURL, FIREFOX, House, events, id, midnight, page_view, vital};
+use crate::settings::Settings;
+
+const CHROME: &str = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36";
+
+/// Everything the console may ask about the span, in one comparable value.
+async fn ask(insight: &Insight, span: &Span<'_>) -> Vec<String> {
+    let mut said = Vec::new();
+    for bots in [Bots::Exclude, Bots::Include, Bots::Only] {
+        let span = Span { bots, ..*span };
+        for step in [DAY, HOUR] {
+            let points = insight.list_visitors(&span, step).await.expect("points");
+            said.extend(points.iter().map(|point| format!("{bots:?} {step:?} {point:?}")));
+        }
+        // A visit over midnight keeps its visitor's id and counts on both days, so days are asked one by one.
+        let mut day = span.from;
+        while day < span.to {
+            let span = Span { from: day, to: day.plus(DAY).min(span.to), ..span };
+            let none: Option<Cursor> = None;
+            for rows in [
+                insight.list_pages(&span, none.clone(), 1_000).await,
+                insight.list_sources(&span, none.clone(), 1_000).await,
+                insight.list_devices(&span, none.clone(), 1_000).await,
+                insight.list_countries(&span, none, 1_000).await,
+            ] {
+                said.push(format!("{bots:?} {day} {:?}", rows.expect("keys")));
+            }
+            day = day.plus(DAY);
+        }
+        for group in Group::ALL {
+            let mut rows = insight.list_vitals(&span, group).await.expect("vitals");
+            rows.sort_by_key(|row| (row.key.clone(), row.vital));
+            said.extend(rows.iter().map(|row| format!("{bots:?} {group:?} {row:?}")));
+        }
+    }
+    said
+}
+
+/// Random days with repeats, bots, direct and referred visits, and vitals and engagement that change hours later,
+/// rolled up at random moments: counted hours must say what the events say.
+#[tokio::test]
+async fn counted_hours_say_what_the_events_say() {
+    let house = House::open_at(midnight()).await;
+    let entropy = Entropy::seeded(11);
+    let random = move |below: u64| u64::from_le_bytes(entropy.bytes().expect("seeded")) % below;
+    for n in 1..=700 {
+        house.clock.advance(Duration::from_secs(random(600)));
+        let client = format!("192.0.2.{}", random(12));
+        let agent = [FIREFOX, FIREFOX, CHROME, CURL][random(4) as usize];
+        let sender = house.sender(&client, agent);
+        let page = 1 + random(n);
+        let url = format!("https://h/p{}?utm_source=s{}", page % 7, page % 3);
+        let body = match random(4) {
+            0 | 1 => page_view(n, &url),
+            2 => {
+                let name = ["LCP", "CLS", "INP"][random(3) as usize];
+                events(page, &url, &vital(n, name, random(50) as f64, n))
+            }
+            _ => {
+                let report = format!(
+                    r#"{{"id":"{}","type":"engagement","t":1,"ms":{}}}"#,
+                    id(n),
+                    random(9_999)
+                );
+                events(page, &url, &report)
+            }
+        };
+        for _ in 0..=random(2) {
+            assert!(house.insight.accept(&sender, body.as_bytes()).await.is_ok());
+        }
+        if random(25) == 0 {
+            reconcile(&house.insight).await.expect("reconciled");
+        }
+    }
+    // Dirty hours of one round may mark others for the next.
+    for _ in 0..3 {
+        reconcile(&house.insight).await.expect("reconciled");
+    }
+    let db = house.store.insight();
+    assert_eq!(rollup::list_dirty(db, 10).await.expect("dirty"), []);
+    assert!(rollup::watermark(db, "default").await.expect("mark") > Some(midnight().plus(DAY)));
+
+    let raw = Settings { raw_range_max: units::Span::days(365), ..Settings::default() };
+    let counted = Settings { raw_range_max: units::Span::seconds(0), ..Settings::default() };
+    let (raw, counted) = (house.with_settings(raw).await, house.with_settings(counted).await);
+    let to = house.clock.now().plus(Duration::from_secs(1));
+    let span = Span { site: "default", from: midnight(), to, bots: Bots::Exclude };
+    let (want, got) = (ask(&raw, &span).await, ask(&counted, &span).await);
+    assert!(want.len() > 250, "{}", want.len());
+    for (want, got) in want.iter().zip(&got) {
+        assert_eq!(want, got);
+    }
+    assert_eq!(want.len(), got.len());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn counting_twice_changes_nothing_and_pages_follow_each_other() {
+    let house = House::open().await;
+    for n in 0..9 {
+        assert!(house.send(&page_view(n, &format!("https://h/p{}", n % 4))).await.is_ok());
+    }
+    house.clock.advance(2 * HOUR);
+    reconcile(&house.insight).await.expect("reconciled");
+    let counted = house
+        .with_settings(Settings { raw_range_max: units::Span::seconds(0), ..Settings::default() })
+        .await;
+    let span = house.last(4 * HOUR);
+    let all = counted.list_pages(&span, None, 10).await.expect("pages");
+    let keys: Vec<_> =
+        all.iter().map(|row| (row.key.as_deref().unwrap_or(""), row.pageviews)).collect();
+    assert_eq!(keys, [("/p0", 3), ("/p1", 2), ("/p2", 2), ("/p3", 2)]);
+    let first = counted.list_pages(&span, None, 2).await.expect("pages");
+    let rest =
+        counted.list_pages(&span, first.last().map(KeyCount::cursor), 9).await.expect("pages");
+    assert_eq!([first, rest].concat(), all);
+    rollup::mark_dirty(house.store.insight(), "default", house.clock.now().minus(2 * HOUR))
+        .await
+        .expect("marked");
+    reconcile(&house.insight).await.expect("reconciled");
+    assert_eq!(counted.list_pages(&span, None, 10).await.expect("pages"), all);
+    house.close().await;
+}
+
+/// A page view that arrives after its hour was counted changes that hour, and who is new in the later ones.
+#[tokio::test]
+async fn a_late_page_view_moves_who_was_first_seen_when() {
+    let house = House::open().await;
+    house.clock.advance(HOUR);
+    assert!(house.send(&page_view(1, "https://h/")).await.is_ok());
+    house.clock.advance(2 * HOUR);
+    reconcile(&house.insight).await.expect("reconciled");
+    let mut late = house.sender("192.0.2.1", FIREFOX);
+    late.received = late.received.minus(3 * HOUR);
+    assert!(house.insight.accept(&late, page_view(2, "https://h/").as_bytes()).await.is_ok());
+    reconcile(&house.insight).await.expect("reconciled");
+    let counted = house
+        .with_settings(Settings { raw_range_max: units::Span::seconds(0), ..Settings::default() })
+        .await;
+    let of = async |back: Duration| {
+        let span = Span { to: house.clock.now().minus(back).plus(HOUR), ..house.last(back) };
+        let span = Span { from: span.from.floor_to(HOUR), to: span.to.floor_to(HOUR), ..span };
+        let pages = counted.list_pages(&span, None, 9).await.expect("pages");
+        pages.first().map(|page| (page.visitors, page.pageviews))
+    };
+    assert_eq!(of(3 * HOUR).await, Some((1, 1)), "first seen in the earlier hour now");
+    assert_eq!(of(2 * HOUR).await, Some((0, 1)));
+    house.close().await;
+}

@@ -1,0 +1,161 @@
+//! Samples of our own numbers, kept so that yesterday can be drawn: traffic with its latency, and named metrics; decides nothing.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use mainstay_base::Timestamp;
+use mainstay_base::task::Stop;
+use mainstay_store::metric_series::{self, Range, Sample};
+use mainstay_store::traffic::{self, Compaction};
+use mainstay_store::{Bots, Error, Span, Ts};
+use mainstay_telemetry::http::Totals;
+use mainstay_telemetry::names::{self, Kind};
+use mainstay_telemetry::sketch::Snapshot;
+
+use crate::query::merge_rows;
+use crate::{Insight, Settings};
+
+/// Width of the steps that older samples are merged into.
+pub(crate) const COARSE_STEP_S: u32 = 300;
+/// Most series sampled: more would be millions of rows a day.
+const SERIES_MAX: usize = 40;
+/// Most samples merged in one transaction.
+const COMPACT_MAX: u32 = 20_000;
+
+/// Width of the steps samples are taken in, in seconds.
+pub(crate) fn fine_step_s(settings: &Settings) -> u32 {
+    u32::try_from(settings.sample_every.0.as_secs()).unwrap_or(u32::MAX).max(1)
+}
+
+/// What was counted when the last sample was taken.
+pub(crate) struct Sampler {
+    totals: Totals,
+    latency: Snapshot,
+}
+
+/// Takes samples at whole steps until told to stop, and one at the end.
+pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> {
+    let step = Duration::from_secs(u64::from(fine_step_s(&insight.0.settings)));
+    let mut sampler = Sampler::default();
+    loop {
+        let begun = insight.0.context.clock.now().floor_to(step);
+        let rest = begun.plus(step).since(insight.0.context.clock.now());
+        let goes_on = stop.rested(rest).await;
+        if let Err(error) = sampler.take(&insight, begun).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "samples could not be kept");
+        }
+        if !goes_on {
+            return Ok(());
+        }
+    }
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self { totals: Totals::default(), latency: Snapshot::empty() }
+    }
+}
+
+impl Sampler {
+    /// Keeps what was counted since the last call as the step that began at `begun`.
+    pub(crate) async fn take(&mut self, insight: &Insight, begun: Timestamp) -> Result<(), Error> {
+        let (db, step_s) = (insight.0.context.store.insight(), fine_step_s(&insight.0.settings));
+        let (totals, latency) =
+            (insight.0.context.http.totals(), insight.0.context.http.latency().snapshot());
+        let since =
+            |now: u64, then: u64| i64::try_from(now.saturating_sub(then)).unwrap_or(i64::MAX);
+        let row = traffic::Row {
+            t: begun,
+            requests: since(totals.requests, self.totals.requests),
+            errors: since(totals.errors, self.totals.errors),
+            refused: since(totals.refused, self.totals.refused),
+            bytes: since(totals.bytes, self.totals.bytes),
+            latency_sketch: latency.minus(&self.latency).encode(),
+        };
+        // Requests are not told apart by site yet: they belong to the first one.
+        if let Some(site) = insight.0.context.sites.first() {
+            traffic::insert(db, site, step_s, &[row]).await?;
+        }
+        (self.totals, self.latency) = (totals, latency);
+        let mut now = 0;
+        for site in &insight.0.context.sites {
+            now += insight.count_visitors_now(site).await?;
+        }
+        insight.0.meters.active_users.set(now as f64);
+        metric_series::insert_samples(db, step_s, &read_metrics(insight, begun)).await
+    }
+}
+
+fn read_metrics(insight: &Insight, begun: Timestamp) -> Vec<Sample> {
+    let totals = insight.0.context.registry.list_totals().into_iter();
+    let sample = |(name, value): (&str, f64)| Sample {
+        metric_name: name.to_owned(),
+        metric_value: value,
+        tags: None,
+        recorded_at: Ts(begun),
+    };
+    totals.filter(|(_, value)| value.is_finite()).take(SERIES_MAX).map(sample).collect()
+}
+
+/// Merges samples older than `before` into coarse steps.
+pub(crate) async fn compact(insight: &Insight, before: Timestamp) -> Result<(), Error> {
+    let (db, fine) = (insight.0.context.store.insight(), fine_step_s(&insight.0.settings));
+    let coarse = Duration::from_secs(u64::from(COARSE_STEP_S));
+    let before = before.floor_to(coarse);
+    for site in &insight.0.context.sites {
+        let span = Span { site, from: Timestamp::EPOCH, to: before, bots: Bots::Include };
+        let rows = traffic::list(db, &span, fine).await?;
+        let Some(from) = rows.first().map(|row| row.t) else { continue };
+        let merged: Vec<_> = merge_rows(rows, coarse)
+            .into_iter()
+            .map(|(row, latency)| traffic::Row { latency_sketch: latency.encode(), ..row })
+            .collect();
+        let what =
+            Compaction { site, from_step_s: fine, to_step_s: COARSE_STEP_S, from, to: before };
+        traffic::compact(db, what, &merged).await?;
+    }
+    compact_series(insight, before).await
+}
+
+async fn compact_series(insight: &Insight, before: Timestamp) -> Result<(), Error> {
+    let db = insight.0.context.store.insight();
+    let coarse = Duration::from_secs(u64::from(COARSE_STEP_S));
+    let step_s = fine_step_s(&insight.0.settings);
+    let range = Range { step_s, from: Timestamp::EPOCH, to: before };
+    let samples = metric_series::list_all(db, range, COMPACT_MAX).await?;
+    let Some(last) = samples.last().map(|sample| sample.recorded_at.0) else { return Ok(()) };
+    // Cut short, the last step may be incomplete: it waits for the next time.
+    let is_all = samples.len() < COMPACT_MAX as usize;
+    let to = if is_all { before } else { last.floor_to(coarse) };
+    let mut steps: BTreeMap<(Timestamp, String), (f64, u32)> = BTreeMap::new();
+    for sample in samples.into_iter().filter(|sample| sample.recorded_at.0 < to) {
+        let key = (sample.recorded_at.0.floor_to(coarse), sample.metric_name);
+        let only_grows = !is_gauge(&key.1);
+        let (value, count) = steps.entry(key).or_insert((0.0, 0));
+        if only_grows {
+            (*value, *count) = (sample.metric_value, 1);
+        } else {
+            (*value, *count) = (*value + sample.metric_value, *count + 1);
+        }
+    }
+    let merged: Vec<Sample> = steps
+        .into_iter()
+        .map(|((t, metric_name), (sum, count))| Sample {
+            metric_name,
+            metric_value: sum / f64::from(count.max(1)),
+            tags: None,
+            recorded_at: Ts(t),
+        })
+        .collect();
+    metric_series::compact(db, Range { to, ..range }, COARSE_STEP_S, &merged).await?;
+    Ok(())
+}
+
+/// A gauge's step is its mean; what only grows is its last value.
+fn is_gauge(name: &str) -> bool {
+    names::ALL.iter().any(|metric| metric.name == name && metric.kind == Kind::Gauge)
+}
+
+#[cfg(test)]
+mod tests;

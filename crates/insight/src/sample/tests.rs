@@ -1,0 +1,74 @@
+use mainstay_base::agent::AgentClass;
+use mainstay_telemetry::http::Method;
+
+use super::*;
+use crate::fixture::{DAY, HOUR, House, SECOND, page_view};
+
+fn serve(house: &House, requests: u32, status: u16) {
+    let route = house.insight.0.context.http.resolve("/");
+    for n in 1..=requests {
+        let elapsed = Duration::from_millis(u64::from(n));
+        route.record(Method::of("GET"), status, AgentClass::Desktop, elapsed, 100, 1);
+    }
+}
+
+#[tokio::test]
+async fn traffic_is_kept_in_steps_and_merged_when_old() {
+    let house = House::open().await;
+    let (mut sampler, start) = (Sampler::default(), house.clock.now());
+    for step in 0..60u32 {
+        serve(&house, 100, if step % 2 == 0 { 200 } else { 503 });
+        sampler.take(&house.insight, start.plus(10 * SECOND * step)).await.expect("kept");
+    }
+    let span =
+        Span { site: "default", from: start, to: start.plus(600 * SECOND), bots: Bots::Include };
+    let fine = house.insight.list_traffic(&span, 10 * SECOND).await.expect("traffic");
+    assert_eq!(fine.len(), 60);
+    assert_eq!(fine.iter().map(|p| (p.requests, p.bytes)).collect::<Vec<_>>(), [(100, 10_000); 60]);
+    assert_eq!(fine.iter().map(|p| p.errors).sum::<i64>(), 3_000);
+    let near = |got: Option<Duration>, want: u32| {
+        let got = got.map_or(0.0, |d| d.as_secs_f64() * 1_000.0);
+        assert!((got / f64::from(want) - 1.0).abs() < 0.03, "{got} ms for {want} ms");
+    };
+    near(fine[7].p50, 50);
+    near(fine[7].p95, 95);
+
+    house.clock.advance(2 * DAY);
+    compact(&house.insight, house.clock.now().minus(DAY)).await.expect("merged");
+    compact(&house.insight, house.clock.now().minus(DAY)).await.expect("merged again");
+    let db = house.store.insight();
+    assert!(traffic::list(db, &span, 10).await.expect("fine").is_empty());
+    let coarse = house.insight.list_traffic(&span, 300 * SECOND).await.expect("traffic");
+    assert_eq!(
+        coarse.iter().map(|p| (p.requests, p.errors)).collect::<Vec<_>>(),
+        [(3_000, 1_500); 2]
+    );
+    near(coarse[1].p99, 99);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn named_metrics_are_sampled_and_active_users_told() {
+    let house = House::open().await;
+    assert!(house.send(&page_view(1, "https://h/")).await.is_ok());
+    let mut sampler = Sampler::default();
+    let start = house.clock.now();
+    sampler.take(&house.insight, start).await.expect("kept");
+    assert_eq!(house.metric("active_users"), Some(1.0));
+    house.clock.advance(400 * SECOND);
+    sampler.take(&house.insight, start.plus(10 * SECOND)).await.expect("kept");
+    assert_eq!(house.metric("active_users"), Some(0.0));
+    let list = async |step_s: u32, name: &str| {
+        let range = Range { step_s, from: start, to: start.plus(HOUR) };
+        let samples =
+            metric_series::list(house.store.insight(), name, range, 9).await.expect("samples");
+        samples.iter().map(|s| s.metric_value).collect::<Vec<_>>()
+    };
+    assert_eq!(list(10, "active_users").await, [1.0, 0.0]);
+    assert_eq!(list(10, "page_views_total").await, [1.0, 1.0]);
+    compact(&house.insight, start.plus(HOUR)).await.expect("merged");
+    assert_eq!(list(COARSE_STEP_S, "active_users").await, [0.5], "a gauge's mean");
+    assert_eq!(list(COARSE_STEP_S, "page_views_total").await, [1.0], "a counter's last value");
+    assert!(list(10, "active_users").await.is_empty());
+    house.close().await;
+}

@@ -1,0 +1,112 @@
+//! The settings of this room; the doc comment of a field is its manual.
+
+use std::path::PathBuf;
+
+use mainstay_base::units::{Size, Span};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is counted, how long it is kept, and how much memory that may take.
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// A MaxMind-format database (`.mmdb`) that tells countries by address. Empty: countries are not told.
+    /// Read once at start. Addresses are looked up in memory and never stored whole.
+    pub country_database: Option<PathBuf>,
+    /// Name of the release of the site that is being served, at most 64 bytes; stored with views, vitals and errors.
+    /// Empty: releases are not told apart.
+    pub release: Option<String>,
+    /// Largest body of one request with events. Default 64 KiB.
+    pub body_max: Size,
+    /// Most events in one request. Default 50.
+    pub events_max: usize,
+    /// A visit ends after this long without an event. Default 30 minutes.
+    pub visit_idle: Span,
+    /// Most running visits remembered. Beyond it the oldest are forgotten and would count as new. Default 100 000
+    /// (about 10 MB when full).
+    pub visits_max: usize,
+    /// Most user agents remembered as already read. Default 1024.
+    pub agents_max: usize,
+    /// Most event ids remembered, so that an event sent twice is not counted twice in the metrics. Default 8192.
+    pub repeats_max: usize,
+    /// Most different pages named in the metrics; the rest is counted as `other`. Default 30.
+    pub metric_pages_max: usize,
+    /// Seconds a browser is told to wait when events cannot be made durable. Default 30 s.
+    pub retry_after: Span,
+    /// Questions about a longer time are answered from the hourly roll-ups instead of single events. Default 48 hours.
+    pub raw_range_max: Span,
+    /// How often closed hours are rolled up. Default 1 minute.
+    pub rollup_every: Span,
+    /// Most hours rolled up in one go. Default 48.
+    pub rollup_hours_max: usize,
+    /// Most pages, sources or countries told apart per hour and per answer; the least viewed beyond are left out of
+    /// lists, never out of totals. Default 10 000.
+    pub keys_max: usize,
+    /// Most pages told apart by web vitals per hour and per answer. Default 1000.
+    pub vital_keys_max: usize,
+    /// How often old rows are deleted and old salts destroyed. Default 10 minutes.
+    pub retain_every: Span,
+    /// Most rows deleted in one transaction, so that new events never wait long. Default 2000.
+    pub retain_rows_max: usize,
+    /// How often the traffic and the named metrics are sampled into the store. Default 10 s.
+    pub sample_every: Span,
+    /// How long things are kept.
+    pub retain: Retain,
+}
+
+/// How long each kind of row is kept. Visitor ids cannot be recomputed after 48 hours, whatever is set here.
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retain {
+    /// Page views, engagement, vitals and named events. Default 90 days.
+    pub events: Span,
+    /// JavaScript errors. Default 90 days.
+    pub errors: Span,
+    /// Visits. Default 90 days.
+    pub sessions: Span,
+    /// Hourly roll-ups. Default 730 days.
+    pub rollups: Span,
+    /// Samples of metrics and traffic every ten seconds. Default 24 hours.
+    pub samples: Span,
+    /// The same in steps of five minutes. Default 400 days.
+    pub compact_samples: Span,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            country_database: None,
+            release: None,
+            body_max: Size::kib(64),
+            events_max: 50,
+            visit_idle: Span::seconds(30 * 60),
+            visits_max: 100_000,
+            agents_max: 1_024,
+            repeats_max: 8_192,
+            metric_pages_max: 30,
+            retry_after: Span::seconds(30),
+            raw_range_max: Span::days(2),
+            rollup_every: Span::seconds(60),
+            rollup_hours_max: 48,
+            keys_max: 10_000,
+            vital_keys_max: 1_000,
+            retain_every: Span::seconds(600),
+            retain_rows_max: 2_000,
+            sample_every: Span::seconds(10),
+            retain: Retain::default(),
+        }
+    }
+}
+
+impl Default for Retain {
+    fn default() -> Self {
+        Self {
+            events: Span::days(90),
+            errors: Span::days(90),
+            sessions: Span::days(90),
+            rollups: Span::days(730),
+            samples: Span::days(1),
+            compact_samples: Span::days(400),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Web vitals: their names, limits, ratings, and the sketch that merges their distribution over hours; never averages percentiles.
+
+use sketches_ddsketch::{Config, DDSketch};
+
+/// The measured vitals (web.dev/vitals).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Vital {
+    /// Largest Contentful Paint.
+    Lcp,
+    /// Interaction to Next Paint.
+    Inp,
+    /// Cumulative Layout Shift; unitless.
+    Cls,
+    /// First Contentful Paint.
+    Fcp,
+    /// Time to First Byte.
+    Ttfb,
+}
+
+/// How a value feels to a visitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rating {
+    /// At or below the first threshold.
+    Good,
+    /// Between the thresholds.
+    NeedsImprovement,
+    /// Above the second threshold.
+    Poor,
+}
+
+impl Rating {
+    /// The word used in columns and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::NeedsImprovement => "needs-improvement",
+            Self::Poor => "poor",
+        }
+    }
+}
+
+impl Vital {
+    /// Every vital, in the order the console shows them.
+    pub const ALL: [Self; 5] = [Self::Lcp, Self::Inp, Self::Cls, Self::Fcp, Self::Ttfb];
+
+    /// By its usual abbreviation; `None` for any other name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|vital| vital.as_str() == name)
+    }
+
+    /// `LCP`, `INP`, `CLS`, `FCP`, `TTFB`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lcp => "LCP",
+            Self::Inp => "INP",
+            Self::Cls => "CLS",
+            Self::Fcp => "FCP",
+            Self::Ttfb => "TTFB",
+        }
+    }
+
+    /// The largest value a browser is believed: a minute for times in ms, 100 for CLS.
+    #[must_use]
+    pub fn value_max(self) -> f64 {
+        if self == Self::Cls { 100.0 } else { 60_000.0 }
+    }
+
+    /// Upper ends of *good* and *needs improvement* (web.dev/articles/defining-core-web-vitals-thresholds).
+    #[must_use]
+    pub fn thresholds(self) -> (f64, f64) {
+        match self {
+            Self::Lcp => (2_500.0, 4_000.0),
+            Self::Inp => (200.0, 500.0),
+            Self::Cls => (0.1, 0.25),
+            Self::Fcp => (1_800.0, 3_000.0),
+            Self::Ttfb => (800.0, 1_800.0),
+        }
+    }
+
+    /// Rates a value in this vital's own unit.
+    #[must_use]
+    pub fn rate(self, value: f64) -> Rating {
+        let (good, fair) = self.thresholds();
+        if value <= good {
+            Rating::Good
+        } else if value <= fair {
+            Rating::NeedsImprovement
+        } else {
+            Rating::Poor
+        }
+    }
+}
+
+/// First byte of an encoded sketch; a change of layout or accuracy takes the next number.
+const SKETCH_VERSION: u8 = 1;
+
+/// A mergeable distribution of one vital with its counts by rating. Quantiles are within 1 % of the exact value.
+#[derive(Clone)]
+pub struct Distribution {
+    sketch: DDSketch,
+    /// Samples rated good.
+    pub good: u64,
+    /// Samples between the thresholds.
+    pub needs_improvement: u64,
+    /// Samples rated poor.
+    pub poor: u64,
+}
+
+impl Default for Distribution {
+    fn default() -> Self {
+        // 1 % relative accuracy; 2 048 bins reach from 1e-9 to 1e8 without folding any together.
+        let sketch = DDSketch::new(Config::defaults());
+        Self { sketch, good: 0, needs_improvement: 0, poor: 0 }
+    }
+}
+
+impl Distribution {
+    /// Adds one sample.
+    pub fn add(&mut self, vital: Vital, value: f64) {
+        self.sketch.add(value);
+        match vital.rate(value) {
+            Rating::Good => self.good += 1,
+            Rating::NeedsImprovement => self.needs_improvement += 1,
+            Rating::Poor => self.poor += 1,
+        }
+    }
+
+    /// Adds all samples of another distribution.
+    pub fn merge(&mut self, other: &Self) {
+        // Both sides were made with the same configuration, the only reason for a refusal.
+        if self.sketch.merge(&other.sketch).is_ok() {
+            self.good += other.good;
+            self.needs_improvement += other.needs_improvement;
+            self.poor += other.poor;
+        }
+    }
+
+    /// How many samples.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        self.good + self.needs_improvement + self.poor
+    }
+
+    /// The 75th percentile, the value a vital is judged by; `None` without samples.
+    #[must_use]
+    pub fn p75(&self) -> Option<f64> {
+        self.sketch.quantile(0.75).ok().flatten()
+    }
+
+    /// The sketch as bytes; the counts by rating are kept beside it.
+    #[must_use]
+    pub fn encode_sketch(&self) -> Vec<u8> {
+        let mut bytes = vec![SKETCH_VERSION];
+        bytes.extend(self.sketch.to_java_bytes());
+        bytes
+    }
+
+    /// From stored bytes and counts; `None` when the bytes are of an unknown version or broken.
+    #[must_use]
+    pub fn decode(bytes: &[u8], good: u64, needs_improvement: u64, poor: u64) -> Option<Self> {
+        let (&version, body) = bytes.split_first()?;
+        if version != SKETCH_VERSION {
+            return None;
+        }
+        let sketch = DDSketch::from_java_bytes(body).ok()?;
+        // A sketch of another accuracy would be refused by every merge.
+        let mut same = DDSketch::new(Config::defaults());
+        same.merge(&sketch).ok()?;
+        Some(Self { sketch: same, good, needs_improvement, poor })
+    }
+}
+
+impl std::fmt::Debug for Distribution {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Distribution")
+            .field("p75", &self.p75())
+            .field("samples", &self.samples())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainstay_base::Entropy;
+
+    #[test]
+    fn ratings_change_just_above_the_thresholds() {
+        for (vital, value, word) in [
+            (Vital::Lcp, 2_500.0, "good"),
+            (Vital::Lcp, 2_500.1, "needs-improvement"),
+            (Vital::Lcp, 4_000.1, "poor"),
+            (Vital::Inp, 200.0, "good"),
+            (Vital::Inp, 501.0, "poor"),
+            (Vital::Cls, 0.1, "good"),
+            (Vital::Cls, 0.25, "needs-improvement"),
+            (Vital::Cls, 0.26, "poor"),
+            (Vital::Fcp, 1_801.0, "needs-improvement"),
+            (Vital::Ttfb, 1_801.0, "poor"),
+        ] {
+            assert_eq!(vital.rate(value).as_str(), word, "{vital:?} {value}");
+        }
+        assert_eq!(Vital::from_name("FID"), None);
+    }
+
+    /// 100 000 values over five decades, spread over 24 hourly sketches that went through their stored form.
+    #[test]
+    fn p75_of_merged_hours_is_within_two_percent() {
+        let entropy = Entropy::seeded(3);
+        for (vital, scale) in [(Vital::Lcp, 1.0), (Vital::Cls, 1e-5)] {
+            let mut exact = Vec::new();
+            let mut hours = vec![Distribution::default(); 24];
+            for n in 0..100_000 {
+                let Ok(bytes) = entropy.bytes::<8>() else { panic!("seeded") };
+                let unit = u64::from_le_bytes(bytes) as f64 / u64::MAX as f64;
+                let value = scale * 10f64.powf(unit * 4.7);
+                exact.push(value);
+                hours[n % 24].add(vital, value);
+            }
+            exact.sort_by(f64::total_cmp);
+            let mut day = Distribution::default();
+            for hour in &hours {
+                let stored = hour.encode_sketch();
+                assert!(stored.len() < 2_500, "{}", stored.len());
+                let (good, fair, poor) = (hour.good, hour.needs_improvement, hour.poor);
+                let Some(read) = Distribution::decode(&stored, good, fair, poor) else {
+                    panic!("unreadable")
+                };
+                day.merge(&read);
+            }
+            assert_eq!(day.samples(), 100_000);
+            let (got, want) = (day.p75().unwrap_or(0.0), exact[74_999]);
+            assert!((got / want - 1.0).abs() < 0.02, "{vital:?}: {got} for {want}");
+        }
+    }
+
+    #[test]
+    fn zero_is_a_value_and_nothing_is_not() {
+        let mut none = Distribution::default();
+        assert_eq!(none.p75(), None);
+        none.merge(&Distribution::default());
+        none.add(Vital::Cls, 0.0);
+        assert_eq!((none.p75(), none.good), (Some(0.0), 1));
+        assert!(Distribution::decode(&[9, 1, 2], 0, 0, 0).is_none());
+        assert!(Distribution::decode(&[], 0, 0, 0).is_none());
+    }
+}
