@@ -1,0 +1,162 @@
+//! Who may speak to the admin listener: known `Host` names only, same-origin browsers only, and the owner only.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use mainstay_base::ErrorCode;
+use mainstay_base::Timestamp;
+
+use crate::admin::Admin;
+use crate::problem::Problem;
+
+/// The console's cookie. `__Host-`: this host only, whole path, secure (loopback counts as secure for browsers).
+pub(crate) const COOKIE: &str = "__Host-mainstay_admin";
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Refuses foreign `Host` names (DNS rebinding, and pages of other sites steering a browser at us), then dresses the answer.
+pub(crate) async fn gate(
+    State(admin): State<Arc<Admin>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = match refuse(&admin, request.headers()) {
+        Some(problem) => problem.into_response(),
+        None => next.run(request).await,
+    };
+    for (name, value) in &admin.headers {
+        if !response.headers().contains_key(name) {
+            response.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+    response
+}
+
+fn refuse(admin: &Admin, headers: &HeaderMap) -> Option<Problem> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text(header::HOST)?;
+    if !is_known_host(admin, host) {
+        return Some(Problem::new(
+            ErrorCode::Forbidden,
+            "This host name is not served here; see admin.hosts.",
+        ));
+    }
+    let foreign_fetch =
+        text(SEC_FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    let foreign_origin = text(header::ORIGIN).is_some_and(|origin| {
+        origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) != Some(host)
+    });
+    (foreign_fetch || foreign_origin).then(|| {
+        Problem::new(ErrorCode::Forbidden, "Requests from other origins are not answered here.")
+    })
+}
+
+fn is_known_host(admin: &Admin, host: &str) -> bool {
+    let (name, port) = split_port(host);
+    if admin.hosts.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+        return true;
+    }
+    let ours = matches!(name, "127.0.0.1" | "localhost" | "[::1]");
+    ours && port.is_none_or(|port| port == admin.address.port())
+}
+
+fn split_port(host: &str) -> (&str, Option<u16>) {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()),
+        _ => (host, None),
+    }
+}
+
+/// The owner, by session cookie or bearer token; extracting it is the access check of an endpoint.
+pub(crate) struct Caller {
+    /// When the session ends; none for the admin token.
+    pub(crate) expires: Option<Timestamp>,
+}
+
+impl FromRequestParts<Arc<Admin>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
+        Self::find(admin, &parts.headers).await
+    }
+}
+
+/// Whether the caller of a long answer would still be let in.
+pub(crate) async fn is_still_signed_in(admin: &Admin, headers: &HeaderMap) -> bool {
+    Caller::find(admin, headers).await.is_ok()
+}
+
+impl Caller {
+    async fn find(admin: &Admin, headers: &HeaderMap) -> Result<Self, Problem> {
+        if let Some(token) = bearer(headers) {
+            let known = admin.token.as_ref().is_some_and(|expected| expected.matches(token));
+            return if known { Ok(Self { expires: None }) } else { Err(unauthenticated()) };
+        }
+        let cookie = cookie(headers).ok_or_else(unauthenticated)?;
+        match admin.owner.find_session(cookie).await {
+            Ok(Some(session)) => Ok(Self { expires: Some(session.expires) }),
+            Ok(None) => Err(unauthenticated()),
+            Err(error) => Err(Problem::of(&error)),
+        }
+    }
+}
+
+fn unauthenticated() -> Problem {
+    Problem::new(
+        ErrorCode::Unauthenticated,
+        "Sign in with a link from `mainstay admin link`, or send the admin token.",
+    )
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
+}
+
+/// The session token of a request's cookies.
+pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(name, value)| (name == COOKIE).then_some(value))
+}
+
+/// `Set-Cookie` that begins (`max_age_s` > 0) or ends (0) a session.
+pub(crate) fn set_cookie(token: &str, max_age_s: u64) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!(
+        "{COOKIE}={token}; Path=/; Max-Age={max_age_s}; Secure; HttpOnly; SameSite=Strict"
+    ))
+    .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_split_off_names_and_v6_literals() {
+        for (host, name, port) in [
+            ("127.0.0.1:8081", "127.0.0.1", Some(8081)),
+            ("localhost", "localhost", None),
+            ("[::1]:8081", "[::1]", Some(8081)),
+            ("[::1]", "[::1]", None),
+        ] {
+            assert_eq!(split_port(host), (name, port), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_is_found_by_its_exact_name() {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::COOKIE,
+            HeaderValue::from_static("a=1; __Host-mainstay_admin=tok; x__Host-mainstay_admin=no"),
+        );
+        assert_eq!(cookie(&headers), Some("tok"));
+        headers.insert(header::COOKIE, HeaderValue::from_static("mainstay_admin=tok"));
+        assert_eq!(cookie(&headers), None);
+    }
+}

@@ -1,0 +1,202 @@
+//! Everything the private listener answers, on one screen, and its serving.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use http::{HeaderName, HeaderValue, header};
+use mainstay_base::task::{Group, Stop};
+use mainstay_base::{Clock, ErrorCode};
+use mainstay_guard::headers::{Kind, security_headers};
+use mainstay_guard::settings::{Environment, Headers};
+use mainstay_identity::{AdminToken, Owner};
+use mainstay_insight::Insight;
+use mainstay_telemetry::metrics::Registry;
+use tokio::net::TcpListener;
+
+use crate::health::Health;
+use crate::live::Live;
+use crate::problem::Problem;
+use crate::{Settings, access, console, probes, v1};
+
+/// Scripts and styles of the console are files of its own; Trusted Types leave no sink for injected markup.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+
+/// Facts about this process that answers name.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Random id of this start.
+    pub id: String,
+    /// Version of the binary.
+    pub version: &'static str,
+    /// `production` or `development`.
+    pub environment: Environment,
+    /// Where the site is reached.
+    pub site_url: String,
+    /// Names of the sites.
+    pub sites: Vec<String>,
+    /// When this process started.
+    pub started: mainstay_base::Timestamp,
+}
+
+impl Node {
+    /// `production` or `development`.
+    pub(crate) fn environment_name(&self) -> &'static str {
+        match self.environment {
+            Environment::Development => "development",
+            Environment::Production => "production",
+        }
+    }
+}
+
+/// What the admin endpoints work with.
+pub struct Parts {
+    /// Settings of the listener.
+    pub settings: Settings,
+    /// The bound listener.
+    pub listener: std::net::TcpListener,
+    /// Links and sessions.
+    pub owner: Owner,
+    /// The operator's bearer token.
+    pub token: Option<AdminToken>,
+    /// What happened on the site.
+    pub insight: Insight,
+    /// All metrics.
+    pub registry: Registry,
+    /// Verdict about this process.
+    pub health: Health,
+    /// The live snapshots.
+    pub live: Live,
+    /// About this process.
+    pub node: Node,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Shared state of all admin endpoints.
+pub(crate) struct Admin {
+    pub(crate) address: SocketAddr,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) owner: Owner,
+    pub(crate) token: Option<AdminToken>,
+    pub(crate) insight: Insight,
+    pub(crate) registry: Registry,
+    pub(crate) health: Health,
+    pub(crate) live: Live,
+    pub(crate) node: Node,
+    pub(crate) clock: Clock,
+    pub(crate) stop: Stop,
+}
+
+/// Binds the private listener.
+///
+/// # Errors
+/// The operating system's; an address that is none reads as `InvalidInput`.
+pub fn bind(settings: &Settings) -> std::io::Result<std::net::TcpListener> {
+    let fault = || {
+        std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "not an address to listen on (host:port)",
+        )
+    };
+    let address =
+        settings.listen.to_socket_addrs().map_err(|_| fault())?.next().ok_or_else(fault)?;
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Serves the private listener in `group` until the stop.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn start(parts: Parts, group: &Group) -> std::io::Result<()> {
+    let address = parts.listener.local_addr()?;
+    let listener = TcpListener::from_std(parts.listener)?.tap_io(|stream| {
+        // Small answers must not wait for a delayed ACK.
+        drop(stream.set_nodelay(true));
+    });
+    let admin = Arc::new(Admin {
+        address,
+        hosts: parts.settings.hosts,
+        headers: headers(parts.node.environment),
+        owner: parts.owner,
+        token: parts.token,
+        insight: parts.insight,
+        registry: parts.registry,
+        health: parts.health,
+        live: parts.live,
+        node: parts.node,
+        clock: parts.clock,
+        stop: group.stop().clone(),
+    });
+    let forget = Arc::clone(&admin);
+    group.spawn("forget ended sessions", |stop| forget_ended(forget, stop));
+    group.spawn("admin listener", |stop| async move {
+        let soft = stop.clone();
+        let serving = axum::serve(listener, router(admin))
+            .with_graceful_shutdown(async move { soft.soft().await });
+        tokio::select! {
+            served = serving.into_future() => served,
+            () = stop.hard() => Ok(()),
+        }
+    });
+    Ok(())
+}
+
+fn headers(environment: Environment) -> Vec<(HeaderName, HeaderValue)> {
+    let mut set = security_headers(&Headers::default().resolved(environment), Kind::Api, false);
+    set.push((header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)));
+    set.push((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    set
+}
+
+fn router(admin: Arc<Admin>) -> Router {
+    Router::new()
+        // open on this private address: probes and metrics (see `probes` for what they give away: a verdict)
+        .route("/livez", get(probes::livez))
+        .route("/readyz", get(probes::readyz))
+        .route("/startupz", get(probes::startupz))
+        .route("/healthz", get(probes::healthz))
+        .route("/metrics", get(probes::metrics))
+        // the way in
+        .route("/enter", get(console::show_enter).post(console::enter))
+        .route("/session/end", post(console::end_session))
+        // the console
+        .route("/", get(console::index))
+        .route("/assets/{*file}", get(console::asset))
+        // reads, owner only
+        .route("/api/v1/session", get(v1::session::find))
+        .route("/api/v1/live", get(v1::live::stream))
+        .route("/api/v1/traffic", get(v1::traffic::list))
+        .route("/api/v1/visitors", get(v1::visitors::list))
+        .route("/api/v1/visitors/now", get(v1::visitors::now))
+        .route("/api/v1/pages", get(v1::breakdown::list_pages))
+        .route("/api/v1/sources", get(v1::breakdown::list_sources))
+        .route("/api/v1/devices", get(v1::breakdown::list_devices))
+        .route("/api/v1/countries", get(v1::breakdown::list_countries))
+        .route("/api/v1/vitals", get(v1::vitals::list))
+        .route("/api/v1/errors", get(v1::errors::list))
+        .route("/api/v1/nodes", get(v1::nodes::list))
+        .fallback(|| async {
+            Problem::new(ErrorCode::NotFound, "There is nothing at this address.")
+        })
+        .layer(from_fn_with_state(Arc::clone(&admin), access::gate))
+        .with_state(admin)
+}
+
+async fn forget_ended(admin: Arc<Admin>, stop: Stop) -> Result<(), std::convert::Infallible> {
+    const EVERY: Duration = Duration::from_secs(600);
+    while stop.rested(EVERY).await {
+        if let Err(error) = admin.owner.delete_expired().await {
+            tracing::warn!(error = %error, "ended sessions are not forgotten yet");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! The control socket: how commands on this machine talk to the running server. The file's mode (0600) is the access check.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use mainstay_base::task::Group;
+use mainstay_identity::Owner;
+use serde::{Deserialize, Serialize};
+use tokio::net::UnixListener;
+
+use crate::problem::Problem;
+
+/// File name of the socket in the data dir.
+pub const SOCKET: &str = "control.sock";
+
+/// Where the running server listens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Process id.
+    pub pid: u32,
+    /// Version of the binary.
+    pub version: String,
+    /// The site's address, `http://…`.
+    pub site: String,
+    /// The admin listener's address, `http://…`.
+    pub admin: String,
+}
+
+/// A fresh sign-in link.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Link {
+    /// The whole URL, usable once.
+    pub url: String,
+}
+
+/// How long a command waits for the server.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest answer read.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+
+struct Control {
+    owner: Owner,
+    status: Status,
+}
+
+/// Serves the control socket in `group`. A stale socket file is replaced; the caller holds the data dir's lock.
+///
+/// # Errors
+/// The operating system's, when the socket cannot be made.
+pub fn start(data_dir: &Path, owner: Owner, status: Status, group: &Group) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = data_dir.join(SOCKET);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // The data dir is 0700, so nobody else can connect between the two calls.
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let control = Arc::new(Control { owner, status });
+    let router = Router::new()
+        .route("/status", get(show_status))
+        .route("/link", post(create_link))
+        .with_state(control);
+    group.spawn("control socket", |stop| async move {
+        let soft = stop.clone();
+        let serving =
+            axum::serve(listener, router).with_graceful_shutdown(async move { soft.soft().await });
+        let served = tokio::select! {
+            served = serving.into_future() => served,
+            () = stop.hard() => Ok(()),
+        };
+        drop(std::fs::remove_file(path));
+        served
+    });
+    Ok(())
+}
+
+async fn show_status(State(control): State<Arc<Control>>) -> Json<Status> {
+    Json(control.status.clone())
+}
+
+async fn create_link(State(control): State<Arc<Control>>) -> Result<Json<Link>, Problem> {
+    let token = control.owner.create_link().await.map_err(|error| Problem::of(&error))?;
+    Ok(Json(Link { url: link_url(&control.status.admin, token.expose()) }))
+}
+
+/// The address a sign-in link opens.
+#[must_use]
+pub fn link_url(admin: &str, token: &str) -> String {
+    format!("{admin}/enter?token={token}")
+}
+
+/// Asks the server that owns `data_dir` for a sign-in link.
+///
+/// # Errors
+/// When no server listens there, or it answers with anything but a link.
+pub fn request_link(data_dir: &Path) -> std::io::Result<Link> {
+    request(data_dir, "POST", "/link")
+}
+
+/// Asks the server that owns `data_dir` where it listens.
+///
+/// # Errors
+/// When no server listens there.
+pub fn request_status(data_dir: &Path) -> std::io::Result<Status> {
+    request(data_dir, "GET", "/status")
+}
+
+/// One HTTP/1.0 exchange: the server closes when it is done, so reading to the end is the whole protocol.
+fn request<T: serde::de::DeserializeOwned>(
+    data_dir: &Path,
+    method: &str,
+    path: &str,
+) -> std::io::Result<T> {
+    let mut stream = UnixStream::connect(data_dir.join(SOCKET))?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: control\r\nContent-Length: 0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    serde_json::from_str(body)
+        .map_err(|_| std::io::Error::other("the server did not answer as expected"))
+}

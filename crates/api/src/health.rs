@@ -1,0 +1,123 @@
+//! The verdict about this process: what works, what is degraded, whether it may take traffic. Never asks a third party.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use mainstay_base::task::Group;
+use mainstay_base::{Clock, Timestamp};
+use mainstay_store::recorder::{self, Recorder};
+
+const STARTING: u8 = 0;
+const SERVING: u8 = 1;
+const DRAINING: u8 = 2;
+
+/// How well something is (draft-inadarei-api-health-check-06 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// As it should be.
+    Pass,
+    /// The site is served, something else is not.
+    Warn,
+    /// Traffic should go elsewhere.
+    Fail,
+}
+
+impl Status {
+    /// The word of the health+json format.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// `component:measurement`.
+    pub name: &'static str,
+    /// `datastore`, `component` or `system`.
+    pub kind: &'static str,
+    /// How it is.
+    pub status: Status,
+    /// A sentence when it is not well; empty otherwise. Carries no address, path or secret.
+    pub output: String,
+    /// When this was looked at.
+    pub time: Timestamp,
+}
+
+/// The verdict, asked of what runs in this process: memory reads only, so a probe costs nothing.
+#[derive(Clone)]
+pub struct Health {
+    phase: Arc<AtomicU8>,
+    recorder: Recorder,
+    groups: Vec<Group>,
+    clock: Clock,
+}
+
+impl Health {
+    /// Starting until [`Health::serving`] is called.
+    #[must_use]
+    pub fn new(recorder: Recorder, groups: Vec<Group>, clock: Clock) -> Self {
+        Self { phase: Arc::new(AtomicU8::new(STARTING)), recorder, groups, clock }
+    }
+
+    /// Start-up is complete.
+    pub fn serving(&self) {
+        self.phase.store(SERVING, Ordering::Relaxed);
+    }
+
+    /// No new traffic, please: the process is about to stop.
+    pub fn draining(&self) {
+        self.phase.store(DRAINING, Ordering::Relaxed);
+    }
+
+    /// Whether start-up is complete.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) != STARTING
+    }
+
+    /// Whether this node may take traffic: started, not draining, nothing crashed. A store that is away does not
+    /// count: the site is served without it.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == SERVING
+            && self.groups.iter().all(|group| group.crashes().is_empty())
+    }
+
+    /// Everything that was looked at, and the worst of it.
+    #[must_use]
+    pub fn report(&self) -> (Status, Vec<Check>) {
+        let checks = vec![self.check_recorder(), self.check_tasks()];
+        let worst = checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass);
+        let draining = self.phase.load(Ordering::Relaxed) == DRAINING;
+        (if draining { Status::Fail } else { worst }, checks)
+    }
+
+    fn check_recorder(&self) -> Check {
+        let (status, output) = match self.recorder.health() {
+            recorder::Health::Ok => (Status::Pass, String::new()),
+            recorder::Health::Degraded { since, reason } => {
+                (Status::Warn, format!("visitor events are not recorded since {since}: {reason}"))
+            }
+        };
+        Check { name: "store:recorder", kind: "datastore", status, output, time: self.clock.now() }
+    }
+
+    fn check_tasks(&self) -> Check {
+        let crashes: Vec<_> = self.groups.iter().flat_map(Group::crashes).collect();
+        let panics = self.groups.iter().map(Group::child_panics).sum::<u64>();
+        let (status, output) = match (crashes.first(), panics) {
+            (Some(crash), _) => (Status::Fail, format!("task {} crashed", crash.task)),
+            (None, 0) => (Status::Pass, String::new()),
+            (None, panics) => {
+                (Status::Warn, format!("{panics} connections or streams ended by a panic"))
+            }
+        };
+        Check { name: "tasks:running", kind: "component", status, output, time: self.clock.now() }
+    }
+}

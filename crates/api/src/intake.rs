@@ -1,0 +1,91 @@
+//! `POST /_mainstay/events`: a batch of visitor events; 204 once durable, else the reason.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use mainstay_base::ErrorCode;
+use mainstay_guard::Facts;
+use mainstay_insight::Insight;
+use mainstay_insight::intake::Sender;
+
+use crate::problem::Problem;
+
+/// Time for a whole body, however steadily it drips.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
+const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
+
+pub(crate) async fn events(insight: &Insight, request: Request<Incoming>) -> Response<Bytes> {
+    match accept(insight, request).await {
+        Ok(()) => {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response
+        }
+        Err(problem) => problem.into_bytes(),
+    }
+}
+
+async fn accept(insight: &Insight, request: Request<Incoming>) -> Result<(), Problem> {
+    let (head, body) = request.into_parts();
+    let Some(facts) = head.extensions.get::<Facts>() else {
+        return Err(Problem::new(ErrorCode::Internal, "no facts of the request"));
+    };
+    check_media_type(&head.headers)?;
+    let body = read_body(body, insight.body_bytes_max()).await?;
+    let text = |name: HeaderName| {
+        head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+    };
+    let sender = Sender {
+        client: facts.client,
+        user_agent: text(header::USER_AGENT),
+        opted_out: text(SEC_GPC) == "1" || text(header::DNT) == "1",
+        prefetch: text(SEC_PURPOSE).contains("prefetch"),
+        received: facts.received,
+        site: facts.site.clone(),
+    };
+    insight.accept(&sender, &body).await.map_err(|error| {
+        let problem = Problem::of(&error);
+        let problem = match error.field() {
+            Some((field, _reason)) => problem.with_field(field),
+            None => problem,
+        };
+        match error.retry_after() {
+            Some(seconds) => problem.retry_after(seconds),
+            None => problem,
+        }
+    })
+}
+
+/// Beacons come as `text/plain` (no pre-flight) or `application/json`; nothing else is read.
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let essence = value.to_str().unwrap_or("?").split(';').next().unwrap_or("").trim();
+    if essence.eq_ignore_ascii_case("text/plain")
+        || essence.eq_ignore_ascii_case("application/json")
+    {
+        return Ok(());
+    }
+    Err(Problem::new(ErrorCode::Invalid, "Events are text/plain or application/json.")
+        .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+        .with_field("content-type"))
+}
+
+async fn read_body(body: Incoming, bytes_max: usize) -> Result<Bytes, Problem> {
+    let limited = Limited::new(body, bytes_max);
+    match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(Problem::new(ErrorCode::TooLarge, format!("A batch is at most {bytes_max} bytes.")))
+        }
+        Ok(Err(_)) => {
+            Err(Problem::new(ErrorCode::Invalid, "The body ended before it was complete."))
+        }
+        Err(_) => Err(Problem::new(ErrorCode::Invalid, "The body took too long.")
+            .with_status(StatusCode::REQUEST_TIMEOUT)),
+    }
+}

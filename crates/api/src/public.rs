@@ -1,0 +1,96 @@
+//! Everything of ours that a stranger can reach, on one screen: method, path, who may, what answers.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use mainstay_base::ErrorCode;
+use mainstay_guard::csp;
+use mainstay_guard::headers::{Kind, security_headers};
+use mainstay_guard::settings::{Environment, Headers};
+use mainstay_insight::Insight;
+
+use crate::intake;
+use crate::problem::Problem;
+use crate::script::Script;
+
+/// What the public endpoints work with.
+pub struct Public {
+    prefix: String,
+    pub(crate) insight: Insight,
+    full: Script,
+    lite: Script,
+    headers: Vec<(http::HeaderName, HeaderValue)>,
+}
+
+/// The route template an answer counts for, and the answer.
+pub type Answered = (&'static str, Response<Bytes>);
+
+impl Public {
+    /// `prefix` without a trailing slash, as in the edge's settings.
+    #[must_use]
+    pub fn new(
+        prefix: &str,
+        insight: Insight,
+        (full, lite): (Script, Script),
+        headers: &Headers,
+        environment: Environment,
+    ) -> Self {
+        let headers = headers.resolved(environment);
+        let mut set = security_headers(&headers, Kind::Api, false);
+        set.extend(csp::api_policy().header(csp::Mode::Enforce));
+        Self { prefix: prefix.trim_end_matches('/').to_owned(), insight, full, lite, headers: set }
+    }
+
+    /// The handler for the data plane.
+    #[must_use]
+    pub fn handler(
+        self: Arc<Self>,
+    ) -> impl Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Answered> + Send>>
+    + Send
+    + Sync
+    + 'static {
+        move |request| {
+            let public = Arc::clone(&self);
+            Box::pin(async move {
+                let (route, mut response) = public.route(request).await;
+                for (name, value) in &public.headers {
+                    response.headers_mut().insert(name.clone(), value.clone());
+                }
+                (route, response)
+            })
+        }
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Answered {
+        let path = request.uri().path().strip_prefix(self.prefix.as_str()).unwrap_or("");
+        let reading = matches!(*request.method(), Method::GET | Method::HEAD);
+        match (path, reading, request.method() == Method::POST) {
+            ("/m.js", true, _) => {
+                ("/_mainstay/m.js", self.full.answer(request.headers(), request.uri().query()))
+            }
+            ("/m.lite.js", true, _) => {
+                ("/_mainstay/m.lite.js", self.lite.answer(request.headers(), request.uri().query()))
+            }
+            ("/events", _, true) => {
+                ("/_mainstay/events", intake::events(&self.insight, request).await)
+            }
+            ("/m.js" | "/m.lite.js", ..) => ("{mainstay}", wrong_method("GET, HEAD")),
+            ("/events", ..) => ("{mainstay}", wrong_method("POST")),
+            _ => (
+                "{mainstay}",
+                Problem::new(ErrorCode::NotFound, "There is nothing at this address.").into_bytes(),
+            ),
+        }
+    }
+}
+
+fn wrong_method(allowed: &'static str) -> Response<Bytes> {
+    let mut response = Problem::new(ErrorCode::Invalid, "This address does not take this method.")
+        .with_status(StatusCode::METHOD_NOT_ALLOWED)
+        .into_bytes();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}

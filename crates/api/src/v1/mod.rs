@@ -1,0 +1,11 @@
+//! The console's reads, one file per resource: `{"data":[…],"next":…,"as_of":…}` everywhere.
+
+pub(crate) mod breakdown;
+pub(crate) mod errors;
+pub(crate) mod live;
+pub(crate) mod nodes;
+pub(crate) mod page;
+pub(crate) mod session;
+pub(crate) mod traffic;
+pub(crate) mod visitors;
+pub(crate) mod vitals;

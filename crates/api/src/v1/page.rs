@@ -1,0 +1,174 @@
+//! What every read shares: the span asked for, the cursor, and the envelope of the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Query};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::request::Parts;
+use mainstay_base::{ErrorCode, Timestamp};
+use mainstay_store::{Bots, Span};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::admin::Admin;
+use crate::problem::Problem;
+
+/// Rows of one page at most.
+const LIMIT_MAX: u32 = 1_000;
+const LIMIT_DEFAULT: u32 = 100;
+/// Span when none is asked for.
+const SPAN_DEFAULT: Duration = Duration::from_secs(86_400);
+/// Longest cursor that is read, in characters.
+const CURSOR_CHARS_MAX: usize = 4_096;
+
+#[derive(Deserialize)]
+#[serde(default)]
+struct Wire {
+    site: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    bots: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+    step: Option<u64>,
+    by: Option<String>,
+}
+
+impl Default for Wire {
+    fn default() -> Self {
+        Self {
+            site: None,
+            from: None,
+            to: None,
+            bots: None,
+            limit: None,
+            cursor: None,
+            step: None,
+            by: None,
+        }
+    }
+}
+
+/// The common query of the reads, checked.
+pub(crate) struct Asked {
+    site: String,
+    from: Timestamp,
+    to: Timestamp,
+    bots: Bots,
+    /// Rows wanted, 1 to 1000.
+    pub(crate) limit: u32,
+    /// Width of a step in a series.
+    pub(crate) step: Duration,
+    /// What rows are grouped by, where a read offers a choice.
+    pub(crate) by: Option<String>,
+    cursor: Option<String>,
+    /// The moment the answer speaks of.
+    pub(crate) as_of: Timestamp,
+}
+
+impl Asked {
+    pub(crate) fn span(&self) -> Span<'_> {
+        Span { site: &self.site, from: self.from, to: self.to, bots: self.bots }
+    }
+
+    pub(crate) fn site(&self) -> &str {
+        &self.site
+    }
+
+    /// The decoded cursor, when there is one.
+    pub(crate) fn cursor<T: DeserializeOwned>(&self) -> Result<Option<T>, Problem> {
+        let Some(text) = &self.cursor else { return Ok(None) };
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+        let read = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        read.map(Some).ok_or_else(|| invalid("cursor", "is not one that this server gave out"))
+    }
+}
+
+impl FromRequestParts<Arc<Admin>> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
+        let Query(wire) = Query::<Wire>::from_request_parts(parts, admin)
+            .await
+            .map_err(|_| invalid("query", "has a value of the wrong kind"))?;
+        let now = admin.clock.now();
+        let site =
+            wire.site.unwrap_or_else(|| admin.node.sites.first().cloned().unwrap_or_default());
+        if !admin.node.sites.contains(&site) {
+            return Err(Problem::new(ErrorCode::NotFound, "There is no site of this name.")
+                .with_field("site"));
+        }
+        let to = time(wire.to.as_deref(), "to")?.unwrap_or(now);
+        let from = time(wire.from.as_deref(), "from")?.unwrap_or(to.minus(SPAN_DEFAULT));
+        if from >= to {
+            return Err(invalid("from", "is not before to"));
+        }
+        let bots = match wire.bots.as_deref() {
+            None | Some("exclude") => Bots::Exclude,
+            Some("include") => Bots::Include,
+            Some("only") => Bots::Only,
+            Some(_) => return Err(invalid("bots", "is exclude, include or only")),
+        };
+        let limit = wire.limit.unwrap_or(LIMIT_DEFAULT);
+        if limit == 0 || limit > LIMIT_MAX {
+            return Err(invalid("limit", "is 1 to 1000"));
+        }
+        if wire.cursor.as_ref().is_some_and(|cursor| cursor.len() > CURSOR_CHARS_MAX) {
+            return Err(invalid("cursor", "is not one that this server gave out"));
+        }
+        let step = wire.step.unwrap_or(60);
+        if step == 0 {
+            return Err(invalid("step", "is at least 1 second"));
+        }
+        Ok(Self {
+            site,
+            from,
+            to,
+            bots,
+            limit,
+            step: Duration::from_secs(step),
+            by: wire.by,
+            cursor: wire.cursor,
+            as_of: now,
+        })
+    }
+}
+
+fn time(text: Option<&str>, field: &str) -> Result<Option<Timestamp>, Problem> {
+    // A plus sign in a query is a space by the rules of forms; a time has no other use for one.
+    text.map(|text| {
+        Timestamp::parse_rfc3339(&text.replace(' ', "+"))
+            .ok_or_else(|| invalid(field, "is not an RFC 3339 time"))
+    })
+    .transpose()
+}
+
+/// A 400 that names the parameter.
+pub(crate) fn invalid(field: &str, reason: &str) -> Problem {
+    Problem::new(ErrorCode::Invalid, format!("{field} {reason}")).with_field(field)
+}
+
+/// The envelope of every list.
+#[derive(Serialize)]
+pub(crate) struct Page<T> {
+    data: Vec<T>,
+    next: Option<String>,
+    as_of: Timestamp,
+}
+
+impl<T> Page<T> {
+    /// A list that is complete.
+    pub(crate) fn whole(data: Vec<T>, as_of: Timestamp) -> Self {
+        Self { data, next: None, as_of }
+    }
+
+    /// A page of rows; `next` is where the following one begins, when this one is full.
+    pub(crate) fn part(data: Vec<T>, next: Option<impl Serialize>, as_of: Timestamp) -> Self {
+        let next = next
+            .and_then(|next| serde_json::to_vec(&next).ok())
+            .map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+        Self { data, next, as_of }
+    }
+}

@@ -1,0 +1,37 @@
+//! `GET /api/v1/session`: who is signed in, and where.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use mainstay_base::Timestamp;
+use serde::Serialize;
+
+use crate::access::Caller;
+use crate::admin::Admin;
+use crate::problem::Problem;
+
+#[derive(Serialize)]
+pub(crate) struct Session {
+    role: &'static str,
+    /// None for the admin token, which does not end by itself.
+    expires: Option<Timestamp>,
+    version: &'static str,
+    site_url: String,
+    environment: &'static str,
+    sites: Vec<String>,
+}
+
+pub(crate) async fn find(
+    State(admin): State<Arc<Admin>>,
+    caller: Caller,
+) -> Result<Json<Session>, Problem> {
+    Ok(Json(Session {
+        role: "owner",
+        expires: caller.expires,
+        version: admin.node.version,
+        site_url: admin.node.site_url.clone(),
+        environment: admin.node.environment_name(),
+        sites: admin.node.sites.clone(),
+    }))
+}
