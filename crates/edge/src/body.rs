@@ -1,0 +1,99 @@
+//! The one response body type: bytes already in memory, or pieces of a file; a streamed one settles when it ends.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use crate::stream::Pieces;
+
+/// What is told when a streamed body ended: bytes handed to the connection.
+pub(crate) type OnEnd = Box<dyn FnOnce(u64) + Send>;
+
+/// A response body.
+pub(crate) enum Body {
+    /// In memory; `None` once taken.
+    Whole(Option<Bytes>),
+    /// From disk.
+    Pieces(Streamed),
+}
+
+/// A body that is read as the client takes it.
+pub(crate) struct Streamed {
+    pieces: Pieces,
+    left: u64,
+    sent: u64,
+    on_end: Option<OnEnd>,
+}
+
+impl Body {
+    pub(crate) fn empty() -> Self {
+        Self::Whole(None)
+    }
+
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self::Whole(Some(bytes))
+    }
+
+    pub(crate) fn streamed(pieces: Pieces, length: u64) -> Self {
+        Self::Pieces(Streamed { pieces, left: length, sent: 0, on_end: None })
+    }
+
+    /// Calls `then` with the bytes sent when a streamed body ends or is dropped half-way.
+    pub(crate) fn on_end(&mut self, then: OnEnd) {
+        if let Self::Pieces(streamed) = self {
+            streamed.on_end = Some(then);
+        }
+    }
+
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Self::Whole(bytes) => bytes.as_ref().map_or(0, |b| b.len() as u64),
+            Self::Pieces(streamed) => streamed.left,
+        }
+    }
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        if let Some(then) = self.on_end.take() {
+            then(self.sent);
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Self::Pieces(streamed) => match std::task::ready!(streamed.pieces.poll_recv(cx)) {
+                Some(Ok(piece)) => {
+                    let length = piece.len() as u64;
+                    streamed.left = streamed.left.saturating_sub(length);
+                    streamed.sent += length;
+                    Poll::Ready(Some(Ok(Frame::data(piece))))
+                }
+                Some(Err(error)) => Poll::Ready(Some(Err(error))),
+                None => Poll::Ready(None),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Pieces(streamed) => streamed.left == 0,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length())
+    }
+}

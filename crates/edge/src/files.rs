@@ -1,0 +1,235 @@
+//! From a request path to a ready answer: clean URLs, redirects, the folder's own 404, all remembered and checked against the disk.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use http::{HeaderMap, HeaderValue, header};
+use mainstay_telemetry::http::{HttpMetrics, Route};
+use quick_cache::{Weighter, sync::Cache};
+
+use crate::Settings;
+use crate::content::{Content, Loader, Policy};
+use crate::hidden::Hidden;
+use crate::path::SafePath;
+
+/// Route label of every path that leads nowhere.
+pub(crate) const UNMATCHED_ROUTE: &str = "{unmatched}";
+
+/// What a path leads to.
+#[derive(Clone)]
+pub(crate) enum Entry {
+    /// A file's answer.
+    Content(Arc<Content>),
+    /// 308 to the canonical path; the query is appended when sent.
+    Redirect(Arc<Redirect>),
+    /// Nothing; the folder's own 404 page when it has one.
+    Missing(Option<Arc<Content>>),
+}
+
+/// A canonical path and the headers of the answer that names it (without `Location`).
+pub(crate) struct Redirect {
+    pub(crate) location: String,
+    pub(crate) headers: HeaderMap,
+}
+
+/// A remembered entry: the state of every file it was made from, and when that was last compared.
+struct Found {
+    entry: Entry,
+    stamps: Vec<(PathBuf, Option<Stamp>)>,
+    checked_ms: AtomicU32,
+}
+
+/// Enough of a file's metadata to notice any change that an editor, `cp` or `rsync` makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    modified: std::time::SystemTime,
+    length: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    pub(crate) fn of(metadata: &std::fs::Metadata) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let modified = metadata.modified().ok()?;
+        metadata.is_file().then_some(Self {
+            modified,
+            length: metadata.len(),
+            inode: metadata.ino(),
+        })
+    }
+
+    pub(crate) fn read(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().as_ref().and_then(Self::of)
+    }
+}
+
+/// The ready answers of one folder.
+pub(crate) struct Files {
+    root: PathBuf,
+    hidden: Hidden,
+    loader: Loader,
+    redirect_headers: HeaderMap,
+    found: Cache<Box<str>, Arc<Found>, ByBytes>,
+    revalidate_ms: u32,
+    /// Route of every path that leads nowhere.
+    pub(crate) unmatched: Arc<Route>,
+    /// Route of every canonical redirect.
+    pub(crate) redirected: Arc<Route>,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<Box<str>, Arc<Found>> for ByBytes {
+    fn weight(&self, key: &Box<str>, found: &Arc<Found>) -> u64 {
+        const ENTRY_BYTES: usize = 512;
+        let content =
+            if let Entry::Content(content) = &found.entry { content.bytes_held() } else { 0 };
+        (ENTRY_BYTES + key.len() + content) as u64
+    }
+}
+
+impl Files {
+    pub(crate) fn new(
+        root: PathBuf,
+        hidden: Hidden,
+        policy: Policy,
+        hosts: Vec<String>,
+        vary_origin: bool,
+        settings: &Settings,
+        http: &HttpMetrics,
+    ) -> Self {
+        let redirect_headers = policy.bare_headers();
+        let (unmatched, redirected) = (http.resolve(UNMATCHED_ROUTE), http.resolve("{redirect}"));
+        let loader = Loader::new(policy, hosts, vary_origin, settings.cache_file_max, http.clone());
+        Self {
+            root,
+            hidden,
+            loader,
+            redirect_headers,
+            found: Cache::with_weighter(
+                settings.cache_paths_max,
+                settings.cache_bytes_max.0,
+                ByBytes,
+            ),
+            revalidate_ms: u32::try_from(settings.revalidate_after.0.as_millis())
+                .unwrap_or(u32::MAX),
+            unmatched,
+            redirected,
+        }
+    }
+
+    /// The answer for a raw request path (no query). `now_ms` is the worker's coarse clock.
+    pub(crate) async fn find(self: &Arc<Self>, path: &str, now_ms: u32) -> Entry {
+        if let Some(found) = self.found.get(path) {
+            if now_ms.wrapping_sub(found.checked_ms.load(Relaxed)) < self.revalidate_ms {
+                return found.entry.clone();
+            }
+            if found.stamps.iter().all(|(file, stamp)| Stamp::read(file) == *stamp) {
+                found.checked_ms.store(now_ms, Relaxed);
+                return found.entry.clone();
+            }
+        }
+        let (files, raw) = (Arc::clone(self), path.to_owned());
+        let resolved = tokio::task::spawn_blocking(move || files.resolve(&raw, now_ms)).await;
+        let Ok(found) = resolved.map(Arc::new) else { return Entry::Missing(None) };
+        self.found.insert(path.into(), Arc::clone(&found));
+        found.entry.clone()
+    }
+
+    fn resolve(&self, raw: &str, now_ms: u32) -> Found {
+        let mut seen = Seen::default();
+        let entry = SafePath::parse(raw).and_then(|path| self.look_up(raw, &path, &mut seen));
+        let entry = entry.unwrap_or_else(|| Entry::Missing(self.not_found_page(&mut seen)));
+        Found { entry, stamps: seen.0, checked_ms: AtomicU32::new(now_ms) }
+    }
+
+    fn look_up(&self, raw: &str, path: &SafePath, seen: &mut Seen) -> Option<Entry> {
+        let base = self.root.join(path.relative());
+        let at_root = path.relative().as_os_str().is_empty();
+        let page = || with_suffix(&base, ".html");
+        if path.folder {
+            let index = base.join("index.html");
+            if let Some(file) = self.servable(&index, seen) {
+                return self.load(&file, raw, 200, seen);
+            }
+            let page = (!at_root).then(page)?;
+            self.servable(&page, seen)?;
+            return Some(self.redirect(raw.trim_end_matches('/').to_owned()));
+        }
+        if let Some(file) = self.servable(&base, seen) {
+            return self.load(&file, raw, 200, seen);
+        }
+        if let Some(file) = self.servable(&page(), seen) {
+            return self.load(&file, raw, 200, seen);
+        }
+        self.servable(&base.join("index.html"), seen)?;
+        Some(self.redirect(format!("{raw}/")))
+    }
+
+    fn not_found_page(&self, seen: &mut Seen) -> Option<Arc<Content>> {
+        let file = self.servable(&self.root.join("404.html"), seen)?;
+        match self.load(&file, "/404.html", 404, seen)? {
+            Entry::Content(content) => Some(content),
+            Entry::Redirect(_) | Entry::Missing(_) => None,
+        }
+    }
+
+    /// The canonical path of a file that may be served: inside the folder after following links, and not ours.
+    fn servable(&self, path: &Path, seen: &mut Seen) -> Option<PathBuf> {
+        let metadata = std::fs::metadata(path).ok();
+        let stamp = metadata.as_ref().and_then(Stamp::of);
+        seen.0.push((path.to_owned(), stamp));
+        let metadata = metadata.filter(|_| stamp.is_some())?;
+        let canonical = path.canonicalize().ok()?;
+        let inside = canonical.starts_with(&self.root);
+        (inside && !self.hidden.covers(&canonical, &metadata)).then_some(canonical)
+    }
+
+    fn load(&self, file: &Path, raw: &str, status: u16, seen: &mut Seen) -> Option<Entry> {
+        let mut own = |path: &str| {
+            let safe = SafePath::parse(path).filter(|safe| !safe.folder)?;
+            let file = self.servable(&self.root.join(safe.relative()), seen)?;
+            std::fs::read(file).ok()
+        };
+        match self.loader.load(file, raw, status, &mut own) {
+            Ok(content) => Some(Entry::Content(Arc::new(content))),
+            Err(error) => {
+                tracing::warn!(path = raw, error = %error, "a file of the site cannot be read");
+                None
+            }
+        }
+    }
+
+    fn redirect(&self, location: String) -> Entry {
+        Entry::Redirect(Arc::new(Redirect { location, headers: self.redirect_headers.clone() }))
+    }
+}
+
+/// Every path looked at while resolving, with what was there.
+#[derive(Default)]
+struct Seen(Vec<(PathBuf, Option<Stamp>)>);
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// `Location` with the request's query kept.
+pub(crate) fn location(path: &str, query: Option<&str>) -> Option<HeaderValue> {
+    match query {
+        None => HeaderValue::from_str(path),
+        Some(query) => HeaderValue::from_str(&format!("{path}?{query}")),
+    }
+    .ok()
+}
+
+/// Headers of a redirect: the bare set and the location.
+pub(crate) fn redirect_headers(redirect: &Redirect, query: Option<&str>) -> Option<HeaderMap> {
+    let mut headers = redirect.headers.clone();
+    headers.insert(header::LOCATION, location(&redirect.location, query)?);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Some(headers)
+}

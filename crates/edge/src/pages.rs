@@ -1,0 +1,82 @@
+//! The few pages of our own: short answers for errors the site has no page for. No script, one inline style that the policy names.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use mainstay_guard::csp;
+
+use crate::content::Policy;
+
+const STYLE: &str = "html{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;margin:0;min-height:100vh;\
+display:grid;place-content:center;text-align:center;padding:1rem}h1{font-size:1.25rem;margin:0}p{margin:.25rem 0 0;opacity:.7}";
+
+/// What a folder of files can be asked.
+const METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// A ready answer without anything of the request in it.
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// The pages of one site.
+pub(crate) struct Pages {
+    pub(crate) bad_request: Page,
+    pub(crate) not_found: Page,
+    pub(crate) method_not_allowed: Page,
+    pub(crate) precondition_failed: Page,
+    pub(crate) internal: Page,
+    /// The empty answer to `OPTIONS`.
+    pub(crate) options: Page,
+}
+
+impl Pages {
+    pub(crate) fn new(policy: &Policy) -> Self {
+        let page =
+            |status: StatusCode, title: &str, text: &str| render(policy, status, title, text);
+        let mut method_not_allowed = page(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Method not allowed",
+            "This address can only be read.",
+        );
+        method_not_allowed.headers.insert(header::ALLOW, HeaderValue::from_static(METHODS));
+        let mut headers = policy.bare_headers();
+        headers.insert(header::ALLOW, HeaderValue::from_static(METHODS));
+        let options = Page { status: StatusCode::NO_CONTENT, headers, body: Bytes::new() };
+        Self {
+            bad_request: page(
+                StatusCode::BAD_REQUEST,
+                "Bad request",
+                "The request could not be understood.",
+            ),
+            not_found: page(
+                StatusCode::NOT_FOUND,
+                "Page not found",
+                "There is nothing at this address.",
+            ),
+            method_not_allowed,
+            precondition_failed: page(
+                StatusCode::PRECONDITION_FAILED,
+                "Precondition failed",
+                "The page is not in the state the request asked for.",
+            ),
+            internal: page(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something went wrong",
+                "The fault is ours and was noted.",
+            ),
+            options,
+        }
+    }
+}
+
+fn render(policy: &Policy, status: StatusCode, title: &str, text: &str) -> Page {
+    let body = format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+<title>{title}</title><style>{STYLE}</style><h1>{title}</h1><p>{text}</p></html>\n"
+    );
+    let mut headers = policy.document_headers(&csp::error_page_policy(STYLE));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Page { status, headers, body: Bytes::from(body) }
+}
