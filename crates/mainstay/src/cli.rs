@@ -1,0 +1,250 @@
+//! The command line: commands, flags and exit codes. Nothing is done here; every flag that gives a setting only says which.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::{Flag, Inputs, read_process};
+
+/// How a command ended, as scripts see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// The thing asked about is not well.
+    Unwell = 1,
+    /// Wrong usage; clap exits with the same code.
+    Usage = 2,
+    /// Settings refused, port in use, data dir unusable or locked.
+    Refused = 3,
+    /// A one-shot command lacks a service.
+    Unavailable = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// One binary in front of any web site: fast, safe, seen.
+#[derive(Debug, Parser)]
+#[command(name = "mainstay", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve a site: no settings file needed.
+    Serve(Box<Serve>),
+    /// Reach the running server's admin side.
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Report what is wrong with the settings and the site.
+    Check(Check),
+}
+
+/// `mainstay serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Folder to serve.
+    #[arg(value_name = "SITE_DIR")]
+    pub site_dir: Option<PathBuf>,
+    /// Where settings and data are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Address of the public listener.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Address of the private listener: console, metrics, health.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub admin_listen: Option<String>,
+    /// Worker threads that carry connections; 0 = one per core.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<String>,
+    /// File whose trimmed text is the bearer token of the admin API.
+    #[arg(long, value_name = "FILE")]
+    pub admin_token_file: Option<String>,
+    /// How visitors reach the site, as scheme and host.
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Print every setting in force and its source, then exit.
+    #[arg(long)]
+    pub print_config: bool,
+    /// Print as JSON.
+    #[arg(long, requires = "print_config")]
+    pub json: bool,
+}
+
+/// `mainstay admin …`.
+#[derive(Debug, Subcommand)]
+pub enum Admin {
+    /// Print another single-use link that signs in to the console.
+    Link(Link),
+}
+
+/// `mainstay admin link`.
+#[derive(Debug, Args)]
+pub struct Link {
+    /// Where settings and data are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mainstay check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Folder of the site.
+    #[arg(value_name = "SITE_DIR")]
+    pub site_dir: Option<PathBuf>,
+    /// Where settings and data are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What every command takes.
+#[derive(Debug, Default, Args)]
+pub struct Place {
+    /// Settings file [default: mainstay.toml, if there is one].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of databases, keys and logs [default: ./mainstay-data].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// Where this runs: development or production [default: by the public listener's address].
+    #[arg(long = "env", value_name = "ENVIRONMENT")]
+    pub environment: Option<String>,
+}
+
+impl Serve {
+    /// What the settings are read from.
+    #[must_use]
+    pub fn inputs(&self) -> Inputs {
+        let mut inputs = self.place.inputs();
+        inputs.site_dir.clone_from(&self.site_dir);
+        inputs.flags.extend(list_given([
+            ("--listen", "edge.listen", &self.listen),
+            ("--admin-listen", "admin.listen", &self.admin_listen),
+            ("--workers", "edge.workers", &self.workers),
+            ("--admin-token-file", "admin.token_file", &self.admin_token_file),
+            ("--public-url", "public_url", &self.public_url),
+        ]));
+        inputs
+    }
+}
+
+impl Check {
+    /// What the settings are read from.
+    #[must_use]
+    pub fn inputs(&self) -> Inputs {
+        Inputs { site_dir: self.site_dir.clone(), ..self.place.inputs() }
+    }
+}
+
+impl Place {
+    /// What the settings are read from: this, and the environment of the process.
+    #[must_use]
+    pub fn inputs(&self) -> Inputs {
+        let flags = list_given([
+            ("--data-dir", "data_dir", &self.data_dir),
+            ("--env", "environment", &self.environment),
+        ]);
+        Inputs {
+            config: self.config.clone(),
+            site_dir: None,
+            flags: flags.collect(),
+            variables: read_process(),
+        }
+    }
+}
+
+fn list_given<const N: usize>(
+    flags: [(&'static str, &'static str, &Option<String>); N],
+) -> impl Iterator<Item = Flag> {
+    flags.into_iter().filter_map(|(name, setting, text)| {
+        text.as_ref().map(|text| Flag { name, setting, text: text.clone() })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    fn serve(line: &str) -> Box<Serve> {
+        match parse(line).map(|cli| cli.command) {
+            Ok(Command::Serve(serve)) => serve,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_serve_gives_an_existing_setting() {
+        let serve = serve(
+            "mainstay serve site --listen 127.0.0.1:1 --admin-listen 127.0.0.1:2 --data-dir d --env production --workers 2 --admin-token-file /dev/null --public-url https://example.org",
+        );
+        let inputs = Inputs { variables: Vec::new(), site_dir: None, ..serve.inputs() };
+        assert_eq!(inputs.flags.len(), 7);
+        let reading = crate::settings::survey(&inputs);
+        // An empty token file is the only thing wrong here.
+        let problems: Vec<_> = reading.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            problems,
+            ["flag --admin-token-file: \"admin.token_file\" \"/dev/null\" is empty"]
+        );
+        let settings = reading.loaded.map(|l| l.settings).unwrap_or_default();
+        assert_eq!(settings.edge.listen, "127.0.0.1:1");
+        assert_eq!(settings.admin.listen, "127.0.0.1:2");
+        assert_eq!(settings.edge.workers, 2);
+        assert_eq!(settings.data_dir, PathBuf::from("d"));
+        assert_eq!(settings.environment().as_str(), "production");
+        assert_eq!(settings.public_url.as_deref(), Some("https://example.org"));
+    }
+
+    #[test]
+    fn wrong_usage_is_code_2() {
+        for line in [
+            "mainstay",
+            "mainstay sreve",
+            "mainstay serve --upstream http://127.0.0.1:3000",
+            "mainstay serve a b",
+            "mainstay serve --json",
+            "mainstay admin",
+            "mainstay check --workers 2",
+        ] {
+            let error = parse(line).map(|_| ()).map_err(|e| e.exit_code());
+            assert_eq!(error, Err(Exit::Usage as i32), "{line}");
+        }
+    }
+
+    #[test]
+    fn one_shot_commands_take_config_and_data_dir() {
+        for line in [
+            "mainstay admin link --config f --data-dir d --json",
+            "mainstay check site --config f --data-dir d --json",
+        ] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The data dir: private, owned by one serving process at a time. What lies in it belongs to the rooms.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// A data dir held by this process; dropping it lets go.
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    path: PathBuf,
+    /// Nothing was ever stored here.
+    pub(crate) fresh: bool,
+    _lock: File,
+}
+
+/// Why the data dir cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// It cannot be made, read or written.
+    #[error("the data dir {} cannot be used", path.display())]
+    Unusable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process serves from it.
+    #[error("the data dir {} is in use by another mainstay; stop it, or choose another with --data-dir", path.display())]
+    Locked { path: PathBuf },
+}
+
+impl DataDir {
+    /// Makes the folder when it is missing (0700, with `keys/` inside) and takes its lock.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let unusable = |source| Error::Unusable { path: path.to_owned(), source };
+        for dir in [path.to_owned(), path.join("keys")] {
+            DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(unusable)?;
+            std::fs::set_permissions(&dir, Permissions::from_mode(0o700)).map_err(unusable)?;
+        }
+        let fresh = !path.join("core.db").exists();
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path.join("lock"))
+            .map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), fresh, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(Error::Locked { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_is_private_and_has_one_owner() {
+        let parent = tempfile::tempdir().expect("tempdir");
+        let path = parent.path().join("a/data");
+        let held = DataDir::open(&path).expect("made");
+        assert!(held.fresh);
+        let mode = |p: PathBuf| p.metadata().expect("exists").permissions().mode() & 0o777;
+        assert_eq!(
+            (mode(path.clone()), mode(path.join("keys")), mode(path.join("lock"))),
+            (0o700, 0o700, 0o600)
+        );
+        assert!(matches!(DataDir::open(&path), Err(Error::Locked { .. })));
+        drop(held);
+        assert!(DataDir::open(&path).is_ok());
+    }
+}

@@ -1,0 +1,9 @@
+//! The binary's own room: command line, settings tree, wiring, start and stop. The only room that knows every room; no other knows it.
+
+pub mod cli;
+pub mod command;
+pub mod settings;
+
+mod boot;
+mod data_dir;
+mod run;

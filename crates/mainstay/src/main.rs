@@ -1,0 +1,43 @@
+//! `mainstay`: reads the command line, runs one command, returns its exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use mainstay::cli::{Admin, Cli, Command, Exit};
+use mainstay::command::check::{self, Format};
+use mainstay::command::{admin_link, print_config, serve};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // clap prints help and usage errors itself and ends with 0 or 2.
+    let cli = Cli::parse();
+    match run(&cli, &mut std::io::stdout()) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            // Nobody is left to tell when standard error is closed too.
+            drop(writeln!(std::io::stderr(), "mainstay: {error:#}"));
+            Exit::Unwell.into()
+        }
+    }
+}
+
+fn run(cli: &Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    match &cli.command {
+        Command::Serve(serve) if serve.print_config => {
+            let format =
+                if serve.json { print_config::Format::Json } else { print_config::Format::Toml };
+            Ok(print_config::print_config(&serve.inputs(), format, out)?)
+        }
+        Command::Serve(serve) => serve::serve(&serve.inputs(), out),
+        Command::Check(check) => {
+            let format = if check.json { Format::Json } else { Format::Text };
+            Ok(check::check(&check.inputs(), format, &check::look_through, out)?)
+        }
+        Command::Admin(Admin::Link(link)) => {
+            admin_link::admin_link(&link.place.inputs(), link.json, out)
+        }
+    }
+}

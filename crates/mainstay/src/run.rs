@@ -1,0 +1,73 @@
+//! The life of the server between start and stop: waits for a signal or a crash, then stops in reverse order.
+
+use std::time::Duration;
+
+use mainstay_base::task::Group;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::boot::Running;
+use crate::cli::Exit;
+
+/// Time the hard stop may take for each group.
+const LAST: Duration = Duration::from_secs(2);
+
+/// Waits until the server shall stop, stops it, and says how it went.
+///
+/// SIGTERM or SIGINT drains: no new connections, requests in hand are finished within `grace`. A second signal stops now.
+pub(crate) async fn run(running: Running, grace: Duration) -> std::io::Result<Exit> {
+    let mut signals = Signals {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+    };
+    let Running { services, control, traffic, .. } = &running;
+    tokio::select! {
+        () = signals.next() => tracing::info!("stopping: finishing what is in hand"),
+        () = services.crashed() => {}
+        () = control.crashed() => {}
+        () = traffic.crashed() => {}
+    }
+    running.health.draining();
+    let stopping = async {
+        for (name, group) in [("traffic", traffic), ("control", control), ("services", services)] {
+            let left = group.finish(grace, LAST).await;
+            if left > 0 {
+                tracing::warn!(group = name, left, "cut off: did not finish in time");
+            }
+        }
+    };
+    tokio::select! {
+        () = stopping => {}
+        () = signals.next() => {
+            tracing::warn!("second signal: stopping now");
+            for group in [traffic, control, services] {
+                group.stop_now();
+            }
+        }
+    }
+    if let Err(error) = running.store.close().await {
+        tracing::warn!(error = %error, "the store was not closed cleanly; it recovers at the next start");
+    }
+    Ok(verdict([services, control, traffic]))
+}
+
+fn verdict(groups: [&Group; 3]) -> Exit {
+    let crashes: Vec<_> = groups.iter().flat_map(|group| group.crashes()).collect();
+    for crash in &crashes {
+        tracing::error!(task = crash.task, reason = %crash.reason, "the server stopped because a task crashed");
+    }
+    if crashes.is_empty() { Exit::Done } else { Exit::Unwell }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

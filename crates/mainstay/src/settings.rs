@@ -1,0 +1,207 @@
+//! The settings tree: every room's own settings and the few of the process; how values are found and checked lives in the files beneath.
+
+mod bounded;
+mod check;
+mod file;
+mod layers;
+mod load;
+mod place;
+mod print;
+mod problem;
+mod reference;
+mod shape;
+mod value;
+mod variables;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use mainstay_api as api;
+use mainstay_base::units::Span;
+use mainstay_edge::settings as edge;
+use mainstay_guard::settings as guard;
+use mainstay_identity as identity;
+use mainstay_insight::settings as insight;
+use mainstay_store::settings as store;
+use mainstay_telemetry::settings as telemetry;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use layers::Sources;
+pub use load::{FILE_NAME, Flag, Inputs, Loaded, Reading, load, survey};
+pub use place::{KeyPath, Source, Step};
+pub use print::{to_json, to_toml};
+pub use problem::{Problem, Problems};
+pub use reference::{Document, documents};
+pub use variables::read_process;
+
+/// Everything that can be set. Nothing has to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where this runs. Not set: `development` while the public listener is on a loopback address, else `production`.
+    /// `NODE_ENV=production` counts like `MAINSTAY_ENV=production`; other values of it say nothing.
+    #[schemars(extend("examples" = ["production"]))]
+    pub environment: Option<Environment>,
+    /// Folder of databases, keys and logs; created with mode 0700. Never served, even inside the site's folder.
+    pub data_dir: PathBuf,
+    /// How long requests in hand may take once the process is asked to stop. `"0s"` = cut them at once.
+    pub shutdown_grace: Span,
+    /// How visitors reach the site, as scheme and host: used in links and for the site's own origin. Not set: as each
+    /// request says.
+    #[schemars(extend("examples" = ["https://example.org"]))]
+    pub public_url: Option<String>,
+    /// The public listener and what one client may take.
+    pub edge: edge::Settings,
+    /// The private listener: console, metrics, health and the admin API.
+    pub admin: api::Settings,
+    /// Sign-in to the console.
+    pub identity: identity::Settings,
+    /// A site and how it differs from the sections above and below. Without any, the folder of the command line is the
+    /// site `default`.
+    pub site: Vec<Site>,
+    /// Security headers and Content-Security-Policy of every site.
+    pub headers: guard::Headers,
+    /// Which other origins may read this site's answers from a browser.
+    pub cors: guard::Cors,
+    /// Where rows are kept and how they are written.
+    pub store: store::Settings,
+    /// What is kept of visits, and for how long.
+    pub insight: insight::Settings,
+    /// The event log and the access log.
+    pub log: telemetry::Log,
+    /// Metrics and the bounds of their number.
+    pub metrics: telemetry::Metrics,
+}
+
+/// Where the process runs; decides whether policies are enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// On somebody's own machine: a page's policy is reported, not enforced.
+    Development,
+    /// Everywhere else.
+    Production,
+}
+
+/// `[[site]]`: one site.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Site {
+    /// Its name in tables, metrics and the console: letters, digits, `-` and `_`, at most 64.
+    pub name: String,
+    /// Folder that is served. Not set: the folder of the command line.
+    #[schemars(extend("examples" = ["./public"]))]
+    pub dir: Option<PathBuf>,
+    /// Family of security headers. Not set: `headers.headers`.
+    #[schemars(extend("examples" = ["default"]))]
+    pub headers: Option<guard::Preset>,
+    /// How long browsers shall refuse plain http. Not set: `headers.hsts`.
+    #[schemars(extend("examples" = ["auto"]))]
+    pub hsts: Option<guard::Hsts>,
+    /// What is done with a page's Content-Security-Policy. Not set: `headers.csp`.
+    #[schemars(extend("examples" = ["auto"]))]
+    pub csp: Option<guard::Csp>,
+    /// Whether our script is put into the site's pages.
+    pub insert: Insert,
+}
+
+/// Whether our script is put into pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Insert {
+    /// Into every HTML page that does not name it already.
+    #[default]
+    Auto,
+    /// Never; the pages may name it themselves.
+    Off,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            environment: None,
+            data_dir: "./mainstay-data".into(),
+            shutdown_grace: Span::seconds(30),
+            public_url: None,
+            edge: edge::Settings::default(),
+            admin: api::Settings::default(),
+            identity: identity::Settings::default(),
+            site: Vec::new(),
+            headers: guard::Headers::default(),
+            cors: guard::Cors::default(),
+            store: store::Settings::default(),
+            insight: insight::Settings::default(),
+            log: telemetry::Log::default(),
+            metrics: telemetry::Metrics::default(),
+        }
+    }
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self {
+            name: "default".into(),
+            dir: None,
+            headers: None,
+            hsts: None,
+            csp: None,
+            insert: Insert::Auto,
+        }
+    }
+}
+
+impl Settings {
+    /// The environment as set, else `development` while the public listener is on a loopback address.
+    #[must_use]
+    pub fn environment(&self) -> Environment {
+        let loopback = || {
+            let address = self.edge.listen.parse::<SocketAddr>();
+            address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
+        };
+        match self.environment {
+            Some(environment) => environment,
+            None if loopback() => Environment::Development,
+            None => Environment::Production,
+        }
+    }
+
+    /// The header settings of a site: the common ones with its own in their place, every `auto` decided.
+    #[must_use]
+    pub fn headers_of(&self, site: &Site) -> guard::Headers {
+        let mut headers = self.headers.clone();
+        headers.headers = site.headers.unwrap_or(headers.headers);
+        headers.hsts = site.hsts.unwrap_or(headers.hsts);
+        headers.csp = site.csp.unwrap_or(headers.csp);
+        headers.resolved(self.environment().into())
+    }
+
+    /// The settings of logs and metrics, as their room takes them.
+    #[must_use]
+    pub fn telemetry(&self) -> telemetry::Settings {
+        telemetry::Settings { log: self.log.clone(), metrics: self.metrics.clone() }
+    }
+}
+
+impl Environment {
+    /// As written in settings.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Production => "production",
+        }
+    }
+}
+
+impl From<Environment> for guard::Environment {
+    fn from(environment: Environment) -> Self {
+        match environment {
+            Environment::Development => Self::Development,
+            Environment::Production => Self::Production,
+        }
+    }
+}

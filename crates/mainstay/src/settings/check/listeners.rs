@@ -1,0 +1,64 @@
+//! The addresses of the listeners. Binds nothing.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::Check;
+use crate::settings::place::KeyPath;
+
+impl Check<'_> {
+    pub(super) fn listeners(&mut self) {
+        let public = self.address(&KeyPath::dotted("edge.listen"), &self.settings.edge.listen);
+        let path = KeyPath::dotted("admin.listen");
+        let Some(admin) = self.address(&path, &self.settings.admin.listen) else { return };
+        if !admin.ip().to_canonical().is_loopback() {
+            let message = "must be a loopback address: the admin side speaks plain http, reach it through a tunnel";
+            let meant = format!("127.0.0.1:{}", admin.port());
+            self.complain_meaning(&path, message, Some(meant));
+        }
+        if admin.port() != 0 && public == Some(admin) {
+            self.complain(&path, "is the address of the public listener");
+        }
+    }
+
+    fn address(&mut self, path: &KeyPath, text: &str) -> Option<SocketAddr> {
+        if let Ok(address) = text.parse() {
+            return Some(address);
+        }
+        let message = format!("must be an IP address and a port, not \"{text}\"");
+        self.complain_meaning(path, message, guess_address(text));
+        None
+    }
+}
+
+/// What people write for an address where an IP address is needed.
+fn guess_address(text: &str) -> Option<String> {
+    let text = text.trim().trim_start_matches("http://").trim_end_matches('/');
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let port: u16 = port.parse().ok()?;
+    match host {
+        "*" => Some(format!("0.0.0.0:{port}")),
+        "" | "localhost" => Some(format!("127.0.0.1:{port}")),
+        host => host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port).to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_write_for_an_address_is_understood() {
+        for (text, meant) in [
+            ("8080", Some("127.0.0.1:8080")),
+            (":8080", Some("127.0.0.1:8080")),
+            ("localhost:80", Some("127.0.0.1:80")),
+            ("*:80", Some("0.0.0.0:80")),
+            ("http://10.0.0.1:80/", Some("10.0.0.1:80")),
+            ("::1:80", Some("[::1]:80")),
+            ("example.org:80", None),
+            ("127.0.0.1", None),
+        ] {
+            assert_eq!(guess_address(text).as_deref(), meant, "{text}");
+        }
+    }
+}

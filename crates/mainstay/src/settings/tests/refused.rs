@@ -1,0 +1,161 @@
+//! What is refused, and how it is said.
+
+use super::*;
+
+#[test]
+fn unknown_settings_name_line_column_and_what_was_meant() {
+    refused(
+        "[edge]\n\n  lisen = \"127.0.0.1:1\"\n",
+        &["mainstay.toml:3:3: unknown setting \"edge.lisen\"; did you mean \"edge.listen\"?"],
+    );
+    refused(
+        "[egde]\nlisten = \"127.0.0.1:1\"\n",
+        &["mainstay.toml:1:2: unknown setting \"egde\"; did you mean \"edge\"?"],
+    );
+    refused(
+        "connections_max = 5\n",
+        &[
+            "mainstay.toml:1:1: unknown setting \"connections_max\"; did you mean \"edge.connections_max\"?",
+        ],
+    );
+    refused(
+        "[[site]]\nupstreams = [\"http://127.0.0.1:3000\"]\n",
+        &["mainstay.toml:2:1: unknown setting \"site[0].upstreams\""],
+    );
+}
+
+#[test]
+fn every_problem_is_reported_at_once() {
+    refused(
+        "data_dir = 5\n[edge]\nworkers = -1\nhead_timeout = \"10\"\nidle_timeout = \"1\"\nlisen = 1\n[headers]\ncsp = \"enforced\"\n[edge.x]\n",
+        &[
+            "mainstay.toml:1:12: \"data_dir\" must be a text in quotes, not 5",
+            "mainstay.toml:3:11: \"edge.workers\" must be a whole number from 0, not -1",
+            "mainstay.toml:4:16: \"edge.head_timeout\": \"10\" needs a unit: ms, s, m, h or d",
+            "mainstay.toml:5:16: \"edge.idle_timeout\": \"1\" needs a unit: ms, s, m, h or d",
+            "mainstay.toml:6:1: unknown setting \"edge.lisen\"; did you mean \"edge.listen\"?",
+            "mainstay.toml:8:7: \"headers.csp\" must be one of \"auto\", \"enforce\", \"report\", \"off\", not \"enforced\"; did you mean \"enforce\"?",
+            "mainstay.toml:9:7: unknown setting \"edge.x\"",
+        ],
+    );
+}
+
+#[test]
+fn broken_toml_is_reported_with_its_place_beside_other_problems() {
+    let problems = scene("data_dir = \n[edge]\nlisen = 1\n").problems();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].starts_with("mainstay.toml:1:1"), "{problems:?}");
+    assert!(problems[1].starts_with("mainstay.toml:3:1: unknown setting"), "{problems:?}");
+}
+
+#[test]
+fn wrong_kinds_of_value_are_named() {
+    refused("edge = 1\n", &["mainstay.toml:1:8: \"edge\" must be a table, not 1"]);
+    refused("[site]\ndir = \"x\"\n", &["mainstay.toml:1:1: \"site\" is a list: write [[site]]"]);
+    refused(
+        "data_dir = 2026-01-01\n",
+        &["mainstay.toml:1:12: \"data_dir\" must be a text in quotes"],
+    );
+    refused(
+        "[edge]\nh2_streams_max = 5000000000\n",
+        &[
+            "mainstay.toml:2:18: \"edge.h2_streams_max\" must be a whole number from 1 to 4294967295, not 5000000000",
+        ],
+    );
+}
+
+#[test]
+fn addresses_and_bounds_are_checked() {
+    refused(
+        "[edge]\nlisten = \":8080\"\n",
+        &[
+            "mainstay.toml:2:10: \"edge.listen\" must be an IP address and a port, not \":8080\"; did you mean \"127.0.0.1:8080\"?",
+        ],
+    );
+    refused(
+        "[admin]\nlisten = \"0.0.0.0:8081\"\n",
+        &[
+            "mainstay.toml:2:10: \"admin.listen\" must be a loopback address: the admin side speaks plain http, reach it through a tunnel; did you mean \"127.0.0.1:8081\"?",
+        ],
+    );
+    refused(
+        "[admin]\nlisten = \"127.0.0.1:8080\"\n",
+        &["mainstay.toml:2:10: \"admin.listen\" is the address of the public listener"],
+    );
+    refused(
+        "[edge]\nconnections_max = 0\nhead_timeout = \"0s\"\nworkers = 0\nhead_bytes_max = \"1KiB\"\n",
+        &[
+            "mainstay.toml:2:19: \"edge.connections_max\" must be a whole number from 1, not 0",
+            "mainstay.toml:3:16: \"edge.head_timeout\" must be more than zero",
+            "mainstay.toml:5:18: \"edge.head_bytes_max\" must be at least \"8KiB\"",
+        ],
+    );
+    for prefix in ["", "/", "x", "/x/", "/a//b", "/../x", "/a b"] {
+        let problems = scene(&format!("[edge]\nprefix = \"{prefix}\"\n")).problems();
+        assert_eq!(problems.len(), 1, "{prefix}: {problems:?}");
+    }
+    for url in [
+        "example.org",
+        "ftp://example.org",
+        "https://",
+        "https://a/b",
+        "https://u@a",
+        "https://a/#x",
+    ] {
+        let problems = scene(&format!("public_url = \"{url}\"\n")).problems();
+        assert_eq!(problems.len(), 1, "{url}: {problems:?}");
+    }
+    assert!(scene("public_url = \"https://example.org\"\n").problems().is_empty());
+}
+
+#[test]
+fn what_a_room_finds_wrong_has_its_place_too() {
+    let problems = scene("[cors]\norigins = [\"https://a.example/\"]\n").problems();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].starts_with("mainstay.toml:2:11: \"cors.origins\" "), "{problems:?}");
+}
+
+#[test]
+fn folders_of_sites_are_checked() {
+    refused(
+        "[[site]]\ndir = \"DIR/none\"\n",
+        &["mainstay.toml:2:7: \"site[0].dir\" \"none\": No such file or directory (os error 2)"],
+    );
+    refused(
+        "[[site]]\ndir = \"DIR/mainstay.toml\"\n",
+        &["mainstay.toml:2:7: \"site[0].dir\" \"mainstay.toml\" is not a folder"],
+    );
+    refused(
+        "data_dir = \"DIR/site\"\n[[site]]\ndir = \"DIR/site/../site\"\n",
+        &["mainstay.toml:3:7: \"site[0].dir\" \"site/../site\" lies in data_dir \"site\""],
+    );
+    // The scene's folder holds `site`: a folder anywhere below the data dir is refused, not only the data dir itself.
+    refused(
+        "data_dir = \"DIR/site/..\"\n[[site]]\ndir = \"DIR/site\"\n",
+        &["mainstay.toml:3:7: \"site[0].dir\" \"site\" lies in data_dir \"site/..\""],
+    );
+    let outside = scene("data_dir = \"DIR/site/data\"\n[[site]]\ndir = \"DIR/site\"\n");
+    std::fs::create_dir(outside.dir.path().join("site/data")).unwrap();
+    assert_eq!(outside.problems(), [""; 0], "a data dir inside the site is well");
+    refused(
+        "[[site]]\ndir = \"DIR/site\"\n[[site]]\ndir = \"DIR/site\"\n",
+        &["mainstay.toml:3:1: \"site[1].name\" \"default\" is taken already"],
+    );
+    refused(
+        "[[site]]\nname = \"a\"\ndir = \"DIR/site\"\n[[site]]\nname = \"b c\"\ndir = \"DIR/site\"\n",
+        &[
+            "mainstay.toml:4:1: \"site[1]\" is a second site for the same hosts: it would never be seen",
+            "mainstay.toml:5:8: \"site[1].name\" must be 1 to 64 letters, digits, \"-\" or \"_\"",
+        ],
+    );
+}
+
+#[test]
+fn a_token_file_is_looked_into() {
+    let scene = scene("").variable("MAINSTAY_ADMIN__TOKEN_FILE", "DIR/token");
+    assert!(scene.problems()[0].contains("cannot be read"), "{:?}", scene.problems());
+    std::fs::write(scene.dir.path().join("token"), " \n").unwrap();
+    assert!(scene.problems()[0].ends_with("\"token\" is empty"), "{:?}", scene.problems());
+    std::fs::write(scene.dir.path().join("token"), "sesame\n").unwrap();
+    assert!(scene.problems().is_empty());
+}

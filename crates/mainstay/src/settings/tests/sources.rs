@@ -1,0 +1,124 @@
+//! Where values come from and which wins.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::*;
+
+#[test]
+fn nothing_set_is_well() {
+    let loaded = load(&Inputs::default()).unwrap();
+    assert_eq!(loaded.settings, Settings::default());
+    assert_eq!(loaded.file, None);
+}
+
+#[test]
+fn later_sources_win_and_are_remembered() {
+    let file = "[edge]\nworkers = 1\nconnections_max = 10\nh2_streams_max = 10\n";
+    let scene = scene(file)
+        .variable("MAINSTAY_EDGE__WORKERS", "2")
+        .variable("MAINSTAY_EDGE__CONNECTIONS_MAX", "20")
+        .flag("--workers", "edge.workers", "3");
+    let edge = scene.settings().edge;
+    assert_eq!((edge.workers, edge.connections_max, edge.h2_streams_max), (3, 20, 10));
+    assert_eq!(scene.source("edge.workers"), "flag --workers");
+    assert_eq!(scene.source("edge.connections_max"), "env MAINSTAY_EDGE__CONNECTIONS_MAX");
+    assert_eq!(scene.source("edge.h2_streams_max"), "mainstay.toml:4");
+    assert_eq!(scene.source("edge.listen"), "default");
+}
+
+#[test]
+fn variables_reach_every_level() {
+    let scene = scene("")
+        .variable("MAINSTAY_DATA_DIR", "DIR/data")
+        .variable("MAINSTAY_HEADERS__ALLOW__IMG", "https://a.example, https://b.example")
+        .variable("MAINSTAY_METRICS__ROADMAP_NAMES", "true")
+        .variable("MAINSTAY_PUBLIC_URL", "")
+        .variable("PATH", "/bin");
+    let settings = scene.settings();
+    assert_eq!(settings.data_dir, scene.dir.path().join("data"));
+    assert_eq!(settings.headers.allow.img, ["https://a.example", "https://b.example"]);
+    assert!(settings.metrics.roadmap_names);
+    assert_eq!(settings.public_url, None);
+}
+
+#[test]
+fn unknown_and_unreadable_variables_are_refused() {
+    let scene = scene("")
+        .variable("MAINSTAY_EDGE__LISEN", "127.0.0.1:1")
+        .variable("MAINSTAY_EDGE__WORKERS", "many")
+        .flag("--env", "environment", "prod");
+    assert_eq!(
+        scene.problems(),
+        [
+            "env MAINSTAY_EDGE__LISEN: unknown variable \"MAINSTAY_EDGE__LISEN\"; did you mean \"MAINSTAY_EDGE__LISTEN\"?",
+            "env MAINSTAY_EDGE__WORKERS: \"edge.workers\" must be a whole number from 0, not \"many\"",
+            "flag --env: \"environment\" must be one of \"development\", \"production\", not \"prod\"",
+        ]
+    );
+}
+
+#[test]
+fn a_variable_that_is_not_utf8_is_refused() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut scene = scene("");
+    let text = OsString::from_vec(vec![0xff]);
+    scene.inputs.variables.push(("MAINSTAY_DATA_DIR".into(), text));
+    assert_eq!(scene.problems(), ["env MAINSTAY_DATA_DIR: is not UTF-8"]);
+}
+
+#[test]
+fn the_environment_follows_the_listener_unless_it_is_said() {
+    let environment = |scene: &Scene| scene.settings().environment().as_str();
+    let public = "[edge]\nlisten = \"0.0.0.0:8080\"\n";
+    assert_eq!(environment(&scene("")), "development");
+    assert_eq!(environment(&scene("[edge]\nlisten = \"[::1]:1\"\n")), "development");
+    assert_eq!(environment(&scene(public)), "production");
+    assert_eq!(environment(&scene("").variable("NODE_ENV", "production")), "production");
+    assert_eq!(environment(&scene(public).variable("NODE_ENV", "development")), "production");
+    assert_eq!(environment(&scene(public).variable("MAINSTAY_ENV", "development")), "development");
+    let both = scene("").variable("MAINSTAY_ENV", "development").variable("NODE_ENV", "production");
+    assert_eq!(environment(&both), "development");
+    assert_eq!(environment(&both.flag("--env", "environment", "production")), "production");
+}
+
+#[test]
+fn the_folder_of_the_command_line_finds_its_site() {
+    let alone = scene("").site("site").settings();
+    assert_eq!(alone.site.len(), 1);
+    assert_eq!(alone.site[0].name, "default");
+
+    let homeless = scene("[[site]]\nname = \"mine\"\ncsp = \"off\"\n").site("site");
+    let settings = homeless.settings();
+    assert_eq!(settings.site[0].name, "mine");
+    assert_eq!(settings.site[0].dir, Some(homeless.dir.path().join("site")));
+    assert_eq!(settings.headers_of(&settings.site[0]).csp, guard::Csp::Off);
+
+    let taken = scene("[[site]]\ndir = \"DIR/site\"\n").site("site");
+    assert_eq!(
+        taken.problems(),
+        ["argument SITE_DIR: every [[site]] of the settings file names its own folder already"]
+    );
+    let none = load(&Inputs::default()).unwrap();
+    assert!(none.site().is_err_and(|p| p.to_string().starts_with("settings: no folder to serve")));
+
+    let missing = scene("").site("none").problems();
+    assert_eq!(
+        missing,
+        ["argument SITE_DIR: \"site[0].dir\" \"none\": No such file or directory (os error 2)"]
+    );
+}
+
+#[test]
+fn a_named_file_must_exist_and_the_variable_can_name_it() {
+    let mut scene = scene("data_dir = \"elsewhere\"\n");
+    let file = scene.inputs.config.take().unwrap();
+    scene.inputs.variables.push(("MAINSTAY_CONFIG".into(), file.into()));
+    assert_eq!(scene.settings().data_dir, Path::new("elsewhere"));
+
+    scene.inputs.config = Some(scene.dir.path().join("none.toml"));
+    assert_eq!(
+        scene.problems(),
+        ["none.toml:1:1: cannot be read: No such file or directory (os error 2)"]
+    );
+}

@@ -1,0 +1,116 @@
+//! Environment variables to assignments: `MAINSTAY_<ROOM>__<FIELD>`. The only file of the product that reads the environment.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::layers::Assignment;
+use super::place::{KeyPath, Source};
+use super::problem::Problem;
+use super::shape::{Field, Shape};
+use super::{bounded, value};
+
+const PREFIX: &str = "MAINSTAY_";
+/// Names the settings file; read before everything else.
+pub(super) const CONFIG: &str = "MAINSTAY_CONFIG";
+/// A file that holds a secret is refused above this size.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+/// The environment of this process.
+#[must_use]
+pub fn read_process() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
+}
+
+/// Reads the variables that are ours. An empty variable counts as not set.
+pub(super) fn read(
+    variables: &[(OsString, OsString)],
+    root: &Shape,
+    problems: &mut Vec<Problem>,
+) -> Vec<Assignment> {
+    let names = list_names(root);
+    let mut found = Vec::new();
+    for (name, text) in variables {
+        let Some(name) = name.to_str() else { continue };
+        if text.is_empty() || name == CONFIG || !name.starts_with(PREFIX) && name != "NODE_ENV" {
+            continue;
+        }
+        let Some(text) = text.to_str() else {
+            let message = "is not UTF-8".to_owned();
+            problems.push(Problem::new(Source::Env(name.into()), &KeyPath::default(), message));
+            continue;
+        };
+        match read_one(name, text, &names) {
+            Ok(assignment) => found.extend(assignment),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    // NODE_ENV is what other programs are told; our own variable wins over it whatever the order.
+    found.sort_by_key(|a| a.source != Source::Env("NODE_ENV".into()));
+    found
+}
+
+fn read_one(
+    name: &str,
+    text: &str,
+    names: &[(String, KeyPath, &Field)],
+) -> Result<Option<Assignment>, Problem> {
+    let source = Source::Env(name.to_owned());
+    if name == "NODE_ENV" {
+        // "test", "staging" and the like are words of other programs.
+        return Ok((text == "production").then(|| Assignment {
+            path: KeyPath::dotted("environment"),
+            value: Value::String(text.to_owned()),
+            source,
+        }));
+    }
+    if let Some((_, path, field)) = names.iter().find(|(n, ..)| n == name) {
+        return read_value(field, text, path, source).map(Some);
+    }
+    let secret = name
+        .strip_suffix("_FILE")
+        .and_then(|stem| names.iter().find(|(n, _, field)| n == stem && field.secret));
+    if let Some((_, path, field)) = secret {
+        let text = read_secret(Path::new(text))
+            .map_err(|message| Problem::new(source.clone(), path, message))?;
+        return read_value(field, &text, path, source).map(Some);
+    }
+    // The prefix is alike in all of them and says nothing about what was meant.
+    let stems = names.iter().filter_map(|(n, ..)| n.strip_prefix(PREFIX));
+    let meant = value::closest(name.trim_start_matches(PREFIX), stems);
+    let meant = meant.map(|stem| format!("{PREFIX}{stem}"));
+    let message = format!("unknown variable \"{name}\"");
+    Err(Problem::new(source, &KeyPath::default(), message).suggest(meant))
+}
+
+fn read_value(
+    field: &Field,
+    text: &str,
+    path: &KeyPath,
+    source: Source,
+) -> Result<Assignment, Problem> {
+    match value::read_text(&field.shape, text, path) {
+        Ok(value) => Ok(Assignment { path: path.clone(), value, source }),
+        Err(m) => Err(Problem::new(source, path, m.message).suggest(m.suggestion)),
+    }
+}
+
+fn read_secret(path: &Path) -> Result<String, String> {
+    let text = bounded::read_text(path, SECRET_BYTES_MAX);
+    text.map(|text| text.trim().to_owned()).map_err(|e| format!("\"{}\" {e}", path.display()))
+}
+
+/// Variable, path and field of every setting that a variable can give.
+fn list_names(root: &Shape) -> Vec<(String, KeyPath, &Field)> {
+    let leaves = value::list_leaves(root).into_iter();
+    leaves.map(|(path, field)| (name_of(&path), path, field)).collect()
+}
+
+/// The variable that gives the setting at `path`.
+pub(super) fn name_of(path: &KeyPath) -> String {
+    match path.to_string().as_str() {
+        "environment" => format!("{PREFIX}ENV"),
+        dotted => format!("{PREFIX}{}", dotted.replace('.', "__").to_uppercase()),
+    }
+}
