@@ -1,0 +1,23 @@
+// How old the numbers on screen are; speaks up only when they stop arriving and when they return.
+import { clockSeconds, duration } from "../format";
+import { asOf } from "../state/history";
+import { snapshot, staleSeconds } from "../state/live";
+import { range } from "../state/view";
+
+export function Freshness() {
+  const stale = staleSeconds.value;
+  const shown = range.value === "live" ? (snapshot.value?.t ?? null) : asOf.value;
+  return (
+    <div class="freshness">
+      {stale !== null && (
+        <span class="badge status-warn" data-stale>
+          <span aria-hidden="true">▲</span> Stale · {duration(stale)}
+        </span>
+      )}
+      {shown === null
+        ? <span class="as-of">Waiting for data</span>
+        : <span class="as-of">as of <time dateTime={shown}>{clockSeconds(Date.parse(shown) / 1000)}</time></span>}
+      <span class="hidden" role="status">{stale === null ? "" : "The live stream has stopped; numbers are old. Reconnecting."}</span>
+    </div>
+  );
+}

@@ -1,0 +1,173 @@
+// The shapes the server sends (stream and reads) and the guards that let them in; no logic over them lives here.
+
+/** A measured number, or null where nothing was measured. */
+export type Cell = number | null;
+
+export type Rating = "good" | "needs-improvement" | "poor";
+
+export type VitalName = "LCP" | "INP" | "CLS" | "FCP" | "TTFB";
+
+/** Percentiles in milliseconds; null when no request fell into the interval. */
+export interface Percentiles {
+  p50: Cell;
+  p95: Cell;
+  p99: Cell;
+}
+
+export interface RankRow {
+  key: string;
+  visitors: number;
+  pageviews: number;
+}
+
+/** `p75` is in milliseconds, unitless for CLS. */
+export interface VitalRow {
+  name: VitalName;
+  p75: Cell;
+  rating: string;
+  good: number;
+  needs_improvement: number;
+  poor: number;
+  samples: number;
+}
+
+export interface KeyedVitalRow extends VitalRow {
+  key: string;
+}
+
+export interface ErrorRow {
+  fingerprint: string;
+  name: string;
+  message: string;
+  count: number;
+  visitors: number;
+  last_seen: string;
+  first_seen?: string;
+  resolved?: boolean;
+}
+
+export interface Check {
+  name: string;
+  status: string;
+  output?: string;
+}
+
+/** `cpu` is a share of one core; `recorder_shed` counts events dropped since start. */
+export interface Saturation {
+  cpu: Cell;
+  memory_bytes: Cell;
+  connections: Cell;
+  recorder_queue: Cell;
+  recorder_shed: Cell;
+}
+
+/** One second of the stream; `rate` is per second, `errors` are answers with a 5xx status. */
+export interface Snapshot {
+  t: string;
+  version: string;
+  environment: string;
+  site: string;
+  uptime_s: number;
+  rate: { requests: number; errors: number; refused: number; bytes: number };
+  latency_ms: Percentiles | null;
+  latency_1m_ms: Percentiles | null;
+  visitors_now: number;
+  pageviews_30m: number[];
+  pages: RankRow[];
+  sources: RankRow[];
+  vitals: VitalRow[];
+  js_errors: ErrorRow[];
+  refused_total: Record<string, number>;
+  saturation: Saturation;
+  health: string;
+  checks: Check[];
+}
+
+/** The seconds before the stream began, oldest first; `t0` is the unix second of the first. */
+export interface History {
+  t0: number;
+  step_s: number;
+  requests: Cell[];
+  errors: Cell[];
+  refused: Cell[];
+  p50_ms: Cell[];
+  p95_ms: Cell[];
+  p99_ms: Cell[];
+}
+
+export interface Session {
+  role: string;
+  expires: string;
+  version: string;
+  site_url: string;
+  environment: string;
+  sites: string[];
+}
+
+/** Counts within one step beginning at `t`. */
+export interface TrafficRow {
+  t: string;
+  requests: number;
+  errors: number;
+  p50_ms: Cell;
+  p95_ms: Cell;
+  p99_ms: Cell;
+  refused: number;
+  bytes: number;
+}
+
+export interface VisitorRow {
+  t: string;
+  visitors: number;
+  pageviews: number;
+  bounces: number;
+  engaged_ms: number;
+}
+
+/** One page of a read. */
+export interface Page<Row> {
+  data: Row[];
+  next: string | null;
+  as_of: string;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Parses text that may not be JSON at all. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** True when every part the panels read is there; a frame of another version is refused whole. */
+export function isSnapshot(value: unknown): value is Snapshot {
+  if (!isRecord(value) || typeof value["t"] !== "string") return false;
+  const lists = ["pageviews_30m", "pages", "sources", "vitals", "js_errors", "checks"];
+  const records = ["rate", "refused_total", "saturation"];
+  return lists.every((name) => Array.isArray(value[name])) && records.every((name) => isRecord(value[name]));
+}
+
+export function isHistory(value: unknown): value is History {
+  if (!isRecord(value) || typeof value["t0"] !== "number") return false;
+  return ["requests", "errors", "refused", "p50_ms", "p95_ms", "p99_ms"].every((name) => Array.isArray(value[name]));
+}
+
+export function isSession(value: unknown): value is Session {
+  return isRecord(value) && Array.isArray(value["sites"]) && typeof value["site_url"] === "string";
+}
+
+export function isPage(value: unknown): value is Page<unknown> {
+  return isRecord(value) && Array.isArray(value["data"]);
+}
+
+/** The sentence of a problem+json body (RFC 9457), when there is one. */
+export function problemText(value: unknown): string | null {
+  if (!isRecord(value)) return null;
+  const text = value["detail"] ?? value["title"];
+  return typeof text === "string" ? text : null;
+}

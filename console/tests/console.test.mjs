@@ -1,0 +1,399 @@
+// The built console in Chromium under the real CSP, against the stand.
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { launch, open } from "./stand/browser.mjs";
+import { Stand } from "./stand/server.mjs";
+
+/** @type {import("playwright-core").Browser} */
+let browser;
+/** @type {Stand} */
+let stand;
+/** @type {string} */
+let address;
+/** @type {(() => Promise<void>)[]} */
+let closing = [];
+
+before(async () => { browser = await launch(); });
+after(() => browser.close());
+
+beforeEach(async () => {
+  stand = new Stand();
+  address = await stand.listen();
+});
+
+afterEach(async () => {
+  await Promise.all(closing.map((close) => close()));
+  closing = [];
+  await stand.close();
+});
+
+/**
+ * @param {import("playwright-core").BrowserContextOptions} [options]
+ * @param {(page: import("playwright-core").Page) => Promise<void>} [prepare]
+ */
+async function show(path = "/", options = {}, prepare = undefined) {
+  const opened = await open(browser, address + path, options, prepare);
+  closing.push(opened.close);
+  return opened;
+}
+
+/** @param {import("playwright-core").Page} page @param {string} tile */
+const valueOf = (page, tile) => page.locator(`[data-tile=${tile}] [data-value]`);
+
+/** @param {import("playwright-core").Page} page */
+const live = (page) => page.locator("[data-tile=visitors]").filter({ hasText: "23" }).waitFor();
+
+/** Waits until `check` holds. @param {() => unknown} check */
+async function until(check) {
+  const end = Date.now() + 15_000;
+  while (!check()) {
+    if (Date.now() > end) throw new Error(`never: ${check}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+describe("live view", () => {
+  test("shows what the stream says, without a fault or a foreign request", async () => {
+    const { page, faults } = await show();
+    await live(page);
+    assert.equal(await valueOf(page, "pageviews").textContent(), "192");
+    assert.match(await page.locator("[data-tile=refused]").innerText(), /22 since start/);
+    const pages = page.locator("[data-panel=pages] tbody tr");
+    assert.equal(await pages.count(), 8);
+    assert.match(await pages.nth(1).innerText(), /\/work\/lighthouse-identity\s+22\s+27/);
+    assert.match(await page.locator("[data-panel=sources]").innerText(), /news\.ycombinator\.com\s+11\s+14/);
+    assert.match(await page.locator("[data-vital=LCP]").innerText(), /1\.83 s[\s\S]*Good[\s\S]*good ≤ 2\.5 · poor > 4 s/);
+    assert.match(await page.locator("[data-vital=INP]").innerText(), /248 ms[\s\S]*Needs improvement/);
+    assert.match(await page.locator("[data-vital=CLS]").innerText(), /0\.31[\s\S]*Poor/);
+    assert.match(await page.locator("[data-panel=server]").innerText(), /12 %[\s\S]*41\.8 MB/);
+    assert.match(await page.title(), /23 now/);
+    assert.equal(await page.locator("canvas").count(), 2);
+    assert.deepEqual(faults, []);
+  });
+
+  test("follows the stream second by second", async () => {
+    const { page } = await show();
+    await live(page);
+    stand.scene = "empty";
+    await valueOf(page, "visitors").filter({ hasText: /^0$/ }).waitFor();
+    await page.getByText("No visits yet.").first().waitFor();
+  });
+
+  test("shows text of visitors as text", async () => {
+    const { page, faults } = await show();
+    await page.getByText("<img src=x onerror=alert(1)> is not defined").waitFor();
+    assert.equal(await page.locator("[data-panel=js-errors] img").count(), 0);
+    assert.deepEqual(faults, []);
+  });
+
+  test("without data it says the next step and invents no number", async () => {
+    stand.scene = "empty";
+    const { page, faults } = await show();
+    await page.getByText("Open your site at http://127.0.0.1:8080 and watch this page.").waitFor();
+    await page.getByText("Vitals arrive when a visitor leaves or hides a page.").waitFor();
+    await page.getByText("No request in the last 5 minutes.").waitFor();
+    assert.equal(await valueOf(page, "visitors").textContent(), "0");
+    assert.equal(await valueOf(page, "errors").textContent(), "–");
+    assert.equal(await page.locator("[data-vital=LCP] [data-value]").textContent(), "–");
+    assert.deepEqual(faults, []);
+  });
+
+  test("draws the chart's line in the plot, and nothing where nothing was measured", async () => {
+    const { page } = await show();
+    await live(page);
+    assert.ok(await inked(page, "requests") > 200, "a line is drawn");
+    stand.scene = "empty";
+    await page.reload();
+    await page.getByText("No request to time yet.").waitFor();
+    assert.equal(await inked(page, "latency"), 0);
+  });
+
+  test("a chart is also a table, newest first", async () => {
+    const { page } = await show();
+    await live(page);
+    await page.getByRole("button", { name: "Requests per second as a table" }).click();
+    const table = page.getByRole("table", { name: "Requests per second, newest first" });
+    await table.waitFor();
+    assert.equal(await table.locator("tbody tr").count(), 120);
+    await page.getByRole("button", { name: "Requests per second as a table" }).click();
+    await page.locator("[data-panel=requests] canvas").waitFor();
+  });
+
+  test("the health badge opens its checks and closes by Escape", async () => {
+    const { page } = await show();
+    const badge = page.getByRole("button", { name: "Degraded" });
+    await badge.click();
+    await page.getByText("9 % of the data folder's disk is free").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByText("9 % of the data folder's disk is free").waitFor({ state: "hidden" });
+    assert.equal(await badge.getAttribute("aria-expanded"), "false");
+  });
+});
+
+/** Saturated pixels of a chart's canvas: lines have colour, grid and labels nearly none. @param {import("playwright-core").Page} page @param {string} panel */
+function inked(page, panel) {
+  return page.locator(`[data-panel=${panel}] canvas`).evaluate((canvas) => {
+    if (!(canvas instanceof HTMLCanvasElement)) return -1;
+    const data = canvas.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height).data ?? new Uint8ClampedArray();
+    let colored = 0;
+    for (let i = 0; i < data.length; i += 4) {
+      const channels = [data[i], data[i + 1], data[i + 2]];
+      if (data[i + 3] > 200 && Math.max(...channels) - Math.min(...channels) > 60) colored += 1;
+    }
+    return colored;
+  });
+}
+
+describe("stream", () => {
+  test("silence shows the stale badge, the next snapshot takes it away", async () => {
+    const { page } = await show();
+    await live(page);
+    assert.equal(await page.locator("[data-stale]").count(), 0);
+    stand.pause();
+    await page.locator("[data-stale]").filter({ hasText: /Stale · [3-9] s/ }).waitFor();
+    stand.resume();
+    await page.locator("[data-stale]").waitFor({ state: "detached" });
+  });
+
+  test("a connection that stays silent is opened anew", async () => {
+    const { page } = await show();
+    await live(page);
+    const before = stand.resumes.length;
+    stand.pause();
+    await until(() => stand.resumes.length > before);
+    await page.locator("[data-stale]").waitFor();
+  });
+
+  test("a dropped connection resumes where it stopped", async () => {
+    const { page } = await show();
+    await live(page);
+    await until(() => stand.streams === 1);
+    stand.drop();
+    await until(() => stand.resumes.length === 2);
+    assert.match(stand.resumes[1] ?? "", /^\d+$/);
+    await page.locator("[data-stale]").waitFor({ state: "detached" });
+  });
+
+  test("a refused stream is asked for again until it is there", async () => {
+    stand.broken.add("/api/v1/live");
+    const { page } = await show();
+    await page.locator("[data-stale]").waitFor();
+    stand.broken.clear();
+    await live(page);
+  });
+});
+
+describe("access", () => {
+  test("a 401 leads to the signed-out view, which says how to come back", async () => {
+    const { page } = await show("/", {}, (fresh) => fresh.clock.install());
+    await live(page);
+    stand.signedIn = false;
+    stand.drop();
+    await page.getByRole("heading", { name: "You are signed out" }).waitFor();
+    await page.getByText("mainstay admin link").waitFor();
+    assert.equal(await page.locator("[data-tile]").count(), 0);
+    /** @type {string[]} */
+    const later = [];
+    page.on("request", (request) => later.push(request.url()));
+    await page.clock.fastForward(120_000);
+    await page.evaluate(() => fetch("/assets/icon.svg"));
+    assert.deepEqual(later, [`${address}/assets/icon.svg`], "nothing asks on behind the view");
+  });
+
+  test("never signed in: the same view at once", async () => {
+    stand.signedIn = false;
+    const { page } = await show();
+    await page.getByRole("heading", { name: "You are signed out" }).waitFor();
+  });
+
+  test("signing out ends the session on the server", async () => {
+    const { page } = await show();
+    await live(page);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByText("You signed out of this console.").waitFor();
+    assert.equal(stand.signedIn, false);
+  });
+
+  test("the static documents work without script and without a fault", async () => {
+    const enter = await show("/enter.html", { javaScriptEnabled: false });
+    const form = enter.page.locator("form");
+    assert.deepEqual([await form.getAttribute("method"), await form.getAttribute("action")], ["post", "/enter"]);
+    assert.equal(await enter.page.locator("input[name=token]").inputValue(), "t0ken");
+    const button = enter.page.getByRole("button", { name: "Sign in" });
+    assert.equal(await button.evaluate((node) => getComputedStyle(node).cursor), "pointer", "page.css applies");
+    const out = await show("/signed-out.html");
+    await out.page.getByText("This link was used already.").waitFor();
+    await out.page.getByText("mainstay admin link").waitFor();
+    assert.deepEqual([...enter.faults, ...out.faults], []);
+  });
+});
+
+describe("history", () => {
+  test("reads the chosen time and shows it", async () => {
+    const { page, faults } = await show();
+    await live(page);
+    await page.getByLabel("7 d").check();
+    await page.locator("[data-panel=pages]").filter({ hasText: "2,331" }).waitFor();
+    await page.locator("[data-panel=history-visitors] canvas").waitFor();
+    const wanted = ["traffic", "visitors", "pages", "sources", "devices", "countries", "vitals", "errors"];
+    for (const name of wanted) {
+      const read = stand.reads.find((each) => each.startsWith(`/api/v1/${name}?`));
+      assert.ok(read, name);
+      const query = new URLSearchParams(read.split("?")[1]);
+      const days = (Date.parse(query.get("to") ?? "") - Date.parse(query.get("from") ?? "")) / 8.64e7;
+      assert.ok(days >= 7 && days < 7.1, `${name}: ${days} days`);
+      assert.equal(query.get("site"), "default");
+      assert.ok(Number(query.get("limit")) <= 1000);
+    }
+    assert.match(page.url(), /#range=7d$/);
+    await page.getByLabel("By device").check();
+    await page.getByRole("table", { name: /each web vital by device/ }).waitFor();
+    await page.getByLabel("Countries").check();
+    await page.getByText("They need a country database named in the settings.").waitFor();
+    await page.getByLabel("Live", { exact: true }).check();
+    await valueOf(page, "pageviews").filter({ hasText: "192" }).waitFor();
+    assert.deepEqual(faults, []);
+  });
+
+  test("a read that fails says why and leaves the others alone", async () => {
+    stand.broken.add("/api/v1/sources");
+    const { page } = await show("/#range=24h");
+    await page.locator("[data-panel=sources]").filter({ hasText: "The store is away" }).waitFor();
+    await page.locator("[data-panel=pages]").filter({ hasText: "2,331" }).waitFor();
+  });
+
+  test("an empty time says so", async () => {
+    stand.scene = "empty";
+    const { page } = await show("/#range=30d");
+    await page.getByText("No traffic recorded in this time.").first().waitFor();
+    assert.equal(await valueOf(page, "requests").textContent(), "0");
+    assert.equal(await valueOf(page, "errors").textContent(), "–");
+  });
+});
+
+describe("sites", () => {
+  test("one site has no selector, several have, and choosing one moves the stream", async () => {
+    const one = await show();
+    await live(one.page);
+    assert.equal(await one.page.getByLabel("Site").count(), 0);
+    stand.sites = ["default", "shop"];
+    const two = await show();
+    await two.page.getByLabel("Site").selectOption("shop");
+    await two.page.waitForFunction(() => document.title.includes("shop"));
+    assert.match(two.page.url(), /#site=shop$/);
+  });
+});
+
+describe("everyone", () => {
+  for (const path of ["/", "/#range=7d"]) {
+    test(`the keyboard reaches every control of ${path}`, async () => {
+      stand.sites = ["default", "shop"];
+      const { page } = await show(path);
+      await page.locator("[data-panel=pages] tbody tr").first().waitFor();
+      const wanted = await page.evaluate(() => {
+        const all = [...document.querySelectorAll("button, a[href], select, input, [tabindex='0']")];
+        const reachable = all.filter((node) => !(node instanceof HTMLInputElement && node.type === "radio") || node.checked);
+        reachable.forEach((node, i) => node.setAttribute("data-stop", String(i)));
+        return reachable.length;
+      });
+      const reached = new Set();
+      for (let i = 0; i < wanted + 3; i += 1) {
+        await page.keyboard.press("Tab");
+        const stop = await page.evaluate(() => {
+          const node = document.activeElement;
+          if (node === null || node === document.body) return null;
+          const shown = node.matches(".segment-input") ? node.nextElementSibling : node;
+          const outline = shown === null ? "none" : getComputedStyle(shown).outlineStyle;
+          return { stop: node.getAttribute("data-stop"), outline };
+        });
+        if (stop === null) continue;
+        reached.add(stop.stop);
+        assert.notEqual(stop.outline, "none", `focus is visible on stop ${stop.stop}`);
+      }
+      reached.delete(null);
+      assert.equal(reached.size, wanted);
+    });
+  }
+
+  test("arrow keys move through the time range", async () => {
+    const { page } = await show();
+    await live(page);
+    await page.getByLabel("Live", { exact: true }).focus();
+    await page.keyboard.press("ArrowRight");
+    await page.locator("[data-panel=history-visitors]").waitFor();
+    assert.match(page.url(), /#range=24h$/);
+  });
+
+  for (const path of ["/", "/#range=30d"]) {
+    test(`nothing scrolls at 1440 x 900, nothing sideways on a phone: ${path}`, async () => {
+      const { page } = await show(path);
+      await page.locator("[data-panel=pages] tbody tr").first().waitFor();
+      const overflow = () => page.evaluate(() => {
+        const root = document.documentElement;
+        return { x: root.scrollWidth - root.clientWidth, y: root.scrollHeight - root.clientHeight };
+      });
+      assert.deepEqual(await overflow(), { x: 0, y: 0 });
+      const lists = await page.evaluate(() => [...document.querySelectorAll("[data-panel=pages] .scroll, [data-panel=server] .scroll")]
+        .filter((node) => node.scrollHeight > node.clientHeight + 1).length);
+      assert.equal(lists, 0, "eight rows fit without scrolling inside");
+      for (const width of [390, 320, 768, 1180]) {
+        await page.setViewportSize({ width, height: 844 });
+        assert.equal((await overflow()).x, 0, `${width} px`);
+      }
+    });
+  }
+
+  for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+    for (const path of ["/", "/#range=24h"]) {
+      test(`text stands out enough (WCAG AA), ${colorScheme} ${path}`, async () => {
+        const { page } = await show(path, { colorScheme });
+        await page.locator("[data-panel=pages] tbody tr").first().waitFor();
+        await page.locator("[data-vital=CLS]").filter({ hasText: "Poor" }).waitFor();
+        assert.deepEqual(await page.evaluate(faintTexts), []);
+      });
+    }
+  }
+
+  test("the theme toggle overrules the system and is kept", async () => {
+    const { page } = await show("/", { colorScheme: "light" });
+    const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const light = await ground();
+    await page.getByRole("button", { name: "Switch to the dark theme" }).click();
+    const dark = await ground();
+    assert.notEqual(light, dark);
+    await page.reload();
+    await live(page);
+    assert.equal(await ground(), dark);
+    await page.getByRole("button", { name: "Switch to the light theme" }).click();
+    assert.equal(await ground(), light);
+    assert.equal(await page.evaluate(() => localStorage.length), 0, "the system's own theme needs no memory");
+  });
+});
+
+/** Runs in the page: texts whose contrast to the ground behind them is below 4.5. */
+function faintTexts() {
+  /** @param {string} color */
+  const parse = (color) => (color.match(/[\d.]+/g) ?? []).map(Number);
+  /** @param {number[]} rgb */
+  const luminance = (rgb) => {
+    const [r, g, b] = rgb.slice(0, 3).map((value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  /** @param {Element | null} node @returns {number[]} */
+  const ground = (node) => {
+    if (node === null) return [255, 255, 255];
+    const share = node.matches(".ranking tbody th") ? node.querySelector(".share") : null;
+    const color = parse(getComputedStyle(share ?? node).backgroundColor);
+    return color.length === 3 || color[3] === 1 ? color : ground(node.parentElement);
+  };
+  const faint = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text = walker.nextNode(); text !== null; text = walker.nextNode()) {
+    const node = text.parentElement;
+    if (node === null || text.textContent?.trim() === "" || node.getClientRects().length === 0 || node.closest(".hidden, svg") !== null) continue;
+    const [a, b] = [luminance(parse(getComputedStyle(node).color)), luminance(ground(node))].sort((x, y) => y - x);
+    const contrast = (a + 0.05) / (b + 0.05);
+    if (contrast < 4.5) faint.push(`${text.textContent} ${contrast.toFixed(2)}`);
+  }
+  return faint;
+}

@@ -1,0 +1,44 @@
+// Takes the pictures we look at: node tests/shots.mjs [folder]
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { launch, open } from "./stand/browser.mjs";
+import { Stand } from "./stand/server.mjs";
+
+const folder = process.argv[2] ?? "shots";
+const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 };
+
+/** @type {{ name: string, scene?: import("./stand/data.mjs").Scene, path?: string, full?: true, options?: import("playwright-core").BrowserContextOptions, after?: (page: import("playwright-core").Page) => Promise<void> }[]} */
+const SHOTS = [
+  { name: "light", options: { colorScheme: "light" } },
+  { name: "dark", options: { colorScheme: "dark" } },
+  { name: "phone", full: true, options: { ...phone, colorScheme: "light" } },
+  { name: "phone-dark-top", options: { ...phone, colorScheme: "dark" } },
+  { name: "empty", scene: "empty", options: { colorScheme: "light" } },
+  { name: "empty-phone", scene: "empty", full: true, options: { ...phone, colorScheme: "dark" } },
+  { name: "quiet", scene: "quiet", options: { colorScheme: "dark" } },
+  { name: "history", path: "/#range=7d", options: { colorScheme: "light" } },
+  { name: "history-dark", path: "/#range=24h", options: { colorScheme: "dark" }, after: async (page) => { await page.getByLabel("By page").check(); } },
+  { name: "history-phone", path: "/#range=30d", full: true, options: { ...phone, colorScheme: "light" } },
+  { name: "health", options: { colorScheme: "light" }, after: async (page) => { await page.getByRole("button", { name: "Degraded" }).click(); await page.mouse.move(400, 330); } },
+  { name: "tablet", options: { viewport: { width: 900, height: 1100 }, colorScheme: "light" }, full: true },
+  { name: "enter", path: "/enter.html", options: { colorScheme: "light" } },
+  { name: "signed-out", path: "/signed-out.html", options: { ...phone, colorScheme: "dark" } },
+];
+
+await mkdir(folder, { recursive: true });
+const browser = await launch();
+const only = process.argv.slice(3);
+for (const shot of SHOTS.filter((each) => only.length === 0 || only.includes(each.name))) {
+  const stand = new Stand();
+  stand.scene = shot.scene ?? "busy";
+  const address = await stand.listen();
+  const { page, faults, close } = await open(browser, address + (shot.path ?? "/"), shot.options);
+  await page.waitForTimeout(1600);
+  await shot.after?.(page);
+  await page.waitForTimeout(600);
+  await page.screenshot({ path: join(folder, `${shot.name}.png`), fullPage: shot.full ?? false });
+  if (faults.length > 0) console.log(shot.name, faults);
+  await close();
+  await stand.close();
+}
+await browser.close();

@@ -1,0 +1,174 @@
+// Realistic answers in the exact shapes of the API, for tests and screenshots only; never part of the bundle.
+// Deterministic: the same second gives the same numbers.
+
+/** @param {number} seed */
+const noise = (seed) => {
+  const x = Math.sin(seed * 12.9898) * 43758.5453;
+  return x - Math.floor(x);
+};
+
+/** @param {number} second */
+const load = (second) => Math.max(0, 34 + 16 * Math.sin(second / 41) + 9 * Math.sin(second / 7.3) + 10 * (noise(second) - 0.5));
+
+/** @param {number} second */
+function secondOf(second) {
+  const requests = Math.round(load(second));
+  const spike = second % 97 < 6 ? 9 : 1;
+  return {
+    requests,
+    errors: second % 61 < 3 ? 2 : 0,
+    refused: second % 29 === 0 ? 1 : 0,
+    p50: round(0.18 + 0.06 * noise(second + 1)),
+    p95: round((0.9 + 0.5 * noise(second + 2)) * spike),
+    p99: round((2.1 + 2.4 * noise(second + 3)) * spike * 1.6),
+  };
+}
+
+/** @param {number} value */
+const round = (value) => Math.round(value * 1000) / 1000;
+
+/** @typedef {"busy" | "empty" | "quiet"} Scene */
+
+/** @param {Scene} scene @param {number} now @returns {import("../../src/wire.ts").History} */
+export function historyOf(scene, now) {
+  const length = scene === "busy" ? 300 : 40;
+  const seconds = Array.from({ length }, (_, i) => now - length + i);
+  const points = seconds.map((second) => pointOf(scene, second));
+  return {
+    t0: seconds[0],
+    step_s: 1,
+    requests: points.map((p) => p.requests),
+    errors: points.map((p) => p.errors),
+    refused: points.map((p) => p.refused),
+    p50_ms: points.map((p) => p.p50),
+    p95_ms: points.map((p) => p.p95),
+    p99_ms: points.map((p) => p.p99),
+  };
+}
+
+/** @param {Scene} scene @param {number} second */
+function pointOf(scene, second) {
+  const none = { requests: 0, errors: 0, refused: 0, p50: null, p95: null, p99: null };
+  if (scene === "empty") return none;
+  if (scene === "quiet") return second % 7 === 0 ? { ...secondOf(second), requests: 1, errors: 0 } : none;
+  return secondOf(second);
+}
+
+const PAGES = [
+  { key: "/", visitors: 41, pageviews: 63 },
+  { key: "/work/lighthouse-identity", visitors: 22, pageviews: 27 },
+  { key: "/work", visitors: 18, pageviews: 31 },
+  { key: "/about", visitors: 12, pageviews: 13 },
+  { key: "/notes/on-the-quiet-use-of-colour-in-long-interfaces-and-why-it-matters", visitors: 9, pageviews: 10 },
+  { key: "/contact", visitors: 6, pageviews: 8 },
+  { key: "/work/harbour-wayfinding", visitors: 5, pageviews: 5 },
+  { key: "/impressum", visitors: 1, pageviews: 1 },
+];
+
+const SOURCES = [
+  { key: "Direct / none", visitors: 29, pageviews: 52 },
+  { key: "google.com", visitors: 17, pageviews: 38 },
+  { key: "news.ycombinator.com", visitors: 11, pageviews: 14 },
+  { key: "are.na", visitors: 6, pageviews: 17 },
+  { key: "newsletter-november", visitors: 4, pageviews: 12 },
+  { key: "duckduckgo.com", visitors: 3, pageviews: 6 },
+  { key: "mastodon.social", visitors: 2, pageviews: 2 },
+  { key: "linkedin.com", visitors: 1, pageviews: 1 },
+];
+
+/** @type {import("../../src/wire.ts").VitalRow[]} */
+const VITALS = [
+  { name: "LCP", p75: 1834.2, rating: "good", good: 412, needs_improvement: 61, poor: 9, samples: 482 },
+  { name: "INP", p75: 248, rating: "needs_improvement", good: 231, needs_improvement: 142, poor: 21, samples: 394 },
+  { name: "CLS", p75: 0.31, rating: "poor", good: 201, needs_improvement: 90, poor: 171, samples: 462 },
+  { name: "FCP", p75: 912.5, rating: "good", good: 455, needs_improvement: 22, poor: 5, samples: 482 },
+  { name: "TTFB", p75: 84.1, rating: "good", good: 480, needs_improvement: 2, poor: 0, samples: 482 },
+];
+
+/** @param {number} nowMs */
+const errorsOf = (nowMs) => [
+  { fingerprint: "a1", name: "TypeError", message: "Cannot read properties of undefined (reading 'getBoundingClientRect')", count: 37, visitors: 12, last_seen: iso(nowMs - 42_000) },
+  { fingerprint: "b2", name: "ReferenceError", message: "<img src=x onerror=alert(1)> is not defined", count: 9, visitors: 3, last_seen: iso(nowMs - 26 * 60_000) },
+  { fingerprint: "c3", name: "UnhandledRejection", message: "NetworkError when attempting to fetch resource.", count: 4, visitors: 4, last_seen: iso(nowMs - 3 * 3_600_000) },
+];
+
+/** @param {number} ms */
+const iso = (ms) => new Date(ms).toISOString();
+
+/** @param {Scene} scene @param {number} nowMs @param {string} site @returns {import("../../src/wire.ts").Snapshot} */
+export function snapshotOf(scene, nowMs, site) {
+  const second = Math.floor(nowMs / 1000);
+  const now = pointOf(scene, second);
+  const latency = now.p50 === null ? null : { p50: now.p50, p95: now.p95, p99: now.p99 };
+  const busy = scene === "busy";
+  return {
+    t: iso(nowMs),
+    version: "0.1.0",
+    environment: "production",
+    site,
+    uptime_s: 187_654,
+    rate: { requests: now.requests, errors: now.errors, refused: now.refused, bytes: busy ? now.requests * 18_431 : 0 },
+    latency_ms: latency ?? { p50: null, p95: null, p99: null },
+    latency_1m_ms: busy ? { p50: 0.21, p95: 1.9, p99: 7.4 } : { p50: null, p95: null, p99: null },
+    visitors_now: busy ? 23 : 0,
+    pageviews_30m: Array.from({ length: 30 }, (_, i) => (busy ? Math.round(5 + 4 * Math.sin(i / 4) + 3 * noise(i)) * (i === 11 ? 0 : 1) : 0)),
+    pages: busy ? PAGES : [],
+    sources: busy ? SOURCES : [],
+    vitals: busy ? VITALS : [],
+    js_errors: busy ? errorsOf(nowMs) : [],
+    refused_total: busy ? { header_too_large: 18, bad_request: 4, connections: 0 } : { header_too_large: 0, bad_request: 0, connections: 0 },
+    saturation: { cpu: busy ? 0.124 : 0.002, memory_bytes: 41_812_345, connections: busy ? 17 : 1, recorder_queue: 0, recorder_shed: 0 },
+    health: busy ? "warn" : "pass",
+    checks: [
+      { name: "store", status: "pass", output: "" },
+      { name: "recorder", status: "pass", output: "" },
+      { name: "disk", status: busy ? "warn" : "pass", output: busy ? "9 % of the data folder's disk is free" : "" },
+    ],
+  };
+}
+
+/** @param {string} path @param {URLSearchParams} query @param {Scene} scene @returns {object[] | null} */
+export function rowsOf(path, query, scene) {
+  const empty = scene === "empty";
+  const from = Date.parse(query.get("from") ?? "") / 1000;
+  const to = Date.parse(query.get("to") ?? "") / 1000;
+  const step = Number(query.get("step") ?? 60);
+  const times = [];
+  for (let t = Math.floor(from / step) * step; t < to; t += step) times.push(t);
+  switch (path) {
+    case "/api/v1/traffic": return empty ? [] : times.filter((_, i) => i < 40 || i > 52).map((t) => trafficRow(t, step));
+    case "/api/v1/visitors": return empty ? [] : times.map((t) => visitorRow(t, step));
+    case "/api/v1/pages": return empty ? [] : PAGES.map((row) => ({ ...row, visitors: row.visitors * 31, pageviews: row.pageviews * 37 }));
+    case "/api/v1/sources": return empty ? [] : SOURCES.map((row) => ({ ...row, visitors: row.visitors * 31, pageviews: row.pageviews * 37 }));
+    case "/api/v1/devices": return empty ? [] : [{ key: "desktop", visitors: 812, pageviews: 2210 }, { key: "mobile", visitors: 644, pageviews: 1390 }, { key: "tablet", visitors: 38, pageviews: 71 }];
+    case "/api/v1/countries": return [];
+    case "/api/v1/vitals": return empty ? [] : vitalRows(query.get("by") ?? "page");
+    case "/api/v1/errors": return empty ? [] : errorsOf(Date.now()).map((row, i) => ({ ...row, first_seen: iso(Date.now() - 8.64e7), resolved: i === 2 }));
+    default: return null;
+  }
+}
+
+/** @param {number} t @param {number} step */
+function trafficRow(t, step) {
+  const day = 0.55 + 0.45 * Math.sin(((t % 86_400) / 86_400) * 2 * Math.PI - 1.9);
+  const requests = Math.round(day * 9 * step * (0.85 + 0.3 * noise(t)));
+  return {
+    t: iso(t * 1000), requests, errors: Math.round(requests * 0.002 * noise(t + 5)),
+    p50_ms: round(0.2 + 0.05 * noise(t)), p95_ms: round(1.1 + noise(t + 1)), p99_ms: round(4 + 9 * noise(t + 2)),
+    refused: Math.round(3 * noise(t + 3)), bytes: requests * 18_000,
+  };
+}
+
+/** @param {number} t @param {number} step */
+function visitorRow(t, step) {
+  const day = 0.55 + 0.45 * Math.sin(((t % 86_400) / 86_400) * 2 * Math.PI - 1.9);
+  const pageviews = Math.round((day * step * (0.8 + 0.4 * noise(t))) / 26);
+  const visitors = Math.round(pageviews * 0.46);
+  return { t: iso(t * 1000), visitors, pageviews, bounces: Math.round(visitors * 0.4), engaged_ms: pageviews * 38_000 };
+}
+
+/** @param {string} by */
+function vitalRows(by) {
+  const keys = { page: PAGES.map((row) => row.key), device: ["desktop", "mobile"], release: ["2024-11-20", "2024-11-14", ""] }[by] ?? [];
+  return keys.flatMap((key, i) => VITALS.filter((_, j) => (i + j) % 7 !== 6).map((row) => ({ key, ...row, p75: round((row.p75 ?? 0) * (1 + i * 0.12)) })));
+}
