@@ -1,9 +1,25 @@
 // How the console is bundled: same-origin files only, nothing inline, so that it runs under
 // `default-src 'none'` with Trusted Types required.
-import { defineConfig } from "vite";
+import { createHash } from "node:crypto";
+import { defineConfig, type Plugin } from "vite";
+
+/** Names each script's hash in the page: the server's policy lets exactly these run, and not all of its own origin. */
+const integrity: Plugin = {
+  name: "integrity",
+  transformIndexHtml: {
+    order: "post",
+    handler: (html, { bundle }) =>
+      html.replace(/<script ([^>]*src="\/([^"]+)")/g, (tag, rest: string, file: string) => {
+        const chunk = bundle?.[file];
+        if (chunk?.type !== "chunk") throw new Error(`${tag}: no such file in the build`);
+        return `<script integrity="sha384-${createHash("sha384").update(chunk.code).digest("base64")}" ${rest}`;
+      }),
+  },
+};
 
 export default defineConfig({
   base: "/",
+  plugins: [integrity],
   esbuild: { jsx: "automatic", jsxImportSource: "preact", legalComments: "none" },
   build: {
     target: "es2022",

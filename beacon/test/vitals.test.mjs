@@ -112,6 +112,7 @@ test("a key press whose handler navigates away", () =>
       return own.length === 5 && own;
     });
     assert.equal(vitals.find(({ name }) => name === "INP").attr.kind, "keyboard");
+    assert.equal(new Set(vitals.map(({ of }) => of)).size, 1, "in one request");
   }));
 
 test("vitals stay with the view that loaded, whatever the application navigated to since", () =>

@@ -35,7 +35,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn list_stale(docs: &Path) -> anyhow::Result<Vec<Document>> {
     std::fs::create_dir_all(docs).with_context(|| format!("creating {}", docs.display()))?;
-    let stale = documents().into_iter().filter(|document| {
+    let metrics = Document { name: "metrics.md", text: xtask::tidy::metrics::document() };
+    let stale = documents().into_iter().chain([metrics]).filter(|document| {
         std::fs::read_to_string(docs.join(document.name)).ok().as_deref() != Some(&document.text)
     });
     Ok(stale.collect())

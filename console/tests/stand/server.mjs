@@ -6,9 +6,10 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { historyOf, rowsOf, snapshotOf } from "./data.mjs";
 
-export const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
-
 const DIST = fileURLToPath(new URL("../../dist/", import.meta.url));
+/** Like the server, which takes the scripts' hashes from the built page. */
+const HASHES = [...(await readFile(join(DIST, "index.html"), "utf8")).matchAll(/integrity="([^"]+)"/g)].map(([, hash]) => `'${hash}'`);
+const CSP = `default-src 'none'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; script-src ${HASHES.join(" ")}`;
 /** @type {Record<string, string>} */
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml" };
 

@@ -36,21 +36,27 @@ pub(crate) async fn gate(
 }
 
 fn refuse(admin: &Admin, headers: &HeaderMap) -> Option<Problem> {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let host = text(header::HOST)?;
+    let host = headers.get(header::HOST)?.to_str().unwrap_or("");
     if !is_known_host(admin, host) {
         return Some(Problem::new(
             ErrorCode::Forbidden,
             "This host name is not served here; see admin.hosts.",
         ));
     }
-    let foreign_fetch =
-        text(SEC_FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none"));
-    let foreign_origin = text(header::ORIGIN).is_some_and(|origin| {
-        origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) != Some(host)
-    });
-    (foreign_fetch || foreign_origin).then(|| {
+    is_foreign(headers, host).then(|| {
         Problem::new(ErrorCode::Forbidden, "Requests from other origins are not answered here.")
+    })
+}
+
+/// Whether a page of another origin made the request. `Sec-Fetch-Site` decides where browsers send it: no page can
+/// forge it, while `Origin` is `null` for forms of pages that hide their referrer. Older browsers go by `Origin`.
+fn is_foreign(headers: &HeaderMap, host: &str) -> bool {
+    if let Some(site) = headers.get(SEC_FETCH_SITE) {
+        return !matches!(site.as_bytes(), b"same-origin" | b"none");
+    }
+    headers.get(header::ORIGIN).is_some_and(|origin| {
+        let origin = origin.to_str().unwrap_or("");
+        origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) != Some(host)
     })
 }
 
@@ -145,6 +151,32 @@ mod tests {
             ("[::1]", "[::1]", None),
         ] {
             assert_eq!(split_port(host), (name, port), "{host}");
+        }
+    }
+
+    #[test]
+    fn only_pages_of_this_origin_may_ask() {
+        const HOST: &str = "127.0.0.1:8081";
+        for (site, origin, foreign) in [
+            (None, None, false),
+            (Some("none"), None, false),
+            (Some("same-origin"), Some("http://127.0.0.1:8081"), false),
+            (Some("same-origin"), Some("null"), false),
+            (Some("cross-site"), Some("http://127.0.0.1:8081"), true),
+            (Some("cross-site"), None, true),
+            (Some("same-site"), None, true),
+            (None, Some("http://127.0.0.1:8081"), false),
+            (None, Some("http://127.0.0.1:9090"), true),
+            (None, Some("null"), true),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(site) = site {
+                headers.insert(SEC_FETCH_SITE, HeaderValue::from_static(site));
+            }
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            assert_eq!(is_foreign(&headers, HOST), foreign, "{site:?} {origin:?}");
         }
     }
 

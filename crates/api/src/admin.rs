@@ -23,9 +23,9 @@ use crate::live::Live;
 use crate::problem::Problem;
 use crate::{Settings, access, console, probes, v1};
 
-/// Scripts and styles of the console are files of its own; Trusted Types leave no sink for injected markup.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+/// Everything but scripts: files of its own; Trusted Types leave no sink for injected markup.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; \
+form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; script-src";
 
 /// Facts about this process that answers name.
 #[derive(Clone, Debug)]
@@ -152,7 +152,11 @@ pub fn start(parts: Parts, group: &Group) -> std::io::Result<()> {
 
 fn headers(environment: Environment) -> Vec<(HeaderName, HeaderValue)> {
     let mut set = security_headers(&Headers::default().resolved(environment), Kind::Api, false);
-    set.push((header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)));
+    let policy = format!("{POLICY} {}", console::script_sources());
+    // Without the console's hashes no script at all is the safe answer.
+    let policy = HeaderValue::try_from(policy)
+        .unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    set.push((header::CONTENT_SECURITY_POLICY, policy));
     set.push((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
     set
 }

@@ -19,6 +19,18 @@ use crate::problem::Problem;
 #[folder = "$CARGO_MANIFEST_DIR/../../console/dist"]
 struct Built;
 
+/// Sources of `script-src`: the hashes that the built page names. The build writes them, see `console/vite.config.ts`.
+pub(crate) fn script_sources() -> String {
+    let page = Built::get("index.html").map(|found| found.data.into_owned()).unwrap_or_default();
+    let hashes = list_integrity(&String::from_utf8_lossy(&page));
+    if hashes.is_empty() { "'none'".to_owned() } else { hashes.join(" ") }
+}
+
+fn list_integrity(html: &str) -> Vec<String> {
+    let values = html.split(" integrity=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    values.map(|hash| format!("'{hash}'")).collect()
+}
+
 #[derive(Deserialize)]
 pub(crate) struct Link {
     #[serde(default)]
@@ -112,4 +124,17 @@ fn document(file: &str, status: StatusCode, fill: &[(&str, &str)]) -> Response {
     }
     let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     (status, [kind], html).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_script_of_the_page_is_named_by_its_hash() {
+        let page = r#"<script integrity="sha384-a+/=" src="/a.js"></script><script integrity="sha384-b" src="/b.js">"#;
+        assert_eq!(list_integrity(page), ["'sha384-a+/='", "'sha384-b'"]);
+        assert!(list_integrity("<p>no script</p>").is_empty());
+        assert!(script_sources().starts_with("'sha384-"), "the built console has a script");
+    }
 }

@@ -1,6 +1,5 @@
 //! The only renderer of errors: `application/problem+json` (RFC 9457). Details of a 5xx go to the log, never to the client.
 
-
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};

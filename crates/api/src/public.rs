@@ -45,7 +45,6 @@ impl Public {
     }
 
     /// The handler for the data plane.
-    #[must_use]
     pub fn handler(
         self: Arc<Self>,
     ) -> impl Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Answered> + Send>>

@@ -48,7 +48,17 @@ pub(crate) struct Activity {
     /// HTTP/2: frames between requests are not the start of a head.
     multiplexed: AtomicBool,
     closed: AtomicBool,
-    end: Notify,
+    cut: AtomicBool,
+    order: Notify,
+}
+
+/// What a connection is told to do. One wake-up for both: each further thing to wait for costs every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Finish what is in hand, take nothing new.
+    Drain,
+    /// End now.
+    Cut,
 }
 
 /// Why the sweep ends a connection.
@@ -71,7 +81,8 @@ impl Activity {
             write_blocked: AtomicBool::new(false),
             multiplexed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            end: Notify::new(),
+            cut: AtomicBool::new(false),
+            order: Notify::new(),
         }
     }
 
@@ -109,13 +120,24 @@ impl Activity {
         self.closed.load(Relaxed)
     }
 
-    /// Completes when the sweep wants this connection gone.
-    pub(crate) async fn ended(&self) {
-        self.end.notified().await;
+    /// Completes when the connection is told something.
+    pub(crate) async fn ordered(&self) -> Order {
+        self.order.notified().await;
+        if self.cut.load(Relaxed) { Order::Cut } else { Order::Drain }
     }
 
-    pub(crate) fn end(&self) {
-        self.end.notify_one();
+    /// Completes when the connection shall end now, whatever it was told before.
+    pub(crate) async fn cut_off(&self) {
+        while self.ordered().await != Order::Cut {}
+    }
+
+    pub(crate) fn drain(&self) {
+        self.order.notify_one();
+    }
+
+    pub(crate) fn cut(&self) {
+        self.cut.store(true, Relaxed);
+        self.order.notify_one();
     }
 
     /// Compares with the limits; `now` is the coarse clock's.

@@ -47,7 +47,11 @@ impl Policy {
 
     fn with_policy(&self, kind: HeaderKind, policy: &csp::Policy) -> HeaderMap {
         let set = security_headers(&self.headers, kind, false);
-        set.into_iter().chain(policy.header(csp::Mode::of(&self.headers))).collect()
+        let mut headers: HeaderMap =
+            set.into_iter().chain(policy.header(csp::Mode::of(&self.headers))).collect();
+        // Room for the id of each request: writing over a value is cheaper than growing a copied map.
+        headers.insert(crate::phases::REQUEST_ID, HeaderValue::from_static("-"));
+        headers
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::Settings;
-use crate::activity::{Activity, Watched};
+use crate::activity::{Activity, Order, Watched};
 use crate::phases;
 use crate::worker::Worker;
 
@@ -82,16 +82,12 @@ fn adopt(worker: &Arc<Worker>, stream: TcpStream, client: IpAddr, group: &Group)
         return;
     }
     shared.http.connections.add(1.0);
+    let activity = Arc::new(Activity::new(Arc::clone(&worker.coarse)));
+    worker.adopt(Arc::clone(&activity));
     let (worker, owner) = (Arc::clone(worker), group.clone());
     group.spawn_child("connection", async move {
         let open = Open(Arc::clone(&worker));
-        let activity = Arc::new(Activity::new(Arc::clone(&worker.coarse)));
-        worker.adopt(Arc::clone(&activity));
-        tokio::select! {
-            () = carry(&worker, stream, client, &activity, &owner) => {}
-            () = activity.ended() => {}
-            () = owner.stop().hard() => {}
-        }
+        carry(&worker, stream, client, &activity, &owner).await;
         activity.closed();
         drop(open);
     });
@@ -107,6 +103,30 @@ impl Drop for Open {
     }
 }
 
+/// Drives a connection of either protocol to its end, or to what it is told. A macro: hyper's two connection types
+/// share no trait that knows `graceful_shutdown`.
+macro_rules! drive {
+    ($connection:ident, $activity:ident) => {{
+        let mut connection = $connection;
+        let order = tokio::select! {
+            biased;
+            ended = connection.as_mut() => Err(ended),
+            order = $activity.ordered() => Ok(order),
+        };
+        match order {
+            Err(ended) => ended,
+            Ok(Order::Cut) => return,
+            Ok(Order::Drain) => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection => ended,
+                    () = $activity.cut_off() => return,
+                }
+            }
+        }
+    }};
+}
+
 async fn carry(
     worker: &Arc<Worker>,
     mut stream: TcpStream,
@@ -114,12 +134,11 @@ async fn carry(
     activity: &Arc<Activity>,
     group: &Group,
 ) {
-    let stop = group.stop();
     // Nagle's algorithm and delayed ACKs together hold small answers back for 40 ms.
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let Some((prefix, h2)) = sniff(&mut stream, activity, stop).await else { return };
+    let Some((prefix, h2)) = sniff(&mut stream, activity).await else { return };
     let io = Watched::new(stream, prefix, Arc::clone(activity));
     let service = service_fn(|request| {
         let (worker, activity) = (Arc::clone(worker), Arc::clone(activity));
@@ -132,19 +151,12 @@ async fn carry(
     });
     let ended = if h2 {
         activity.multiplexed();
-        let builder = h2_builder(&worker.shared.settings, group);
-        let mut connection = pin!(builder.serve_connection(io, service));
-        tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = stop.soft() => { connection.as_mut().graceful_shutdown(); connection.await }
-        }
+        let connection =
+            pin!(h2_builder(&worker.shared.settings, group).serve_connection(io, service));
+        drive!(connection, activity)
     } else {
-        let builder = h1_builder(&worker.shared.settings);
-        let mut connection = pin!(builder.serve_connection(io, service));
-        tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = stop.soft() => { connection.as_mut().graceful_shutdown(); connection.await }
-        }
+        let connection = pin!(h1_builder(&worker.shared.settings).serve_connection(io, service));
+        drive!(connection, activity)
     };
     if let Err(error) = ended {
         count_parse_error(worker, &error);
@@ -152,12 +164,12 @@ async fn carry(
 }
 
 /// Reads just enough to tell the protocols apart. `None`: the client left, or the server stops.
-async fn sniff(stream: &mut TcpStream, activity: &Activity, stop: &Stop) -> Option<(Bytes, bool)> {
+async fn sniff(stream: &mut TcpStream, activity: &Activity) -> Option<(Bytes, bool)> {
     let mut read = BytesMut::with_capacity(2 << 10);
     loop {
         let received = tokio::select! {
             received = stream.read_buf(&mut read) => received.ok()?,
-            () = stop.soft() => return None,
+            _ = activity.ordered() => return None,
         };
         if received == 0 {
             return None;

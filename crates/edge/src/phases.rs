@@ -26,7 +26,8 @@ use crate::site::Site;
 use crate::stream;
 use crate::worker::Worker;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header that names a request in answers and logs.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What is known of a request once its head is read, kept until it is settled.
 #[derive(Clone, Copy)]
@@ -136,7 +137,7 @@ async fn from_files(
     }
     match site.files.find(uri.path(), now_ms).await {
         Entry::Content(content) => {
-            let response = from_content(site, &content, headers).await;
+            let response = from_content(site, &content, method, headers).await;
             Answer { response, route: Arc::clone(&content.route), ours: false }
         }
         Entry::Redirect(redirect) => match redirect_headers(&redirect, uri.query()) {
@@ -147,7 +148,7 @@ async fn from_files(
             None => Answer::page(&site.pages.not_found, &site.files.unmatched),
         },
         Entry::Missing(Some(content)) => {
-            let response = from_content(site, &content, headers).await;
+            let response = from_content(site, &content, method, headers).await;
             Answer { response, route: Arc::clone(&site.files.unmatched), ours: false }
         }
         Entry::Missing(None) => Answer::page(&site.pages.not_found, &site.files.unmatched),
@@ -155,9 +156,15 @@ async fn from_files(
 }
 
 /// Picks the representation: conditional first, then range (identity only), then the best coding.
-async fn from_content(site: &Site, content: &Arc<Content>, headers: &HeaderMap) -> Response<Body> {
+async fn from_content(
+    site: &Site,
+    content: &Arc<Content>,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Response<Body> {
     let found = content.status == 200;
-    let asks_range = found && headers.contains_key(header::RANGE);
+    // RFC 9110 §14.2: a range is defined for GET alone.
+    let asks_range = found && *method == Method::GET && headers.contains_key(header::RANGE);
     let coded = if asks_range { None } else { coded_variant(content, headers).await };
     let variant = coded.as_deref().unwrap_or(&content.identity);
     if found {
@@ -255,13 +262,17 @@ fn dress(response: &mut Response<Body>, id: u128, cors: Decision) {
         *response.body_mut() = Body::empty();
     }
     if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&hex_id(id))) {
-        response.headers_mut().insert(REQUEST_ID, value);
+        match response.headers_mut().get_mut(REQUEST_ID) {
+            Some(place) => *place = value,
+            None => drop(response.headers_mut().insert(REQUEST_ID, value)),
+        }
     }
 }
 
 /// Metrics and the access log, once the whole answer is known: at once for one in memory, at its end for a stream.
 fn settle(worker: &Arc<Worker>, asking: Asking, head: &Head, answer: Answer) -> Response<Body> {
     let Answer { mut response, route, ours } = answer;
+    frame(&mut response, head);
     let streams = matches!(response.body(), Body::Pieces(_)) && head.method != Method::HEAD;
     if !streams {
         let bytes = if head.method == Method::HEAD { 0 } else { response.body().length() };
@@ -273,6 +284,20 @@ fn settle(worker: &Arc<Worker>, asking: Asking, head: &Head, answer: Answer) -> 
         note(&worker, &asking, &head, &route, ours, status, bytes);
     }));
     response
+}
+
+/// What the connection needs to know of a request beyond its answer.
+fn frame(response: &mut Response<Body>, head: &Head) {
+    if head.headers.contains_key(header::TRANSFER_ENCODING) {
+        // With a `Content-Length` beside it the two may disagree about where the request ended, and the parser has
+        // dropped that header by now: nothing more is read from such a connection (RFC 9112 §6.3).
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if head.method == Method::HEAD && !bodiless && response.body().length() == 0 {
+        // The library leaves out the zero that GET would say.
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
 }
 
 fn note(

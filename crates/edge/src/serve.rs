@@ -97,7 +97,7 @@ pub fn start(parts: Parts, group: &Group) -> Result<Edge, StartError> {
         let (shared, buffer) = (Arc::clone(&shared), access.writer());
         let listener = listener.try_clone().map_err(StartError::Worker)?;
         group
-            .spawn_thread("edge worker", move |stop| worker::run(shared, listener, buffer, &stop))
+            .spawn_thread("edge-worker", move |stop| worker::run(shared, listener, buffer, &stop))
             .map_err(StartError::Worker)?;
     }
     Ok(Edge { address })

@@ -81,6 +81,12 @@ impl Worker {
         own(&self.connections).push(activity);
     }
 
+    fn drain_all(&self) {
+        for connection in own(&self.connections).iter() {
+            connection.drain();
+        }
+    }
+
     fn sweep(&self) {
         let mut connections = own(&self.connections);
         connections.retain(|c| !c.is_closed());
@@ -89,11 +95,11 @@ impl Worker {
                 Verdict::Keep => {}
                 Verdict::Idle => {
                     self.shared.http.idle_closed();
-                    connection.end();
+                    connection.drain();
                 }
                 Verdict::Refuse(refusal) => {
                     self.shared.http.refused(refusal);
-                    connection.end();
+                    connection.cut();
                     connection.closed();
                 }
             }
@@ -140,6 +146,7 @@ async fn serve(
 ) -> Result<(), std::io::Error> {
     let connections = Group::new();
     listen::accept(worker, tokio::net::TcpListener::from_std(listener)?, &connections, stop).await;
+    worker.drain_all();
     tokio::select! {
         _ = connections.finish(Duration::MAX, Duration::ZERO) => {}
         () = stop.hard() => {}

@@ -93,12 +93,12 @@ fn resource(settings: &Settings, kind: Kind) -> HeaderValue {
 
 fn hsts(settings: &Settings) -> Option<HeaderValue> {
     let value = match (settings.hsts, settings.headers) {
-        (Hsts::Off, _) => return None,
+        (Hsts::Off, _) | (Hsts::Auto, Preset::Default) => return None,
         (Hsts::Day, _) => "max-age=86400",
         (Hsts::Preload, _) | (Hsts::Auto, Preset::Roadmap) => {
             "max-age=63072000; includeSubDomains; preload"
         }
-        (Hsts::Auto | Hsts::Year, _) => "max-age=31536000",
+        (Hsts::Year, _) => "max-age=31536000",
     };
     Some(HeaderValue::from_static(value))
 }

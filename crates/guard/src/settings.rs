@@ -31,7 +31,7 @@ pub enum Preset {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hsts {
-    /// `year` in production, `off` in development.
+    /// `off`, except in the preset `roadmap`: `preload`.
     #[default]
     Auto,
     /// Not sent.
@@ -104,7 +104,7 @@ pub enum Csp {
 pub struct Headers {
     /// Family of values: `default` or `roadmap`. Default `default`.
     pub headers: Preset,
-    /// HSTS ladder: `auto`, `off`, `day`, `year`, `preload`. Default `auto` (`year` in production, `off` in development). Over TLS only.
+    /// HSTS ladder: `auto`, `off`, `day`, `year`, `preload`. Default `auto` (`off`; in the preset `roadmap` `preload`). Over TLS only.
     pub hsts: Hsts,
     /// Who may frame the site: `deny` or `same-origin`. Default `deny`.
     pub frame: Frame,
@@ -132,10 +132,9 @@ impl Headers {
             };
         }
         if settings.hsts == Hsts::Auto {
-            settings.hsts = match (environment, settings.headers) {
-                (_, Preset::Roadmap) => Hsts::Preload,
-                (Environment::Development, Preset::Default) => Hsts::Off,
-                (Environment::Production, Preset::Default) => Hsts::Year,
+            settings.hsts = match settings.headers {
+                Preset::Roadmap => Hsts::Preload,
+                Preset::Default => Hsts::Off,
             };
         }
         settings

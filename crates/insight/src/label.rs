@@ -1,7 +1,8 @@
 //! Label values for metrics, from closed sets or a bounded one; never a raw path, host or text of a browser.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+
+use rustc_hash::FxHashSet;
 
 /// What a page is called once the metrics hold as many pages as they may.
 pub(crate) const OTHER: &str = "other";
@@ -11,13 +12,13 @@ const PAGE_BYTES_MAX: usize = 100;
 /// The pages named in metrics: the first ones seen, at most a fixed number.
 #[derive(Debug)]
 pub(crate) struct Pages {
-    known: HashSet<Box<str>>,
+    known: FxHashSet<Box<str>>,
     pages_max: usize,
 }
 
 impl Pages {
     pub(crate) fn new(pages_max: usize) -> Self {
-        Self { known: HashSet::new(), pages_max }
+        Self { known: FxHashSet::default(), pages_max }
     }
 
     /// The label of a path: its template, or `other`.
@@ -160,7 +161,7 @@ mod tests {
     #[test]
     fn invented_paths_cannot_add_pages_without_end() {
         let mut pages = Pages::new(3);
-        let labels: HashSet<_> = (0..1_000u32)
+        let labels: FxHashSet<_> = (0..1_000u32)
             .map(|n| pages.label(&format!("/p{}", "x".repeat(n as usize % 90))).into_owned())
             .collect();
         assert_eq!(labels.len(), 4);

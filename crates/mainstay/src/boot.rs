@@ -17,7 +17,7 @@ use mainstay_edge::site::Plan;
 use mainstay_edge::{Edge, Parts};
 use mainstay_identity::{AdminToken, Owner};
 use mainstay_insight::Insight;
-use mainstay_store::Store;
+use mainstay_store::{Recorder, Store};
 use mainstay_telemetry::access::AccessLog;
 use mainstay_telemetry::http::HttpMetrics;
 use mainstay_telemetry::metrics::Registry;
@@ -65,112 +65,62 @@ impl From<anyhow::Error> for Failed {
     }
 }
 
+/// What is built once and handed to whoever needs it.
+struct Rooms {
+    clock: Clock,
+    entropy: Entropy,
+    registry: Registry,
+    http: HttpMetrics,
+    store: Store,
+    recorder: Recorder,
+    insight: Insight,
+    owner: Owner,
+    health: Health,
+}
+
+/// The three groups, in the order in which they start.
+struct Groups {
+    services: Group,
+    control: Group,
+    traffic: Group,
+}
+
 /// Builds and starts everything. On failure nothing is left running.
 pub(crate) async fn boot(loaded: &Loaded, wants_link: bool) -> Result<Running, Failed> {
     let settings = &loaded.settings;
     let (site, dir) =
         loaded.site().map_err(|problem| Failed::refused(anyhow::anyhow!("{problem}")))?;
-    let (clock, entropy) = (Clock::System, Entropy::System);
+    let token = admin_token(settings.admin.token_file.as_deref())?;
     let data_dir = DataDir::open(&settings.data_dir).map_err(Failed::refused)?;
-    let [services, control, traffic] = std::array::from_fn(|_| Group::new());
+    let groups = Groups { services: Group::new(), control: Group::new(), traffic: Group::new() };
+    let rooms = build(settings, site, &data_dir, &groups).await?;
 
-    let registry = Registry::new(&settings.metrics, clock.clone());
-    process::register(&registry);
-    let http = HttpMetrics::new(&registry, settings.metrics.max_routes);
-    let store = Store::open(&settings.store, data_dir.path(), clock.clone())
-        .await
-        .map_err(Failed::refused)?;
-    let recorder = store.start_recorder(&settings.store, &services, &registry);
-    let context = mainstay_insight::Context {
-        sites: vec![Arc::from(site.name.as_str())],
-        store: store.clone(),
-        recorder: recorder.clone(),
-        registry: registry.clone(),
-        http: http.clone(),
-        clock: clock.clone(),
-        entropy: entropy.clone(),
-    };
-    let insight =
-        Insight::open(settings.insight.clone(), context).await.context("visitor analytics")?;
-    insight.spawn(&services);
-    let owner =
-        Owner::new(settings.identity.clone(), store.clone(), clock.clone(), entropy.clone());
-    let groups = vec![services.clone(), control.clone(), traffic.clone()];
-    let health = Health::new(recorder.clone(), groups, clock.clone());
-
+    // Both sockets are taken before anything is served on either: a taken port leaves nothing half started.
     let admin_listener = admin::bind(&settings.admin)
         .with_context(|| format!("cannot listen on {} (admin)", settings.admin.listen))
         .map_err(Failed::refused)?;
-    let access = AccessLog::open(&settings.log, data_dir.path(), &registry, &services)
-        .map_err(Failed::refused)?;
-    let public = public(settings, site, &insight)?;
-    let edge = mainstay_edge::start(
-        Parts {
-            settings: settings.edge.clone(),
-            site: plan(loaded, site, dir, public.1),
-            ours: Arc::new(Arc::new(public.0).handler()),
-            http: http.clone(),
-            access,
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-        },
-        &traffic,
-    )
-    .map_err(Failed::refused)?;
+    let edge = start_traffic(loaded, site, dir, &data_dir, &rooms, &groups)?;
 
     let site_url = site_url(settings, &edge);
     let admin_address = admin_listener.local_addr().context("the admin listener has no address")?;
     let console_url = format!("http://{admin_address}");
     let node = Node {
-        id: entropy.uuid_v7(clock.now()).context("no random bytes")?.to_string(),
+        id: rooms.entropy.uuid_v7(rooms.clock.now()).context("no random bytes")?.to_string(),
         version: env!("CARGO_PKG_VERSION"),
         environment: settings.environment().into(),
         site_url: site_url.clone(),
         sites: vec![site.name.clone()],
-        started: clock.now(),
+        started: rooms.clock.now(),
     };
-    let live = Live::new(settings.admin.live_streams_max);
-    let sources = Sources {
-        insight: insight.clone(),
-        http,
-        recorder,
-        health: health.clone(),
-        node: node.clone(),
-        clock: clock.clone(),
-    };
-    live.start(sources, &services);
-    let status = Status {
-        pid: std::process::id(),
-        version: node.version.into(),
-        site: site_url.clone(),
-        admin: console_url.clone(),
-    };
-    if let Err(error) = control::start(data_dir.path(), owner.clone(), status, &control) {
-        tracing::warn!(error = %error, "no control socket: commands such as `mainstay admin link` cannot reach this server");
-    }
     let link = if wants_link || data_dir.fresh {
-        let token = owner.create_link().await.context("no sign-in link")?;
+        let token = rooms.owner.create_link().await.context("no sign-in link")?;
         Some(control::link_url(&console_url, token.expose()))
     } else {
         None
     };
-    admin::start(
-        admin::Parts {
-            settings: settings.admin.clone(),
-            listener: admin_listener,
-            owner,
-            token: admin_token(settings.admin.token_file.as_deref())?,
-            insight,
-            registry,
-            health: health.clone(),
-            live,
-            node,
-            clock,
-        },
-        &control,
-    )
-    .context("the admin listener cannot be served")?;
-    health.serving();
+    start_control(settings, &data_dir, &rooms, &groups, admin_listener, token, node, &console_url)?;
+    rooms.health.serving();
+    let (Groups { services, control, traffic }, Rooms { health, store, .. }) = (groups, rooms);
     Ok(Running {
         services,
         control,
@@ -182,6 +132,116 @@ pub(crate) async fn boot(loaded: &Loaded, wants_link: bool) -> Result<Running, F
         link,
         _data_dir: data_dir,
     })
+}
+
+async fn build(
+    settings: &Settings,
+    site: &Site,
+    data_dir: &DataDir,
+    groups: &Groups,
+) -> Result<Rooms, Failed> {
+    let (clock, entropy) = (Clock::System, Entropy::System);
+    let registry = Registry::new(&settings.metrics, clock.clone());
+    process::register(&registry);
+    let http = HttpMetrics::new(&registry, settings.metrics.max_routes);
+    let store = Store::open(&settings.store, data_dir.path(), clock.clone())
+        .await
+        .map_err(Failed::refused)?;
+    let recorder = store.start_recorder(&settings.store, &groups.services, &registry);
+    let context = mainstay_insight::Context {
+        sites: vec![Arc::from(site.name.as_str())],
+        store: store.clone(),
+        recorder: recorder.clone(),
+        registry: registry.clone(),
+        http: http.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    };
+    let insight = Insight::open(settings.insight.clone(), context)
+        .await
+        .context("visitor analytics cannot start")
+        .map_err(Failed::refused)?;
+    insight.spawn(&groups.services);
+    let owner =
+        Owner::new(settings.identity.clone(), store.clone(), clock.clone(), entropy.clone());
+    let watched = vec![groups.services.clone(), groups.control.clone(), groups.traffic.clone()];
+    let health = Health::new(recorder.clone(), watched, clock.clone());
+    Ok(Rooms { clock, entropy, registry, http, store, recorder, insight, owner, health })
+}
+
+fn start_traffic(
+    loaded: &Loaded,
+    site: &Site,
+    dir: &Path,
+    data_dir: &DataDir,
+    rooms: &Rooms,
+    groups: &Groups,
+) -> Result<Edge, Failed> {
+    let settings = &loaded.settings;
+    let access = AccessLog::open(&settings.log, data_dir.path(), &rooms.registry, &groups.services)
+        .map_err(Failed::refused)?;
+    let (public, tag) = public(settings, site, &rooms.insight)?;
+    let parts = Parts {
+        settings: settings.edge.clone(),
+        site: plan(loaded, site, dir, tag),
+        ours: Arc::new(Arc::new(public).handler()),
+        http: rooms.http.clone(),
+        access,
+        clock: rooms.clock.clone(),
+        entropy: rooms.entropy.clone(),
+    };
+    mainstay_edge::start(parts, &groups.traffic).map_err(Failed::refused)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the last step of one start: everything made before meets here"
+)]
+fn start_control(
+    settings: &Settings,
+    data_dir: &DataDir,
+    rooms: &Rooms,
+    groups: &Groups,
+    listener: std::net::TcpListener,
+    token: Option<AdminToken>,
+    node: Node,
+    console_url: &str,
+) -> Result<(), Failed> {
+    let live = Live::new(settings.admin.live_streams_max);
+    let sources = Sources {
+        insight: rooms.insight.clone(),
+        http: rooms.http.clone(),
+        recorder: rooms.recorder.clone(),
+        health: rooms.health.clone(),
+        node: node.clone(),
+        clock: rooms.clock.clone(),
+    };
+    live.start(sources, &groups.services);
+    let status = Status {
+        pid: std::process::id(),
+        version: node.version.into(),
+        site: node.site_url.clone(),
+        admin: console_url.to_owned(),
+    };
+    if let Err(error) =
+        control::start(data_dir.path(), rooms.owner.clone(), status, &groups.control)
+    {
+        tracing::warn!(error = %error, "no control socket: commands such as `mainstay admin link` cannot reach this server");
+    }
+    let parts = admin::Parts {
+        settings: settings.admin.clone(),
+        listener,
+        owner: rooms.owner.clone(),
+        token,
+        insight: rooms.insight.clone(),
+        registry: rooms.registry.clone(),
+        health: rooms.health.clone(),
+        live,
+        node,
+        clock: rooms.clock.clone(),
+    };
+    admin::start(parts, &groups.control).context("the admin listener cannot be served")?;
+    Ok(())
 }
 
 fn public(

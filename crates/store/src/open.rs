@@ -114,9 +114,8 @@ impl Store {
 
 async fn open_file(path: &Path, shape: &Shape, migrator: &Migrator) -> Result<Engine, Error> {
     make_private(path).await.map_err(|source| Error::File { path: path.into(), source })?;
-    let db = Db::open(path, shape)
-        .await
-        .map_err(|source| Error::Open { path: path.into(), source })?;
+    let db =
+        Db::open(path, shape).await.map_err(|source| Error::Open { path: path.into(), source })?;
     let migrated = {
         let mut writer = db.writer().await;
         match writer.conn().await {

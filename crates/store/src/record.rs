@@ -26,7 +26,9 @@ impl Coded for Error {
 
     fn public(&self) -> String {
         match self {
-            Self::Full | Self::Unavailable => "Events cannot be stored now; send them again later.".into(),
+            Self::Full | Self::Unavailable => {
+                "Events cannot be stored now; send them again later.".into()
+            }
             Self::Refused => "The events break a rule of the store.".into(),
         }
     }

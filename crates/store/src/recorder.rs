@@ -177,3 +177,6 @@ impl Shared {
 fn queued_in(queue: &mpsc::Sender<Entry>) -> usize {
     queue.max_capacity() - queue.capacity()
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,7 @@ impl Encode<'_, Sqlite> for Ts {
 
 impl<'r> Decode<'r, Sqlite> for Ts {
     fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
-        <i64 as Decode<'r, Sqlite>>::decode(value).map(|micros| Self(Timestamp::from_micros(micros)))
+        <i64 as Decode<'r, Sqlite>>::decode(value)
+            .map(|micros| Self(Timestamp::from_micros(micros)))
     }
 }

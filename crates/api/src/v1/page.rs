@@ -23,7 +23,7 @@ const SPAN_DEFAULT: Duration = Duration::from_secs(86_400);
 /// Longest cursor that is read, in characters.
 const CURSOR_CHARS_MAX: usize = 4_096;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 struct Wire {
     site: Option<String>,
@@ -34,21 +34,6 @@ struct Wire {
     cursor: Option<String>,
     step: Option<u64>,
     by: Option<String>,
-}
-
-impl Default for Wire {
-    fn default() -> Self {
-        Self {
-            site: None,
-            from: None,
-            to: None,
-            bots: None,
-            limit: None,
-            cursor: None,
-            step: None,
-            by: None,
-        }
-    }
 }
 
 /// The common query of the reads, checked.

@@ -14,7 +14,14 @@ impl Hash {
     /// SHA-256 of an inline script's, style's or style attribute's text, as the browser sees it (see [`super::inline_text`]).
     #[must_use]
     pub fn of_text(text: &str) -> Self {
-        Self(format!("sha256-{}", STANDARD.encode(Sha256::digest(text.as_bytes()))).into())
+        Self::sha256(text.as_bytes())
+    }
+
+    /// SHA-256 of a file's bytes: the integrity of a module in an import map. There may be many of them in one policy,
+    /// and a header has to pass through proxies that keep 4 KiB for all of them.
+    #[must_use]
+    pub fn of_module(bytes: &[u8]) -> Self {
+        Self::sha256(bytes)
     }
 
     /// SHA-384 of a file's bytes: the value of an `integrity` attribute (Subresource Integrity).
@@ -33,6 +40,10 @@ impl Hash {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    fn sha256(bytes: &[u8]) -> Self {
+        Self(format!("sha256-{}", STANDARD.encode(Sha256::digest(bytes))).into())
     }
 
     fn parse_token(token: &str) -> Option<Self> {

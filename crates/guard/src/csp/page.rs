@@ -27,6 +27,9 @@ pub struct PageFacts {
     pub sources: BTreeSet<(Kind, Source)>,
     /// Where scripts without integrity come from. `'strict-dynamic'` would block these, so the page cannot have it.
     pub unpinned_scripts: BTreeSet<Source>,
+    /// The files its modules import are not all in [`PageFacts::external_scripts`]: `'strict-dynamic'`, which would
+    /// block the others, gives way to `'self'`.
+    pub open_imports: bool,
 }
 
 impl PageFacts {
@@ -64,6 +67,11 @@ pub fn list_concerns(facts: &PageFacts, settings: &Headers) -> Vec<String> {
                 "a script of {origin} has no integrity attribute: the policy allows the whole host instead of one file"
             ));
         }
+    }
+    if facts.open_imports && settings.headers == Preset::Default {
+        concerns.push(
+            "the files that its modules import cannot be listed one by one: the policy allows every script of this site instead".to_owned(),
+        );
     }
     for (what, hashes) in [
         ("inline scripts", facts.inline_scripts.len() + facts.external_scripts.len()),
@@ -129,12 +137,12 @@ fn roadmap(facts: &PageFacts, settings: &Headers, https: bool) -> Builder {
 /// sources are for browsers that do not know `'strict-dynamic'` or hashes; the others ignore them (CSP3 section 8.2).
 ///
 /// A foreign script without integrity has no hash to name, so such a page names hosts instead; its own modules then
-/// need `'self'` for what they import.
+/// need `'self'` for what they import. So do modules whose imports are too many to list.
 fn scripts(facts: &PageFacts, allow: &Allow, https: bool) -> Vec<String> {
     let hashes = facts.inline_scripts.union(&facts.external_scripts).take(HASHES_MAX);
     let hashes = hashes.map(ToString::to_string);
     let wasm = allow.wasm.then(|| "'wasm-unsafe-eval'".to_owned());
-    if facts.unpinned_scripts.is_empty() {
+    if facts.unpinned_scripts.is_empty() && !facts.open_imports {
         let hashes: Vec<_> = hashes.collect();
         if hashes.is_empty() {
             return vec!["'none'".to_owned()];

@@ -194,6 +194,14 @@ impl Base {
         }
     }
 
+    /// The own URL that `reference` leads to, without its origin: path, query and fragment as browsers serialise them,
+    /// which is how they know a module. `None` where it leads elsewhere.
+    #[must_use]
+    pub fn address(&self, reference: &str) -> Option<String> {
+        let url = self.secure.join(reference).ok().filter(|url| self.is_own(url))?;
+        Some(url[url::Position::BeforePath..].to_owned())
+    }
+
     /// Where `reference` (the attribute's value, character references decoded) leads.
     #[must_use]
     pub fn target(&self, reference: &str) -> Target {

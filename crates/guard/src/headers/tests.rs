@@ -18,7 +18,6 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 
 #[test]
 fn the_default_set() {
-    let production = Headers::default().resolved(Environment::Production);
     let plain = pairs(&[
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
@@ -32,13 +31,13 @@ fn the_default_set() {
         ("x-xss-protection", "0"),
         ("origin-agent-cluster", "?1"),
     ]);
-    for kind in [Kind::Document, Kind::Asset, Kind::Api] {
-        assert_eq!(set(&production, kind, false), plain);
-        let mut secure = plain.clone();
-        secure.extend(pairs(&[("strict-transport-security", "max-age=31536000")]));
-        assert_eq!(set(&production, kind, true), secure);
-        let development = Headers::default().resolved(Environment::Development);
-        assert_eq!(set(&development, kind, true), plain);
+    for environment in [Environment::Development, Environment::Production] {
+        let settings = Headers::default().resolved(environment);
+        for kind in [Kind::Document, Kind::Asset, Kind::Api] {
+            for https in [false, true] {
+                assert_eq!(set(&settings, kind, https), plain, "HSTS is opt-in");
+            }
+        }
     }
 }
 
@@ -65,6 +64,7 @@ fn the_roadmap_preset_sends_its_own_values() {
 #[test]
 fn the_hsts_ladder() {
     for (hsts, expected) in [
+        (Hsts::Auto, None),
         (Hsts::Off, None),
         (Hsts::Day, Some("max-age=86400")),
         (Hsts::Year, Some("max-age=31536000")),
@@ -76,6 +76,9 @@ fn the_hsts_ladder() {
             assert_eq!(sent(true).as_deref(), expected);
             assert_eq!(sent(false), None);
         }
+        let unresolved = Headers { hsts, ..Headers::default() };
+        let sent = value(&unresolved, Kind::Asset, true, "strict-transport-security");
+        assert_eq!(sent.as_deref(), expected);
     }
 }
 

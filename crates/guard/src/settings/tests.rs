@@ -3,13 +3,16 @@
 use super::*;
 
 #[test]
-fn auto_means_what_the_environment_says() {
-    for (environment, csp, hsts) in [
-        (Environment::Development, Csp::Report, Hsts::Off),
-        (Environment::Production, Csp::Enforce, Hsts::Year),
-    ] {
+fn auto_means_what_environment_and_preset_say() {
+    for (environment, csp) in
+        [(Environment::Development, Csp::Report), (Environment::Production, Csp::Enforce)]
+    {
         let resolved = Headers::default().resolved(environment);
-        assert_eq!((resolved.csp, resolved.hsts), (csp, hsts));
+        assert_eq!((resolved.csp, resolved.hsts), (csp, Hsts::Off));
+        let preset = Headers { headers: Preset::Roadmap, ..Headers::default() };
+        assert_eq!(preset.resolved(environment).hsts, Hsts::Preload);
+        let off = Headers { hsts: Hsts::Off, ..preset };
+        assert_eq!(off.resolved(environment).hsts, Hsts::Off);
     }
     let said = Headers { csp: Csp::Off, hsts: Hsts::Day, ..Headers::default() };
     assert_eq!(said.resolved(Environment::Development), said);

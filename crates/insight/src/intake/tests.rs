@@ -302,3 +302,35 @@ async fn events_that_cannot_be_kept_are_to_be_sent_again() {
     assert_eq!((error.code(), error.retry_after()), (ErrorCode::Unavailable, Some(30)));
     assert_eq!(house.metric("mainstay_events_accepted_total{type=\"pageview\"}"), Some(1.0));
 }
+
+#[tokio::test]
+async fn where_visitors_came_from_is_told_apart() {
+    let house = House::open().await;
+    let cases = [
+        ("https://www.h.example/other?q=1", "internal"),
+        ("https://www.google.de/search?q=SECRET", "search"),
+        ("https://old.reddit.com/r/x", "social"),
+        ("https://blog.example/post.html#c", "external"),
+        ("android-app://com.example", "direct"),
+        ("", "direct"),
+    ];
+    for (n, (referrer, _)) in cases.iter().enumerate() {
+        let n = n as u64;
+        let body = page_view(n, &format!("https://h.example/{n}"))
+            .replace(r#""events""#, &format!(r#""ref":"{referrer}","events""#));
+        assert!(house.send(&body).await.is_ok());
+    }
+    for (referrer, kind) in cases {
+        let series = format!(
+            "page_views_total{{page=\"/{{id}}\",user_type=\"anonymous\",referrer_type=\"{kind}\"}}"
+        );
+        let count = cases.iter().filter(|case| case.1 == kind).count() as f64;
+        assert_eq!(house.metric(&series), Some(count), "{referrer}");
+    }
+    let sources = house.insight.list_sources(&house.last(HOUR), None, 9).await.expect("sources");
+    let found: Vec<_> = sources.iter().map(|row| (row.key.as_deref(), row.pageviews)).collect();
+    let want =
+        [(None, 3), (Some("blog.example"), 1), (Some("google.de"), 1), (Some("old.reddit.com"), 1)];
+    assert_eq!(found, want);
+    house.close().await;
+}

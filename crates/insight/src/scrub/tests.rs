@@ -14,6 +14,7 @@ fn pages_have_one_name_and_no_query() {
         ("https://example.com/a%253ftoken=SECRET", "example.com", "/a"),
         ("https://example.com/a%23SECRET", "example.com", "/a"),
         ("https://example.com/a;jsessionid=SECRET", "example.com", "/a"),
+        ("https://example.com/a;v=1;jsessionid=SECRET", "example.com", "/a;v=1"),
         ("https://example.com/caf%C3%A9/", "example.com", "/caf%C3%A9/"),
         ("https://example.com/%25", "example.com", "/%25"),
         ("http://[::1]:8080/x", "[::1]", "/x"),

@@ -9,6 +9,10 @@ use super::{find_query, shorten};
 /// `text` without queries, fragments and user names of addresses, at most `bytes_max` bytes.
 #[must_use]
 pub fn scrub_text(text: &str, bytes_max: usize) -> String {
+    let harmless = memchr::memchr3(b'?', b'#', b'%', text.as_bytes()).is_none();
+    if harmless && memchr::memchr(b'@', text.as_bytes()).is_none() {
+        return shorten(text, bytes_max).to_owned();
+    }
     let bare = drop_credentials(text);
     let mut out = String::with_capacity(bare.len().min(bytes_max));
     let (mut rest, mut in_address) = (bare.as_str(), false);

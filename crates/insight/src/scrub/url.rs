@@ -31,7 +31,8 @@ pub fn parse_http(url: &str) -> Option<Address<'_>> {
     }
     let rest = strip_prefix_ignore_case(url, "http")?;
     let rest = strip_prefix_ignore_case(rest, "s").unwrap_or(rest).strip_prefix("://")?;
-    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let is_end = |b: u8| matches!(b, b'/' | b'?' | b'#' | b'\\');
+    let end = rest.bytes().position(is_end).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
     Some(Address { host: host(authority)?, path: path(tail), query: query(tail) })
 }
@@ -64,12 +65,16 @@ fn host(authority: &str) -> Option<Cow<'_, str>> {
 /// The same page has one name: edge answers `/about.html` and `/about` with the same file.
 fn path(tail: &str) -> Cow<'_, str> {
     let path = &tail[..find_query(tail.as_bytes()).unwrap_or(tail.len())];
-    let path = path.split_once(";jsessionid=").map_or(path, |(before, _)| before);
+    let parameters = memchr::memchr(b';', path.as_bytes());
+    let path = match parameters.and_then(|_| path.split_once(";jsessionid=")) {
+        Some((before, _)) => before,
+        None => path,
+    };
     let path = shorten(path, PATH_BYTES_MAX);
     if path.is_empty() {
         return Cow::Borrowed("/");
     }
-    if path.contains(['\\', '@']) {
+    if memchr::memchr2(b'\\', b'@', path.as_bytes()).is_some() {
         // Browsers read a backslash as a slash (WHATWG URL §4.4); a path may hold a whole address.
         return Cow::Owned(drop_credentials(path).replace('\\', "/"));
     }

@@ -30,7 +30,7 @@ pub fn serve(inputs: &Inputs, out: &mut dyn Write) -> anyhow::Result<Exit> {
     mainstay_telemetry::log::init(&loaded.settings.log, &Clock::System)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
-        .thread_name("control plane")
+        .thread_name("control-plane")
         .enable_all()
         .build()
         .context("no threads")?;
@@ -67,7 +67,7 @@ fn greet(loaded: &Loaded, running: &Running, out: &mut dyn Write) -> std::io::Re
             )?;
         }
         None => {
-            writeln!(out, "  console  {}  (sign in: mainstay admin link)", running.console_url)?
+            writeln!(out, "  console  {}  (sign in: mainstay admin link)", running.console_url)?;
         }
     }
     out.flush()

@@ -1,0 +1,73 @@
+//! What every engine must do, one file per table, written against `&Engine` and run on each variant. No product code.
+
+mod fixture;
+
+mod console_link;
+mod console_session;
+mod custom_event;
+mod engagement;
+mod error_event;
+mod metric_series;
+mod page_view;
+mod performance_metric;
+mod plan;
+mod retain;
+mod rollup;
+mod traffic;
+mod user_session;
+mod visitor_salt;
+
+pub(crate) use fixture::{Fixture, Sample};
+
+/// A second engine is a second module beside `on_sqlite`, with the same list.
+macro_rules! contract {
+    ($($table:ident { $($case:ident),+ $(,)? })+) => {
+        mod on_sqlite {$(
+            mod $table {$(
+                #[tokio::test]
+                async fn $case() {
+                    let fixture = crate::contract::Fixture::sqlite().await;
+                    crate::contract::$table::$case(&fixture).await;
+                    fixture.finish().await;
+                }
+            )+}
+        )+}
+    };
+}
+
+contract! {
+    console_link { is_spent_once_by_whoever_comes_first, expires_and_is_forgotten }
+    console_session { lives_until_it_expires_or_is_revoked }
+    custom_event { counts_by_name_and_ignores_repeats }
+    engagement { keeps_the_largest_report_at_the_time_of_the_first }
+    error_event { groups_carry_the_words_of_the_latest, pages_go_on_after_the_last_row }
+    metric_series { fine_samples_give_way_to_coarse_ones }
+    page_view {
+        a_repeat_changes_nothing,
+        a_repeat_is_found_among_new_rows,
+        keys_are_counted_and_paged,
+        bots_are_kept_apart,
+        series_put_views_into_their_steps,
+        sites_do_not_see_each_other,
+    }
+    performance_metric {
+        the_last_report_wins,
+        values_come_page_by_page_with_their_key,
+    }
+    retain { deletes_whole_hours_in_chunks, every_table_can_be_cut }
+    rollup {
+        advancing_marks_every_hour_once,
+        late_changes_mark_their_hour,
+        a_change_while_counting_is_not_forgotten,
+        an_hour_is_replaced_as_a_whole,
+        counted_hours_add_up,
+    }
+    traffic { steps_are_replaced_and_compacted }
+    user_session {
+        counts_grow_only_by_what_is_new,
+        a_second_page_ends_the_bounce,
+        event_names_are_a_set,
+        active_visits_are_found_across_sites,
+    }
+    visitor_salt { everybody_gets_the_same_salt, destroyed_salts_leave_no_trace }
+}

@@ -76,10 +76,11 @@ impl Committer {
     ) -> Result<(), sqlx::Error> {
         let rows = self.sort(batches);
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
-        let new_views = insert_new(conn, &self.page_views, &rows.page_views, page_view::bind, |r| {
-            (r.id, page_view::IDS_AFTER)
-        })
-        .await?;
+        let new_views =
+            insert_new(conn, &self.page_views, &rows.page_views, page_view::bind, |r| {
+                (r.id, page_view::IDS_AFTER)
+            })
+            .await?;
         let new_customs = insert_new(conn, &self.customs, &rows.customs, custom_event::bind, |r| {
             (r.id, custom_event::IDS_AFTER)
         })
@@ -189,7 +190,8 @@ fn add_up<'a>(batches: &[&'a Batch], new_views: &[bool], new_customs: &[bool]) -
                 Record::Engagement(_) | Record::Vital(_) | Record::Error(_) => alive = true,
             }
         }
-        if let Some(touch) = batch.visit.as_ref().filter(|_| alive || views > 0 || !names.is_empty())
+        if let Some(touch) =
+            batch.visit.as_ref().filter(|_| alive || views > 0 || !names.is_empty())
         {
             visits.touch(touch, views, &names);
         }

@@ -158,7 +158,8 @@ impl Task {
     }
 
     fn degrade(&mut self, error: &Error) {
-        let reason = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+        let reason =
+            std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
         if !self.degraded {
             tracing::warn!(%reason, "events cannot be made durable; they are refused until they can");
         }

@@ -8,13 +8,15 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteQueryResult};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, Type};
 use uuid::Uuid;
 
-/// Rows per statement, largest first. Powers of two: n rows take at most one statement per set bit below 64.
-const SIZES: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
+/// Rows per statement. What remains takes the smallest size that holds it, filled up with rows of NULL that the text
+/// drops: on the way to SQLite's thread a second statement costs more than the empty rows.
+const SIZES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
+const ROWS_MAX: usize = SIZES[SIZES.len() - 1];
 
 /// The parts of a bulk insert's text around its rows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text {
-    /// Up to and including `VALUES`.
+    /// `INSERT INTO table (columns)`; the first column is never NULL.
     pub(crate) head: &'static str,
     /// Values per row.
     pub(crate) columns: usize,
@@ -38,10 +40,10 @@ impl Bulk {
     pub(crate) fn chunks<'a, R>(&self, rows: &'a [R]) -> impl Iterator<Item = Chunk<'a, R>> {
         let mut rest = rows;
         std::iter::from_fn(move || {
-            let size = SIZES.iter().position(|size| *size <= rest.len())?;
-            let (rows, tail) = rest.split_at(SIZES[size]);
+            let (rows, tail) = rest.split_at(rest.len().min(ROWS_MAX));
             rest = tail;
-            Some(Chunk { rows, size })
+            let size = SIZES.iter().position(|size| *size >= rows.len())?;
+            (!rows.is_empty()).then_some(Chunk { rows, size })
         })
     }
 
@@ -85,7 +87,13 @@ pub(crate) struct Chunk<'a, R> {
 fn text_of(text: &Text, rows: usize) -> String {
     let row = format!("({})", vec!["?"; text.columns].join(","));
     let mut out = String::with_capacity(text.head.len() + text.tail.len() + rows * (row.len() + 1));
-    let _infallible = write!(out, "{} {} {}", text.head, vec![row; rows].join(","), text.tail);
+    let _infallible = write!(
+        out,
+        "{} SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL {}",
+        text.head,
+        vec![row; rows].join(","),
+        text.tail
+    );
     out
 }
 

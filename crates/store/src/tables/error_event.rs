@@ -52,7 +52,7 @@ pub struct Row {
 pub(crate) const INSERT: Text = Text {
     head: "INSERT INTO error_events (id, site, timestamp, fingerprint, page_id, session_id, visitor_id,
         error_type, error_message, error_stack, url, source, line_number, column_number, user_agent,
-        release, bot) VALUES",
+        release, bot)",
     columns: 17,
     tail: "ON CONFLICT (id) DO NOTHING",
 };
@@ -173,4 +173,10 @@ impl From<GroupRow> for Group {
             resolved,
         }
     }
+}
+
+/// The questions asked while people wait, for the test of query plans.
+#[cfg(test)]
+pub(crate) fn list_texts() -> Vec<&'static str> {
+    vec![GROUPS]
 }

@@ -50,8 +50,7 @@ pub struct Row {
 /// The last report by the browser's own clock wins; the time of the first one and its id stay.
 pub(crate) const UPSERT: Text = Text {
     head: "INSERT INTO performance_metrics (id, site, timestamp, page_id, session_id, metric_type,
-        metric_name, value, page_ms, rating, navigation, url, device_type, release, additional_data, bot)
-        VALUES",
+        metric_name, value, page_ms, rating, navigation, url, device_type, release, additional_data, bot)",
     columns: 16,
     tail: "ON CONFLICT (site, page_id, metric_name, navigation) DO UPDATE SET value = excluded.value,
         page_ms = excluded.page_ms, rating = excluded.rating, additional_data = excluded.additional_data
@@ -108,7 +107,9 @@ const PAGE_ROWS: u32 = 4_096;
 macro_rules! grouped_by {
     ($key:literal) => {
         concat!(
-            "SELECT ", $key, " AS key, metric_name, value, rating, bot, timestamp, id ",
+            "SELECT ",
+            $key,
+            " AS key, metric_name, value, rating, bot, timestamp, id ",
             "FROM performance_metrics WHERE site = $1 AND timestamp >= $2 AND timestamp < $3 ",
             "AND (timestamp, id) > ($2, $4) AND bot BETWEEN $5 AND $6 ",
             "ORDER BY timestamp, id LIMIT $7"
@@ -119,13 +120,16 @@ macro_rules! grouped_by {
 /// The measurements of `span`, each with its key in `group`, oldest first.
 #[must_use]
 pub fn stream_values<'a>(db: &'a Engine, span: &Span<'a>, group: Group) -> Values<'a> {
-    let text = match group {
+    Values { db, span: *span, text: grouping(group), after: None, done: false }
+}
+
+fn grouping(group: Group) -> &'static str {
+    match group {
         Group::Page => grouped_by!("url"),
         Group::Device => grouped_by!("device_type"),
         Group::Release => grouped_by!("release"),
         Group::Site => grouped_by!("CAST(NULL AS TEXT)"),
-    };
-    Values { db, span: *span, text, after: None, done: false }
+    }
 }
 
 impl Values<'_> {
@@ -157,8 +161,15 @@ impl Values<'_> {
             .in_op(OP)?;
         self.done = rows.len() < PAGE_ROWS as usize;
         if let Some(last) = rows.last() {
-            self.after = Some((last.try_get("timestamp").in_op(OP)?, last.try_get("id").in_op(OP)?));
+            self.after =
+                Some((last.try_get("timestamp").in_op(OP)?, last.try_get("id").in_op(OP)?));
         }
         rows.iter().map(Value::from_row).collect::<Result<_, _>>().in_op(OP)
     }
+}
+
+/// The questions asked while people wait, for the test of query plans.
+#[cfg(test)]
+pub(crate) fn list_texts() -> Vec<&'static str> {
+    Group::ALL.map(grouping).into()
 }

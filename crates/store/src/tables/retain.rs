@@ -109,12 +109,23 @@ macro_rules! oldest_by_site {
     };
     ($table:literal, $time:literal, $further:literal) => {
         concat!(
-            "DELETE FROM ", $table, " WHERE rowid IN (WITH RECURSIVE sites (site) AS (",
-            "SELECT min(site) FROM ", $table, " UNION ALL ",
-            "SELECT (SELECT min(r.site) FROM ", $table, " r WHERE r.site > sites.site) ",
+            "DELETE FROM ",
+            $table,
+            " WHERE rowid IN (WITH RECURSIVE sites (site) AS (",
+            "SELECT min(site) FROM ",
+            $table,
+            " UNION ALL ",
+            "SELECT (SELECT min(r.site) FROM ",
+            $table,
+            " r WHERE r.site > sites.site) ",
             "FROM sites WHERE sites.site IS NOT NULL) ",
-            "SELECT old.rowid FROM sites JOIN ", $table, " old ON old.site = sites.site ", $further,
-            "AND old.", $time, " < $1 LIMIT $2)"
+            "SELECT old.rowid FROM sites JOIN ",
+            $table,
+            " old ON old.site = sites.site ",
+            $further,
+            "AND old.",
+            $time,
+            " < $1 LIMIT $2)"
         )
     };
 }
@@ -122,7 +133,12 @@ macro_rules! oldest_by_site {
 macro_rules! oldest {
     ($table:literal, $time:literal) => {
         concat!(
-            "DELETE FROM ", $table, " WHERE rowid IN (SELECT rowid FROM ", $table, " WHERE ", $time,
+            "DELETE FROM ",
+            $table,
+            " WHERE rowid IN (SELECT rowid FROM ",
+            $table,
+            " WHERE ",
+            $time,
             " < $1 LIMIT $2)"
         )
     };
@@ -152,4 +168,10 @@ fn deleting(table: Table) -> &'static str {
         Table::SecurityEvents => oldest!("security_events", "timestamp"),
         Table::ScalingEvents => oldest!("scaling_events", "timestamp"),
     }
+}
+
+/// The questions asked while people wait, for the test of query plans.
+#[cfg(test)]
+pub(crate) fn list_texts() -> Vec<&'static str> {
+    Table::ALL.map(deleting).into()
 }

@@ -120,18 +120,19 @@ pub(crate) async fn mark_counted(
     .map(drop)
 }
 
+const DIRTY: &str = "SELECT site, hour, marks FROM rollup_dirty ORDER BY hour, site LIMIT $1";
+
 /// Hours to be counted, of all sites, oldest first.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn list_dirty(db: &Engine, limit: u32) -> Result<Vec<Dirty>, Error> {
     let Engine::Sqlite(db) = db;
-    let rows: Vec<(String, Ts, i64)> =
-        sqlx::query_as("SELECT site, hour, marks FROM rollup_dirty ORDER BY hour, site LIMIT $1")
-            .bind(limit)
-            .fetch_all(db.readers())
-            .await
-            .in_op("rollup.list_dirty")?;
+    let rows: Vec<(String, Ts, i64)> = sqlx::query_as(DIRTY)
+        .bind(limit)
+        .fetch_all(db.readers())
+        .await
+        .in_op("rollup.list_dirty")?;
     Ok(rows.into_iter().map(|(site, hour, marks)| Dirty { site, hour: hour.0, marks }).collect())
 }
 
@@ -143,13 +144,21 @@ pub async fn clear_dirty(db: &Engine, dirty: &Dirty) -> Result<bool, Error> {
     const OP: &str = "rollup.clear_dirty";
     let Engine::Sqlite(db) = db;
     let mut writer = db.writer().await;
-    let done =
-        sqlx::query("DELETE FROM rollup_dirty WHERE site = $1 AND hour = $2 AND marks = $3")
-            .bind(&dirty.site)
-            .bind(Ts(dirty.hour))
-            .bind(dirty.marks)
-            .execute(writer.conn().await.in_op(OP)?)
-            .await
-            .in_op(OP)?;
+    let done = sqlx::query("DELETE FROM rollup_dirty WHERE site = $1 AND hour = $2 AND marks = $3")
+        .bind(&dirty.site)
+        .bind(Ts(dirty.hour))
+        .bind(dirty.marks)
+        .execute(writer.conn().await.in_op(OP)?)
+        .await
+        .in_op(OP)?;
     Ok(done.rows_affected() == 1)
+}
+
+/// The questions asked while people wait, for the test of query plans.
+#[cfg(test)]
+pub(crate) fn list_texts() -> Vec<&'static str> {
+    let mut texts = read::list_texts();
+    texts.extend(hour::DELETE_HOUR);
+    texts.push(MARK_UP_TO);
+    texts
 }

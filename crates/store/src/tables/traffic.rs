@@ -50,23 +50,23 @@ pub async fn insert(db: &Engine, site: &str, step_s: u32, rows: &[Row]) -> Resul
     tx.commit().await.in_op(OP)
 }
 
+const LIST: &str = "SELECT t, requests, errors, refused, bytes, latency_sketch FROM traffic_samples
+         WHERE site = $1 AND step_s = $2 AND t >= $3 AND t < $4 ORDER BY t";
+
 /// Samples of steps `step_s` wide, oldest first. Bots are not told apart here.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn list(db: &Engine, span: &Span<'_>, step_s: u32) -> Result<Vec<Row>, Error> {
     let Engine::Sqlite(db) = db;
-    let rows: Vec<(Ts, i64, i64, i64, i64, Vec<u8>)> = sqlx::query_as(
-        "SELECT t, requests, errors, refused, bytes, latency_sketch FROM traffic_samples
-         WHERE site = $1 AND step_s = $2 AND t >= $3 AND t < $4 ORDER BY t",
-    )
-    .bind(span.site)
-    .bind(step_s)
-    .bind(Ts(span.from))
-    .bind(Ts(span.to))
-    .fetch_all(db.readers())
-    .await
-    .in_op("traffic.list")?;
+    let rows: Vec<(Ts, i64, i64, i64, i64, Vec<u8>)> = sqlx::query_as(LIST)
+        .bind(span.site)
+        .bind(step_s)
+        .bind(Ts(span.from))
+        .bind(Ts(span.to))
+        .fetch_all(db.readers())
+        .await
+        .in_op("traffic.list")?;
     Ok(rows
         .into_iter()
         .map(|(t, requests, errors, refused, bytes, latency_sketch)| Row {
@@ -133,4 +133,10 @@ async fn insert_rows(
         .in_op(op)?;
     }
     Ok(())
+}
+
+/// The questions asked while people wait, for the test of query plans.
+#[cfg(test)]
+pub(crate) fn list_texts() -> Vec<&'static str> {
+    vec![LIST]
 }

@@ -58,7 +58,7 @@ fn portfolio() -> PageFacts {
             (Kind::Base, Source::Own),
         ]
         .into(),
-        unpinned_scripts: BTreeSet::new(),
+        ..PageFacts::default()
     }
 }
 
@@ -97,6 +97,21 @@ fn an_unpinned_script_costs_strict_dynamic_and_the_fallbacks() {
     assert_eq!(scripts, format!("'self' {} https://cdn.example", Hash::of_text("b")));
     let concerns = list_concerns(&facts, &Headers::default());
     assert!(concerns[0].contains("https://cdn.example has no integrity"), "{concerns:?}");
+}
+
+#[test]
+fn imports_that_are_not_listed_cost_strict_dynamic_and_are_a_concern() {
+    let facts = PageFacts {
+        open_imports: true,
+        inline_scripts: hashes(&["b"]),
+        ..PageFacts::default()
+    };
+    let scripts = directive(&policy(&facts, true), "script-src").unwrap();
+    assert_eq!(scripts, format!("'self' {}", Hash::of_text("b")));
+    let concerns = list_concerns(&facts, &Headers::default());
+    assert!(concerns.len() == 1 && concerns[0].contains("every script of this site"));
+    let roadmap = Headers { headers: Preset::Roadmap, ..Headers::default() };
+    assert_eq!(list_concerns(&facts, &roadmap), [] as [&str; 0]);
 }
 
 #[test]

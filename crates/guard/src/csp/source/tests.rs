@@ -53,6 +53,24 @@ fn references_lead_where_browsers_take_them() {
 }
 
 #[test]
+fn addresses_are_those_by_which_browsers_know_a_module() {
+    let base = Base::new("/docs/page.html", &["example.com".to_owned()]).unwrap();
+    for (reference, expected) in [
+        ("./x.js", Some("/docs/x.js")),
+        ("../x.js?v=1#f", Some("/x.js?v=1#f")),
+        ("/a b\u{e9}<.js", Some("/a%20b%C3%A9%3C.js")),
+        ("/a%2fb.js", Some("/a%2fb.js")),
+        ("https://EXAMPLE.com/x.js", Some("/x.js")),
+        ("https://cdn.example/x.js", None),
+        ("data:text/javascript,1", None),
+    ] {
+        assert_eq!(base.address(reference).as_deref(), expected, "{reference}");
+    }
+    let module = base.joined("/js/main.js?v=2");
+    assert_eq!(module.address("./b.js").as_deref(), Some("/js/b.js"));
+}
+
+#[test]
 fn a_base_moves_what_follows() {
     let base = Base::new("/a/b.html", &[]).unwrap();
     let own = |path: &str| Target::Own(path.to_owned());

@@ -76,25 +76,24 @@ pub struct VitalRow {
 }
 
 const INSERT_KEYS: Text = Text {
-    head: "INSERT INTO rollup_key (site, dimension, hour, key, bot, pageviews, visitors) VALUES",
+    head: "INSERT INTO rollup_key (site, dimension, hour, key, bot, pageviews, visitors)",
     columns: 7,
     tail: "",
 };
 const INSERT_TOTALS: Text = Text {
-    head: "INSERT INTO rollup_total (site, hour, bot, pageviews, visitors, sessions, bounces, engaged_ms)
-        VALUES",
+    head: "INSERT INTO rollup_total (site, hour, bot, pageviews, visitors, sessions, bounces, engaged_ms)",
     columns: 8,
     tail: "",
 };
 const INSERT_VITALS: Text = Text {
     head: "INSERT INTO rollup_vital (site, dimension, hour, key, name, bot, sketch, good,
-        needs_improvement, poor) VALUES",
+        needs_improvement, poor)",
     columns: 10,
     tail: "",
 };
 
 /// The dimensions are named so that the primary keys (site, dimension, hour, …) find the rows.
-const DELETE_HOUR: [&str; 3] = [
+pub(super) const DELETE_HOUR: [&str; 3] = [
     "DELETE FROM rollup_key WHERE site = $1 AND hour = $2
      AND dimension IN ('path', 'source', 'device', 'country')",
     "DELETE FROM rollup_total WHERE site = $1 AND hour = $2",

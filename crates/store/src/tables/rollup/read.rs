@@ -46,6 +46,13 @@ pub struct Vital {
     pub poor: i64,
 }
 
+const COUNTS: &str =
+    "SELECT nullif(key, '') AS key, sum(visitors) AS visitors, sum(pageviews) AS pageviews
+         FROM rollup_key r WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4
+         AND bot BETWEEN $5 AND $6 GROUP BY r.key
+         HAVING sum(r.pageviews) < $7 OR (sum(r.pageviews) = $7 AND r.key > $8)
+         ORDER BY 3 DESC, r.key LIMIT $9";
+
 /// Visitors and page views by key over the hours that begin in `span`, ordered as `page_view::count_by_key`.
 /// Visitors are added up over hours: somebody seen in two hours counts twice.
 ///
@@ -61,26 +68,26 @@ pub async fn count_by_key(
     let Engine::Sqlite(db) = db;
     let (low, high) = span.bots.bounds();
     let (pageviews, key) = Cursor::bounds(after.as_ref());
-    sqlx::query_as(
-        "SELECT nullif(key, '') AS key, sum(visitors) AS visitors, sum(pageviews) AS pageviews
-         FROM rollup_key r WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4
-         AND bot BETWEEN $5 AND $6 GROUP BY r.key
-         HAVING sum(r.pageviews) < $7 OR (sum(r.pageviews) = $7 AND r.key > $8)
-         ORDER BY 3 DESC, r.key LIMIT $9",
-    )
-    .bind(span.site)
-    .bind(by.as_str())
-    .bind(Ts(span.from))
-    .bind(Ts(span.to))
-    .bind(low)
-    .bind(high)
-    .bind(pageviews)
-    .bind(key)
-    .bind(limit)
-    .fetch_all(db.readers())
-    .await
-    .in_op("rollup.count_by_key")
+    sqlx::query_as(COUNTS)
+        .bind(span.site)
+        .bind(by.as_str())
+        .bind(Ts(span.from))
+        .bind(Ts(span.to))
+        .bind(low)
+        .bind(high)
+        .bind(pageviews)
+        .bind(key)
+        .bind(limit)
+        .fetch_all(db.readers())
+        .await
+        .in_op("rollup.count_by_key")
 }
+
+const SERIES: &str =
+    "SELECT hour - hour % $6 AS t, sum(visitors), sum(pageviews), sum(sessions), sum(bounces),
+         sum(engaged_ms)
+         FROM rollup_total WHERE site = $1 AND hour >= $2 AND hour < $3 AND bot BETWEEN $4 AND $5
+         GROUP BY t ORDER BY t";
 
 /// Totals per step (at least an hour) over the hours that begin in `span`; steps without any are absent.
 ///
@@ -89,21 +96,16 @@ pub async fn count_by_key(
 pub async fn series(db: &Engine, span: &Span<'_>, step: Duration) -> Result<Vec<Point>, Error> {
     let Engine::Sqlite(db) = db;
     let (low, high) = span.bots.bounds();
-    let rows: Vec<(Ts, i64, i64, i64, i64, i64)> = sqlx::query_as(
-        "SELECT hour - hour % $6 AS t, sum(visitors), sum(pageviews), sum(sessions), sum(bounces),
-         sum(engaged_ms)
-         FROM rollup_total WHERE site = $1 AND hour >= $2 AND hour < $3 AND bot BETWEEN $4 AND $5
-         GROUP BY t ORDER BY t",
-    )
-    .bind(span.site)
-    .bind(Ts(span.from))
-    .bind(Ts(span.to))
-    .bind(low)
-    .bind(high)
-    .bind(step_micros(step))
-    .fetch_all(db.readers())
-    .await
-    .in_op("rollup.series")?;
+    let rows: Vec<(Ts, i64, i64, i64, i64, i64)> = sqlx::query_as(SERIES)
+        .bind(span.site)
+        .bind(Ts(span.from))
+        .bind(Ts(span.to))
+        .bind(low)
+        .bind(high)
+        .bind(step_micros(step))
+        .fetch_all(db.readers())
+        .await
+        .in_op("rollup.series")?;
     Ok(rows
         .into_iter()
         .map(|(t, visitors, pageviews, sessions, bounces, engaged_ms)| Point {
@@ -130,6 +132,12 @@ pub struct Vitals<'a> {
 /// Rows per page of [`Vitals`].
 const PAGE_ROWS: u32 = 1_024;
 
+const VITALS: &str =
+    "SELECT hour, key, name, bot, sketch, good, needs_improvement, poor FROM rollup_vital
+             WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4
+             AND (hour, key, name, bot) > ($3, $5, $6, $7) AND bot BETWEEN $8 AND $9
+             ORDER BY hour, key, name, bot LIMIT $10";
+
 type VitalTuple = (Ts, String, String, bool, Vec<u8>, i64, i64, i64);
 
 /// The vitals of the hours that begin in `span`, oldest first.
@@ -153,25 +161,20 @@ impl Vitals<'_> {
             Some((hour, key, name, bot)) => (*hour, key.as_str(), name.as_str(), i64::from(*bot)),
             None => (self.span.from, "", "", -1),
         };
-        let rows: Vec<VitalTuple> = sqlx::query_as(
-            "SELECT hour, key, name, bot, sketch, good, needs_improvement, poor FROM rollup_vital
-             WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4
-             AND (hour, key, name, bot) > ($3, $5, $6, $7) AND bot BETWEEN $8 AND $9
-             ORDER BY hour, key, name, bot LIMIT $10",
-        )
-        .bind(self.span.site)
-        .bind(self.group.as_str())
-        .bind(Ts(hour))
-        .bind(Ts(self.span.to))
-        .bind(key)
-        .bind(name)
-        .bind(bot)
-        .bind(low)
-        .bind(high)
-        .bind(PAGE_ROWS)
-        .fetch_all(db.readers())
-        .await
-        .in_op("rollup.stream_vitals")?;
+        let rows: Vec<VitalTuple> = sqlx::query_as(VITALS)
+            .bind(self.span.site)
+            .bind(self.group.as_str())
+            .bind(Ts(hour))
+            .bind(Ts(self.span.to))
+            .bind(key)
+            .bind(name)
+            .bind(bot)
+            .bind(low)
+            .bind(high)
+            .bind(PAGE_ROWS)
+            .fetch_all(db.readers())
+            .await
+            .in_op("rollup.stream_vitals")?;
         self.done = rows.len() < PAGE_ROWS as usize;
         if let Some((hour, key, name, bot, ..)) = rows.last() {
             self.after = Some((hour.0, key.clone(), name.clone(), *bot));
@@ -194,4 +197,10 @@ impl From<VitalTuple> for Vital {
             poor,
         }
     }
+}
+
+/// The questions asked while people wait, for the test of query plans.
+#[cfg(test)]
+pub(crate) fn list_texts() -> Vec<&'static str> {
+    vec![COUNTS, SERIES, VITALS]
 }

@@ -1,0 +1,31 @@
+//! Contract of `engagement`.
+
+use std::time::Duration;
+
+use super::fixture::{Fixture, NOON, Sample, day};
+use crate::Record;
+use crate::tables::engagement::{self, Point};
+
+pub(super) async fn keeps_the_largest_report_at_the_time_of_the_first(f: &Fixture) {
+    let report = |at, engaged_ms, scroll| {
+        let mut row = Sample(at).engagement(engaged_ms, scroll);
+        row.page_id = Sample(0).page_id();
+        Record::Engagement(row)
+    };
+    f.record([report(0, 5_000, 10), report(0, 9_000, 20)], None).await;
+    f.record([report(65, 8_000, 80)], None).await;
+    f.record([report(66, 12_000, 30)], None).await;
+    f.record([Record::Engagement(Sample(61).engagement(1_000, 0))], None).await;
+    let hour = Duration::from_secs(3_600);
+    let points = engagement::series(f.insight(), &day(), hour).await.unwrap();
+    assert_eq!(
+        points,
+        [Point { t: NOON, engaged_ms: 12_000 }, Point { t: NOON.plus(hour), engaged_ms: 1_000 },]
+    );
+    let crate::Engine::Sqlite(db) = f.insight();
+    let deepest: i32 = sqlx::query_scalar("SELECT max(scroll_percent) FROM engagement")
+        .fetch_one(db.readers())
+        .await
+        .unwrap();
+    assert_eq!(deepest, 80);
+}

@@ -1,0 +1,44 @@
+//! Contract of `error_events`.
+
+use super::fixture::{Fixture, Sample, day};
+use crate::Record;
+use crate::tables::error_event::{self, After};
+
+pub(super) async fn groups_carry_the_words_of_the_latest(f: &Fixture) {
+    let error = |n, fingerprint, message| Record::Error(Sample(n).error(fingerprint, message));
+    f.record([error(1, "aa", "old"), error(5, "aa", "new"), error(3, "bb", "other")], None).await;
+    f.record([error(5, "aa", "new")], None).await;
+    let groups = error_event::list_groups(f.insight(), &day(), 10, None).await.unwrap();
+    let seen: Vec<_> = groups
+        .iter()
+        .map(|g| (&*g.fingerprint, &*g.message, g.count, g.visitors, g.first_seen, g.last_seen))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("aa", "new", 2, 2, Sample(1).at(), Sample(5).at()),
+            ("bb", "other", 1, 1, Sample(3).at(), Sample(3).at()),
+        ]
+    );
+    assert!(groups.iter().all(|g| g.error_type == "TypeError" && !g.resolved));
+}
+
+pub(super) async fn pages_go_on_after_the_last_row(f: &Fixture) {
+    // Two groups share the instant they were last seen at.
+    let rows = [(1, "cc"), (2, "bb"), (2, "aa"), (3, "dd")].into_iter().enumerate().map(
+        |(i, (n, print))| {
+            let mut row = Sample(n).error(print, "m");
+            row.id = Sample(u32::try_from(i).unwrap()).id();
+            Record::Error(row)
+        },
+    );
+    f.record(rows, None).await;
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let page = error_event::list_groups(f.insight(), &day(), 1, after).await.unwrap();
+        let Some(group) = page.into_iter().next() else { break };
+        after = Some(After { last_seen: group.last_seen, fingerprint: group.fingerprint.clone() });
+        seen.push(group.fingerprint);
+    }
+    assert_eq!(seen, ["dd", "aa", "bb", "cc"]);
+}

@@ -1,0 +1,55 @@
+//! Contract of retention.
+
+use super::fixture::{Fixture, Sample, day};
+use crate::tables::retain::{self, Table};
+use crate::tables::{page_view, rollup};
+use crate::{Record, Span};
+
+pub(super) async fn deletes_whole_hours_in_chunks(f: &Fixture) {
+    let mut other = Sample(5).view();
+    other.site = "other".into();
+    let views = [0, 1, 2, 59, 60, 61].map(|n| Record::PageView(Sample(n).view()));
+    f.record(views.into_iter().chain([Record::PageView(other)]), None).await;
+    rollup::advance_watermark(f.insight(), "default", Sample(120).at()).await.unwrap();
+    // 10:30 is within the first hour, which therefore stays whole.
+    let cut = async |n, max| {
+        retain::delete_before(f.insight(), Table::PageViews, Sample(n).at(), max).await.unwrap()
+    };
+    assert_eq!(cut(30, 100).await, 0);
+    let mut chunks = Vec::new();
+    loop {
+        chunks.push(cut(90, 2).await);
+        if chunks.last() < Some(&2) {
+            break;
+        }
+    }
+    assert_eq!(chunks, [2, 2, 1]);
+    let total = page_view::total(f.insight(), &day()).await.unwrap();
+    assert_eq!(total.pageviews, 2);
+    let other = Span { site: "other", ..day() };
+    assert_eq!(page_view::total(f.insight(), &other).await.unwrap().pageviews, 0);
+    // An hour without its rows must not be counted again.
+    let dirty = rollup::list_dirty(f.insight(), 10).await.unwrap();
+    assert_eq!(dirty.iter().map(|d| d.hour).collect::<Vec<_>>(), [Sample(60).at()]);
+}
+
+pub(super) async fn every_table_can_be_cut(f: &Fixture) {
+    let records = [
+        Record::PageView(Sample(0).view()),
+        Record::Engagement(Sample(0).engagement(1, 1)),
+        Record::Vital(Sample(0).vital("LCP", 1.0, 1)),
+        Record::Error(Sample(0).error("f", "m")),
+        Record::Custom(Sample(0).custom("signup")),
+    ];
+    f.record(records, Some(Sample(0).touch(1))).await;
+    super::rollup::fill_hour(f, Sample(0).at()).await;
+    super::traffic::fill(f, &[Sample(0).at()]).await;
+    super::metric_series::fill(f, &[Sample(0).at()]).await;
+    for table in Table::ALL {
+        let core = matches!(table, Table::SecurityEvents | Table::ScalingEvents);
+        let db = if core { f.core() } else { f.insight() };
+        let gone = retain::delete_before(db, table, Sample(120).at(), 100).await.unwrap();
+        assert_eq!(gone > 0, !core, "{table:?}");
+        assert_eq!(retain::delete_before(db, table, Sample(120).at(), 100).await.unwrap(), 0);
+    }
+}

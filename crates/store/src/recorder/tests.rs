@@ -1,0 +1,236 @@
+use std::time::Duration;
+
+use mainstay_base::units::{Size, Span as Time};
+
+use crate::contract::{Fixture, Sample};
+use crate::tables::retain::{self, Table};
+use crate::tables::{page_view, user_session};
+use crate::{Batch, Bots, Engine, Health, Record, Settings, Span, record};
+
+const LONG: Duration = Duration::from_secs(20);
+
+fn batch(n: u32) -> Batch {
+    Batch { records: vec![Record::PageView(Sample(n).view())], visit: Some(Sample(n).touch(n % 7)) }
+}
+
+async fn count(f: &Fixture) -> i64 {
+    let span = Span {
+        site: "default",
+        from: mainstay_base::Timestamp::EPOCH,
+        to: mainstay_base::Timestamp::from_micros(i64::MAX),
+        bots: Bots::Include,
+    };
+    page_view::total(f.insight(), &span).await.unwrap().pageviews
+}
+
+/// Records all at once; answers in order.
+async fn record_all(f: &Fixture, batches: Vec<Batch>) -> Vec<Result<(), record::Error>> {
+    let waiting: Vec<_> = batches
+        .into_iter()
+        .map(|batch| {
+            let recorder = f.recorder.clone();
+            let mut waiting = Box::pin(async move { recorder.record(batch).await });
+            // Polled once, it is queued.
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            let ready = std::future::Future::poll(waiting.as_mut(), &mut cx);
+            (ready, waiting)
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for (ready, waiting) in waiting {
+        answers.push(match ready {
+            std::task::Poll::Ready(answer) => answer,
+            std::task::Poll::Pending => waiting.await,
+        });
+    }
+    answers
+}
+
+/// Holds the writer, so that what is recorded meanwhile must queue.
+async fn while_busy<T>(f: &Fixture, work: impl AsyncFnOnce() -> T) -> T {
+    let Engine::Sqlite(db) = f.insight();
+    let writer = db.writer().await;
+    let out = work().await;
+    drop(writer);
+    out
+}
+
+#[tokio::test]
+async fn batches_that_wait_share_a_commit() {
+    let f = Fixture::sqlite().await;
+    let answers = record_all(&f, (0..200).map(batch).collect()).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(count(&f).await, 200);
+    let commits = *f.recorder.committed().borrow();
+    assert!((1..=20).contains(&commits), "{commits} commits for 200 batches");
+    assert_eq!((f.recorder.queued(), f.recorder.shed_total()), (0, 0));
+    f.finish().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_answers_at_once() {
+    let settings =
+        Settings { recorder_queue_batches: 4, commit_batches_max: 1, ..Settings::default() };
+    let f = Fixture::sqlite_with(&settings).await;
+    let recorder = f.recorder.clone();
+    let held = while_busy(&f, async || {
+        let mut held = Vec::new();
+        let mut shed = 0;
+        // One batch may be in the task's hands, four in the queue.
+        for n in 0..8 {
+            let mut waiting = Box::pin({
+                let recorder = recorder.clone();
+                async move { recorder.record(batch(n)).await }
+            });
+            match futures_poll(&mut waiting).await {
+                Some(answer) => {
+                    assert_eq!(answer, Err(record::Error::Full));
+                    shed += 1;
+                }
+                None => held.push(waiting),
+            }
+        }
+        assert!((3..=4).contains(&shed), "{shed} shed");
+        assert_eq!(recorder.shed_total(), shed);
+        held
+    })
+    .await;
+    let kept = i64::try_from(held.len()).unwrap();
+    for waiting in held {
+        assert_eq!(waiting.await, Ok(()));
+    }
+    assert_eq!(count(&f).await, kept);
+    f.finish().await;
+}
+
+/// Polls once and lets the recorder's task run.
+async fn futures_poll<F: Future + Unpin>(waiting: &mut F) -> Option<F::Output> {
+    let polled = std::future::poll_fn(|cx| {
+        std::task::Poll::Ready(std::pin::Pin::new(&mut *waiting).poll(cx))
+    })
+    .await;
+    tokio::task::yield_now().await;
+    match polled {
+        std::task::Poll::Ready(out) => Some(out),
+        std::task::Poll::Pending => None,
+    }
+}
+
+#[tokio::test]
+async fn a_poisoned_batch_fails_alone() {
+    let f = Fixture::sqlite().await;
+    let mut batches: Vec<_> = (0..9).map(batch).collect();
+    // The country's length is a rule of the table.
+    if let Some(visit) = &mut batches[4].visit {
+        visit.country_code = Some("much too long".into());
+    }
+    let answers = record_all(&f, batches).await;
+    for (n, answer) in answers.into_iter().enumerate() {
+        assert_eq!(answer, if n == 4 { Err(record::Error::Refused) } else { Ok(()) }, "batch {n}");
+    }
+    assert_eq!(count(&f).await, 8);
+    assert_eq!(f.recorder.health(), Health::Ok);
+    f.finish().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_survived() {
+    let settings = Settings {
+        insight_size_max: Size::kib(400),
+        recorder_probe_every: Time(Duration::from_millis(20)),
+        ..Settings::default()
+    };
+    let f = Fixture::sqlite_with(&settings).await;
+    let mut stored = 0;
+    let refused = loop {
+        let answers = record_all(&f, (stored..stored + 16).map(batch).collect()).await;
+        if answers.iter().any(Result::is_err) {
+            break answers;
+        }
+        stored += 16;
+        assert!(stored < 10_000, "the limit does not bite");
+    };
+    assert!(refused.iter().all(|a| *a == Err(record::Error::Unavailable)), "{refused:?}");
+    let Health::Degraded { since, reason } = f.recorder.health() else { panic!("not degraded") };
+    assert_eq!(since, f.clock.now());
+    assert!(reason.contains("full"), "{reason}");
+    assert_eq!(f.recorder.shed_total(), 16);
+    assert_eq!(count(&f).await, i64::from(stored), "a failed group left something behind");
+
+    // Room is made; the recorder notices without anybody recording.
+    let future = mainstay_base::Timestamp::from_seconds(9_000_000_000);
+    for table in [Table::PageViews, Table::UserSessions] {
+        retain::delete_before(f.insight(), table, future, 100_000).await.unwrap();
+    }
+    tokio::time::timeout(LONG, async {
+        while f.recorder.health() != Health::Ok {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    f.record(batch(stored).records, None).await;
+    assert_eq!(count(&f).await, 1);
+    f.finish().await;
+}
+
+#[tokio::test]
+async fn a_soft_stop_finishes_what_is_queued() {
+    let f = Fixture::sqlite().await;
+    let recorder = f.recorder.clone();
+    let group = mainstay_base::task::Group::new();
+    let (done, mut all) = tokio::sync::mpsc::unbounded_channel();
+    while_busy(&f, async || {
+        for n in 0..50 {
+            let (recorder, done) = (recorder.clone(), done.clone());
+            group.spawn_child("client", async move {
+                drop(done.send(recorder.record(batch(n)).await));
+            });
+        }
+        while recorder.queued() < 40 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let wal = f.dir.path().join("insight.db-wal");
+    let store = f.store.clone();
+    f.finish().await;
+    for _ in 0..50 {
+        assert_eq!(all.recv().await, Some(Ok(())));
+    }
+    assert_eq!(std::fs::metadata(wal).map_or(0, |m| m.len()), 0, "not checkpointed");
+    assert_eq!(recorder.record(batch(99)).await, Err(record::Error::Unavailable));
+    drop(store);
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_replaced() {
+    let f = Fixture::sqlite().await;
+    f.record(batch(0).records, None).await;
+    {
+        // What a cancelled writer could leave behind: a transaction nobody ends.
+        let Engine::Sqlite(db) = f.insight();
+        let mut writer = db.writer().await;
+        let conn = writer.conn().await.unwrap();
+        sqlx::query("BEGIN IMMEDIATE").execute(conn).await.unwrap();
+    }
+    let mut answers = Vec::new();
+    for n in 1..4 {
+        answers.push(f.try_record(batch(n).records, None).await.is_ok());
+    }
+    assert_eq!(answers.last(), Some(&true), "{answers:?}");
+    assert_eq!(f.recorder.health(), Health::Ok);
+    f.finish().await;
+}
+
+#[tokio::test]
+async fn news_are_counted_per_commit() {
+    let f = Fixture::sqlite().await;
+    let mut news = f.recorder.committed();
+    f.record(batch(0).records, None).await;
+    tokio::time::timeout(LONG, news.changed()).await.unwrap().unwrap();
+    assert_eq!(*news.borrow_and_update(), 1);
+    let active = user_session::list_active_since(f.insight(), Sample(0).at(), 10).await.unwrap();
+    assert_eq!(active, []);
+    f.finish().await;
+}

@@ -1,0 +1,195 @@
+//! How the binary is started for a test: temp folders, ports of the system's choice, an environment without surprises.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::process::{Ended, Process};
+use crate::server::Server;
+use crate::site::Site;
+
+/// The admin token of every server under test.
+pub const TOKEN: &str = "test-admin-token-0123456789abcdef";
+
+/// Time a start or a refusal may take on a busy machine.
+const START: Duration = Duration::from_secs(30);
+
+/// A server to be started.
+#[derive(Debug)]
+pub struct Launch {
+    binary: PathBuf,
+    site: Option<Site>,
+    folder: Option<PathBuf>,
+    data_dir: Option<PathBuf>,
+    environment: String,
+    listen: String,
+    admin_listen: String,
+    config: Option<String>,
+    arguments: Vec<String>,
+    variables: Vec<(String, String)>,
+    wrapper: Vec<String>,
+    expected: Vec<String>,
+}
+
+impl Launch {
+    /// The binary, with an empty site, in production.
+    #[must_use]
+    pub fn new(binary: &str) -> Self {
+        Self {
+            binary: binary.into(),
+            site: None,
+            folder: None,
+            data_dir: None,
+            environment: "production".to_owned(),
+            listen: "127.0.0.1:0".to_owned(),
+            admin_listen: "127.0.0.1:0".to_owned(),
+            config: None,
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            wrapper: Vec::new(),
+            expected: Vec::new(),
+        }
+    }
+
+    /// Serves this site; it goes away with the server.
+    #[must_use]
+    pub fn site(mut self, site: Site) -> Self {
+        self.site = Some(site);
+        self
+    }
+
+    /// Serves a folder that the test keeps.
+    #[must_use]
+    pub fn folder(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
+        self
+    }
+
+    /// Uses a data dir that the test keeps, to start on it again or to spoil it.
+    #[must_use]
+    pub fn data_dir(mut self, dir: &Path) -> Self {
+        self.data_dir = Some(dir.to_owned());
+        self
+    }
+
+    /// `development` or `production`.
+    #[must_use]
+    pub fn environment(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.environment);
+        self
+    }
+
+    /// Address of the public listener.
+    #[must_use]
+    pub fn listen(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.listen);
+        self
+    }
+
+    /// Address of the private listener.
+    #[must_use]
+    pub fn admin_listen(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.admin_listen);
+        self
+    }
+
+    /// Text of the settings file.
+    #[must_use]
+    pub fn config(mut self, toml: &str) -> Self {
+        self.config = Some(toml.to_owned());
+        self
+    }
+
+    /// A further argument.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// A variable of its environment, which is otherwise empty but for `PATH`.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it by way of another program (`prlimit …`), which must become it.
+    #[must_use]
+    pub fn wrapper(mut self, words: &[&str]) -> Self {
+        self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// Lets error lines pass that hold this fragment; every other one fails the test.
+    #[must_use]
+    pub fn expects_error(mut self, fragment: &str) -> Self {
+        self.expected.push(fragment.to_owned());
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    #[must_use]
+    pub fn start(mut self) -> Server {
+        let home = temp_folder();
+        let process = Process::start(&mut self.command(&home));
+        let data_dir = self.data_dir_in(&home);
+        let folder = self.folder.take();
+        let site = self.site.take().unwrap_or_default();
+        Server::ready(process, (home, site, folder), data_dir, self.expected, START)
+    }
+
+    /// Starts it and waits for its end, for starts that must be refused.
+    ///
+    /// # Panics
+    /// When it keeps running.
+    #[must_use]
+    pub fn run(mut self) -> Ended {
+        let home = temp_folder();
+        Process::run(&mut self.command(&home), START)
+    }
+
+    fn data_dir_in(&self, home: &TempDir) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| home.path().join("data"))
+    }
+
+    fn command(&mut self, home: &TempDir) -> Command {
+        let (token, settings) = (home.path().join("token"), home.path().join("mainstay.toml"));
+        std::fs::write(&token, TOKEN).expect("a token file");
+        let mut command = match self.wrapper.split_first() {
+            None => Process::command(&self.binary),
+            Some((wrapper, words)) => {
+                let mut command = Process::command(wrapper);
+                command.args(words).arg(&self.binary);
+                command
+            }
+        };
+        let site = self.site.get_or_insert_with(Site::new);
+        command
+            .arg("serve")
+            .arg(self.folder.as_deref().unwrap_or(site.dir()))
+            .args(["--listen", &self.listen, "--admin-listen", &self.admin_listen])
+            .args(["--env", &self.environment])
+            .arg("--admin-token-file")
+            .arg(&token)
+            .arg("--data-dir")
+            .arg(self.data_dir_in(home));
+        if let Some(config) = &self.config {
+            std::fs::write(&settings, config).expect("a settings file");
+            command.arg("--config").arg(&settings);
+        }
+        command.args(&self.arguments).current_dir(home.path()).env_clear();
+        command.envs(std::env::vars_os().filter(|(name, _)| name == "PATH"));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+fn temp_folder() -> TempDir {
+    tempfile::Builder::new().prefix("mainstay-").tempdir().expect("a temp folder")
+}

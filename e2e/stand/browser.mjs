@@ -1,0 +1,68 @@
+// One Chromium, and contexts that write down whatever a page must not do. Knows no site.
+import { chromium } from "playwright-core";
+
+const ARGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--disable-dev-shm-usage",
+];
+
+const agentOf = (platform, mobile = "") =>
+  `Mozilla/5.0 (${platform}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0${mobile} Safari/537.36`;
+
+export const DESKTOP_AGENT = agentOf("X11; Linux x86_64");
+export const PHONE_AGENT = agentOf("Linux; Android 14; Pixel 8", " Mobile");
+
+export const DESKTOP = { viewport: { width: 1440, height: 900 }, colorScheme: "light" };
+
+export const PHONE = {
+  viewport: { width: 390, height: 844 },
+  deviceScaleFactor: 2,
+  isMobile: true,
+  hasTouch: true,
+  colorScheme: "light",
+};
+
+/**
+ * Starts Chromium with a user agent, null for its own: headless Chromium names itself as such, which makes it a bot.
+ * A context's `userAgent` would not do: what a page sends while it goes away still carries the browser's.
+ */
+export const launch = (agent = DESKTOP_AGENT) =>
+  chromium.launch({
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    args: agent === null ? ARGS : [...ARGS, `--user-agent=${agent}`],
+  });
+
+/**
+ * Opens a page in a context of its own. `faults` gathers policy violations, console errors and warnings, uncaught
+ * errors, and requests to other hosts than `home`.
+ */
+export async function openPage(browser, home, options = DESKTOP) {
+  const context = await browser.newContext(options);
+  const faults = [];
+  await context.exposeBinding("reportViolation", (_, text) => faults.push(text));
+  await context.addInitScript(() => {
+    addEventListener("securitypolicyviolation", (event) =>
+      window.reportViolation(`policy: ${event.effectiveDirective} blocked ${event.blockedURI} ${event.sample}`));
+  });
+  const page = await context.newPage();
+  page.on("console", (message) => {
+    // Chromium writes one such line for a page whose own status is 404.
+    const own = message.location().url === page.url() && message.text().includes("status of 404");
+    if (["error", "warning"].includes(message.type()) && !own) faults.push(`console: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => faults.push(`uncaught: ${error}`));
+  page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.origin !== home && !["data:", "about:", "blob:"].includes(url.protocol)) faults.push(`foreign: ${url}`);
+  });
+  return { context, page, faults };
+}
+
+/** Resolves when our script runs in the page. */
+export const whenMeasured = (page) => page.waitForFunction(() => window.mainstay?.v);

@@ -1,0 +1,40 @@
+// The console as its owner uses it: signing in by link, reading what is on screen.
+import { DESKTOP, openPage } from "./browser.mjs";
+import { askControl } from "./server.mjs";
+
+/** Signs in with a fresh link and resolves once live numbers are on screen. */
+export async function openConsole(browser, { admin, dataDir }, options = DESKTOP) {
+  const opened = await openPage(browser, admin, options);
+  const { url } = await askControl(dataDir, "POST", "/link");
+  await opened.page.goto(url);
+  const [response] = await Promise.all([
+    opened.page.waitForResponse(`${admin}/`),
+    opened.page.getByRole("button", { name: "Sign in" }).click(),
+  ]);
+  await whenShown(opened.page, "[data-tile=visitors] [data-value]", /^\d/);
+  return { ...opened, policy: response.headers()["content-security-policy"] };
+}
+
+/** Resolves when the first element of `selector` shows what `pattern` says. */
+export const whenShown = (page, selector, pattern) =>
+  page.waitForFunction(
+    ([selector, source]) => new RegExp(source).test(document.querySelector(selector)?.textContent ?? ""),
+    [selector, pattern.source],
+  );
+
+/** Resolves when all five vitals are on screen with at least `samples` samples each. */
+export const whenVitalsShown = (page, samples) =>
+  page.waitForFunction((samples) => {
+    const cards = [...document.querySelectorAll("[data-vital]")];
+    const shown = cards.filter((card) => Number.parseInt(card.querySelector(".vital-samples")?.textContent ?? "0", 10) >= samples);
+    return shown.length === 5 && shown.every((card) => /\d/.test(card.querySelector("[data-value]").textContent));
+  }, samples);
+
+/** The rows of a ranking as `[key, visitors, views]`. */
+export const readRanking = (page, panel) =>
+  page.locator(`[data-panel=${panel}] tbody tr`).evaluateAll((rows) =>
+    rows.map((row) => [...row.children].map((cell, at) => (at === 0 ? cell.title : Number(cell.textContent)))));
+
+/** The number in a tile. */
+export const readTile = async (page, tile) =>
+  Number((await page.locator(`[data-tile=${tile}] [data-value]`).textContent()).replaceAll(/\D/g, ""));

@@ -1,0 +1,129 @@
+// One visit after another, and what the owner sees of them: views, vitals, errors, in-page navigation, privacy, bots.
+// Prints one line of JSON. Argument: {"site", "admin", "token", "dataDir"}.
+import { DESKTOP, launch, openPage, whenMeasured } from "./stand/browser.mjs";
+import { openConsole, readRanking, readTile, whenShown, whenVitalsShown } from "./stand/console.mjs";
+import { reader, until } from "./stand/server.mjs";
+
+const ROUNDS = 3;
+const VITALS = ["CLS", "FCP", "INP", "LCP", "TTFB"];
+
+const input = JSON.parse(process.argv[2]);
+const read = reader(input);
+
+const sum = (rows, field) => rows.reduce((total, row) => total + row[field], 0);
+const countViews = async (bots = "exclude") => sum((await read(`pages?bots=${bots}`)).data, "pageviews");
+const countVisitors = async (bots = "exclude") => sum((await read(`visitors?bots=${bots}`)).data, "visitors");
+const findPage = async (path, bots = "exclude") => (await read(`pages?bots=${bots}`)).data.find((row) => row.key === path);
+
+/** Resolves with the milliseconds since `began` once the API has `views` page views and as many samples of each vital. */
+const whenRead = (began, views) =>
+  until(`${views} views with all vitals`, async (note) => {
+    const [pages, { data: vitals }] = await Promise.all([countViews(), read("vitals?by=site")]);
+    note({ pages, vitals });
+    const whole = VITALS.every((name) => vitals.find((row) => row.name === name)?.samples >= views);
+    return whole && pages >= views && Date.now() - began;
+  });
+
+const whenSeen = async (console, began, views) => {
+  await Promise.all([
+    whenVitalsShown(console, views),
+    whenShown(console, "[data-tile=pageviews] [data-value]", new RegExp(`^${views}$`)),
+  ]);
+  return Date.now() - began;
+};
+
+/** A visit with a real click that hides the page by leaving it; how long until both places have all of it, in ms. */
+async function measureHide(visitor, console, path, views) {
+  await visitor.goto(input.site + path);
+  await whenMeasured(visitor);
+  await visitor.click("button.hour");
+  const began = Date.now();
+  const waits = Promise.all([whenRead(began, views), whenSeen(console, began, views)]);
+  await visitor.goto("about:blank");
+  const [api, screen] = await waits;
+  return { path, api_ms: api, screen_ms: screen };
+}
+
+/** In-page navigation as a single-page application does it. */
+async function navigateSoftly(visitor) {
+  await visitor.goto(`${input.site}/journal/`);
+  await whenMeasured(visitor);
+  await visitor.evaluate(() => history.pushState(null, "", "/soft/second"));
+  await visitor.goto("about:blank");
+  return until("the second view", () => findPage("/soft/second"));
+}
+
+/** The same fault on two pages, and a rejection nobody caught. */
+async function fail(visitor) {
+  for (const path of ["/about", "/contact"]) {
+    await visitor.goto(input.site + path);
+    await whenMeasured(visitor);
+    await visitor.evaluate(() => {
+      setTimeout(() => { throw new TypeError("planned fault"); });
+      setTimeout(() => { Promise.reject(new RangeError("planned rejection")); });
+    });
+    await Promise.all([1, 2].map(() => visitor.waitForEvent("pageerror")));
+  }
+  await visitor.goto("about:blank");
+  return until("both errors, twice each", async (note) => {
+    const { data } = await read("errors");
+    note(data);
+    return data.length >= 2 && data.every((row) => row.count >= 2) && data;
+  });
+}
+
+/** A browser that asks for privacy: counted, and nobody. */
+async function visitPrivately(browser) {
+  const before = { views: await countViews(), visitors: await countVisitors() };
+  const { context, page } = await openPage(browser, input.site, { ...DESKTOP, extraHTTPHeaders: { "Sec-GPC": "1" } });
+  await context.addInitScript(() => Object.defineProperty(navigator, "globalPrivacyControl", { value: true }));
+  await page.goto(`${input.site}/thanks?utm_source=private`);
+  await whenMeasured(page);
+  await page.click("button.hour");
+  await page.goto("about:blank");
+  await until("the private view", async () => (await countViews()) > before.views);
+  await context.close();
+  const sources = (await read("sources")).data.map((row) => row.key);
+  return { before, after: { views: await countViews(), visitors: await countVisitors() }, sources };
+}
+
+/** Headless Chromium under its own name. */
+async function visitAsBot() {
+  const path = "/work/cistern";
+  const browser = await launch(null);
+  const { page } = await openPage(browser, input.site);
+  await page.goto(input.site + path);
+  await whenMeasured(page);
+  await page.goto("about:blank");
+  const only = await until("the bot's view", () => findPage(path, "only"));
+  await browser.close();
+  return { path, only, exclude: (await findPage(path)) ?? null, include: await findPage(path, "include") };
+}
+
+/** What the console's lists say, against the API's. */
+async function compare(console) {
+  const views = await countViews();
+  await whenShown(console.page, "[data-tile=pageviews] [data-value]", new RegExp(`^${views}$`));
+  const api = (await read("pages")).data.map((row) => [row.key, row.visitors, row.pageviews]);
+  const errors = await console.page.locator("[data-panel=js-errors] .error-text").allTextContents();
+  return {
+    views: [await readTile(console.page, "pageviews"), views],
+    visitors: [await readTile(console.page, "visitors"), (await read("visitors/now")).now],
+    pages: [await readRanking(console.page, "pages"), api],
+    errors,
+  };
+}
+
+const browser = await launch();
+const [console_, visitor] = await Promise.all([openConsole(browser, input), openPage(browser, input.site)]);
+const hides = [];
+for (const path of ["/", "/work/", "/journal/one-lens-for-a-year"].slice(0, ROUNDS))
+  hides.push(await measureHide(visitor.page, console_.page, path, hides.length + 1));
+const vitals = (await read("vitals?by=page")).data;
+const soft = await navigateSoftly(visitor.page);
+const errors = await fail(visitor.page);
+const gpc = await visitPrivately(browser);
+const bot = await visitAsBot();
+const shown = await compare(console_);
+await browser.close();
+console.log(JSON.stringify({ hides, vitals, soft, errors, gpc, bot, shown, console_faults: console_.faults }));

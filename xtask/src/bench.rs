@@ -1,0 +1,150 @@
+//! `cargo xtask bench`: ours beside its peers on one machine, round by round in turn. Judges by ratios of one run, never by absolute times.
+//!
+//! The server has core 0, the load core 1; ours runs one worker, like the peers. First comes the processor time of the
+//! server's whole process tree per request, which neighbours disturb least.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, ensure};
+
+mod cost;
+mod disk;
+mod duel;
+mod files;
+mod footprint;
+mod intake;
+mod nginx;
+mod open_loop;
+mod ours;
+mod peer;
+mod prepare;
+mod site;
+mod table;
+mod wrk;
+
+use table::{Row, Table};
+
+/// `cargo xtask bench`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Rows to measure, by the beginning of their name; all without any.
+    names: Vec<String>,
+    /// Rounds of each side; the value is the median of their ratios.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of each closed-loop and open-loop run.
+    #[arg(long, default_value_t = 2)]
+    seconds: u32,
+    /// One JSON object per row instead of the table.
+    #[arg(long)]
+    json: bool,
+    /// Fail when a bar is missed.
+    #[arg(long)]
+    gate: bool,
+    /// Measure this command instead of the release binary; `{site}`, `{port}` and `{data}` are filled in.
+    #[arg(long, value_name = "COMMAND")]
+    ours_cmd: Option<String>,
+    /// Where sites, databases and logs are put meanwhile: a disk, not memory, or fsync costs nothing.
+    #[arg(long, default_value = "/var/tmp")]
+    dir: PathBuf,
+    /// Install and build nothing.
+    #[arg(long)]
+    no_setup: bool,
+    /// Be the load generator of an open-loop run.
+    #[arg(long, hide = true, value_name = "JSON")]
+    generate: Option<String>,
+}
+
+/// What every measurement needs.
+struct Bench {
+    rounds: usize,
+    seconds: u32,
+    ours: ours::Ours,
+    /// Where everything is put.
+    dir: PathBuf,
+    /// The site that both sides serve.
+    site: PathBuf,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// When a peer or a tool is missing, a server does not start, or answers wrongly.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(load) = &args.generate {
+        let latencies = open_loop::generate(&serde_json::from_str(load)?)?;
+        writeln!(std::io::stdout(), "{}", serde_json::to_string(&latencies)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    ensure!(args.rounds > 0 && args.seconds > 0, "at least one round of one second");
+    if !args.no_setup {
+        prepare::install()?;
+    }
+    let ours = match &args.ours_cmd {
+        Some(command) => ours::Ours::Command(command.clone()),
+        None if args.no_setup => ours::Ours::Binary(prepare::release_binary()?),
+        None => ours::Ours::Binary(prepare::build()?),
+    };
+    let dir = tempfile::Builder::new().prefix("mainstay-bench-").tempdir_in(&args.dir)?;
+    prepare::open_to_all(dir.path())?;
+    let site = site::write(dir.path()).context("writing the site")?;
+    let bench = Bench {
+        rounds: args.rounds,
+        seconds: args.seconds,
+        ours,
+        dir: dir.path().to_owned(),
+        site,
+    };
+    let mut table = Table::new(args.json);
+    measure(&bench, &args.names, &mut table)?;
+    table.finish(&bench.describe())?;
+    let missed = table.rows().iter().any(|row| !row.is_met());
+    Ok(if args.gate && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn measure(bench: &Bench, names: &[String], table: &mut Table) -> anyhow::Result<()> {
+    let wanted = |name: &str| {
+        names.is_empty() || names.iter().any(|wanted| name.starts_with(wanted.as_str()))
+    };
+    files::measure(bench, &wanted, &mut |row: Row| table.add(row))?;
+    intake::measure(bench, &wanted, &mut |row: Row| table.add(row))?;
+    footprint::measure(bench, &wanted, &mut |row: Row| table.add(row))
+}
+
+impl Bench {
+    /// Both configurations, so that a reader can judge whether the comparison is fair.
+    fn describe(&self) -> String {
+        let root = self.dir.display().to_string();
+        let text = format!(
+            "ours:    {}\nnginx:\n{}\nFastify: {}",
+            self.ours.describe(),
+            nginx::config(Path::new("DIR"), 0),
+            peer::describe(),
+        );
+        text.replace(&root, "DIR")
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => values[middle],
+        _ => f64::midpoint(values[middle - 1], values[middle]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+        assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
+        assert!(median(Vec::new()).is_nan());
+    }
+}

@@ -1,0 +1,58 @@
+//! What has to be there before anything is measured: peers, tools, the release binary. Measures nothing.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, ensure};
+
+/// Installs peers and load generators.
+pub(super) fn install() -> anyhow::Result<()> {
+    let status = Command::new(checkout().join("scripts/setup"))
+        .arg("bench")
+        // The table alone goes to standard output.
+        .stdout(Stdio::from(std::io::stderr()))
+        .status()
+        .context("scripts/setup cannot be run")?;
+    ensure!(status.success(), "scripts/setup bench failed");
+    Ok(())
+}
+
+/// Builds the release binary where this program was built, and says where it is.
+pub(super) fn build() -> anyhow::Result<PathBuf> {
+    let status = Command::new("cargo")
+        .current_dir(checkout())
+        .args(["build", "--release", "--locked", "-p", "mainstay", "--target-dir"])
+        .arg(target()?)
+        .stdout(Stdio::from(std::io::stderr()))
+        .status()
+        .context("cargo cannot be run")?;
+    ensure!(status.success(), "the release build failed");
+    release_binary()
+}
+
+/// The release binary beside this program's own build.
+pub(super) fn release_binary() -> anyhow::Result<PathBuf> {
+    let binary = target()?.join("release/mainstay");
+    ensure!(binary.is_file(), "{} is not built", binary.display());
+    Ok(binary)
+}
+
+/// Servers that give up root's rights still read what is in here.
+pub(super) fn open_to_all(dir: &Path) -> anyhow::Result<()> {
+    Ok(fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?)
+}
+
+/// The top of the checkout.
+pub(super) fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The target folder, of which this program is `<profile>/xtask`.
+fn target() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("the path of this program")?;
+    let target =
+        own.parent().and_then(Path::parent).context("this program is in no target folder")?;
+    Ok(target.to_owned())
+}
