@@ -5,6 +5,7 @@ import { openConsole } from "./stand/console.mjs";
 import { listWeaknesses } from "./stand/policy.mjs";
 import { listBroken, listPages } from "./stand/portfolio.mjs";
 import { startForeign, startProxy } from "./stand/proxy.mjs";
+import { until } from "./stand/server.mjs";
 
 const input = JSON.parse(process.argv[2]);
 
@@ -55,15 +56,20 @@ async function plant(browser, strip) {
   const html =
     `<script>${push("inline")}</script><img src="/no-such.png" onerror="${push("handler")}">` +
     `<script src="${foreign.origin}/foreign.js"></script>`;
-  const proxy = await startProxy(input.site, html, strip);
+  const proxy = await startProxy(input.site, { html, strip });
   const { context, page, faults } = await openPage(browser, proxy.origin);
-  await page.goto(`${proxy.origin}/work/`, { waitUntil: "load" });
+  await page.goto(`${proxy.origin}/work/`);
   await whenMeasured(page);
+  const listBlocked = () => faults.filter((fault) => fault.startsWith("policy:"));
+  const ran = await until("a verdict on each", async (note) => {
+    const ran = await page.evaluate(() => window.planted ?? []);
+    note({ ran, faults });
+    return ran.length + listBlocked().length >= 3 && ran.sort();
+  });
   const works = await page.locator(".filters output").textContent();
-  const ran = await page.evaluate(() => window.planted ?? []);
   await context.close();
   await Promise.all([proxy.close(), foreign.close()]);
-  return { ran, fetched: foreign.asked, works, blocked: faults.filter((fault) => fault.startsWith("policy:")) };
+  return { ran, fetched: foreign.asked, works, blocked: listBlocked() };
 }
 
 const browser = await launch();

@@ -12,7 +12,8 @@ const ARGS = [
   "--disable-dev-shm-usage",
 ];
 
-const agentOf = (platform, mobile = "") =>
+/** The user agent of Chrome on a platform. */
+export const agentOf = (platform, mobile = "") =>
   `Mozilla/5.0 (${platform}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0${mobile} Safari/537.36`;
 
 export const DESKTOP_AGENT = agentOf("X11; Linux x86_64");

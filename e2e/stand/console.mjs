@@ -2,17 +2,22 @@
 import { DESKTOP, openPage } from "./browser.mjs";
 import { askControl } from "./server.mjs";
 
-/** Signs in with a fresh link and resolves once live numbers are on screen. */
-export async function openConsole(browser, { admin, dataDir }, options = DESKTOP) {
-  const opened = await openPage(browser, admin, options);
+/** Signs in with a fresh link; resolves with the console's policy once live numbers are on screen. */
+export async function signIn(page, { admin, dataDir }) {
   const { url } = await askControl(dataDir, "POST", "/link");
-  await opened.page.goto(url);
+  await page.goto(url);
   const [response] = await Promise.all([
-    opened.page.waitForResponse(`${admin}/`),
-    opened.page.getByRole("button", { name: "Sign in" }).click(),
+    page.waitForResponse(`${admin}/`),
+    page.getByRole("button", { name: "Sign in" }).click(),
   ]);
-  await whenShown(opened.page, "[data-tile=visitors] [data-value]", /^\d/);
-  return { ...opened, policy: response.headers()["content-security-policy"] };
+  await whenShown(page, "[data-tile=visitors] [data-value]", /^\d/);
+  return response.headers()["content-security-policy"];
+}
+
+/** The console in a browser context of its own. */
+export async function openConsole(browser, server, options = DESKTOP) {
+  const opened = await openPage(browser, server.admin, options);
+  return { ...opened, policy: await signIn(opened.page, server) };
 }
 
 /** Resolves when the first element of `selector` shows what `pattern` says. */

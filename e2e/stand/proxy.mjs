@@ -1,4 +1,5 @@
-// Stands between browser and server and plants markup in every page, as an attacker's injection would; headers stay.
+// Stands between browser and server: plants markup in every page as an attacker's injection would, or adds a header
+// to every request as some browsers do. Everything else passes as it is.
 import { once } from "node:events";
 import { createServer, request } from "node:http";
 
@@ -23,10 +24,13 @@ export async function startForeign() {
   return Object.assign(foreign, { origin: await listen(server), close: closer(server) });
 }
 
-/** Passes everything to `target`; `html` goes behind the opening `<body>`, and `strip` names response headers to take out. */
-export async function startProxy(target, html, strip = []) {
+/**
+ * Passes everything to `target`. `html` goes behind the opening `<body>`, `add` to the headers of every request, and
+ * `strip` names headers to take out of every response.
+ */
+export async function startProxy(target, { html = "", add = {}, strip = [] }) {
   const server = createServer((incoming, outgoing) => {
-    const headers = { ...incoming.headers, "accept-encoding": "identity" };
+    const headers = { ...incoming.headers, ...add, "accept-encoding": "identity" };
     const asking = request(target + incoming.url, { method: incoming.method, headers }, async (answer) => {
       const chunks = [];
       for await (const chunk of answer) chunks.push(chunk);

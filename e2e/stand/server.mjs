@@ -1,7 +1,7 @@
 // The server from outside: its control socket, its API with the admin token, a process of our own. Opens no browser.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,17 +41,15 @@ export const reader = ({ admin, token }) => async (path) => {
 };
 
 /**
- * Starts a server of our own on free ports, without any settings file, in a fresh folder. `env` as on the command line.
+ * Starts a server of our own on free ports, without any settings file, in a fresh folder; `flags` are further ones.
  * Resolves once its control socket answers; `began` is the moment of the start.
  */
-export async function startServer(binary, siteDir, env) {
+export async function startServer(binary, siteDir, flags = []) {
   const dir = mkdtempSync(join(tmpdir(), "mainstay-e2e-"));
   const dataDir = join(dir, "mainstay-data");
-  const token = "e2e-0123456789abcdef0123456789abcdef";
-  writeFileSync(join(dir, "token"), token);
   const began = Date.now();
   const listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-  const child = spawn(binary, ["serve", siteDir, "--env", env, ...listen, "--admin-token-file", join(dir, "token")], {
+  const child = spawn(binary, ["serve", siteDir, ...listen, ...flags], {
     cwd: dir,
     stdio: ["ignore", "ignore", "inherit"],
   });
@@ -66,7 +64,7 @@ export async function startServer(binary, siteDir, env) {
       if (child.exitCode !== null) throw new Error(`the server ended with code ${child.exitCode}`);
       return askControl(dataDir, "GET", "/status").catch(() => null);
     });
-    return { ...status, token, dataDir, began, stop };
+    return { ...status, dataDir, began, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -116,7 +116,7 @@ impl Server {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
             // Gone already: nothing to stop.
-            drop(kill_process_group(pid, signal));
+            let _ = kill_process_group(pid, signal);
         }
     }
 }

@@ -192,7 +192,10 @@ impl Loader {
         let mut media = Media::of(file);
         if metadata.len() > self.file_max.0 {
             let source = Source::Disk { file: file.to_owned(), length: metadata.len() };
-            let policy = csp::resource_policy(&media.content_type, &self.policy.headers);
+            let policy = match media.kind {
+                Kind::Html => csp::untouched_policy(&self.policy.headers, false),
+                _ => csp::resource_policy(&media.content_type, &self.policy.headers),
+            };
             let etag = format!("\"{:x}-{:x}\"", metadata.len(), nanos(metadata.modified()?));
             return Ok(self.finish(source, etag, modified, &media, raw, status, &policy, None));
         }

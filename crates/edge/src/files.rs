@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use http::{HeaderMap, HeaderValue, header};
-use mainstay_telemetry::http::{HttpMetrics, Route};
-use quick_cache::{Weighter, sync::Cache};
+use mainstay_base::units::Size;
+use mainstay_telemetry::http::{HttpMetrics, Method, Route};
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::Settings;
 use crate::content::{Content, Loader, Policy};
@@ -15,6 +17,11 @@ use crate::path::SafePath;
 
 /// Route label of every path that leads nowhere.
 pub(crate) const UNMATCHED_ROUTE: &str = "{unmatched}";
+
+/// Shards of the cache.
+const SHARDS: usize = 4;
+/// A file may take one part in this many of the cache (twice that with its variants, which must fit a shard).
+const FILE_SHARE: u64 = 16;
 
 /// What a path leads to.
 #[derive(Clone)]
@@ -70,7 +77,7 @@ pub(crate) struct Files {
     hidden: Hidden,
     loader: Loader,
     redirect_headers: HeaderMap,
-    found: Cache<Box<str>, Arc<Found>, ByBytes>,
+    found: Cache<String, Arc<Found>, ByBytes>,
     revalidate_ms: u32,
     /// Route of every path that leads nowhere.
     pub(crate) unmatched: Arc<Route>,
@@ -81,8 +88,8 @@ pub(crate) struct Files {
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<Box<str>, Arc<Found>> for ByBytes {
-    fn weight(&self, key: &Box<str>, found: &Arc<Found>) -> u64 {
+impl Weighter<String, Arc<Found>> for ByBytes {
+    fn weight(&self, key: &String, found: &Arc<Found>) -> u64 {
         const ENTRY_BYTES: usize = 512;
         let content =
             if let Entry::Content(content) = &found.entry { content.bytes_held() } else { 0 };
@@ -102,17 +109,17 @@ impl Files {
     ) -> Self {
         let redirect_headers = policy.bare_headers();
         let (unmatched, redirected) = (http.resolve(UNMATCHED_ROUTE), http.resolve("{redirect}"));
-        let loader = Loader::new(policy, hosts, vary_origin, settings.cache_file_max, http.clone());
+        unmatched.declare(Method::Get, 404);
+        unmatched.declare(Method::Other, 405);
+        // A file that would not fit its shard of the cache would be read anew for every request.
+        let file_max = settings.cache_file_max.0.min(settings.cache_bytes_max.0 / FILE_SHARE);
+        let loader = Loader::new(policy, hosts, vary_origin, Size(file_max), http.clone());
         Self {
             root,
             hidden,
             loader,
             redirect_headers,
-            found: Cache::with_weighter(
-                settings.cache_paths_max,
-                settings.cache_bytes_max.0,
-                ByBytes,
-            ),
+            found: cache(settings),
             revalidate_ms: u32::try_from(settings.revalidate_after.0.as_millis())
                 .unwrap_or(u32::MAX),
             unmatched,
@@ -120,22 +127,45 @@ impl Files {
         }
     }
 
-    /// The answer for a raw request path (no query). `now_ms` is the worker's coarse clock.
+    /// The answer for a raw request path (no query). `now_ms` is the coarse clock.
+    ///
+    /// However many ask for a path that is not known yet, it is read once. When a file changed, the one request that
+    /// notices reads it anew; the others get the remembered answer until that is done.
     pub(crate) async fn find(self: &Arc<Self>, path: &str, now_ms: u32) -> Entry {
-        if let Some(found) = self.found.get(path) {
-            if now_ms.wrapping_sub(found.checked_ms.load(Relaxed)) < self.revalidate_ms {
-                return found.entry.clone();
-            }
-            if found.stamps.iter().all(|(file, stamp)| Stamp::read(file) == *stamp) {
-                found.checked_ms.store(now_ms, Relaxed);
-                return found.entry.clone();
-            }
+        let Some(found) = self.found.get(path) else { return self.find_new(path, now_ms).await };
+        let checked = found.checked_ms.load(Relaxed);
+        if now_ms.wrapping_sub(checked) < self.revalidate_ms
+            || found.checked_ms.compare_exchange(checked, now_ms, Relaxed, Relaxed).is_err()
+            || found.stamps.iter().all(|(file, stamp)| Stamp::read(file) == *stamp)
+        {
+            return found.entry.clone();
         }
+        match self.read(path, now_ms).await {
+            Some(fresh) => {
+                let entry = fresh.entry.clone();
+                self.found.insert(path.into(), fresh);
+                entry
+            }
+            None => found.entry.clone(),
+        }
+    }
+
+    async fn find_new(self: &Arc<Self>, path: &str, now_ms: u32) -> Entry {
+        let guard = match self.found.get_value_or_guard_async(path).await {
+            Ok(found) => return found.entry.clone(),
+            Err(guard) => guard,
+        };
+        let Some(fresh) = self.read(path, now_ms).await else { return Entry::Missing(None) };
+        let entry = fresh.entry.clone();
+        // Refused only when somebody else made the entry in the meantime, which is as good.
+        drop(guard.insert(fresh));
+        entry
+    }
+
+    /// Resolves a path on the blocking pool; `None` when the runtime is going away.
+    async fn read(self: &Arc<Self>, path: &str, now_ms: u32) -> Option<Arc<Found>> {
         let (files, raw) = (Arc::clone(self), path.to_owned());
-        let resolved = tokio::task::spawn_blocking(move || files.resolve(&raw, now_ms)).await;
-        let Ok(found) = resolved.map(Arc::new) else { return Entry::Missing(None) };
-        self.found.insert(path.into(), Arc::clone(&found));
-        found.entry.clone()
+        tokio::task::spawn_blocking(move || Arc::new(files.resolve(&raw, now_ms))).await.ok()
     }
 
     fn resolve(&self, raw: &str, now_ms: u32) -> Found {
@@ -204,6 +234,27 @@ impl Files {
 
     fn redirect(&self, location: String) -> Entry {
         Entry::Redirect(Arc::new(Redirect { location, headers: self.redirect_headers.clone() }))
+    }
+}
+
+/// Few shards, so that large files fit: a read takes a shard's lock only for a hash look-up.
+fn cache(settings: &Settings) -> Cache<String, Arc<Found>, ByBytes> {
+    let options = OptionsBuilder::new()
+        .shards(SHARDS)
+        .estimated_items_capacity(settings.cache_paths_max)
+        .weight_capacity(settings.cache_bytes_max.0)
+        .build();
+    match options {
+        Ok(options) => Cache::with_options(
+            options,
+            ByBytes,
+            DefaultHashBuilder::default(),
+            DefaultLifecycle::default(),
+        ),
+        // Everything it asks for was given.
+        Err(_) => {
+            Cache::with_weighter(settings.cache_paths_max, settings.cache_bytes_max.0, ByBytes)
+        }
     }
 }
 

@@ -1,20 +1,30 @@
-//! One HTML document of the folder: what it contains, and the two changes we make to it (our script tag, integrity attributes). Never reads a file, never decides a policy.
+//! One HTML document of the folder: what it contains, and the changes we make to it (our script tag, integrity attributes, the import map of its modules). Never reads a file, never decides a policy.
 //!
 //! The document is parsed once and changed by insertions only: what is not inserted is the owner's bytes, unchanged.
 
 mod charset;
 mod found;
+mod import_map;
+mod inline;
 mod links;
+mod modules;
 mod node;
+mod relative;
 mod scan;
 mod scripts;
+mod specifiers;
 mod srcset;
 mod visit;
+
+use std::path::Path;
 
 use mainstay_guard::csp::css::{StyleSheet, read_style_sheet};
 use mainstay_guard::csp::{Base, Hash, PageFacts};
 
+use crate::kinds::{Kind, Media};
 use found::{Found, World};
+pub use relative::list_relative;
+use specifiers::{Specifiers, read_specifiers};
 
 /// The page a document is served as.
 #[derive(Clone, Copy, Debug)]
@@ -48,17 +58,39 @@ pub struct Own {
     pub integrity: Hash,
     /// What it names, when it is a style sheet.
     pub style_sheet: Option<StyleSheet>,
+    /// What it may import, when it is a script.
+    pub script: Option<Script>,
+}
+
+/// A script as other scripts import it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Integrity of its bytes, in the short form for import maps.
+    integrity: Hash,
+    specifiers: Specifiers,
 }
 
 impl Own {
     /// From the bytes served at the absolute decoded path `path`.
     #[must_use]
     pub fn of(path: &str, bytes: &[u8]) -> Self {
-        let is_css = path.rsplit_once('.').is_some_and(|(_, end)| end.eq_ignore_ascii_case("css"));
-        let base = Base::new(path, &[]).filter(|_| is_css);
-        let sheet = base.map(|base| read_style_sheet(&String::from_utf8_lossy(bytes), &base));
-        Self { integrity: Hash::of_file(bytes), style_sheet: sheet }
+        let kind = Media::of(Path::new(path)).kind;
+        let text = || String::from_utf8_lossy(bytes);
+        let base = Base::new(path, &[]).filter(|_| kind == Kind::Style);
+        Self {
+            integrity: Hash::of_file(bytes),
+            style_sheet: base.map(|base| read_style_sheet(&text(), &base)),
+            script: (kind == Kind::Script).then(|| Script {
+                integrity: Hash::of_module(bytes),
+                specifiers: read_specifiers(&text()),
+            }),
+        }
     }
+}
+
+/// Whether browsers are told that the file at an absolute path is a script.
+fn is_script(path: &str) -> bool {
+    Media::of(Path::new(path)).kind == Kind::Script
 }
 
 /// A document as it is served, and what it contains.
@@ -119,6 +151,7 @@ pub fn rewrite(
     if let Some(tag) = page.tag.filter(|_| !found.has_tag) {
         found.insert_tag(tag, html.len());
     }
+    modules::allow_imports(&mut found, &mut world, html.len());
     Ok(found.finish(html, encoding.name()))
 }
 

@@ -273,9 +273,8 @@ fn dress(response: &mut Response<Body>, id: u128, cors: Decision) {
 fn settle(worker: &Arc<Worker>, asking: Asking, head: &Head, answer: Answer) -> Response<Body> {
     let Answer { mut response, route, ours } = answer;
     frame(&mut response, head);
-    let streams = matches!(response.body(), Body::Pieces(_)) && head.method != Method::HEAD;
-    if !streams {
-        let bytes = if head.method == Method::HEAD { 0 } else { response.body().length() };
+    if !matches!(response.body(), Body::Pieces(_)) {
+        let bytes = response.body().length();
         note(worker, &asking, head, &route, ours, response.status(), bytes);
         return response;
     }
@@ -294,9 +293,11 @@ fn frame(response: &mut Response<Body>, head: &Head) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if head.method == Method::HEAD && !bodiless && response.body().length() == 0 {
-        // The library leaves out the zero that GET would say.
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    if head.method == Method::HEAD && !bodiless {
+        // The library drops the body itself on HTTP/1 alone, and leaves out a length of zero.
+        let length = response.body().length();
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        *response.body_mut() = Body::empty();
     }
 }
 

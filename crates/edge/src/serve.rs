@@ -6,6 +6,7 @@ use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -91,8 +92,9 @@ pub fn start(parts: Parts, group: &Group) -> Result<Edge, StartError> {
     let address = listener.local_addr().map_err(StartError::Worker)?;
     let workers = worker_count(settings.workers);
     let prefix = settings.prefix.trim_end_matches('/').into();
-    let open = AtomicUsize::new(0);
-    let shared = Arc::new(Shared { settings, prefix, site, ours, http, clock, entropy, open });
+    let (open, began) = (AtomicUsize::new(0), Instant::now());
+    let shared =
+        Arc::new(Shared { settings, prefix, site, ours, http, clock, entropy, open, began });
     for _ in 0..workers {
         let (shared, buffer) = (Arc::clone(&shared), access.writer());
         let listener = listener.try_clone().map_err(StartError::Worker)?;

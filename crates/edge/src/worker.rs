@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
     pub(crate) open: AtomicUsize,
+    /// Zero of the coarse clocks.
+    pub(crate) began: Instant,
 }
 
 impl Shared {
@@ -156,12 +158,11 @@ async fn serve(
 
 /// Moves the coarse clock on, sweeps, flushes the access log. Never ends: the worker drops it.
 async fn tick(worker: &Worker) {
-    let began = Instant::now();
     let mut ticks = tokio::time::interval(TICK);
     let mut count = 0_u32;
     loop {
         ticks.tick().await;
-        worker.coarse.set(began.elapsed().as_millis() as u32);
+        worker.coarse.set(worker.shared.began.elapsed().as_millis() as u32);
         count = count.wrapping_add(1);
         if count.is_multiple_of(TICKS_PER_SWEEP) {
             worker.sweep();

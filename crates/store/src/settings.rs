@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Batches of visitor events that may wait for the disk; when it is full, further ones are refused with 503.
+    /// Batches of visitor events that may wait for the disk; when it is full, further ones are refused with 503. Default 1024.
     pub recorder_queue_batches: u32,
-    /// Most batches that share one transaction and one fsync.
+    /// Most batches that share one transaction and one fsync. Default 256.
     pub commit_batches_max: u32,
-    /// How often a recorder that could not write tries whether the disk takes writes again.
+    /// How often a recorder that could not write tries whether the disk takes writes again. Default `"1s"`.
     pub recorder_probe_every: Span,
-    /// Connections for reading, per database file.
+    /// Connections for reading, per database file. Default 2.
     pub readers: u32,
-    /// How long a statement waits for a lock held by another process, and a reader for a free connection.
+    /// How long a statement waits for a lock held by another process, and a reader for a free connection. Default `"5s"`.
     pub busy_timeout: Span,
-    /// Size of the write-ahead log at which it is copied into the database file.
+    /// Size of the write-ahead log at which it is copied into the database file. Default `"4MiB"`.
     pub checkpoint_at: Size,
-    /// Size to which a write-ahead log left large by a long read is cut.
+    /// Size to which a write-ahead log left large by a long read is cut. Default `"64MiB"`.
     pub wal_size_max: Size,
-    /// Page cache of each writing connection; readers get a quarter.
+    /// Page cache of each writing connection; readers get a quarter. Default `"4MiB"`.
     pub cache_size: Size,
-    /// Size `insight.db` may reach; then events are refused until retention has made room. `"0B"`: no limit.
+    /// Size `insight.db` may reach; then events are refused until retention has made room. `"0B"` (default): no limit.
     pub insight_size_max: Size,
 }
 

@@ -22,6 +22,7 @@ pub struct Launch {
     binary: PathBuf,
     site: Option<Site>,
     folder: Option<PathBuf>,
+    in_place: bool,
     data_dir: Option<PathBuf>,
     environment: String,
     listen: String,
@@ -41,6 +42,7 @@ impl Launch {
             binary: binary.into(),
             site: None,
             folder: None,
+            in_place: false,
             data_dir: None,
             environment: "production".to_owned(),
             listen: "127.0.0.1:0".to_owned(),
@@ -51,6 +53,14 @@ impl Launch {
             wrapper: Vec::new(),
             expected: Vec::new(),
         }
+    }
+
+    /// `cd folder && mainstay serve .`: the data dir where it is by default, settings when there is a `mainstay.toml`,
+    /// and the token file beside them, all in the folder that is served.
+    #[must_use]
+    pub fn in_place(binary: &str, folder: &Path) -> Self {
+        let launch = Self { in_place: true, ..Self::new(binary) };
+        launch.folder(folder).data_dir(&folder.join("mainstay-data"))
     }
 
     /// Serves this site; it goes away with the server.
@@ -159,8 +169,6 @@ impl Launch {
     }
 
     fn command(&mut self, home: &TempDir) -> Command {
-        let (token, settings) = (home.path().join("token"), home.path().join("mainstay.toml"));
-        std::fs::write(&token, TOKEN).expect("a token file");
         let mut command = match self.wrapper.split_first() {
             None => Process::command(&self.binary),
             Some((wrapper, words)) => {
@@ -169,24 +177,33 @@ impl Launch {
                 command
             }
         };
-        let site = self.site.get_or_insert_with(Site::new);
+        command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "PATH"));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.arg("serve");
+        self.add_places(&mut command, home);
         command
-            .arg("serve")
-            .arg(self.folder.as_deref().unwrap_or(site.dir()))
             .args(["--listen", &self.listen, "--admin-listen", &self.admin_listen])
             .args(["--env", &self.environment])
-            .arg("--admin-token-file")
-            .arg(&token)
-            .arg("--data-dir")
-            .arg(self.data_dir_in(home));
+            .args(&self.arguments);
+        command
+    }
+
+    fn add_places(&mut self, command: &mut Command, home: &TempDir) {
+        let site = self.site.get_or_insert_with(Site::new).dir().to_owned();
+        let folder = self.folder.clone().unwrap_or(site);
+        if self.in_place {
+            std::fs::write(folder.join("token"), TOKEN).expect("a token file");
+            command.args([".", "--admin-token-file", "token"]).current_dir(folder);
+            return;
+        }
+        let (token, settings) = (home.path().join("token"), home.path().join("mainstay.toml"));
+        std::fs::write(&token, TOKEN).expect("a token file");
+        command.arg(folder).arg("--data-dir").arg(self.data_dir_in(home));
+        command.arg("--admin-token-file").arg(token).current_dir(home.path());
         if let Some(config) = &self.config {
             std::fs::write(&settings, config).expect("a settings file");
-            command.arg("--config").arg(&settings);
+            command.arg("--config").arg(settings);
         }
-        command.args(&self.arguments).current_dir(home.path()).env_clear();
-        command.envs(std::env::vars_os().filter(|(name, _)| name == "PATH"));
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command
     }
 }
 

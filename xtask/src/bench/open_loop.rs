@@ -79,6 +79,8 @@ pub(super) fn generate(load: &Load) -> anyhow::Result<Latencies> {
         .map(|_| Lane::open(load.address))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let mut taken = Vec::with_capacity(total);
+    // Longest at rest first, so that every connection has its share.
+    let mut free: VecDeque<_> = (0..lanes.len()).collect();
     let mut waiting = VecDeque::new();
     let mut sent = 0;
     let begun = Instant::now();
@@ -91,15 +93,17 @@ pub(super) fn generate(load: &Load) -> anyhow::Result<Latencies> {
             waiting.push_back(sent);
             sent += 1;
         }
-        let free = lanes.iter_mut().filter(|lane| lane.due.is_none());
-        for lane in free {
-            let Some(number) = waiting.pop_front() else { break };
-            lane.send(&load.request.bytes(load.address, number), due(number))?;
+        while let (Some(&lane), Some(&number)) = (free.front(), waiting.front()) {
+            lanes[lane].send(&load.request.bytes(load.address, number), due(number))?;
+            (free.pop_front(), waiting.pop_front());
         }
         let wake = if sent < total { due(sent) } else { end };
         wait(&lanes, wake.saturating_duration_since(Instant::now()))?;
-        for lane in lanes.iter_mut().filter(|lane| lane.due.is_some()) {
-            taken.extend(lane.receive()?);
+        for (index, lane) in lanes.iter_mut().enumerate().filter(|(_, lane)| lane.due.is_some()) {
+            if let Some(latency) = lane.receive()? {
+                taken.push(latency);
+                free.push_back(index);
+            }
         }
     }
     Ok(summary(taken))

@@ -79,7 +79,11 @@ impl Table {
             writeln!(out, "{line}")?;
         } else {
             if self.rows.is_empty() {
-                writeln!(out, "{:<16} {:<42} {:>8} {:>8}", "row", "what", "bar", "value")?;
+                writeln!(
+                    out,
+                    "{:<16} {:<42} {:>8} {:>8}  met?  detail",
+                    "row", "what", "bar", "value"
+                )?;
             }
             let (value, bar) = (format!("{:.2}", row.value), row.bar());
             let (name, what) = (row.name, row.what);

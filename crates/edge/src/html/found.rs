@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use mainstay_guard::csp::css::StyleSheet;
 use mainstay_guard::csp::{Kind, PageFacts, Source, Target};
 
+use super::import_map::ImportMap;
+use super::modules::Root;
 use super::{Own, Problem, Rewritten, Tag};
 
 /// What a scan may ask.
@@ -37,6 +39,12 @@ pub(super) struct Found {
     /// The document references our script by itself.
     pub(super) has_tag: bool,
     pub(super) spot: Spot,
+    /// The document's scripts that may import files.
+    pub(super) roots: Vec<Root>,
+    /// The document's own import maps.
+    pub(super) maps: Vec<ImportMap>,
+    /// A module of the document came already: an import map comes too late.
+    pub(super) has_module: bool,
     insertions: Vec<(usize, String)>,
     problems: Vec<(usize, String)>,
     sheets: BTreeSet<String>,
@@ -62,7 +70,7 @@ impl Spot {
     }
 
     /// First thing in the head, so that nothing of the page is missed; a document without any tag gets it at its end.
-    fn offset(&self, length: usize) -> usize {
+    pub(super) fn offset(&self, length: usize) -> usize {
         self.after_head.or(self.after_html).or(self.before_first).unwrap_or(length)
     }
 }
@@ -84,21 +92,26 @@ impl Found {
         self.facts.sources.extend(source.map(|source| (kind, source)));
     }
 
-    /// Notes what a style sheet names, and what the own sheets it imports name.
-    pub(super) fn name_sheet(&mut self, sheet: &StyleSheet, world: &mut World<'_>) {
+    /// Notes what a style sheet names, and what the own sheets it imports name. It belongs to the tag at `offset`.
+    pub(super) fn name_sheet(&mut self, sheet: &StyleSheet, world: &mut World<'_>, offset: usize) {
         self.facts.sources.extend(sheet.sources.iter().cloned());
         let mut open: Vec<String> = sheet.imports.iter().cloned().collect();
         while let Some(path) = open.pop() {
             if !self.sheets.insert(path.clone()) {
                 continue;
             }
-            if let Some(own) = world.find(&path) {
-                if let Some(sheet) = &own.style_sheet {
-                    self.facts.sources.extend(sheet.sources.iter().cloned());
-                    open.extend(sheet.imports.iter().cloned());
-                }
-                self.depends_on.insert(path);
+            let Some(own) = world.find(&path) else {
+                self.report(
+                    offset,
+                    format!("{path}, which a style sheet imports, is no file of this site"),
+                );
+                continue;
+            };
+            if let Some(sheet) = &own.style_sheet {
+                self.facts.sources.extend(sheet.sources.iter().cloned());
+                open.extend(sheet.imports.iter().cloned());
             }
+            self.depends_on.insert(path);
         }
     }
 
@@ -135,7 +148,7 @@ impl Found {
 }
 
 /// The problems are sorted by offset.
-fn with_lines(html: &[u8], problems: Vec<(usize, String)>) -> Vec<Problem> {
+pub(super) fn with_lines(html: &[u8], problems: Vec<(usize, String)>) -> Vec<Problem> {
     let (mut line, mut counted) = (1, 0);
     let with_line = |(offset, what): (usize, String)| {
         line += memchr::memchr_iter(b'\n', &html[counted..offset]).count();

@@ -42,33 +42,18 @@ impl ImportMap {
         })
     }
 
-    /// The addresses that `specifier` may stand for in a module at `from`: those of every scope, since too many do no
-    /// harm.
-    pub(super) fn targets(&self, specifier: &str, from: &Base) -> Vec<&str> {
+    /// The addresses that `specifier` may stand for in a module at `from`: those of every scope and every prefix, since
+    /// too many do no harm. They are relative to the map's base.
+    pub(super) fn targets(&self, specifier: &str, from: &Base) -> Vec<String> {
+        let specifier = known_as(specifier, from);
         let scopes = self.object("scopes").into_iter().flat_map(Map::values);
         let tables = self.object("imports").into_iter().chain(scopes.filter_map(Value::as_object));
-        let address = is_url_like(specifier).then(|| from.address(specifier)).flatten();
-        let mut targets = Vec::new();
-        for (key, target) in tables.flatten() {
-            let Some(target) = target.as_str() else { continue };
-            let own_key = is_url_like(key).then(|| self.base.address(key)).flatten();
-            let same = key == specifier || (own_key.is_some() && own_key == address);
-            if same {
-                targets.push(target);
-            }
-        }
-        targets
-    }
-
-    /// What a prefix of the map makes of `specifier`: `lib/` and `lib/x.js`.
-    pub(super) fn targets_below(&self, specifier: &str) -> Vec<String> {
-        let scopes = self.object("scopes").into_iter().flat_map(Map::values);
-        let tables = self.object("imports").into_iter().chain(scopes.filter_map(Value::as_object));
-        let below = |(key, target): (&String, &Value)| {
-            let rest = specifier.strip_prefix(key.as_str()).filter(|_| key.ends_with('/'))?;
-            Some(format!("{}{rest}", target.as_str()?))
+        let target = |(key, target): (&String, &Value)| {
+            let (key, target) = (known_as(key, &self.base), target.as_str()?);
+            let rest = specifier.strip_prefix(key.as_str())?;
+            (rest.is_empty() || key.ends_with('/')).then(|| format!("{target}{rest}"))
         };
-        tables.flatten().filter_map(below).collect()
+        tables.flatten().filter_map(target).collect()
     }
 
     /// The integrity the map itself gives to `reference`.
@@ -91,22 +76,23 @@ impl ImportMap {
         Hash::of_text(&self.text)
     }
 
-    /// The map with the integrity of these own addresses. What it says of them itself stays.
+    /// The map with the integrity of these own addresses; `None` when it has all of them. What it says itself stays.
     ///
     /// The member is added at the end. When there was one, the map has two, of which JSON readers take the last
     /// (ECMA-262 section 25.5.1): it repeats the first.
-    pub(super) fn enlarged(&self, listed: &BTreeMap<String, Hash>) -> Enlarged {
-        let mut table = self.object("integrity").cloned().unwrap_or_default();
+    pub(super) fn enlarged(&self, listed: &BTreeMap<String, Hash>) -> Option<Enlarged> {
         let known = self.list_integrity();
-        for (address, hash) in listed.iter().filter(|(address, _)| !known.contains_key(*address)) {
-            table.insert(address.clone(), hash.as_str().into());
-        }
+        let mut missing =
+            listed.iter().filter(|(address, _)| !known.contains_key(*address)).peekable();
+        missing.peek()?;
+        let mut table = self.object("integrity").cloned().unwrap_or_default();
+        table.extend(missing.map(|(address, hash)| (address.clone(), hash.as_str().into())));
         let comma = if self.members.is_empty() { "" } else { "," };
         let insertion = format!("{comma}\"integrity\":{}", written(table));
         let brace = self.text.trim_end().len().saturating_sub(1);
         let (before, after) = self.text.split_at(brace);
         let hash = Hash::of_text(&format!("{before}{insertion}{after}"));
-        Enlarged { offset: self.last_brace, insertion, hash }
+        Some(Enlarged { offset: self.last_brace, insertion, hash })
     }
 
     fn object(&self, name: &str) -> Option<&Map<String, Value>> {
@@ -137,12 +123,18 @@ fn written(table: Map<String, Value>) -> String {
     text
 }
 
+/// A specifier as import maps compare them: own URLs by their address, bare names and other URLs as they are.
+fn known_as(specifier: &str, base: &Base) -> String {
+    let address = is_url_like(specifier).then(|| base.address(specifier)).flatten();
+    address.unwrap_or_else(|| specifier.to_owned())
+}
+
 /// Whether browsers read a specifier as a URL instead of a bare name.
 pub(super) fn is_url_like(specifier: &str) -> bool {
     let relative = ["/", "./", "../"].iter().any(|start| specifier.starts_with(start));
-    let scheme = specifier.split_once("://").is_some_and(|(scheme, _)| {
-        scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    });
+    let scheme = specifier
+        .split_once("://")
+        .is_some_and(|(scheme, _)| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     relative || scheme
 }
 

@@ -3,7 +3,8 @@
 use mainstay_guard::csp::{Kind, Target};
 
 use super::node::Node;
-use super::scan::Scan;
+use super::scan::{Place, Scan};
+use super::scripts::is_tag;
 
 impl Scan<'_, '_> {
     /// `<link rel=… href=…>`.
@@ -20,7 +21,9 @@ impl Scan<'_, '_> {
         if has("stylesheet") {
             self.visit_style_sheet(node, &target);
         } else if has("modulepreload") {
+            self.found.has_module |= self.piece.place == Place::Document;
             self.pin_target(node, &target);
+            self.add_root(href);
         } else if has("preload") {
             self.visit_preload(node, &target);
         }
@@ -46,7 +49,8 @@ impl Scan<'_, '_> {
         if let Target::Own(path) = target {
             let sheet = self.world.find(path).and_then(|own| own.style_sheet.clone());
             if let Some(sheet) = sheet {
-                self.found.name_sheet(&sheet, self.world);
+                let offset = self.offset(node.span.start);
+                self.found.name_sheet(&sheet, self.world, offset);
             }
         }
     }
@@ -69,8 +73,11 @@ impl Scan<'_, '_> {
     }
 
     fn pin_target(&mut self, node: &Node, target: &Target) {
-        if let Target::Own(path) = target {
-            self.pin(node, path);
+        let Target::Own(path) = target else { return };
+        self.pin(node, path);
+        if self.world.find(path).is_none() && !is_tag(self.world, path) {
+            let what = format!("<link>: {path} is no file of this site");
+            self.found.report(self.offset(node.span.start), what);
         }
     }
 }

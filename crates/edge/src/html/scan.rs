@@ -42,6 +42,8 @@ pub(super) struct Piece {
 #[derive(Clone, Copy)]
 pub(super) enum Text {
     Script,
+    ImportMap,
+    SpeculationRules,
     Style,
     Noscript,
 }
@@ -132,11 +134,18 @@ impl Scan<'_, '_> {
         let text = if foreign { markup_text(&source).into() } else { inline_text(&source) };
         match kind {
             // An empty script is not executed, so nothing asks whether it may be.
-            Text::Script if text.is_empty() => {}
-            Text::Script => _ = self.found.facts.inline_scripts.insert(Hash::of_text(&text)),
+            Text::Script | Text::ImportMap | Text::SpeculationRules if text.is_empty() => {}
+            Text::Script => self.note_inline_script(&text, range.start),
+            Text::ImportMap if self.piece.place == Place::Document => {
+                self.note_import_map(&text, &range);
+            }
+            Text::ImportMap | Text::SpeculationRules => {
+                self.found.facts.inline_scripts.insert(Hash::of_text(&text));
+            }
             Text::Style => {
                 self.found.facts.inline_styles.insert(Hash::of_text(&text));
-                self.found.name_sheet(&read_style_sheet(&text, &self.base), self.world);
+                let offset = self.offset(range.start);
+                self.found.name_sheet(&read_style_sheet(&text, &self.base), self.world, offset);
             }
             Text::Noscript => {
                 let (offset, html) = (self.offset(range.start), bytes.to_vec());

@@ -9,10 +9,14 @@ use super::scan::{Place, Scan, Text};
 /// What `type` and `language` say a script is (HTML section 4.12.1, "prepare the script element").
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A classic script or a module: runs, inline or from a file.
-    Program,
-    /// An import map or speculation rules: read like a script, but inline only.
-    Rules,
+    /// A classic script: runs, inline or from a file. It may import modules once it runs.
+    Classic,
+    /// A module: runs, inline or from a file.
+    Module,
+    /// An import map: read like a script, but inline only.
+    ImportMap,
+    /// Speculation rules: read like a script, but inline only.
+    SpeculationRules,
     /// A data block: nothing to the browser.
     Data,
 }
@@ -20,14 +24,15 @@ enum Kind {
 impl Kind {
     fn of(node: &Node) -> Self {
         let kind = match (node.get("type"), node.get_filled("language")) {
-            (None, None) | (Some(""), _) => return Self::Program,
+            (None, None) | (Some(""), _) => return Self::Classic,
             (None, Some(language)) => format!("text/{language}"),
             (Some(kind), _) => kind.to_owned(),
         };
         match kind.trim_ascii().to_ascii_lowercase().as_str() {
-            "importmap" | "speculationrules" => Self::Rules,
-            "module" => Self::Program,
-            essence if JAVASCRIPT.contains(&essence) => Self::Program,
+            "importmap" => Self::ImportMap,
+            "speculationrules" => Self::SpeculationRules,
+            "module" => Self::Module,
+            essence if JAVASCRIPT.contains(&essence) => Self::Classic,
             _ => Self::Data,
         }
     }
@@ -67,9 +72,13 @@ impl Scan<'_, '_> {
             );
             return;
         }
+        let document = self.piece.place == Place::Document;
+        self.found.has_module |= document && kind == Kind::Module;
         match (node.foreign, node.get("src"), kind) {
-            (false, Some(src), Kind::Program) => self.visit_external(node, src),
+            (false, Some(src), Kind::Classic | Kind::Module) => self.visit_external(node, src),
             (false, Some(_), _) => {}
+            (_, _, Kind::ImportMap) => self.open_text(Text::ImportMap, node),
+            (_, _, Kind::SpeculationRules) => self.open_text(Text::SpeculationRules, node),
             _ => self.open_text(Text::Script, node),
         }
     }
@@ -80,6 +89,7 @@ impl Scan<'_, '_> {
             Target::Own(path) => {
                 let pinned = self.pin(node, &path);
                 self.note_own_script(node, &path, pinned);
+                self.add_root(src);
             }
             Target::Other(origin) => self.visit_foreign(node, Source::Other(origin)),
             Target::Data | Target::Blob => {
@@ -166,7 +176,7 @@ impl Scan<'_, '_> {
     }
 }
 
-fn is_tag(world: &World<'_>, path: &str) -> bool {
+pub(super) fn is_tag(world: &World<'_>, path: &str) -> bool {
     let is =
         |tag: &super::Tag| path_of(&tag.src) == path || tag.known.iter().any(|known| known == path);
     world.tag.is_some_and(is)

@@ -99,7 +99,8 @@ fn is_path_of_script(text: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     path.contains('/')
         && (lower.ends_with(".js") || lower.ends_with(".mjs"))
-        && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'`<>{}|^\\".contains(c))
+        && !text
+            .contains(|c: char| c.is_whitespace() || c.is_control() || "\"'`<>{}|^\\".contains(c))
 }
 
 /// The only escape found in specifiers is `\/`, made by JSON writers; a string with another one is none.
@@ -145,7 +146,10 @@ mod tests {
     #[test]
     fn paths_of_scripts_count_wherever_they_stand() {
         let text = "const d=[\"assets/a-1.js\",\"assets/a.css\",'./b.mjs?v=1','Node.js','a.js',\"x /y.js\"];import(d[0])";
-        assert_eq!(read(text), [("./b.mjs?v=1".to_owned(), false), ("assets/a-1.js".to_owned(), false)]);
+        assert_eq!(
+            read(text),
+            [("./b.mjs?v=1".to_owned(), false), ("assets/a-1.js".to_owned(), false)]
+        );
         assert_eq!(read("load('./a.js')"), [], "nothing is imported at all");
     }
 

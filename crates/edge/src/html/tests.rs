@@ -1,6 +1,7 @@
 //! Documents in, bytes and facts out. The folder is a table.
 
 mod content;
+mod modules;
 mod property;
 mod sources;
 
@@ -11,6 +12,7 @@ use mainstay_guard::csp::Source;
 const FILES: &[(&str, &str)] = &[
     ("/app.js", "console.log(1)"),
     ("/sub/mod.js", "export {}"),
+    ("/chunks.js", "import './sub/mod.js'; import('/a%20b.js')"),
     ("/a b.js", "1"),
     (
         "/style.css",

@@ -78,7 +78,8 @@ impl Scan<'_, '_> {
     fn visit_inline_code(&mut self, node: &Node) {
         if let Some(style) = node.get("style") {
             self.found.facts.style_attributes.insert(Hash::of_text(style));
-            self.found.name_sheet(&read_style_sheet(style, &self.base), self.world);
+            let offset = self.offset(node.span.start);
+            self.found.name_sheet(&read_style_sheet(style, &self.base), self.world, offset);
         }
         for handler in node.attribute_names().filter(|name| is_handler(name)) {
             self.found.report(

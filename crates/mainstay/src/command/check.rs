@@ -1,14 +1,14 @@
 //! `mainstay check`: everything wrong with the settings and the site, at once. Changes and starts nothing.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use mainstay_edge::check::check_site;
+use mainstay_edge::check::{self, check_site};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::Exit;
-use crate::settings::{Inputs, Loaded, Problem, Site, survey};
+use crate::settings::{Inputs, Loaded, Problem, Settings, Site, survey};
 
 /// How the answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,25 +59,48 @@ pub fn check(
     Ok(if settings.is_empty() && site.is_empty() { Exit::Done } else { Exit::Unwell })
 }
 
-/// What the edge finds in a site's pages: handlers the policy blocks, references that lead nowhere.
+/// What the edge finds in a site's pages: code the policy blocks, policies that are weaker than they could be,
+/// references that lead nowhere.
 #[must_use]
-pub fn look_through(_: &Loaded, site: &Site) -> Vec<Finding> {
+pub fn look_through(loaded: &Loaded, site: &Site) -> Vec<Finding> {
     let Some(dir) = site.dir.as_deref() else { return Vec::new() };
-    let shown = |file: &Path| file.display().to_string();
-    match check_site(dir) {
+    let settings = &loaded.settings;
+    let served = check::Site {
+        dir,
+        hosts: &list_hosts(settings),
+        headers: &settings.headers_of(site),
+        hidden: &list_hidden(loaded),
+        prefix: &settings.edge.prefix,
+    };
+    let shown =
+        |file: &Path| if file.as_os_str().is_empty() { dir.to_owned() } else { dir.join(file) };
+    match check_site(&served) {
         Ok(problems) => problems
             .into_iter()
             .map(|p| Finding {
-                file: shown(&dir.join(p.file)),
-                line: Some(p.line),
+                file: shown(&p.file).display().to_string(),
+                line: p.line,
                 message: p.what,
             })
             .collect(),
         Err(error) => {
             let message = format!("cannot be looked through: {error}");
-            vec![Finding { file: shown(dir), line: None, message }]
+            vec![Finding { file: dir.display().to_string(), line: None, message }]
         }
     }
+}
+
+/// The host of `public_url`: absolute references to it are references to the site.
+fn list_hosts(settings: &Settings) -> Vec<String> {
+    let authority = |url: &str| url.parse::<http::Uri>().ok()?.authority().map(ToString::to_string);
+    settings.public_url.as_deref().and_then(authority).into_iter().collect()
+}
+
+/// What is never served, wherever it lies.
+fn list_hidden(loaded: &Loaded) -> Vec<PathBuf> {
+    let settings = &loaded.settings;
+    let data = std::iter::once(settings.data_dir.clone());
+    data.chain(loaded.file.clone()).chain(settings.admin.token_file.clone()).collect()
 }
 
 fn list_findings(loaded: &Loaded, look: Look<'_>) -> Vec<Finding> {
@@ -161,6 +184,37 @@ mod tests {
         assert_eq!(json["settings"][0]["setting"], "edge.workers");
         assert_eq!(json["site"][0]["file"], page);
         assert_eq!(json["site"][0]["line"], 3);
+    }
+
+    #[test]
+    fn hosts_data_dir_and_sources_are_taken_from_the_settings() {
+        let dir = tempfile::tempdir().unwrap();
+        let page = "<script src=https://example.com/a.js></script><script src=https://cdn.example/x.js></script>";
+        std::fs::write(dir.path().join("index.html"), page).unwrap();
+        std::fs::write(dir.path().join("a.js"), "1").unwrap();
+        std::fs::create_dir(dir.path().join("data")).unwrap();
+        std::fs::write(dir.path().join("data/x.html"), PAGE).unwrap();
+        let flags = [
+            ("public_url", "https://example.com/".to_owned()),
+            ("data_dir", dir.path().join("data").display().to_string()),
+            ("headers.allow.img", "cdn.example".to_owned()),
+        ];
+        let flag = |(setting, text): (&'static str, String)| Flag { name: "--x", setting, text };
+        let inputs = Inputs {
+            site_dir: Some(dir.path().to_owned()),
+            flags: flags.into_iter().map(flag).collect(),
+            ..Inputs::default()
+        };
+        let (exit, text) = run(&inputs, Format::Text);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!((exit, lines.len()), (Exit::Unwell, 3), "{text}");
+        assert!(
+            lines[0].contains("headers.allow.img") && lines[0].contains("cdn.example"),
+            "{text}"
+        );
+        let page = dir.path().join("index.html").display().to_string();
+        assert!(lines[1].starts_with(&format!("{page}: ")), "{text}");
+        assert!(lines[1].contains("https://cdn.example has no integrity"), "{text}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mainstay_testkit::until;
 
-use crate::serve;
+use crate::{markup, serve};
 
 /// Time after which a change must be there.
 const SEEN: Duration = Duration::from_secs(2);
@@ -63,23 +63,20 @@ fn a_file_replaced_by_renaming_is_seen_even_with_its_old_date() {
 #[test]
 fn a_changed_script_changes_the_page_that_names_it() {
     let server = serve(&[("index.html", PAGE), ("app.js", "document.title='one'")]);
-    let integrity = |text: &str| {
-        let at = text.find("src=\"/app.js\"").expect("the script");
-        let tag = &text[at..at + text[at..].find('>').expect("its end")];
-        tag.split("integrity=\"")
-            .nth(1)
-            .and_then(|t| t.split('"').next())
-            .expect("its hash")
-            .to_owned()
+    let integrity = |page: &str| {
+        let tag = markup::find_tag(page, "src=\"/app.js\"");
+        markup::attribute(tag, "integrity").expect("a hash").to_owned()
     };
     let before = server.get("/");
     let old = integrity(&before.text());
+    assert_eq!(old, markup::integrity(&old, b"document.title='one'"));
     assert!(before.header("content-security-policy").is_some_and(|csp| csp.contains(&old)));
 
     server.site().write("app.js", "document.title='two'");
     until("the page with the new hash", SEEN, || integrity(&server.get("/").text()) != old);
     let after = server.get("/");
     let new = integrity(&after.text());
+    assert_eq!(new, markup::integrity(&new, b"document.title='two'"));
     let policy = after.header("content-security-policy").expect("a policy");
     assert!(policy.contains(&new) && !policy.contains(&old), "{policy}");
     assert_ne!(

@@ -16,7 +16,7 @@ fn decoded(response: &Response) -> Vec<u8> {
     match response.header("content-encoding") {
         None => out.extend(body),
         Some("br") => {
-            { brotli::Decompressor::new(body, 4_096).read_to_end(&mut out).expect("brotli"); }
+            brotli::Decompressor::new(body, 4_096).read_to_end(&mut out).expect("brotli");
         }
         Some("zstd") => out = zstd::decode_all(body).expect("zstd"),
         Some("gzip") => {

@@ -1,12 +1,25 @@
 //! Tests of the product as people meet it: the real binary, asked over the network, judged by its answers and their traces.
 #![expect(clippy::expect_used, reason = "in a test a failed expectation is a failed test")]
 
+mod browser;
 mod caching;
+mod cardinality;
 mod changes;
 mod compression;
+mod cors;
+mod csp;
 mod files;
+mod headers;
+mod intake;
+mod malformed;
+mod markup;
+mod observability;
+mod protocol;
 mod ranges;
+mod secrets;
+mod slow;
 mod stop;
+mod traversal;
 mod visits;
 
 use mainstay_testkit::{Launch, Server, Site};

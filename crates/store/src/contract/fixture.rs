@@ -15,8 +15,8 @@ use crate::tables::{
 };
 use crate::{Batch, Bots, Engine, Record, Recorder, Settings, Span, Store, record};
 
-/// 2026-11-22T10:00:00Z, the start of an hour.
-pub(crate) const NOON: Timestamp = Timestamp::from_seconds(1_795_341_600);
+/// 2026-11-22T12:00:00Z.
+pub(crate) const NOON: Timestamp = Timestamp::from_seconds(1_795_348_800);
 
 pub(crate) struct Fixture {
     pub(crate) store: Store,
@@ -67,10 +67,14 @@ impl Fixture {
     }
 
     /// Stops the recorder; nothing may have crashed or hang.
-    pub(crate) async fn finish(self) {
+    pub(crate) async fn stop(&self) {
         let last = Duration::from_secs(20);
         assert_eq!(self.group.finish(last, last).await, 0);
         assert_eq!(self.group.crashes(), []);
+    }
+
+    pub(crate) async fn finish(self) {
+        self.stop().await;
         self.store.close().await.unwrap();
     }
 }

@@ -11,7 +11,7 @@ pub(super) async fn deletes_whole_hours_in_chunks(f: &Fixture) {
     let views = [0, 1, 2, 59, 60, 61].map(|n| Record::PageView(Sample(n).view()));
     f.record(views.into_iter().chain([Record::PageView(other)]), None).await;
     rollup::advance_watermark(f.insight(), "default", Sample(120).at()).await.unwrap();
-    // 10:30 is within the first hour, which therefore stays whole.
+    // Half past is within the first hour, which therefore stays whole.
     let cut = async |n, max| {
         retain::delete_before(f.insight(), Table::PageViews, Sample(n).at(), max).await.unwrap()
     };

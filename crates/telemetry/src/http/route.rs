@@ -37,6 +37,16 @@ impl Route {
         &self.template
     }
 
+    /// Exports this combination from the start, at zero, for every kind of client: what strangers provoke at will
+    /// then makes no series later, and its first occurrence is an increase that a rate can see.
+    pub fn declare(&self, method: Method, status: u16) {
+        let slot = status::slot_of(status);
+        let cells = self.cells(method, slot);
+        for agent in AgentClass::ALL {
+            cells.requests[agent.index()].get_or_init(|| self.new_requests(method, slot, agent));
+        }
+    }
+
     /// Counts one answered request of the site: `elapsed` from head to end of answer, `bytes` of body sent.
     pub fn record(
         &self,

@@ -85,6 +85,21 @@ fn invented_methods_and_codes_add_few_series() {
 }
 
 #[test]
+fn what_is_declared_is_there_at_zero_and_makes_no_series_later() {
+    let (registry, http) = new_http();
+    let route = http.resolve("{unmatched}");
+    route.declare(Method::Get, 404);
+    let before = registry.encode_text();
+    assert!(before.contains(
+        r#"http_requests_total{method="GET",route="{unmatched}",status_code="404",user_agent_type="bot"} 0"#
+    ));
+    for agent in AgentClass::ALL {
+        route.record(Method::Get, 404, agent, MS, 1, 1);
+    }
+    assert_eq!(registry.encode_text().lines().count(), before.lines().count());
+}
+
+#[test]
 fn closed_lists_are_in_the_order_of_their_index() {
     for (at, method) in Method::ALL.into_iter().enumerate() {
         assert_eq!(method.index(), at);

@@ -11,6 +11,10 @@ const PARTS: &[&[u8]] = &[
     b"<base href=../>",
     b"<script src=/app.js></script>",
     b"<script src=/app.js",
+    b"<script type=module src=/chunks.js></script>",
+    b"<script>import('/chunks.js')</script>",
+    b"<script type=importmap>{\"imports\":{\"a\":\"/app.js\"}} </script>",
+    b"<script type=importmap>{}",
     b"<SCRIPT\n async src='../app.js?x'>",
     b"</script>",
     b"<script>",
@@ -70,10 +74,28 @@ fn without(mut body: Vec<u8>, inserted: &[u8]) -> Vec<u8> {
     body
 }
 
+/// Takes away an import map of ours, or what was added to one of the document.
+fn without_import_map(mut body: Vec<u8>) -> (Vec<u8>, bool) {
+    let find = |text: &[u8], what: &[u8]| memchr::memmem::find(text, what);
+    let member = b"\"integrity\":{";
+    let Some(start) = find(&body, member) else { return (body, false) };
+    let end = start + find(&body[start..], b"}").unwrap() + 1;
+    let (open, close) = (&b"<script type=\"importmap\">{"[..], &b"}</script>"[..]);
+    let ours = body[..start].ends_with(open) && body[end..].starts_with(close);
+    let comma = body[..start].ends_with(b",");
+    let range = match (ours, comma) {
+        (true, _) => start - open.len()..end + close.len(),
+        (false, true) => start - 1..end,
+        (false, false) => start..end,
+    };
+    body.drain(range);
+    (body, true)
+}
+
 #[test]
 fn the_owners_bytes_are_what_is_left_without_our_insertions() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let mut changed = 0;
+    let (mut changed, mut mapped) = (0, 0);
     for _ in 0..3000 {
         let count = random.below(14);
         let parts: Vec<&[u8]> = (0..count).map(|_| PARTS[random.below(PARTS.len())]).collect();
@@ -89,9 +111,13 @@ fn the_owners_bytes_are_what_is_left_without_our_insertions() {
         for (path, _) in FILES {
             body = without(body, format!(" {}", integrity(path)).as_bytes());
         }
+        let plain = without_import_map(body);
+        mapped += usize::from(plain.1);
+        body = plain.0;
         assert_eq!(body, html, "{}", String::from_utf8_lossy(&html));
     }
     assert!(changed > 300, "only {changed} documents were changed at all");
+    assert!(mapped > 100, "only {mapped} documents got an import map");
 }
 
 #[test]

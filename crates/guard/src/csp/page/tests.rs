@@ -101,11 +101,8 @@ fn an_unpinned_script_costs_strict_dynamic_and_the_fallbacks() {
 
 #[test]
 fn imports_that_are_not_listed_cost_strict_dynamic_and_are_a_concern() {
-    let facts = PageFacts {
-        open_imports: true,
-        inline_scripts: hashes(&["b"]),
-        ..PageFacts::default()
-    };
+    let facts =
+        PageFacts { open_imports: true, inline_scripts: hashes(&["b"]), ..PageFacts::default() };
     let scripts = directive(&policy(&facts, true), "script-src").unwrap();
     assert_eq!(scripts, format!("'self' {}", Hash::of_text("b")));
     let concerns = list_concerns(&facts, &Headers::default());
