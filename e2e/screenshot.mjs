@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { setTimeout as pause } from "node:timers/promises";
 import { agentOf, DESKTOP, launch, openPage, PHONE, whenMeasured } from "./stand/browser.mjs";
-import { openConsole } from "./stand/console.mjs";
+import { openConsole, whenShown } from "./stand/console.mjs";
 import { startServer } from "./stand/server.mjs";
 
 const SITE = fileURLToPath(new URL("../examples/portfolio/site", import.meta.url));
@@ -12,8 +12,10 @@ const [binary, out = OUT] = process.argv.slice(2);
 if (!binary) throw new Error("usage: node screenshot.mjs BINARY [OUT.png]");
 
 /** Browsers open at once: more would measure this machine instead of the site. */
-const AT_ONCE = 2;
-const READING_MS = [1500, 5000];
+const AT_ONCE = 3;
+const READING_MS = [400, 1600];
+/** The charts of the live view cover five minutes. */
+const TRAFFIC_MS = 290_000;
 
 const [LINUX, WINDOWS, MAC] = ["X11; Linux x86_64", "Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10_15_7"].map((it) => agentOf(it));
 const [PIXEL, GALAXY] = ["Linux; Android 14; Pixel 8", "Linux; Android 13; SM-S911B"].map((it) => agentOf(it, " Mobile"));
@@ -53,16 +55,20 @@ async function visit(site, { agent, phone = false, entry, on, fault }) {
 
 const server = await startServer(binary, SITE, ["--env", "production"]);
 try {
-  const waiting = [...VISITS];
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) await visit(server.site, next);
+  const end = Date.now() + TRAFFIC_MS;
+  let turn = 0;
+  let watched = false;
+  const browsing = Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    while (!watched) await visit(server.site, VISITS[turn++ % VISITS.length]);
   }));
+  await pause(end - Date.now());
   const browser = await launch();
   const { page, faults } = await openConsole(browser, server);
-  // One more snapshot, with whoever arrives while the owner looks.
-  await visit(server.site, { agent: WINDOWS, entry: "/", on: [] });
+  // A moment in which somebody opens a page, as the number next to the chart tells.
+  await whenShown(page, "[data-tile=requests] [data-value]", /^[1-9]/);
   await page.screenshot({ path: out });
-  await browser.close();
+  watched = true;
+  await Promise.all([browser.close(), browsing]);
   if (faults.length > 0) throw new Error(`the console is not well: ${faults.join("; ")}`);
 } finally {
   await server.stop();

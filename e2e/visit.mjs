@@ -121,6 +121,20 @@ async function compare(console) {
   };
 }
 
+/** Everything else in the console that asks the server: the longer ranges, and the way out. */
+async function useConsole(page, views) {
+  const ranges = [];
+  for (const range of ["24 h", "7 d", "30 d"]) {
+    await page.getByLabel(range, { exact: true }).check();
+    await whenShown(page, "[data-tile=pageviews] [data-value]", new RegExp(`^${views}$`));
+    ranges.push({ range, vitals: await page.locator("[data-panel=vitals] [data-vital]").count() });
+  }
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await whenShown(page, "h1", /signed out/);
+  const answer = await page.request.get(`${input.admin}/api/v1/session`);
+  return { ranges, status: answer.status() };
+}
+
 const browser = await launch();
 const [console_, visitor] = await Promise.all([openConsole(browser, input), openPage(browser, input.site)]);
 const hides = [];
@@ -132,5 +146,6 @@ const errors = await fail(visitor.page);
 const private_ = await visitPrivately(browser);
 const bot = await visitAsBot();
 const shown = await compare(console_);
+const used = await useConsole(console_.page, shown.views[1]);
 await browser.close();
-console.log(JSON.stringify({ hides, vitals, soft, errors, private: private_, bot, shown, console_faults: console_.faults }));
+console.log(JSON.stringify({ hides, vitals, soft, errors, private: private_, bot, shown, used, console_faults: console_.faults }));

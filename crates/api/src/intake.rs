@@ -13,9 +13,6 @@ use mainstay_insight::intake::Sender;
 
 use crate::problem::Problem;
 
-/// Time for a whole body, however steadily it drips.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-
 const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 
@@ -36,7 +33,7 @@ async fn accept(insight: &Insight, request: Request<Incoming>) -> Result<(), Pro
         return Err(Problem::new(ErrorCode::Internal, "no facts of the request"));
     };
     check_media_type(&head.headers)?;
-    let body = read_body(body, insight.body_bytes_max()).await?;
+    let body = read_body(body, insight.body_bytes_max(), insight.body_timeout()).await?;
     let text = |name: HeaderName| {
         head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
     };
@@ -75,9 +72,9 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
         .with_field("content-type"))
 }
 
-async fn read_body(body: Incoming, bytes_max: usize) -> Result<Bytes, Problem> {
+async fn read_body(body: Incoming, bytes_max: usize, within: Duration) -> Result<Bytes, Problem> {
     let limited = Limited::new(body, bytes_max);
-    match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
+    match tokio::time::timeout(within, limited.collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             Err(Problem::new(ErrorCode::TooLarge, format!("A batch is at most {bytes_max} bytes.")))

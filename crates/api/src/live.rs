@@ -1,36 +1,44 @@
 //! One shared snapshot per second for every open console: made once, sent to all, kept for five minutes of history.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mainstay_base::Clock;
 use mainstay_base::task::{Group, Stop};
-use mainstay_base::{Clock, Timestamp};
 use mainstay_insight::Insight;
 use mainstay_store::recorder::Recorder;
 use mainstay_telemetry::http::{HttpMetrics, Totals};
 use mainstay_telemetry::process;
 use mainstay_telemetry::sketch::Snapshot as Latencies;
-use serde::Serialize;
 use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use self::wire::{CheckLine, History, Percentiles, Rate, Saturation, Snapshot, millis};
 use crate::admin::Node;
 use crate::health::Health;
 use crate::v1::breakdown::Row as Breakdown;
 use crate::v1::errors::Row as JsError;
 use crate::v1::vitals::Overall as Vital;
 
+mod wire;
+
 const STEP: Duration = Duration::from_secs(1);
-/// Points of history, one a second.
-const HISTORY_POINTS: usize = 300;
+/// Points of history, one a step.
+const HISTORY_POINTS: u64 = 300;
 /// Seconds behind the "last minute" percentiles.
 const MINUTE_POINTS: usize = 60;
 
-/// What happened in one second.
+/// What happened in one step.
 struct Point {
+    /// Which step since the start; a late process skips some.
+    step: u64,
+    /// End of the step, in unix seconds.
     at: i64,
+    /// Steps it covers: more than one after a late one.
+    steps: u64,
     delta: Totals,
     latency: Latencies,
 }
@@ -109,10 +117,25 @@ impl Live {
     /// The last five minutes, as JSON.
     pub(crate) fn history(&self) -> String {
         let points = self.points.lock().unwrap_or_else(PoisonError::into_inner);
-        let series = |of: &dyn Fn(&Point) -> u64| points.iter().map(of).collect::<Vec<_>>();
-        let quantiles = |q: f64| points.iter().map(|p| millis(&p.latency, q)).collect::<Vec<_>>();
+        let (first, last) = match (points.front(), points.back()) {
+            (Some(first), Some(last)) => (first.step, last.step),
+            _ => return History::default().to_json(),
+        };
+        // One place per step, whether or not somebody reported: places tell the time.
+        let place = |point: &Point| (point.step - first) as usize;
+        let places = (last - first + 1) as usize;
+        let series = |of: &dyn Fn(&Point) -> u64| {
+            let mut row = vec![None; places];
+            points.iter().for_each(|point| row[place(point)] = Some(of(point)));
+            row
+        };
+        let quantiles = |q: f64| {
+            let mut row = vec![None; places];
+            points.iter().for_each(|point| row[place(point)] = millis(&point.latency, q));
+            row
+        };
         let history = History {
-            t0: points.front().map_or(0, |p| p.at),
+            t0: points.back().map_or(0, |p| p.at) - (last - first) as i64,
             step_s: STEP.as_secs(),
             requests: series(&|p| p.delta.requests),
             errors: series(&|p| p.delta.errors),
@@ -121,25 +144,37 @@ impl Live {
             p95_ms: quantiles(0.95),
             p99_ms: quantiles(0.99),
         };
-        serde_json::to_string(&history).unwrap_or_default()
+        history.to_json()
     }
 
     async fn run(&self, sources: &Sources, stop: &Stop) -> Result<(), Infallible> {
         let mut totals = sources.http.totals();
         let mut latency = sources.http.latency().snapshot();
         let mut cpu = process::cpu_seconds();
-        while stop.rested(STEP).await {
+        let begin = Instant::now();
+        let mut step = 0;
+        // By the clock, not a pause after each: the work of a step would add up to seconds over five minutes.
+        let mut ticks = interval_at(begin + STEP, STEP);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            let due = tokio::select! {
+                () = stop.soft() => return Ok(()),
+                due = ticks.tick() => due,
+            };
+            let now_step = (due - begin).as_secs();
+            let steps = now_step.saturating_sub(step).max(1);
             let (now_totals, now_latency) =
                 (sources.http.totals(), sources.http.latency().snapshot());
             let point = Point {
+                step: now_step,
                 at: sources.clock.now().as_seconds(),
+                steps,
                 delta: difference(now_totals, totals),
                 latency: now_latency.minus(&latency),
             };
             let now_cpu = process::cpu_seconds();
-            let cpu_share =
-                now_cpu.zip(cpu).map(|(now, before)| (now - before) / STEP.as_secs_f64());
-            (totals, latency, cpu) = (now_totals, now_latency, now_cpu);
+            let cpu_share = now_cpu.zip(cpu).map(|(now, before)| (now - before) / steps as f64);
+            (totals, latency, cpu, step) = (now_totals, now_latency, now_cpu, now_step);
             self.remember(point);
             if self.frames.receiver_count() > 0 {
                 match self.snapshot(sources, cpu_share).await {
@@ -152,12 +187,11 @@ impl Live {
                 }
             }
         }
-        Ok(())
     }
 
     fn remember(&self, point: Point) {
         let mut points = self.points.lock().unwrap_or_else(PoisonError::into_inner);
-        if points.len() == HISTORY_POINTS {
+        while points.front().is_some_and(|first| first.step + HISTORY_POINTS <= point.step) {
             points.pop_front();
         }
         points.push_back(point);
@@ -220,7 +254,7 @@ impl Live {
             minute.merge(&point.latency);
         }
         let last = points.back();
-        let rate = last.map_or_else(Rate::default, |p| Rate::of(&p.delta));
+        let rate = last.map_or_else(Rate::default, Rate::of);
         let second = last.map_or_else(Percentiles::default, |p| Percentiles::of(&p.latency));
         (rate, second, Percentiles::of(&minute))
     }
@@ -235,90 +269,5 @@ fn difference(now: Totals, before: Totals) -> Totals {
     }
 }
 
-/// A quantile in milliseconds; `None` when nothing was measured.
-pub(crate) fn millis(latency: &Latencies, q: f64) -> Option<f64> {
-    latency.quantile(q).map(|d| (d.as_secs_f64() * 1e6).round() / 1e3)
-}
-
-#[derive(Serialize)]
-struct History {
-    t0: i64,
-    step_s: u64,
-    requests: Vec<u64>,
-    errors: Vec<u64>,
-    refused: Vec<u64>,
-    p50_ms: Vec<Option<f64>>,
-    p95_ms: Vec<Option<f64>>,
-    p99_ms: Vec<Option<f64>>,
-}
-
-#[derive(Serialize, Default)]
-struct Rate {
-    requests: u64,
-    errors: u64,
-    refused: u64,
-    bytes: u64,
-}
-
-impl Rate {
-    /// One point is one second, so its counts are rates per second.
-    fn of(delta: &Totals) -> Self {
-        Self {
-            requests: delta.requests,
-            errors: delta.errors,
-            refused: delta.refused,
-            bytes: delta.bytes,
-        }
-    }
-}
-
-#[derive(Serialize, Default)]
-struct Percentiles {
-    p50: Option<f64>,
-    p95: Option<f64>,
-    p99: Option<f64>,
-}
-
-impl Percentiles {
-    fn of(latency: &Latencies) -> Self {
-        Self { p50: millis(latency, 0.5), p95: millis(latency, 0.95), p99: millis(latency, 0.99) }
-    }
-}
-
-#[derive(Serialize)]
-struct Saturation {
-    cpu: Option<f64>,
-    memory_bytes: Option<f64>,
-    connections: f64,
-    recorder_queue: usize,
-    recorder_shed: u64,
-}
-
-#[derive(Serialize)]
-struct CheckLine<'a> {
-    name: &'a str,
-    status: &'a str,
-    output: &'a str,
-}
-
-#[derive(Serialize)]
-struct Snapshot<'a> {
-    t: Timestamp,
-    version: &'a str,
-    environment: &'a str,
-    site: &'a str,
-    uptime_s: u64,
-    rate: Rate,
-    latency_ms: Percentiles,
-    latency_1m_ms: Percentiles,
-    visitors_now: i64,
-    pageviews_30m: &'a [i64],
-    pages: Vec<Breakdown>,
-    sources: Vec<Breakdown>,
-    vitals: Vec<Vital>,
-    js_errors: Vec<JsError>,
-    refused_total: BTreeMap<&'static str, u64>,
-    saturation: Saturation,
-    health: &'a str,
-    checks: Vec<CheckLine<'a>>,
-}
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use mainstay_base::ErrorCode;
 use mainstay_guard::csp;
@@ -22,7 +22,7 @@ pub struct Public {
     pub(crate) insight: Insight,
     full: Script,
     lite: Script,
-    headers: Vec<(http::HeaderName, HeaderValue)>,
+    headers: HeaderMap,
 }
 
 /// The route template an answer counts for, and the answer.
@@ -41,7 +41,13 @@ impl Public {
         let headers = headers.resolved(environment);
         let mut set = security_headers(&headers, Kind::Api, false);
         set.extend(csp::api_policy().header(csp::Mode::Enforce));
-        Self { prefix: prefix.trim_end_matches('/').to_owned(), insight, full, lite, headers: set }
+        Self {
+            prefix: prefix.trim_end_matches('/').to_owned(),
+            insight,
+            full,
+            lite,
+            headers: set.into_iter().collect(),
+        }
     }
 
     /// The handler for the data plane.
@@ -55,9 +61,9 @@ impl Public {
             let public = Arc::clone(&self);
             Box::pin(async move {
                 let (route, mut response) = public.route(request).await;
-                for (name, value) in &public.headers {
-                    response.headers_mut().insert(name.clone(), value.clone());
-                }
+                // The other way round every answer would pay for growing its few headers to the whole set.
+                let own = std::mem::replace(response.headers_mut(), public.headers.clone());
+                response.headers_mut().extend(own);
                 (route, response)
             })
         }

@@ -47,8 +47,11 @@ pub struct Tag {
     pub integrity: Hash,
     /// Further attributes of the tag, name and value, such as `data-site`.
     pub attributes: Vec<(String, String)>,
-    /// Paths of the script's other editions. A document that references one of these or `src` has chosen by itself.
-    pub known: Vec<String>,
+    /// Paths and integrity of every edition of the script. A document that references one of these has chosen by
+    /// itself: nothing is inserted, and what it names may run.
+    pub known: Vec<(String, Hash)>,
+    /// Whether documents that name no edition get the tag.
+    pub inserted: bool,
 }
 
 /// A file of the folder that documents may reference.
@@ -148,7 +151,7 @@ pub fn rewrite(
     let mut found = Found::default();
     let mut world = World::new(page.tag, files);
     scan::scan_document(html, parsed_as, &base, &mut world, &mut found)?;
-    if let Some(tag) = page.tag.filter(|_| !found.has_tag) {
+    if let Some(tag) = page.tag.filter(|tag| tag.inserted && !found.has_tag) {
         found.insert_tag(tag, html.len());
     }
     modules::allow_imports(&mut found, &mut world, html.len());

@@ -19,18 +19,18 @@ impl SafePath {
     /// characters, invalid escapes or UTF-8.
     pub(crate) fn parse(raw: &str) -> Option<Self> {
         let rest = raw.strip_prefix('/').filter(|_| raw.len() <= PATH_BYTES_MAX)?;
-        let folder = rest.is_empty() || rest.ends_with('/');
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
         let mut relative = PathBuf::new();
-        if !rest.is_empty() {
-            for (depth, segment) in rest.split('/').enumerate() {
-                let decoded = decode(segment)?;
-                let hidden = decoded.starts_with('.') && !(depth == 0 && decoded == ".well-known");
-                if decoded.is_empty() || hidden {
-                    return None;
-                }
-                relative.push(decoded);
+        if rest.is_empty() {
+            return Some(Self { relative, folder: true });
+        }
+        let (rest, folder) = rest.strip_suffix('/').map_or((rest, false), |rest| (rest, true));
+        for (depth, segment) in rest.split('/').enumerate() {
+            let decoded = decode(segment)?;
+            let hidden = decoded.starts_with('.') && !(depth == 0 && decoded == ".well-known");
+            if decoded.is_empty() || hidden {
+                return None;
             }
+            relative.push(decoded);
         }
         Some(Self { relative, folder })
     }

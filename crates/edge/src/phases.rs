@@ -285,13 +285,8 @@ fn settle(worker: &Arc<Worker>, asking: Asking, head: &Head, answer: Answer) -> 
     response
 }
 
-/// What the connection needs to know of a request beyond its answer.
+/// HEAD is answered like GET, without its body.
 fn frame(response: &mut Response<Body>, head: &Head) {
-    if head.headers.contains_key(header::TRANSFER_ENCODING) {
-        // With a `Content-Length` beside it the two may disagree about where the request ended, and the parser has
-        // dropped that header by now: nothing more is read from such a connection (RFC 9112 §6.3).
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
     let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if head.method == Method::HEAD && !bodiless {
         // The library drops the body itself on HTTP/1 alone, and leaves out a length of zero.

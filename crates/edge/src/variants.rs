@@ -99,9 +99,8 @@ mod tests {
 
     #[test]
     fn noise_is_not_worth_a_variant() {
-        let noise: Vec<u8> =
-            (0..4_096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-        assert_eq!(make(Coding::Gzip, &Bytes::from(noise), None), None);
+        let noise = mainstay_base::Entropy::seeded(7).bytes::<4_096>().expect("bytes");
+        assert_eq!(make(Coding::Gzip, &Bytes::copy_from_slice(&noise), None), None);
     }
 
     #[test]

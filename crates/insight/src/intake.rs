@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mainstay_base::{Coded, ErrorCode, Timestamp};
 use mainstay_store::record;
@@ -34,6 +35,12 @@ impl crate::Insight {
     #[must_use]
     pub fn body_bytes_max(&self) -> usize {
         self.0.settings.body_max.bytes()
+    }
+
+    /// Time a whole body may take.
+    #[must_use]
+    pub fn body_timeout(&self) -> Duration {
+        self.0.settings.body_timeout.0
     }
 }
 

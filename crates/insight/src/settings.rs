@@ -18,6 +18,8 @@ pub struct Settings {
     pub release: Option<String>,
     /// Largest body of one request with events. Default 64 KiB.
     pub body_max: Size,
+    /// Time the body of one request with events may take, however steadily it drips. Default 10 s.
+    pub body_timeout: Span,
     /// Most events in one request. Default 50.
     pub events_max: usize,
     /// A visit ends after this long without an event. Default 30 minutes.
@@ -78,6 +80,7 @@ impl Default for Settings {
             country_database: None,
             release: None,
             body_max: Size::kib(64),
+            body_timeout: Span::seconds(10),
             events_max: 50,
             visit_idle: Span::seconds(30 * 60),
             visits_max: 100_000,

@@ -244,21 +244,21 @@ fn start_control(
     Ok(())
 }
 
-fn public(
-    settings: &Settings,
-    site: &Site,
-    insight: &Insight,
-) -> Result<(Public, Option<Tag>), Failed> {
+fn public(settings: &Settings, site: &Site, insight: &Insight) -> Result<(Public, Tag), Failed> {
     let script =
         |name| Script::load(name).with_context(|| format!("{} is not built in", Name::file(name)));
     let (full, lite) = (script(Name::Full)?, script(Name::Lite)?);
     let prefix = settings.edge.prefix.trim_end_matches('/');
-    let tag = (site.insert == Insert::Auto).then(|| Tag {
+    let tag = Tag {
         src: format!("{prefix}/m.js?v={}", full.version()),
         integrity: full.integrity().clone(),
         attributes: tag_attributes(settings, site),
-        known: vec![format!("{prefix}/m.js"), format!("{prefix}/m.lite.js")],
-    });
+        known: vec![
+            (format!("{prefix}/m.js"), full.integrity().clone()),
+            (format!("{prefix}/m.lite.js"), lite.integrity().clone()),
+        ],
+        inserted: site.insert == Insert::Auto,
+    };
     let headers = settings.headers_of(site);
     let environment = settings.environment().into();
     Ok((Public::new(prefix, insight.clone(), (full, lite), &headers, environment), tag))
@@ -272,7 +272,7 @@ fn tag_attributes(settings: &Settings, site: &Site) -> Vec<(String, String)> {
     attributes
 }
 
-fn plan(loaded: &Loaded, site: &Site, dir: &Path, tag: Option<Tag>) -> Plan {
+fn plan(loaded: &Loaded, site: &Site, dir: &Path, tag: Tag) -> Plan {
     let settings = &loaded.settings;
     let hidden: Vec<PathBuf> =
         [Some(settings.data_dir.clone()), loaded.file.clone(), settings.admin.token_file.clone()]
@@ -286,7 +286,7 @@ fn plan(loaded: &Loaded, site: &Site, dir: &Path, tag: Option<Tag>) -> Plan {
         headers: settings.headers_of(site),
         cors: settings.cors.clone(),
         environment: settings.environment().into(),
-        tag,
+        tag: Some(tag),
         hidden,
     }
 }

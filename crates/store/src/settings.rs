@@ -12,6 +12,8 @@ pub struct Settings {
     pub recorder_queue_batches: u32,
     /// Most batches that share one transaction and one fsync. Default 256.
     pub commit_batches_max: u32,
+    /// How long a busy recorder gathers batches for one commit; a quiet one commits at once. `"0ms"`: never. Default `"1ms"`.
+    pub commit_gather: Span,
     /// How often a recorder that could not write tries whether the disk takes writes again. Default `"1s"`.
     pub recorder_probe_every: Span,
     /// Connections for reading, per database file. Default 2.
@@ -33,6 +35,7 @@ impl Default for Settings {
         Self {
             recorder_queue_batches: 1_024,
             commit_batches_max: 256,
+            commit_gather: Span(std::time::Duration::from_millis(1)),
             recorder_probe_every: Span::seconds(1),
             readers: 2,
             busy_timeout: Span::seconds(5),

@@ -36,7 +36,7 @@ pub struct Response {
 pub struct Exchange {
     /// The answer; none when the server closed without one.
     pub response: Option<Response>,
-    /// Whether the server closed the connection within the time given.
+    /// Whether the server closed the connection within the time given. Not awaited after an answer that keeps it.
     pub closed: bool,
 }
 

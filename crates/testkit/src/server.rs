@@ -148,7 +148,8 @@ impl Server {
         drop(connection.write(bytes));
         connection.socket().set_read_timeout(Some(patience)).expect("a socket");
         let response = connection.read("GET").ok();
-        Exchange { response, closed: connection.is_closed_within(patience) }
+        let kept = response.as_ref().is_some_and(|r| r.header("connection") != Some("close"));
+        Exchange { response, closed: !kept && connection.is_closed_within(patience) }
     }
 
     /// Sends a request to the admin side with the operator's token.

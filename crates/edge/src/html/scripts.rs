@@ -105,11 +105,7 @@ impl Scan<'_, '_> {
     /// Our own script, referenced by the document itself: nothing is inserted, but it must be allowed to run.
     fn visit_tag(&mut self, node: &Node, path: &str) {
         self.found.has_tag = true;
-        let Some(tag) = self.world.tag.filter(|tag| path_of(&tag.src) == path) else {
-            let pinned = self.pin(node, path);
-            return self.note_own_script(node, path, pinned);
-        };
-        let integrity = tag.integrity.clone();
+        let Some(integrity) = find_edition(self.world, path).cloned() else { return };
         let pinned = self.pin_to(node, integrity);
         self.note_own_script(node, path, pinned);
     }
@@ -177,13 +173,13 @@ impl Scan<'_, '_> {
 }
 
 pub(super) fn is_tag(world: &World<'_>, path: &str) -> bool {
-    let is =
-        |tag: &super::Tag| path_of(&tag.src) == path || tag.known.iter().any(|known| known == path);
-    world.tag.is_some_and(is)
+    find_edition(world, path).is_some()
 }
 
-fn path_of(src: &str) -> &str {
-    src.split(['?', '#']).next().unwrap_or_default()
+/// The integrity of our script's edition at this path.
+fn find_edition<'w>(world: &World<'w>, path: &str) -> Option<&'w Hash> {
+    let tag = world.tag?;
+    tag.known.iter().find(|(known, _)| known == path).map(|(_, integrity)| integrity)
 }
 
 /// Only digests of one algorithm can be compared. Browsers heed the strongest algorithm named (SRI section 3.3.4):

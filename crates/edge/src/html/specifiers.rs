@@ -12,6 +12,9 @@ const SPECIFIER_BYTES_MAX: usize = 512;
 /// Bytes of specifiers that are kept of one script.
 const SCRIPT_BYTES_MAX: usize = 64 * 1024;
 
+/// How far back a comment is looked for that a specifier could stand in.
+const LINE_BYTES: usize = 1024;
+
 /// A string that may name a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Specifier {
@@ -85,12 +88,14 @@ fn is_imported(before: &str) -> bool {
         Some(call) => ends_with(call, "import"),
         None => ends_with(trimmed, "import") || ends_with(trimmed, "from"),
     };
-    imports && !is_comment(before.rsplit('\n').next().unwrap_or(before))
+    // Minified files are one line: only its end is looked at.
+    let near = &before[before.floor_char_boundary(before.len().saturating_sub(LINE_BYTES))..];
+    imports && !is_comment(near.rsplit('\n').next().unwrap_or(near))
 }
 
 fn is_comment(line: &str) -> bool {
     let line = line.trim_start();
-    line.starts_with(['*']) || line.starts_with("/*") || line.starts_with("//")
+    line.starts_with('*') || line.starts_with("/*") || line.starts_with("//")
 }
 
 /// `./x.js`, `/js/x.mjs?v=1`, and `assets/x.js` as bundlers list what to load ahead. A word with a dot is none.

@@ -30,7 +30,11 @@ pub(super) fn tag() -> Tag {
         src: "/_mainstay/m.js?v=1".to_owned(),
         integrity: Hash::of_file(b"beacon"),
         attributes: vec![("data-site".to_owned(), "a\"b".to_owned())],
-        known: vec!["/_mainstay/m.lite.js".to_owned()],
+        known: vec![
+            ("/_mainstay/m.js".to_owned(), Hash::of_file(b"beacon")),
+            ("/_mainstay/m.lite.js".to_owned(), Hash::of_file(b"lite")),
+        ],
+        inserted: true,
     }
 }
 
@@ -247,4 +251,24 @@ fn documents_that_nothing_can_be_inserted_into_come_back_as_they_are() {
         assert_eq!(rewritten.facts, PageFacts::unread());
         assert_eq!(rewritten.problems[0].line, 1);
     }
+}
+
+#[test]
+fn a_document_that_names_an_edition_itself_gets_no_tag_but_may_run_it() {
+    for (inserted, src, bytes) in [
+        (true, "/_mainstay/m.lite.js", &b"lite"[..]),
+        (false, "/_mainstay/m.js", &b"beacon"[..]),
+        (false, "/_mainstay/m.lite.js", &b"lite"[..]),
+    ] {
+        let tag = Tag { inserted, ..tag() };
+        let html =
+            format!("<!doctype html><html><head><script src=\"{src}\"></script></head></html>");
+        let rewritten = rewrite_bytes(html.as_bytes(), Some(&tag));
+        assert_eq!(rewritten.facts.external_scripts, [Hash::of_file(bytes)].into(), "{src}");
+        assert_eq!(rewritten.body.windows(7).filter(|w| w == b"<script").count(), 1, "{src}");
+        assert!(rewritten.problems.is_empty(), "{:?}", rewritten.problems);
+    }
+    let bare =
+        rewrite_bytes(b"<!doctype html><head></head>", Some(&Tag { inserted: false, ..tag() }));
+    assert_eq!(bare.body, b"<!doctype html><head></head>");
 }

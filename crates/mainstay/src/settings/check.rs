@@ -13,12 +13,13 @@ use super::shape::{Kind, Shape};
 use super::{Settings, value};
 
 /// Settings whose manual gives zero a meaning; everywhere else zero would switch the product off by mistake.
-const MAY_BE_ZERO: [&str; 5] = [
+const MAY_BE_ZERO: [&str; 6] = [
     "edge.workers",
     "shutdown_grace",
     "cors.max_age_seconds",
     "log.access_keep",
     "store.insight_size_max",
+    "store.commit_gather",
 ];
 
 struct Check<'a> {

@@ -1,6 +1,7 @@
 //! Tests of the product as people meet it: the real binary, asked over the network, judged by its answers and their traces.
 #![expect(clippy::expect_used, reason = "in a test a failed expectation is a failed test")]
 
+mod access;
 mod browser;
 mod caching;
 mod cardinality;
@@ -9,8 +10,11 @@ mod compression;
 mod cors;
 mod csp;
 mod files;
+mod full_disk;
+mod gate;
 mod headers;
 mod intake;
+mod kill;
 mod malformed;
 mod markup;
 mod observability;
@@ -18,6 +22,7 @@ mod protocol;
 mod ranges;
 mod secrets;
 mod slow;
+mod start;
 mod stop;
 mod traversal;
 mod visits;

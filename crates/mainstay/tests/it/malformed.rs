@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use mainstay_testkit::{Exchange, Server};
+use mainstay_testkit::{Exchange, Request, Server, Site, until};
 
 use crate::{launch, serve};
+use Fate::{Answered, Refused, Rejected};
 
 /// Unfinished requests are cut after this; answers to the others come at once.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -20,66 +21,78 @@ enum Fate {
     Answered,
 }
 
-fn corpus() -> Vec<(&'static str, Vec<u8>, Fate)> {
-    let get = |rest: &str| format!("GET / HTTP/1.1\r\nHost: a\r\n{rest}\r\n").into_bytes();
-    let post =
-        |rest: &str| format!("POST /_mainstay/events HTTP/1.1\r\nHost: a\r\n{rest}").into_bytes();
-    let many = |count: usize| (0..count).map(|n| format!("x-{n}: {n}\r\n")).collect::<String>();
-    use Fate::{Answered, Refused, Rejected};
+type Case = (&'static str, Vec<u8>, Fate);
+
+fn get(rest: &str) -> Vec<u8> {
+    format!("GET / HTTP/1.1\r\nHost: a\r\n{rest}\r\n").into_bytes()
+}
+
+fn post(rest: &str) -> Vec<u8> {
+    format!("POST /_mainstay/events HTTP/1.1\r\nHost: a\r\n{rest}").into_bytes()
+}
+
+fn request_lines() -> Vec<Case> {
+    let line = |line: &str| format!("{line}\r\nHost: a\r\n\r\n").into_bytes();
     vec![
         ("nothing of HTTP", b"hello, is anybody there?\r\n\r\n".to_vec(), Refused),
         ("no version", b"GET /\r\n\r\n".to_vec(), Refused),
-        ("no target", b"GET HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(), Refused),
-        ("a version of the future", b"GET / HTTP/9.9\r\nHost: a\r\n\r\n".to_vec(), Refused),
-        ("a version nobody knows", b"GET / HTCPCP/1.0\r\nHost: a\r\n\r\n".to_vec(), Refused),
-        ("two spaces", b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(), Refused),
-        ("a blank in the target", b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(), Refused),
-        ("a method with a bad character", b"GE\"T / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(), Refused),
+        ("no target", line("GET HTTP/1.1"), Refused),
+        ("a version of the future", line("GET / HTTP/9.9"), Refused),
+        ("a version nobody knows", line("GET / HTCPCP/1.0"), Refused),
+        ("two spaces", line("GET  / HTTP/1.1"), Refused),
+        ("a blank in the target", line("GET /a b HTTP/1.1"), Refused),
+        ("a method with a bad character", line("GE\"T / HTTP/1.1"), Refused),
+        ("NUL in the target", line("GET /\0 HTTP/1.1"), Refused),
+        ("a target without a slash", line("GET index.html HTTP/1.1"), Refused),
+        ("CONNECT", line("CONNECT a:443 HTTP/1.1"), Refused),
+        ("an absolute target elsewhere", line("GET http://b/ HTTP/1.1"), Answered),
+        ("a long target", line(&format!("GET /{} HTTP/1.1", "a".repeat(7_000))), Answered),
         (
-            "TLS",
-            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00\x00\x00\x00\x00\x00\r\n\r\n"
-                .to_vec(),
+            "a target beyond the limit",
+            line(&format!("GET /{} HTTP/1.1", "a".repeat(100_000))),
             Refused,
         ),
         ("zeros", vec![0; 64], Refused),
+        (
+            "TLS",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00\x00\x00\x00\r\n\r\n".to_vec(),
+            Refused,
+        ),
+        ("half of an HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n".to_vec(), Refused),
+        (
+            "garbage after the preface",
+            [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), vec![0xff; 64]].concat(),
+            Answered,
+        ),
+    ]
+}
+
+fn header_lines() -> Vec<Case> {
+    let many = |count: usize| (0..count).map(|n| format!("x-{n}: {n}\r\n")).collect::<String>();
+    vec![
         ("a folded header", get("X-A: b\r\n c\r\n"), Refused),
         ("a folded first header", b"GET / HTTP/1.1\r\n Host: a\r\n\r\n".to_vec(), Refused),
         ("NUL in a value", get("X-A: b\0c\r\n"), Refused),
-        ("NUL in the target", b"GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(), Refused),
         ("a bare CR", get("X-A: b\rX-B: c\r\n"), Refused),
+        ("bare line feeds", b"GET / HTTP/1.1\nHost: a\n\n".to_vec(), Answered),
         ("a name with a blank", get("X A: b\r\n"), Refused),
         ("a blank before the colon", get("X-A : b\r\n"), Refused),
         ("no colon", get("X-A\r\n"), Refused),
         ("an empty name", get(": b\r\n"), Refused),
-        ("bare line feeds", b"GET / HTTP/1.1\nHost: a\n\n".to_vec(), Answered),
         ("no host", b"GET / HTTP/1.1\r\n\r\n".to_vec(), Refused),
         ("two hosts", get("Host: b\r\n"), Refused),
         ("the same host twice", get("Host: a\r\n"), Refused),
-        (
-            "an absolute target elsewhere",
-            b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
-            Answered,
-        ),
-        (
-            "a target without a slash",
-            b"GET index.html HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
-            Refused,
-        ),
-        ("CONNECT", b"CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n".to_vec(), Refused),
         ("a header beyond the limit", get(&format!("X-A: {}\r\n", "b".repeat(40_000))), Refused),
         ("a name beyond the limit", get(&format!("{}: b\r\n", "X".repeat(40_000))), Refused),
         ("200 headers", get(&many(200)), Refused),
         ("5 000 headers", get(&many(5_000)), Refused),
-        (
-            "a target beyond the limit",
-            format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(100_000)).into_bytes(),
-            Refused,
-        ),
-        (
-            "a long target",
-            format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(7_000)).into_bytes(),
-            Answered,
-        ),
+        ("an upgrade", get("Connection: Upgrade\r\nUpgrade: websocket\r\n"), Answered),
+    ]
+}
+
+fn lengths_and_chunks() -> Vec<Case> {
+    let chunked = |rest: &str| post(&format!("Transfer-Encoding: chunked\r\n\r\n{rest}"));
+    vec![
         ("two lengths", post("Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc"), Refused),
         ("a list of lengths", post("Content-Length: 3, 4\r\n\r\nabc"), Refused),
         ("a length below zero", post("Content-Length: -1\r\n\r\n"), Refused),
@@ -105,30 +118,11 @@ fn corpus() -> Vec<(&'static str, Vec<u8>, Fate)> {
                 .to_vec(),
             Refused,
         ),
-        ("a chunk without a size", post("Transfer-Encoding: chunked\r\n\r\nxyz\r\n\r\n"), Rejected),
-        (
-            "a chunk beyond all",
-            post("Transfer-Encoding: chunked\r\n\r\nfffffffffffffffffff\r\n"),
-            Rejected,
-        ),
-        ("a chunk below zero", post("Transfer-Encoding: chunked\r\n\r\n-1\r\nabc\r\n"), Rejected),
-        (
-            "a chunk longer than it says",
-            post("Transfer-Encoding: chunked\r\n\r\n2\r\nabcdef\r\n0\r\n\r\n"),
-            Rejected,
-        ),
-        (
-            "endless extensions",
-            post(&format!("Transfer-Encoding: chunked\r\n\r\n1;{}", "x".repeat(60_000))),
-            Rejected,
-        ),
-        ("an upgrade", get("Connection: Upgrade\r\nUpgrade: websocket\r\n"), Answered),
-        ("half of an HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n".to_vec(), Refused),
-        (
-            "garbage after the preface",
-            [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), vec![0xff; 64]].concat(),
-            Answered,
-        ),
+        ("a chunk without a size", chunked("xyz\r\n\r\n"), Rejected),
+        ("a chunk beyond all", chunked("fffffffffffffffffff\r\n"), Rejected),
+        ("a chunk below zero", chunked("-1\r\nabc\r\n"), Rejected),
+        ("a chunk longer than it says", chunked("2\r\nabcdef\r\n0\r\n\r\n"), Rejected),
+        ("endless extensions", chunked(&format!("1;{}", "x".repeat(60_000))), Rejected),
     ]
 }
 
@@ -140,7 +134,7 @@ fn check(what: &str, fate: Fate, exchange: &Exchange) {
     let status = exchange.response.as_ref().map(|response| response.status);
     assert!(status.is_some() || exchange.closed, "{what}: neither answered nor closed");
     assert!(status.is_none_or(|status| status < 500), "{what}: {status:?}");
-    if fate != Fate::Answered {
+    if fate != Answered {
         assert!(status.is_none_or(|status| (400..500).contains(&status)), "{what}: {status:?}");
     }
 }
@@ -148,29 +142,20 @@ fn check(what: &str, fate: Fate, exchange: &Exchange) {
 #[test]
 fn malformed_requests_are_refused_and_counted_and_harm_nobody() {
     let config = "[edge]\nhead_timeout = \"1s\"\nidle_timeout = \"1s\"\nrequest_timeout = \"1s\"\n";
-    let server = launch()
-        .site(mainstay_testkit::Site::of(&[("index.html", "<p>home</p>")]))
-        .config(config)
-        .start();
+    let server = launch().site(Site::of(&[("index.html", "<p>home</p>")])).config(config).start();
     let mut bystander = server.connect();
-    for (what, bytes, fate) in corpus() {
+    for (what, bytes, fate) in [request_lines(), header_lines(), lengths_and_chunks()].concat() {
         let before = refused(&server);
         let exchange = server.send_raw(&bytes, PATIENCE);
         check(what, fate, &exchange);
-        if fate == Fate::Refused {
-            mainstay_testkit::until(&format!("{what}: counted"), PATIENCE, || {
-                refused(&server) > before
-            });
+        if fate == Refused {
+            until(&format!("{what}: counted"), PATIENCE, || refused(&server) > before);
         }
-        let kept = bystander.try_send(&mainstay_testkit::Request::get("/"));
+        let kept = bystander.try_send(&Request::get("/"));
         // A kept connection may be closed for idleness in between; then a new one must do.
         if !kept.is_ok_and(|response| response.status == 200) {
             bystander = server.connect();
-            assert_eq!(
-                bystander.send(&mainstay_testkit::Request::get("/")).status,
-                200,
-                "after {what}"
-            );
+            assert_eq!(bystander.send(&Request::get("/")).status, 200, "after {what}");
         }
     }
     assert!(server.rows("/api/v1/pages").is_empty());

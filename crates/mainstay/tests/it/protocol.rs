@@ -146,21 +146,6 @@ fn http_2_is_spoken_to_clients_that_begin_with_it() {
         head.stdout
     );
 
-    let urls: Vec<_> =
-        (0..40).map(|n| server.site_url(if n % 2 == 0 { "/a.txt" } else { "/missing" })).collect();
-    let mut arguments = vec!["--parallel", "--parallel-max", "40", "--write-out", print];
-    for url in &urls {
-        arguments.extend(["--output", "/dev/null", url]);
-    }
-    let many = curl(&arguments);
-    assert_eq!(
-        many.stdout.lines().filter(|line| *line == "2 200 1").count(),
-        20,
-        "{}",
-        many.stdout
-    );
-    assert_eq!(many.stdout.lines().filter(|line| line.starts_with("2 404")).count(), 20);
-
     let body = Batch::page_view("http://a/h2").body();
     let posted = curl(&[
         "--data-binary",
@@ -187,4 +172,40 @@ fn http_2_is_spoken_to_clients_that_begin_with_it() {
     let answered = refused.stdout.split(' ').nth(1) == Some("431");
     assert!(answered || refused.code != Some(0), "{} {}", refused.stdout, refused.stderr);
     assert_eq!(server.get("/a.txt").status, 200);
+}
+
+/// Forty streams at once on one connection; prints how often each status came with how many bytes.
+const STREAMS: &str = r#"
+const client = require("node:http2").connect(process.argv[1]);
+client.on("error", fail);
+function fail(error) { console.error(error); process.exit(1); }
+const ask = (path) => new Promise((done, failed) => {
+  const stream = client.request({ ":path": path });
+  let status = 0, bytes = 0;
+  stream.on("response", (headers) => { status = headers[":status"]; });
+  stream.on("data", (piece) => { bytes += piece.length; });
+  stream.on("end", () => done(`${status} ${status === 200 ? bytes : ""}`.trim()));
+  stream.on("error", failed);
+});
+const paths = Array.from({ length: 40 }, (_, n) => (n % 2 ? "/missing" : "/long.txt"));
+Promise.all(paths.map(ask)).then((answers) => {
+  const counts = {};
+  for (const answer of answers) counts[answer] = (counts[answer] ?? 0) + 1;
+  console.log(JSON.stringify(counts));
+  client.close();
+}, fail);
+"#;
+
+#[test]
+fn many_streams_share_one_http_2_connection() {
+    let server = site();
+    let mut command = Process::command("node");
+    command.args(["-e", STREAMS, &server.site_url("")]);
+    let ended = Process::run(&mut command, Duration::from_secs(30));
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(0), r#"{"404":20,"200 93000":20}"#),
+        "{}",
+        ended.stderr
+    );
 }

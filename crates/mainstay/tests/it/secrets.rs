@@ -20,7 +20,7 @@ fn with_secret_everywhere(secret: &str) -> Batch {
     let address = format!("https://shop.example/visible-marker{query}#token={secret}");
     Batch::page_view(&address)
         .from(&format!("https://user:{secret}@partner.example/path{query}"))
-        .by(&format!("{CHROME} (+https://agent.example/{query})"))
+        .by(&format!("{CHROME} Shop/1.0{query}"))
         .event(json!({"type": "error", "t": 1, "name": format!("TypeError{query}"), "line": 1, "col": 2,
             "message": format!("visible-marker failed at {address} with \"/relative{query}\""),
             "stack": format!("Error: {address}\n at f ({address}:3:14)\n at https://x/y.js{query}&b=2:1:2\n at g (%3Ftoken%3D{secret})"),

@@ -13,10 +13,10 @@ const SOON: Duration = Duration::from_secs(5);
 /// Between two bytes of a client that drips.
 const DRIP: Duration = Duration::from_millis(100);
 
-fn server() -> Server {
+fn server(more: &str) -> Server {
     let site = Site::of(&[("index.html", "<p>home</p>")]);
     site.write("film.mp4", vec![7; 64 << 20]);
-    launch().site(site).config(LIMITS).start()
+    launch().site(site).config(&format!("{LIMITS}{more}")).start()
 }
 
 fn refused(server: &Server, reason: &str) -> f64 {
@@ -37,7 +37,7 @@ fn drip(server: &Server, begin: &[u8], byte: u8, at_most: Duration) -> Duration 
 
 #[test]
 fn a_head_that_drips_is_cut() {
-    let server = server();
+    let server = server("");
     let lasted = drip(&server, b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ", b'a', SOON);
     assert!(lasted > Duration::from_millis(700), "not before its time: {lasted:?}");
     let lasted = drip(&server, b"G", b'E', SOON);
@@ -47,7 +47,7 @@ fn a_head_that_drips_is_cut() {
 
 #[test]
 fn a_connection_that_says_nothing_is_closed_without_blame() {
-    let server = server();
+    let server = server("");
     let mut silent = server.connect();
     let mut kept = server.connect();
     assert_eq!(kept.send(&Request::get("/")).status, 200);
@@ -59,7 +59,7 @@ fn a_connection_that_says_nothing_is_closed_without_blame() {
 
 #[test]
 fn a_body_that_stops_is_cut() {
-    let server = server();
+    let server = server("");
     let mut connection = server.connect();
     connection
         .write(
@@ -73,16 +73,16 @@ fn a_body_that_stops_is_cut() {
 
 #[test]
 fn a_body_that_drips_is_cut() {
-    let server = server();
+    let server = server("[insight]\nbody_timeout = \"3s\"\n");
     let begin = b"POST /_mainstay/events HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n{";
-    // Steady progress is no stall: the whole body has its own time, ten seconds.
-    let lasted = drip(&server, begin, b' ', Duration::from_secs(14));
-    assert!(lasted > Duration::from_secs(5), "{lasted:?}");
+    // Steady progress is no stall, but the whole body has a time of its own.
+    let lasted = drip(&server, begin, b' ', SOON + SOON);
+    assert!(lasted > Duration::from_secs(2), "{lasted:?}");
 }
 
 #[test]
 fn a_reader_that_stops_is_cut() {
-    let server = server();
+    let server = server("");
     let mut reader = server.connect();
     reader.write(b"GET /film.mp4 HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
     assert_eq!(reader.read_head().expect("a head").status, 200);
@@ -94,7 +94,7 @@ fn a_reader_that_stops_is_cut() {
 
 #[test]
 fn a_reader_that_is_slow_but_steady_gets_everything() {
-    let server = server();
+    let server = server("");
     let mut reader = server.connect();
     reader
         .write(b"GET /film.mp4 HTTP/1.1\r\nHost: a\r\nRange: bytes=0-25165823\r\n\r\n")

@@ -14,6 +14,8 @@ use crate::error::Kind;
 use crate::{Engine, Error, Settings, Store, Ts, record};
 
 const OP: &str = "recorder.commit";
+/// A group of at least this many batches shows that more are on their way: the next one gathers before it commits.
+const BUSY_FROM: usize = 8;
 
 /// The one who writes events.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Task {
     shared: Arc<Shared>,
     committer: Committer,
     batches_max: usize,
+    gather: Duration,
+    busy: bool,
     probe_every: Duration,
     degraded: bool,
 }
@@ -45,6 +49,8 @@ impl Task {
             shared,
             committer: Committer::new(),
             batches_max: settings.commit_batches_max.max(1) as usize,
+            gather: settings.commit_gather.0,
+            busy: false,
             probe_every: settings.recorder_probe_every.0.max(Duration::from_millis(10)),
             degraded: false,
         }
@@ -62,6 +68,7 @@ impl Task {
                         stop.soft().await;
                         break;
                     }
+                    self.gather(&mut group).await;
                     self.settle(&mut group).await;
                 }
                 () = tokio::time::sleep(self.probe_every), if self.degraded => self.probe().await,
@@ -72,6 +79,20 @@ impl Task {
             () = self.finish(&mut group) => {}
         }
         Ok(())
+    }
+
+    /// Under load every commit shares its fsync and its statements with what arrives in the next moment; a quiet
+    /// recorder keeps nobody waiting.
+    async fn gather(&mut self, group: &mut Vec<Entry>) {
+        if self.busy && !self.gather.is_zero() {
+            tokio::time::sleep(self.gather).await;
+            while group.len() < self.batches_max
+                && let Ok(entry) = self.entries.try_recv()
+            {
+                group.push(entry);
+            }
+        }
+        self.busy = group.len() >= BUSY_FROM;
     }
 
     async fn finish(&mut self, group: &mut Vec<Entry>) {
