@@ -1,6 +1,6 @@
 // One visit after another, and what the owner sees of them: views, vitals, errors, in-page navigation, privacy, bots.
 // Prints one line of JSON. Argument: {"site", "admin", "token", "dataDir"}.
-import { DESKTOP, launch, openPage, whenMeasured } from "./stand/browser.mjs";
+import { DESKTOP, launch, openPage, whenMeasured, whenPainted } from "./stand/browser.mjs";
 import { openConsole, readRanking, readTile, whenShown, whenVitalsShown } from "./stand/console.mjs";
 import { startProxy } from "./stand/proxy.mjs";
 import { reader, until } from "./stand/server.mjs";
@@ -37,7 +37,7 @@ const whenSeen = async (console, began, views) => {
 async function measureHide(visitor, console, path, views) {
   await visitor.goto(input.site + path);
   await whenMeasured(visitor);
-  await visitor.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length);
+  await whenPainted(visitor);
   await visitor.click("button.hour");
   const began = Date.now();
   const waits = Promise.all([whenRead(began, views), whenSeen(console, began, views)]);

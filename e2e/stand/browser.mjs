@@ -13,7 +13,9 @@ const ARGS = [
 ];
 
 /** The user agent of Chrome on a platform. */
-export const agentOf = (platform, mobile = "") =>
+export const DEADLINE_MS = 20_000;
+
+const agentOf = (platform, mobile = "") =>
   `Mozilla/5.0 (${platform}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0${mobile} Safari/537.36`;
 
 export const DESKTOP_AGENT = agentOf("X11; Linux x86_64");
@@ -65,5 +67,19 @@ export async function openPage(browser, home, options = DESKTOP) {
   return { context, page, faults };
 }
 
+/** Waits in the page until `check` holds; a failure names what was waited for and what the page shows instead. */
+export async function waitIn(page, what, check, argument) {
+  try {
+    await page.waitForFunction(check, argument, { timeout: DEADLINE_MS });
+  } catch (error) {
+    const shows = await page.evaluate(() => document.body?.innerText.slice(0, 1500)).catch(String);
+    throw new Error(`${what}: ${error.message}\n${page.url()} shows: ${shows}`);
+  }
+}
+
 /** Resolves when our script runs in the page. */
-export const whenMeasured = (page) => page.waitForFunction(() => window.mainstay?.v);
+export const whenMeasured = (page) => waitIn(page, "our script", () => window.mainstay?.v);
+
+/** Resolves when something of the page is painted, as visitors see before they act. */
+export const whenPainted = (page) =>
+  waitIn(page, "a first paint", () => performance.getEntriesByName("first-contentful-paint").length);

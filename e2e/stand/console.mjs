@@ -1,5 +1,5 @@
 // The console as its owner uses it: signing in by link, reading what is on screen.
-import { DESKTOP, openPage } from "./browser.mjs";
+import { DESKTOP, openPage, waitIn } from "./browser.mjs";
 import { askControl } from "./server.mjs";
 
 /** Signs in with a fresh link; resolves with the console's policy once live numbers are on screen. */
@@ -22,14 +22,16 @@ export async function openConsole(browser, server, options = DESKTOP) {
 
 /** Resolves when the first element of `selector` shows what `pattern` says. */
 export const whenShown = (page, selector, pattern) =>
-  page.waitForFunction(
+  waitIn(
+    page,
+    `${pattern} in ${selector}`,
     ([selector, source]) => new RegExp(source).test(document.querySelector(selector)?.textContent ?? ""),
     [selector, pattern.source],
   );
 
 /** Resolves when all five vitals are on screen with at least `samples` samples each. */
 export const whenVitalsShown = (page, samples) =>
-  page.waitForFunction((samples) => {
+  waitIn(page, `${samples} samples of each vital`, (samples) => {
     const cards = [...document.querySelectorAll("[data-vital]")];
     const shown = cards.filter((card) => Number.parseInt(card.querySelector(".vital-samples")?.textContent ?? "0", 10) >= samples);
     return shown.length === 5 && shown.every((card) => /\d/.test(card.querySelector("[data-value]").textContent));
