@@ -35,7 +35,9 @@ pub fn best(accept_encoding: Option<&str>) -> Option<Coding> {
     let accepted = accept_encoding?;
     match accepted {
         "gzip" => return Some(Coding::Gzip),
-        "gzip, deflate, br, zstd" | "gzip, deflate, br" | "gzip, br" | "br" => return Some(Coding::Brotli),
+        "gzip, deflate, br, zstd" | "gzip, deflate, br" | "gzip, br" | "br" => {
+            return Some(Coding::Brotli);
+        }
         _ => {}
     }
     let mut named = [None; 3];
@@ -48,7 +50,8 @@ pub fn best(accept_encoding: Option<&str>) -> Option<Coding> {
             "*" => star = Some(weight),
             _ => {
                 let slot = Coding::ALL.iter().position(|coding| {
-                    name.eq_ignore_ascii_case(coding.as_str()) || (*coding == Coding::Gzip && name.eq_ignore_ascii_case("x-gzip"))
+                    name.eq_ignore_ascii_case(coding.as_str())
+                        || (*coding == Coding::Gzip && name.eq_ignore_ascii_case("x-gzip"))
                 });
                 if let Some(slot) = slot.and_then(|at| named.get_mut(at)) {
                     *slot = Some(weight);
@@ -86,7 +89,9 @@ mod tests {
 
     #[test]
     fn weights_and_wildcards_are_honoured() {
-        let check = |accept: &str, coding: Option<Coding>| assert_eq!(best(Some(accept)), coding, "{accept}");
+        let check = |accept: &str, coding: Option<Coding>| {
+            assert_eq!(best(Some(accept)), coding, "{accept}")
+        };
         check("gzip", Some(Coding::Gzip));
         check("gzip, deflate, br, zstd", Some(Coding::Brotli));
         check("zstd, gzip", Some(Coding::Zstd));
