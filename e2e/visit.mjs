@@ -1,6 +1,6 @@
 // One visit after another, and what the owner sees of them: views, vitals, errors, in-page navigation, privacy, bots.
 // Prints one line of JSON. Argument: {"site", "admin", "token", "dataDir"}.
-import { DESKTOP, launch, openPage, whenMeasured, whenPainted } from "./stand/browser.mjs";
+import { DESKTOP, launch, openPage, waitIn, whenAnswered, whenMeasured, whenPainted } from "./stand/browser.mjs";
 import { openConsole, readRanking, readTile, whenShown, whenVitalsShown } from "./stand/console.mjs";
 import { startProxy } from "./stand/proxy.mjs";
 import { reader, until } from "./stand/server.mjs";
@@ -16,21 +16,22 @@ const countViews = async (bots = "exclude") => sum((await read(`pages?bots=${bot
 const countVisitors = async (bots = "exclude") => sum((await read(`visitors?bots=${bots}`)).data, "visitors");
 const findPage = async (path, bots = "exclude") => (await read(`pages?bots=${bots}`)).data.find((row) => row.key === path);
 
-/** Resolves with the milliseconds since `began` once the API has `views` page views and as many samples of each vital. */
-const whenRead = (began, views) =>
+/** Resolves with the time at which the API has `views` page views and as many samples of each vital. */
+const whenRead = (views) =>
   until(`${views} views with all vitals`, async (note) => {
     const [pages, { data: vitals }] = await Promise.all([countViews(), read("vitals?by=site")]);
     note({ pages, vitals });
     const whole = VITALS.every((name) => vitals.find((row) => row.name === name)?.samples >= views);
-    return whole && pages >= views && Date.now() - began;
+    return whole && pages >= views && Date.now();
   });
 
-const whenSeen = async (console, began, views) => {
+/** Likewise for the console's screen. */
+const whenSeen = async (console, views) => {
   await Promise.all([
     whenVitalsShown(console, views),
     whenShown(console, "[data-tile=pageviews] [data-value]", new RegExp(`^${views}$`)),
   ]);
-  return Date.now() - began;
+  return Date.now();
 };
 
 /** A visit with a real click that hides the page by leaving it; how long until both places have all of it, in ms. */
@@ -39,11 +40,13 @@ async function measureHide(visitor, console, path, views) {
   await whenMeasured(visitor);
   await whenPainted(visitor);
   await visitor.click("button.hour");
-  const began = Date.now();
-  const waits = Promise.all([whenRead(began, views), whenSeen(console, began, views)]);
-  await visitor.goto("about:blank");
+  await whenAnswered(visitor);
+  const waits = Promise.all([whenRead(views), whenSeen(console, views)]);
+  // The old page is hidden once the new one is committed.
+  await visitor.goto("about:blank", { waitUntil: "commit" });
+  const hidden = Date.now();
   const [api, screen] = await waits;
-  return { path, api_ms: api, screen_ms: screen };
+  return { path, api_ms: Math.max(0, api - hidden), screen_ms: Math.max(0, screen - hidden) };
 }
 
 /** In-page navigation as a single-page application does it. */
@@ -127,7 +130,8 @@ async function useConsole(page, views) {
   for (const range of ["24 h", "7 d", "30 d"]) {
     await page.getByLabel(range, { exact: true }).check();
     await whenShown(page, "[data-tile=pageviews] [data-value]", new RegExp(`^${views}$`));
-    ranges.push({ range, vitals: await page.locator("[data-panel=vitals] [data-vital]").count() });
+    await waitIn(page, `five vitals of ${range}`, () => document.querySelectorAll("[data-vital]").length === 5);
+    ranges.push(range);
   }
   await page.getByRole("button", { name: "Sign out" }).click();
   await whenShown(page, "h1", /signed out/);

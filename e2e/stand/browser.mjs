@@ -12,10 +12,10 @@ const ARGS = [
   "--disable-dev-shm-usage",
 ];
 
-/** The user agent of Chrome on a platform. */
-export const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 20_000;
 
-const agentOf = (platform, mobile = "") =>
+/** The user agent of Chrome on a platform. */
+export const agentOf = (platform, mobile = "") =>
   `Mozilla/5.0 (${platform}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0${mobile} Safari/537.36`;
 
 export const DESKTOP_AGENT = agentOf("X11; Linux x86_64");
@@ -79,6 +79,10 @@ export async function waitIn(page, what, check, argument) {
 
 /** Resolves when our script runs in the page. */
 export const whenMeasured = (page) => waitIn(page, "our script", () => window.mainstay?.v);
+
+/** Resolves when the browser has painted its answer to the first click, which is what INP measures. */
+export const whenAnswered = (page) =>
+  page.evaluate(() => new Promise((resolve) => new PerformanceObserver(() => resolve()).observe({ type: "first-input", buffered: true })));
 
 /** Resolves when something of the page is painted, as visitors see before they act. */
 export const whenPainted = (page) =>

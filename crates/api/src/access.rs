@@ -36,7 +36,8 @@ pub(crate) async fn gate(
 }
 
 fn refuse(admin: &Admin, headers: &HeaderMap) -> Option<Problem> {
-    let host = headers.get(header::HOST)?.to_str().unwrap_or("");
+    // A request without a host names none of ours.
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     if !is_known_host(admin, host) {
         return Some(Problem::new(
             ErrorCode::Forbidden,
@@ -65,7 +66,9 @@ fn is_known_host(admin: &Admin, host: &str) -> bool {
     if admin.hosts.iter().any(|known| known.eq_ignore_ascii_case(name)) {
         return true;
     }
-    let ours = matches!(name, "127.0.0.1" | "localhost" | "[::1]");
+    let literal = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    let ours = matches!(name, "127.0.0.1" | "localhost" | "[::1]")
+        || literal.is_ok_and(|ip| ip == admin.address.ip());
     ours && port.is_none_or(|port| port == admin.address.port())
 }
 

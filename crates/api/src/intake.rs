@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use mainstay_base::ErrorCode;
+use mainstay_base::{Coded, ErrorCode};
 use mainstay_guard::Facts;
 use mainstay_insight::Insight;
 use mainstay_insight::intake::Sender;
@@ -46,7 +46,11 @@ async fn accept(insight: &Insight, request: Request<Incoming>) -> Result<(), Pro
         site: facts.site.clone(),
     };
     insight.accept(&sender, &body).await.map_err(|error| {
-        let problem = Problem::of(&error);
+        // A store that is away was logged once by who noticed; a line per visitor would fill the disk that is full.
+        let problem = match error.retry_after() {
+            Some(_) => Problem::new(error.code(), error.public()),
+            None => Problem::of(&error),
+        };
         let problem = match error.field() {
             Some((field, _reason)) => problem.with_field(field),
             None => problem,

@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn weights_and_wildcards_are_honoured() {
         let check = |accept: &str, coding: Option<Coding>| {
-            assert_eq!(best(Some(accept)), coding, "{accept}")
+            assert_eq!(best(Some(accept)), coding, "{accept}");
         };
         check("gzip", Some(Coding::Gzip));
         check("gzip, deflate, br, zstd", Some(Coding::Brotli));

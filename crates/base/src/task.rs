@@ -79,6 +79,12 @@ impl Group {
         Self::default()
     }
 
+    /// A group with a stop and members of its own that counts its children's panics into this one.
+    #[must_use]
+    pub fn branch(&self) -> Self {
+        Self { child_panics: Arc::clone(&self.child_panics), ..Self::default() }
+    }
+
     /// The stop every member listens to.
     #[must_use]
     pub fn stop(&self) -> &Stop {

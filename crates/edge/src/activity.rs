@@ -49,6 +49,7 @@ pub(crate) struct Activity {
     multiplexed: AtomicBool,
     closed: AtomicBool,
     cut: AtomicBool,
+    drained: AtomicBool,
     order: Notify,
 }
 
@@ -82,19 +83,21 @@ impl Activity {
             multiplexed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             cut: AtomicBool::new(false),
+            drained: AtomicBool::new(false),
             order: Notify::new(),
         }
     }
 
-    /// A request's head is complete and it is being answered.
-    pub(crate) fn request_began(&self) {
+    /// A request's head is complete and it is being answered, until the guard is dropped: with its answer, or
+    /// because the client took the request back.
+    pub(crate) fn begin_request(self: Arc<Self>) -> InHand {
         self.in_hand.fetch_add(1, Relaxed);
         self.phase.store(REQUEST, Relaxed);
         self.progress();
+        InHand(self)
     }
 
-    /// Its answer is ready to be written.
-    pub(crate) fn request_ended(&self) {
+    fn request_ended(&self) {
         if self.in_hand.fetch_sub(1, Relaxed) == 1 {
             self.phase.store(IDLE, Relaxed);
         }
@@ -131,7 +134,13 @@ impl Activity {
         while self.ordered().await != Order::Cut {}
     }
 
+    /// Whether it was told to finish before.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.drained.load(Relaxed)
+    }
+
     pub(crate) fn drain(&self) {
+        self.drained.store(true, Relaxed);
         self.order.notify_one();
     }
 
@@ -173,6 +182,15 @@ impl Activity {
             IDLE | REQUEST => self.progress(),
             _ => {}
         }
+    }
+}
+
+/// A request being answered.
+pub(crate) struct InHand(Arc<Activity>);
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.request_ended();
     }
 }
 

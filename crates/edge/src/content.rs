@@ -19,6 +19,7 @@ use tokio::sync::OnceCell;
 use crate::html::{self, Own, Page, Tag};
 use crate::kinds::{Kind, Media, cache_control};
 use crate::variants;
+use mainstay_base::Clock;
 use mainstay_base::coding::Coding;
 
 /// Route label of everything that is not a page.
@@ -165,6 +166,7 @@ pub(crate) struct Loader {
     vary_origin: bool,
     file_max: Size,
     http: HttpMetrics,
+    clock: Clock,
 }
 
 impl Loader {
@@ -174,8 +176,9 @@ impl Loader {
         vary_origin: bool,
         file_max: Size,
         http: HttpMetrics,
+        clock: Clock,
     ) -> Self {
-        Self { policy, hosts, vary_origin, file_max, http }
+        Self { policy, hosts, vary_origin, file_max, http, clock }
     }
 
     /// Loads `file` as the answer for the request path `raw`; `read_own` gives the bytes of another file of the
@@ -210,11 +213,17 @@ impl Loader {
             },
         };
         let Served { body, policy, touched, charset } = served;
+        // What we made of a document depends on more files than its own, and on our script: it is as new as its making.
+        let modified = if touched { self.made_at() } else { modified };
         media.set_charset(charset);
         let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..16]));
         let sibling_of = (!touched).then(|| file.to_owned());
         let source = Source::Memory(Bytes::from(body));
         Ok(self.finish(source, etag, modified, &media, raw, status, &policy, sibling_of))
+    }
+
+    fn made_at(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(u64::try_from(self.clock.now().as_seconds()).unwrap_or(0))
     }
 
     fn rewrite(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use http::{HeaderMap, HeaderValue, header};
+use mainstay_base::Clock;
 use mainstay_base::units::Size;
 use mainstay_telemetry::http::{HttpMetrics, Method, Route};
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -18,6 +19,9 @@ use crate::path::SafePath;
 /// Route label of every path that leads nowhere.
 pub(crate) const UNMATCHED_ROUTE: &str = "{unmatched}";
 
+/// Key of the folder's own 404 page: no request path looks like this.
+const NOT_FOUND_PAGE: &str = "404.html";
+
 /// Shards of the cache.
 const SHARDS: usize = 4;
 /// A file may take one part in this many of the cache (twice that with its variants, which must fit a shard).
@@ -30,8 +34,10 @@ pub(crate) enum Entry {
     Content(Arc<Content>),
     /// 308 to the canonical path; the query is appended when sent.
     Redirect(Arc<Redirect>),
-    /// Nothing; the folder's own 404 page when it has one.
-    Missing(Option<Arc<Content>>),
+    /// Nothing.
+    Missing,
+    /// A file that is there but cannot be read now. Never remembered: the next request tries again.
+    Unreadable,
 }
 
 /// A canonical path and the headers of the answer that names it (without `Location`).
@@ -51,6 +57,8 @@ struct Found {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     modified: std::time::SystemTime,
+    /// Changes of mode and owner count too: a file may become readable.
+    changed_ns: i64,
     length: u64,
     inode: u64,
 }
@@ -61,6 +69,10 @@ impl Stamp {
         let modified = metadata.modified().ok()?;
         metadata.is_file().then_some(Self {
             modified,
+            changed_ns: metadata
+                .ctime()
+                .wrapping_mul(1_000_000_000)
+                .wrapping_add(metadata.ctime_nsec()),
             length: metadata.len(),
             inode: metadata.ino(),
         })
@@ -85,15 +97,18 @@ pub(crate) struct Files {
     pub(crate) redirected: Arc<Route>,
 }
 
+/// Weighs entries so that both bounds hold: bytes, and the number of paths.
 #[derive(Clone)]
-struct ByBytes;
+struct ByBytes {
+    entry_min: u64,
+}
 
 impl Weighter<String, Arc<Found>> for ByBytes {
     fn weight(&self, key: &String, found: &Arc<Found>) -> u64 {
-        const ENTRY_BYTES: usize = 512;
+        const ENTRY_BYTES: usize = 4_096;
         let content =
             if let Entry::Content(content) = &found.entry { content.bytes_held() } else { 0 };
-        (ENTRY_BYTES + key.len() + content) as u64
+        ((ENTRY_BYTES + key.len() + content) as u64).max(self.entry_min)
     }
 }
 
@@ -102,7 +117,7 @@ impl Files {
         root: PathBuf,
         hidden: Hidden,
         policy: Policy,
-        hosts: Vec<String>,
+        (hosts, clock): (Vec<String>, Clock),
         vary_origin: bool,
         settings: &Settings,
         http: &HttpMetrics,
@@ -113,7 +128,7 @@ impl Files {
         unmatched.declare(Method::Other, 405);
         // A file that would not fit its shard of the cache would be read anew for every request.
         let file_max = settings.cache_file_max.0.min(settings.cache_bytes_max.0 / FILE_SHARE);
-        let loader = Loader::new(policy, hosts, vary_origin, Size(file_max), http.clone());
+        let loader = Loader::new(policy, hosts, vary_origin, Size(file_max), http.clone(), clock);
         Self {
             root,
             hidden,
@@ -132,6 +147,23 @@ impl Files {
     /// However many ask for a path that is not known yet, it is read once. When a file changed, the one request that
     /// notices reads it anew; the others get the remembered answer until that is done.
     pub(crate) async fn find(self: &Arc<Self>, path: &str, now_ms: u32) -> Entry {
+        if path.contains('%') {
+            // One file has one key, one route and one set of variants, however its path is spelt.
+            let Some(safe) = SafePath::parse(path) else { return Entry::Missing };
+            return self.find_canonical(&safe.canonical(), now_ms).await;
+        }
+        self.find_canonical(path, now_ms).await
+    }
+
+    /// The folder's own page for paths that lead nowhere.
+    pub(crate) async fn find_not_found_page(self: &Arc<Self>, now_ms: u32) -> Option<Arc<Content>> {
+        match self.find_canonical(NOT_FOUND_PAGE, now_ms).await {
+            Entry::Content(content) => Some(content),
+            Entry::Redirect(_) | Entry::Missing | Entry::Unreadable => None,
+        }
+    }
+
+    async fn find_canonical(self: &Arc<Self>, path: &str, now_ms: u32) -> Entry {
         let Some(found) = self.found.get(path) else { return self.find_new(path, now_ms).await };
         let checked = found.checked_ms.load(Relaxed);
         if now_ms.wrapping_sub(checked) < self.revalidate_ms
@@ -146,6 +178,7 @@ impl Files {
                 self.found.insert(path.into(), fresh);
                 entry
             }
+            // What was good a moment ago beats an error; the next look comes in a moment.
             None => found.entry.clone(),
         }
     }
@@ -155,24 +188,34 @@ impl Files {
             Ok(found) => return found.entry.clone(),
             Err(guard) => guard,
         };
-        let Some(fresh) = self.read(path, now_ms).await else { return Entry::Missing(None) };
+        let Some(fresh) = self.read(path, now_ms).await else { return Entry::Unreadable };
         let entry = fresh.entry.clone();
         // Refused only when somebody else made the entry in the meantime, which is as good.
         drop(guard.insert(fresh));
         entry
     }
 
-    /// Resolves a path on the blocking pool; `None` when the runtime is going away.
+    /// Resolves a path on the blocking pool; `None` when a file cannot be read, or the runtime is going away.
     async fn read(self: &Arc<Self>, path: &str, now_ms: u32) -> Option<Arc<Found>> {
         let (files, raw) = (Arc::clone(self), path.to_owned());
-        tokio::task::spawn_blocking(move || Arc::new(files.resolve(&raw, now_ms))).await.ok()
+        let read = tokio::task::spawn_blocking(move || files.resolve(&raw, now_ms)).await;
+        let found = read.inspect_err(
+            |error| tracing::error!(error = %error, "reading a file of the site broke"),
+        );
+        found.ok().filter(|found| !matches!(found.entry, Entry::Unreadable)).map(Arc::new)
     }
 
     fn resolve(&self, raw: &str, now_ms: u32) -> Found {
-        let mut seen = Seen::default();
-        let entry = SafePath::parse(raw).and_then(|path| self.look_up(raw, &path, &mut seen));
-        let entry = entry.unwrap_or_else(|| Entry::Missing(self.not_found_page(&mut seen)));
-        Found { entry, stamps: seen.0, checked_ms: AtomicU32::new(now_ms) }
+        // Asked each time: the folder may be a link that a deployment points elsewhere.
+        let mut seen = Seen { stamps: Vec::new(), real_root: self.root.canonicalize().ok() };
+        let entry = if raw == NOT_FOUND_PAGE {
+            let file = self.servable(&self.root.join(NOT_FOUND_PAGE), &mut seen);
+            file.map(|file| self.load(&file, "/404.html", 404, &mut seen))
+        } else {
+            SafePath::parse(raw).and_then(|path| self.look_up(raw, &path, &mut seen))
+        };
+        let entry = entry.unwrap_or(Entry::Missing);
+        Found { entry, stamps: seen.stamps, checked_ms: AtomicU32::new(now_ms) }
     }
 
     fn look_up(&self, raw: &str, path: &SafePath, seen: &mut Seen) -> Option<Entry> {
@@ -182,52 +225,44 @@ impl Files {
         if path.folder {
             let index = base.join("index.html");
             if let Some(file) = self.servable(&index, seen) {
-                return self.load(&file, raw, 200, seen);
+                return Some(self.load(&file, raw, 200, seen));
             }
             let page = (!at_root).then(page)?;
             self.servable(&page, seen)?;
             return Some(self.redirect(raw.trim_end_matches('/').to_owned()));
         }
         if let Some(file) = self.servable(&base, seen) {
-            return self.load(&file, raw, 200, seen);
+            return Some(self.load(&file, raw, 200, seen));
         }
         if let Some(file) = self.servable(&page(), seen) {
-            return self.load(&file, raw, 200, seen);
+            return Some(self.load(&file, raw, 200, seen));
         }
         self.servable(&base.join("index.html"), seen)?;
         Some(self.redirect(format!("{raw}/")))
-    }
-
-    fn not_found_page(&self, seen: &mut Seen) -> Option<Arc<Content>> {
-        let file = self.servable(&self.root.join("404.html"), seen)?;
-        match self.load(&file, "/404.html", 404, seen)? {
-            Entry::Content(content) => Some(content),
-            Entry::Redirect(_) | Entry::Missing(_) => None,
-        }
     }
 
     /// The canonical path of a file that may be served: inside the folder after following links, and not ours.
     fn servable(&self, path: &Path, seen: &mut Seen) -> Option<PathBuf> {
         let metadata = std::fs::metadata(path).ok();
         let stamp = metadata.as_ref().and_then(Stamp::of);
-        seen.0.push((path.to_owned(), stamp));
+        seen.stamps.push((path.to_owned(), stamp));
         let metadata = metadata.filter(|_| stamp.is_some())?;
         let canonical = path.canonicalize().ok()?;
-        let inside = canonical.starts_with(&self.root);
+        let inside = seen.real_root.as_ref().is_some_and(|root| canonical.starts_with(root));
         (inside && !self.hidden.covers(&canonical, &metadata)).then_some(canonical)
     }
 
-    fn load(&self, file: &Path, raw: &str, status: u16, seen: &mut Seen) -> Option<Entry> {
+    fn load(&self, file: &Path, raw: &str, status: u16, seen: &mut Seen) -> Entry {
         let mut own = |path: &str| {
             let safe = SafePath::parse(path).filter(|safe| !safe.folder)?;
             let file = self.servable(&self.root.join(safe.relative()), seen)?;
             std::fs::read(file).ok()
         };
         match self.loader.load(file, raw, status, &mut own) {
-            Ok(content) => Some(Entry::Content(Arc::new(content))),
+            Ok(content) => Entry::Content(Arc::new(content)),
             Err(error) => {
                 tracing::warn!(path = raw, error = %error, "a file of the site cannot be read");
-                None
+                Entry::Unreadable
             }
         }
     }
@@ -244,23 +279,27 @@ fn cache(settings: &Settings) -> Cache<String, Arc<Found>, ByBytes> {
         .estimated_items_capacity(settings.cache_paths_max)
         .weight_capacity(settings.cache_bytes_max.0)
         .build();
+    let paths_max = u64::try_from(settings.cache_paths_max).unwrap_or(u64::MAX).max(1);
+    let weighter = ByBytes { entry_min: settings.cache_bytes_max.0 / paths_max };
     match options {
         Ok(options) => Cache::with_options(
             options,
-            ByBytes,
+            weighter,
             DefaultHashBuilder::default(),
             DefaultLifecycle::default(),
         ),
         // Everything it asks for was given.
         Err(_) => {
-            Cache::with_weighter(settings.cache_paths_max, settings.cache_bytes_max.0, ByBytes)
+            Cache::with_weighter(settings.cache_paths_max, settings.cache_bytes_max.0, weighter)
         }
     }
 }
 
-/// Every path looked at while resolving, with what was there.
-#[derive(Default)]
-struct Seen(Vec<(PathBuf, Option<Stamp>)>);
+/// Every path looked at while resolving, with what was there; and where the folder really is.
+struct Seen {
+    stamps: Vec<(PathBuf, Option<Stamp>)>,
+    real_root: Option<PathBuf>,
+}
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

@@ -143,9 +143,9 @@ async fn carry(
     let service = service_fn(|request| {
         let (worker, activity) = (Arc::clone(worker), Arc::clone(activity));
         async move {
-            activity.request_began();
+            let in_hand = activity.begin_request();
             let response = phases::answer(worker, client, request).await;
-            activity.request_ended();
+            drop(in_hand);
             Ok::<_, Infallible>(response)
         }
     });

@@ -25,6 +25,7 @@ pub(crate) struct Pages {
     pub(crate) not_found: Page,
     pub(crate) method_not_allowed: Page,
     pub(crate) precondition_failed: Page,
+    pub(crate) internal: Page,
     /// The empty answer to `OPTIONS`.
     pub(crate) options: Page,
 }
@@ -58,6 +59,11 @@ impl Pages {
                 StatusCode::PRECONDITION_FAILED,
                 "Precondition failed",
                 "The page is not in the state the request asked for.",
+            ),
+            internal: page(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something went wrong",
+                "The fault is ours and was noted.",
             ),
             options,
         }

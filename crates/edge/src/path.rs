@@ -35,6 +35,25 @@ impl SafePath {
         Some(Self { relative, folder })
     }
 
+    /// The one spelling of this path: everything but unreserved characters (RFC 3986 §2.3) escaped in upper case.
+    pub(crate) fn canonical(&self) -> String {
+        let mut out = String::new();
+        for segment in self.relative.iter().map(std::ffi::OsStr::as_encoded_bytes) {
+            out.push('/');
+            for &byte in segment {
+                if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) {
+                    out.push(char::from(byte));
+                } else {
+                    out.push_str(&format!("%{byte:02X}"));
+                }
+            }
+        }
+        if self.folder || out.is_empty() {
+            out.push('/');
+        }
+        out
+    }
+
     /// Path relative to the folder.
     pub(crate) fn relative(&self) -> &std::path::Path {
         &self.relative
@@ -116,6 +135,24 @@ mod tests {
             assert_eq!(SafePath::parse(raw), None, "{raw}");
         }
         assert_eq!(SafePath::parse(&format!("/{}", "a".repeat(PATH_BYTES_MAX))), None);
+    }
+
+    #[test]
+    fn every_spelling_has_one_canonical_form() {
+        for (raw, canonical) in [
+            ("/%61bout", "/about"),
+            ("/a%20b/c%c3%a9.html", "/a%20b/c%C3%A9.html"),
+            ("/docs%2Ehtml", "/docs.html"),
+            ("/%252e/x", "/%252e/x"),
+            ("/a/", "/a/"),
+            ("/", "/"),
+        ] {
+            assert_eq!(
+                SafePath::parse(raw).map(|p| p.canonical()).as_deref(),
+                Some(canonical),
+                "{raw}"
+            );
+        }
     }
 
     #[test]

@@ -147,11 +147,14 @@ async fn from_files(
             }
             None => Answer::page(&site.pages.not_found, &site.files.unmatched),
         },
-        Entry::Missing(Some(content)) => {
-            let response = from_content(site, &content, method, headers).await;
-            Answer { response, route: Arc::clone(&site.files.unmatched), ours: false }
-        }
-        Entry::Missing(None) => Answer::page(&site.pages.not_found, &site.files.unmatched),
+        Entry::Missing => match site.files.find_not_found_page(now_ms).await {
+            Some(content) => {
+                let response = from_content(site, &content, method, headers).await;
+                Answer { response, route: Arc::clone(&site.files.unmatched), ours: false }
+            }
+            None => Answer::page(&site.pages.not_found, &site.files.unmatched),
+        },
+        Entry::Unreadable => Answer::page(&site.pages.internal, &site.files.unmatched),
     }
 }
 

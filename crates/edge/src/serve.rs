@@ -96,10 +96,12 @@ pub fn start(parts: Parts, group: &Group) -> Result<Edge, StartError> {
     let shared =
         Arc::new(Shared { settings, prefix, site, ours, http, clock, entropy, open, began });
     for _ in 0..workers {
-        let (shared, buffer) = (Arc::clone(&shared), access.writer());
+        let (shared, buffer, connections) = (Arc::clone(&shared), access.writer(), group.branch());
         let listener = listener.try_clone().map_err(StartError::Worker)?;
         group
-            .spawn_thread("edge-worker", move |stop| worker::run(shared, listener, buffer, &stop))
+            .spawn_thread("edge-worker", move |stop| {
+                worker::run(shared, listener, buffer, &connections, &stop)
+            })
             .map_err(StartError::Worker)?;
     }
     Ok(Edge { address })

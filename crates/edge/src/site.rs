@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mainstay_base::Clock;
 use mainstay_guard::settings::{Cors, Environment, Headers};
 use mainstay_telemetry::http::HttpMetrics;
 
@@ -29,6 +30,8 @@ pub struct Plan {
     pub environment: Environment,
     /// Our script tag for HTML documents; none = no insertion.
     pub tag: Option<Tag>,
+    /// The time, for the dates of documents we change.
+    pub clock: Clock,
     /// What must never be served.
     pub hidden: Vec<PathBuf>,
 }
@@ -64,7 +67,7 @@ impl Site {
             root,
             Hidden::new(plan.hidden),
             policy,
-            plan.hosts,
+            (plan.hosts, plan.clock),
             cors.is_some(),
             settings,
             http,
@@ -75,7 +78,8 @@ impl Site {
 
 fn open_folder(dir: &Path) -> Result<PathBuf, OpenError> {
     let fault = |source| OpenError { dir: dir.to_owned(), source };
-    let root = dir.canonicalize().map_err(fault)?;
+    // Kept as it was given, not resolved: it may be a link that a deployment points elsewhere.
+    let root = std::path::absolute(dir).map_err(fault)?;
     std::fs::read_dir(&root).map_err(fault)?;
     Ok(root)
 }

@@ -95,6 +95,7 @@ impl Worker {
         for connection in connections.iter() {
             match connection.judge(&self.shared.settings) {
                 Verdict::Keep => {}
+                Verdict::Idle if connection.is_drained() => {}
                 Verdict::Idle => {
                     self.shared.http.idle_closed();
                     connection.drain();
@@ -118,6 +119,7 @@ pub(crate) fn run(
     shared: Arc<Shared>,
     listener: StdListener,
     access: Buffer,
+    connections: &Group,
     stop: &Stop,
 ) -> Result<(), std::io::Error> {
     let seed = shared.entropy.bytes().map_err(std::io::Error::other)?;
@@ -132,7 +134,7 @@ pub(crate) fn run(
     });
     let outcome = runtime.block_on(async {
         tokio::select! {
-            served = serve(&worker, listener, stop) => served,
+            served = serve(&worker, listener, connections, stop) => served,
             () = tick(&worker) => Ok(()),
         }
     });
@@ -144,10 +146,10 @@ pub(crate) fn run(
 async fn serve(
     worker: &Arc<Worker>,
     listener: StdListener,
+    connections: &Group,
     stop: &Stop,
 ) -> Result<(), std::io::Error> {
-    let connections = Group::new();
-    listen::accept(worker, tokio::net::TcpListener::from_std(listener)?, &connections, stop).await;
+    listen::accept(worker, tokio::net::TcpListener::from_std(listener)?, connections, stop).await;
     worker.drain_all();
     tokio::select! {
         _ = connections.finish(Duration::MAX, Duration::ZERO) => {}

@@ -16,8 +16,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 const KEYS: u32 = 8;
 const ERRORS: u32 = 5;
 
-/// Never more often than this.
-const AT_MOST_EVERY: Duration = Duration::from_secs(1);
+/// Never more often than this: less than the second between two snapshots, so that each finds the news before it.
+const AT_MOST_EVERY: Duration = Duration::from_millis(900);
 /// Without news only time moves the windows on.
 const WITHOUT_NEWS_EVERY: Duration = Duration::from_secs(5);
 /// Share of time that may be spent computing: one part in this many.

@@ -93,6 +93,7 @@ pub(crate) async fn boot(loaded: &Loaded, wants_link: bool) -> Result<Running, F
     let token = admin_token(settings.admin.token_file.as_deref())?;
     let data_dir = DataDir::open(&settings.data_dir).map_err(Failed::refused)?;
     let groups = Groups { services: Group::new(), control: Group::new(), traffic: Group::new() };
+    crate::descriptors::raise_limit(settings.edge.connections_max);
     let rooms = build(settings, site, &data_dir, &groups).await?;
 
     // Both sockets are taken before anything is served on either: a taken port leaves nothing half started.
@@ -113,8 +114,14 @@ pub(crate) async fn boot(loaded: &Loaded, wants_link: bool) -> Result<Running, F
         started: rooms.clock.now(),
     };
     let link = if wants_link || data_dir.fresh {
-        let token = rooms.owner.create_link().await.context("no sign-in link")?;
-        Some(control::link_url(&console_url, token.expose()))
+        match rooms.owner.create_link().await {
+            Ok(token) => Some(control::link_url(&console_url, token.expose())),
+            Err(error) => {
+                // A full disk must not keep the site down.
+                tracing::warn!(error = %error, "no sign-in link now; try `mainstay admin link` later");
+                None
+            }
+        }
     } else {
         None
     };
@@ -183,7 +190,7 @@ fn start_traffic(
     let (public, tag) = public(settings, site, &rooms.insight)?;
     let parts = Parts {
         settings: settings.edge.clone(),
-        site: plan(loaded, site, dir, tag),
+        site: plan(loaded, site, dir, tag, rooms.clock.clone()),
         ours: Arc::new(Arc::new(public).handler()),
         http: rooms.http.clone(),
         access,
@@ -272,7 +279,7 @@ fn tag_attributes(settings: &Settings, site: &Site) -> Vec<(String, String)> {
     attributes
 }
 
-fn plan(loaded: &Loaded, site: &Site, dir: &Path, tag: Tag) -> Plan {
+fn plan(loaded: &Loaded, site: &Site, dir: &Path, tag: Tag, clock: Clock) -> Plan {
     let settings = &loaded.settings;
     let hidden: Vec<PathBuf> =
         [Some(settings.data_dir.clone()), loaded.file.clone(), settings.admin.token_file.clone()]
@@ -287,6 +294,7 @@ fn plan(loaded: &Loaded, site: &Site, dir: &Path, tag: Tag) -> Plan {
         cors: settings.cors.clone(),
         environment: settings.environment().into(),
         tag: Some(tag),
+        clock,
         hidden,
     }
 }

@@ -23,6 +23,9 @@ pub(crate) enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// It holds other things, and others may read it: making it private could break them.
+    #[error("{} is not empty, not private and no data dir; name a folder of its own with --data-dir", path.display())]
+    NotOurs { path: PathBuf },
     /// Another process serves from it.
     #[error("the data dir {} is in use by another mainstay; stop it, or choose another with --data-dir", path.display())]
     Locked { path: PathBuf },
@@ -32,6 +35,9 @@ impl DataDir {
     /// Makes the folder when it is missing (0700, with `keys/` inside) and takes its lock.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let unusable = |source| Error::Unusable { path: path.to_owned(), source };
+        if is_somebody_elses(path).map_err(unusable)? {
+            return Err(Error::NotOurs { path: path.to_owned() });
+        }
         for dir in [path.to_owned(), path.join("keys")] {
             DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(unusable)?;
             std::fs::set_permissions(&dir, Permissions::from_mode(0o700)).map_err(unusable)?;
@@ -56,6 +62,17 @@ impl DataDir {
     }
 }
 
+/// Whether the folder exists, is open to others, and holds something that is not ours.
+fn is_somebody_elses(path: &Path) -> std::io::Result<bool> {
+    let metadata = match path.metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        found => found?,
+    };
+    let private = metadata.permissions().mode() & 0o077 == 0;
+    let ours = ["lock", "core.db", "insight.db"].iter().any(|name| path.join(name).exists());
+    Ok(!private && !ours && std::fs::read_dir(path)?.next().is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +91,20 @@ mod tests {
         assert!(matches!(DataDir::open(&path), Err(Error::Locked { .. })));
         drop(held);
         assert!(DataDir::open(&path).is_ok());
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_is_left_as_it_is() {
+        let parent = tempfile::tempdir().expect("tempdir");
+        let path = parent.path().join("public");
+        std::fs::create_dir(&path).expect("mkdir");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("chmod");
+        assert!(DataDir::open(&path).is_ok(), "an empty folder may become ours");
+        let path = parent.path().join("home");
+        std::fs::create_dir(&path).expect("mkdir");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("chmod");
+        std::fs::write(path.join("letter"), "dear").expect("write");
+        assert!(matches!(DataDir::open(&path), Err(Error::NotOurs { .. })));
+        assert_eq!(path.metadata().expect("exists").permissions().mode() & 0o777, 0o755);
     }
 }

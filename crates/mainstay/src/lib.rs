@@ -6,4 +6,5 @@ pub mod settings;
 
 mod boot;
 mod data_dir;
+mod descriptors;
 mod run;

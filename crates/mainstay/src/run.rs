@@ -1,6 +1,6 @@
 //! The life of the server between start and stop: waits for a signal or a crash, then stops in reverse order.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mainstay_base::task::Group;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,9 +27,11 @@ pub(crate) async fn run(running: Running, grace: Duration) -> std::io::Result<Ex
         () = traffic.crashed() => {}
     }
     running.health.draining();
+    let deadline = Instant::now() + grace;
     let stopping = async {
         for (name, group) in [("traffic", traffic), ("control", control), ("services", services)] {
-            let left = group.finish(grace, LAST).await;
+            // One grace for all: whoever stops later gets what is left of it.
+            let left = group.finish(deadline.saturating_duration_since(Instant::now()), LAST).await;
             if left > 0 {
                 tracing::warn!(group = name, left, "cut off: did not finish in time");
             }

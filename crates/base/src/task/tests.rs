@@ -1,3 +1,5 @@
+//! Tests of `task`.
+
 use std::convert::Infallible;
 use std::time::Duration;
 

@@ -120,7 +120,7 @@ impl Found {
         for (name, value) in &tag.attributes {
             text.push_str(&format!(" {name}=\"{}\"", escaped(value)));
         }
-        text.push_str(&format!(" integrity=\"{}\" defer></script>", tag.integrity.as_str()));
+        text.push_str(&format!(" integrity=\"{}\" defer=\"\"></script>", tag.integrity.as_str()));
         self.facts.external_scripts.insert(tag.integrity.clone());
         self.insert(self.spot.offset(length), text);
     }

@@ -65,7 +65,7 @@ fn integrity(path: &str) -> String {
 #[test]
 fn our_tag_goes_first_into_the_head() {
     let ours = format!(
-        "<script src=\"/_mainstay/m.js?v=1\" data-site=\"a&quot;b\" integrity=\"{}\" defer></script>",
+        "<script src=\"/_mainstay/m.js?v=1\" data-site=\"a&quot;b\" integrity=\"{}\" defer=\"\"></script>",
         tag().integrity.as_str()
     );
     for (html, expected) in [

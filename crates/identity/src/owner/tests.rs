@@ -1,3 +1,5 @@
+//! Tests of `owner`.
+
 use std::time::Duration;
 
 use mainstay_base::{Clock, Entropy, Timestamp};

@@ -1,3 +1,5 @@
+//! Tests of `agent`.
+
 use super::*;
 use AgentClass::{Bot, Desktop, Mobile, Tablet, Unknown};
 

@@ -1,3 +1,5 @@
+//! Tests of `country`.
+
 use super::*;
 
 /// A database of one record, built by hand after the MaxMind DB format specification 2.0: one node whose left side

@@ -1,3 +1,5 @@
+//! Tests of `intake`.
+
 use mainstay_base::{Coded, ErrorCode};
 use mainstay_store::{Bots, Span};
 

@@ -1,3 +1,5 @@
+//! Tests of `live`.
+
 use crate::fixture::{House, SECOND, events, id, page_view, vital};
 use crate::vitals::Vital;
 

@@ -1,3 +1,5 @@
+//! Tests of `query`.
+
 use mainstay_base::Timestamp;
 
 use super::*;

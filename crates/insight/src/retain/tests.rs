@@ -1,3 +1,5 @@
+//! Tests of `retain`.
+
 use mainstay_base::Clock;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of `rollup`.
+
 use mainstay_base::Entropy;
 use mainstay_base::units;
 use mainstay_store::Cursor;

@@ -1,3 +1,5 @@
+//! Tests of `sample`.
+
 use mainstay_base::agent::AgentClass;
 use mainstay_telemetry::http::Method;
 

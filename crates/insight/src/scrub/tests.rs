@@ -1,3 +1,5 @@
+//! Tests of `scrub`.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Tests of `visitor`.
+
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
 

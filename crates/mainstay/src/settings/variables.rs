@@ -17,6 +17,9 @@ pub(super) const CONFIG: &str = "MAINSTAY_CONFIG";
 /// A file that holds a secret is refused above this size.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
+/// The release of the site, under the name that deployments use for it.
+const APP_VERSION: &str = "APP_VERSION";
+
 /// The environment of this process.
 #[must_use]
 pub fn read_process() -> Vec<(OsString, OsString)> {
@@ -33,7 +36,10 @@ pub(super) fn read(
     let mut found = Vec::new();
     for (name, text) in variables {
         let Some(name) = name.to_str() else { continue };
-        if text.is_empty() || name == CONFIG || !name.starts_with(PREFIX) && name != "NODE_ENV" {
+        if text.is_empty()
+            || name == CONFIG
+            || !(name.starts_with(PREFIX) || name == "NODE_ENV" || name == APP_VERSION)
+        {
             continue;
         }
         let Some(text) = text.to_str() else {
@@ -46,8 +52,10 @@ pub(super) fn read(
             Err(problem) => problems.push(problem),
         }
     }
-    // NODE_ENV is what other programs are told; our own variable wins over it whatever the order.
-    found.sort_by_key(|a| a.source != Source::Env("NODE_ENV".into()));
+    // These are what other programs are told too; our own variables win over them whatever the order.
+    found.sort_by_key(|a| {
+        !["NODE_ENV", APP_VERSION].iter().any(|name| a.source == Source::Env((*name).into()))
+    });
     found
 }
 
@@ -57,6 +65,10 @@ fn read_one(
     names: &[(String, KeyPath, &Field)],
 ) -> Result<Option<Assignment>, Problem> {
     let source = Source::Env(name.to_owned());
+    if name == APP_VERSION {
+        let value = Value::String(text.to_owned());
+        return Ok(Some(Assignment { path: KeyPath::dotted("insight.release"), value, source }));
+    }
     if name == "NODE_ENV" {
         // "test", "staging" and the like are words of other programs.
         return Ok((text == "production").then(|| Assignment {
@@ -80,6 +92,11 @@ fn read_one(
     let stems = names.iter().filter_map(|(n, ..)| n.strip_prefix(PREFIX));
     let meant = value::closest(name.trim_start_matches(PREFIX), stems);
     let meant = meant.map(|stem| format!("{PREFIX}{stem}"));
+    // Without our separator and close to nothing of ours it is somebody else's: Kubernetes gives every pod
+    // `MAINSTAY_SERVICE_HOST` and its like when a Service has this name.
+    if meant.is_none() && !name.contains("__") {
+        return Ok(None);
+    }
     let message = format!("unknown variable \"{name}\"");
     Err(Problem::new(source, &KeyPath::default(), message).suggest(meant))
 }

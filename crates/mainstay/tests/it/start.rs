@@ -1,6 +1,8 @@
 //! Starts that must not happen: refused with exit code 3 and a sentence that says what to change, harming nobody who runs already.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use mainstay_testkit::{Batch, Ended, Process, Site, free_port};
@@ -51,11 +53,24 @@ fn a_data_dir_that_cannot_be_written_is_refused() {
 }
 
 #[test]
+fn a_folder_of_somebody_else_is_no_data_dir_and_left_as_it_is() {
+    let folder = Site::of(&[("thesis.txt", "do not touch")]);
+    let mode = || std::fs::metadata(folder.dir()).expect("there").permissions().mode() & 0o777;
+    std::fs::set_permissions(folder.dir(), Permissions::from_mode(0o755)).expect("set");
+    let ended = launch().data_dir(folder.dir()).run();
+    assert_refused(&ended, &[&folder.dir().display().to_string(), "--data-dir"]);
+    assert_eq!(mode(), 0o755);
+    assert_eq!(std::fs::read_dir(folder.dir()).expect("there").count(), 1);
+}
+
+#[test]
 fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
-    let data = Site::of(&[("insight.db", &"this is no database. ".repeat(500))]);
-    let before = std::fs::read(data.path("insight.db")).expect("a file");
-    assert_refused(&launch().data_dir(data.dir()).run(), &["insight.db"]);
-    assert_eq!(std::fs::read(data.path("insight.db")).expect("a file"), before);
+    let data = tempfile::tempdir().expect("a temp folder");
+    launch().data_dir(data.path()).start().stop();
+    let (database, noise) = (data.path().join("insight.db"), "this is no database. ".repeat(500));
+    std::fs::write(&database, &noise).expect("written");
+    assert_refused(&launch().data_dir(data.path()).run(), &["insight.db"]);
+    assert_eq!(std::fs::read_to_string(&database).expect("a file"), noise);
 }
 
 #[test]
@@ -120,7 +135,6 @@ fn a_killed_server_leaves_a_data_dir_that_starts_again() {
 
 #[test]
 fn the_data_dir_is_for_its_owner_alone() {
-    use std::os::unix::fs::PermissionsExt;
     let server = serve(&[]);
     let mode = |name: &str| {
         let metadata = std::fs::metadata(server.data_dir().join(name)).expect("there");

@@ -1,3 +1,5 @@
+//! Tests of `open`.
+
 use std::os::unix::fs::PermissionsExt;
 
 use mainstay_base::Clock;

@@ -1,3 +1,5 @@
+//! Tests of `recorder`.
+
 use std::time::Duration;
 
 use mainstay_base::units::{Size, Span as Time};

@@ -1,3 +1,5 @@
+//! Tests of `access`.
+
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::mpsc;

@@ -1,3 +1,5 @@
+//! Tests of `http`.
+
 use std::collections::HashSet;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Tests of `metrics`.
+
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;

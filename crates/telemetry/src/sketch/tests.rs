@@ -1,3 +1,5 @@
+//! Tests of `sketch`.
+
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 

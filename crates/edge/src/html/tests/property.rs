@@ -104,7 +104,7 @@ fn the_owners_bytes_are_what_is_left_without_our_insertions() {
         changed += usize::from(rewritten.depends_on.contains(&"/app.js".to_owned()));
         let mut body = rewritten.body;
         let ours = format!(
-            "<script src=\"/_mainstay/m.js?v=1\" data-site=\"a&quot;b\" integrity=\"{}\" defer></script>",
+            "<script src=\"/_mainstay/m.js?v=1\" data-site=\"a&quot;b\" integrity=\"{}\" defer=\"\"></script>",
             tag().integrity.as_str()
         );
         body = without(body, ours.as_bytes());

@@ -1,3 +1,5 @@
+//! Tests of `line`.
+
 use serde_json::Value as Json;
 
 use super::*;
