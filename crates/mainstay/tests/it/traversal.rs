@@ -31,8 +31,6 @@ fn trapped() -> (TempDir, Site) {
     site.link("etc", Path::new("/etc"));
     site.link("page.html", &outside.path().join("folder/index.html"));
     site.link("self-env.txt", Path::new(".env"));
-    let neighbour = site.dir().with_extension("neighbour");
-    std::fs::write(neighbour, CANARY).expect("written");
     (outside, site)
 }
 
@@ -131,7 +129,10 @@ fn raw_paths(outside: &Path, site: &Path) -> Vec<String> {
 #[test]
 fn no_spelling_of_a_path_leads_out_of_the_folder_or_to_a_dotfile() {
     let (outside, site) = trapped();
-    let neighbour = site.dir().with_extension("neighbour");
+    // Goes away with the test, however that ends.
+    let beside = site.dir().with_extension("neighbour");
+    std::fs::write(&beside, CANARY).expect("written");
+    let neighbour = tempfile::TempPath::try_from_path(beside).expect("a path");
     let paths = raw_paths(outside.path(), site.dir());
     assert!(paths.len() >= 60, "{}", paths.len());
     let server = launch().site(site).start();
@@ -148,7 +149,7 @@ fn no_spelling_of_a_path_leads_out_of_the_folder_or_to_a_dotfile() {
             assert!(fine, "{line}: {}", String::from_utf8_lossy(&answer));
         }
     }
-    std::fs::remove_file(neighbour).expect("removed");
+    drop(neighbour);
     assert_eq!(server.get("/a.txt").body, b"a", "and it still serves");
     assert_eq!(server.get("/docs/").status, 200);
 }
