@@ -20,7 +20,7 @@ pub struct Settings {
     pub readers: u32,
     /// How long a statement waits for a lock held by another process, and a reader for a free connection. Default `"5s"`.
     pub busy_timeout: Span,
-    /// Size of the write-ahead log at which it is copied into the database file. Default `"4MiB"`.
+    /// Size of the write-ahead log at which it is copied into the database file: each copy holds up the commits behind it for some milliseconds. Default `"32MiB"`.
     pub checkpoint_at: Size,
     /// Size to which a write-ahead log left large by a long read is cut. Default `"64MiB"`.
     pub wal_size_max: Size,
@@ -39,7 +39,7 @@ impl Default for Settings {
             recorder_probe_every: Span::seconds(1),
             readers: 2,
             busy_timeout: Span::seconds(5),
-            checkpoint_at: Size::mib(4),
+            checkpoint_at: Size::mib(32),
             wal_size_max: Size::mib(64),
             cache_size: Size::mib(4),
             insight_size_max: Size(0),
