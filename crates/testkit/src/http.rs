@@ -1,10 +1,13 @@
 //! A client for HTTP/1.1 over one connection with full control over the bytes. Knows no redirects, no pool, no compression.
 
 use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+
+use crate::tls::Transport;
 
 /// How long a read or write may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -137,7 +140,7 @@ impl Response {
 /// One connection.
 #[derive(Debug)]
 pub struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Transport>,
     host: String,
 }
 
@@ -152,22 +155,55 @@ impl Connection {
             .unwrap_or_else(|error| panic!("no connection to {address}: {error}"))
     }
 
+    /// Connects from another of this machine's addresses, to be another client.
+    ///
+    /// # Panics
+    /// When nobody listens, or the address is none of this machine's.
+    #[must_use]
+    pub fn open_from(source: IpAddr, address: SocketAddr) -> Self {
+        let connected = || {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+            socket.bind(&SocketAddr::new(source, 0).into())?;
+            socket.connect(&address.into())?;
+            set_up(socket.into())
+        };
+        let stream =
+            connected().unwrap_or_else(|error| panic!("no connection from {source}: {error}"));
+        Self::over(Transport::Plain(stream), address)
+    }
+
     /// Connects, or says why not.
     ///
     /// # Errors
     /// The operating system's.
     pub fn try_open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream), host: address.to_string() })
+        Ok(Self::over(Transport::Plain(Self::connect(address)?), address))
+    }
+
+    pub(crate) fn connect(address: SocketAddr) -> Result<TcpStream> {
+        set_up(TcpStream::connect_timeout(&address, PATIENCE)?)
+    }
+
+    pub(crate) fn over(stream: Transport, address: SocketAddr) -> Self {
+        Self { stream: BufReader::new(stream), host: address.to_string() }
+    }
+
+    /// What ALPN agreed on; none without TLS.
+    #[must_use]
+    pub fn protocol(&self) -> Option<String> {
+        self.stream.get_ref().protocol()
+    }
+
+    /// Whether it goes on with the TLS session of another connection.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.stream.get_ref().is_resumed()
     }
 
     /// The socket, for what this client does not do.
     #[must_use]
     pub fn socket(&self) -> &TcpStream {
-        self.stream.get_ref()
+        self.stream.get_ref().socket()
     }
 
     /// Sends bytes as they are.
@@ -175,7 +211,9 @@ impl Connection {
     /// # Errors
     /// When the server closed.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.stream.get_mut().write_all(bytes)
+        let stream = self.stream.get_mut();
+        stream.write_all(bytes)?;
+        stream.flush()
     }
 
     /// Sends a request and reads its answer.
@@ -244,14 +282,22 @@ impl Connection {
         Ok(buffer)
     }
 
-    /// Reads to the end of the connection. A reset counts as an end: nothing more comes either way.
+    /// Reads to the end of the connection. A reset counts as an end, and so does TLS that is cut without a goodbye:
+    /// nothing more comes either way.
     ///
     /// # Errors
     /// When the server keeps it open for longer than a read may take.
     pub fn read_to_end(&mut self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         match self.stream.read_to_end(&mut bytes) {
-            Err(error) if error.kind() != ErrorKind::ConnectionReset => Err(error),
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof
+                ) =>
+            {
+                Err(error)
+            }
             _ => Ok(bytes),
         }
     }
@@ -305,6 +351,13 @@ impl Connection {
         }
         String::from_utf8(line).map_err(|error| Error::new(ErrorKind::InvalidData, error))
     }
+}
+
+fn set_up(stream: TcpStream) -> Result<TcpStream> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 fn malformed(line: &str) -> Error {

@@ -22,6 +22,8 @@ pub struct Launch {
     binary: PathBuf,
     site: Option<Site>,
     folder: Option<PathBuf>,
+    upstreams: Vec<String>,
+    sites_in_settings: bool,
     in_place: bool,
     data_dir: Option<PathBuf>,
     environment: String,
@@ -42,6 +44,8 @@ impl Launch {
             binary: binary.into(),
             site: None,
             folder: None,
+            upstreams: Vec::new(),
+            sites_in_settings: false,
             in_place: false,
             data_dir: None,
             environment: "production".to_owned(),
@@ -74,6 +78,20 @@ impl Launch {
     #[must_use]
     pub fn folder(mut self, folder: &Path) -> Self {
         self.folder = Some(folder.to_owned());
+        self
+    }
+
+    /// Stands in front of an app, in place of a folder; again for each further copy of it.
+    #[must_use]
+    pub fn upstream(mut self, url: &str) -> Self {
+        self.upstreams.push(url.to_owned());
+        self
+    }
+
+    /// Names neither folder nor app on the command line: the settings file does.
+    #[must_use]
+    pub fn sites_in_settings(mut self) -> Self {
+        self.sites_in_settings = true;
         self
     }
 
@@ -198,7 +216,12 @@ impl Launch {
         }
         let (token, settings) = (home.path().join("token"), home.path().join("mainstay.toml"));
         std::fs::write(&token, TOKEN).expect("a token file");
-        command.arg(folder).arg("--data-dir").arg(self.data_dir_in(home));
+        if !self.upstreams.is_empty() {
+            command.args(self.upstreams.iter().flat_map(|url| ["--upstream", url]));
+        } else if !self.sites_in_settings {
+            command.arg(folder);
+        }
+        command.arg("--data-dir").arg(self.data_dir_in(home));
         command.arg("--admin-token-file").arg(token).current_dir(home.path());
         if let Some(config) = &self.config {
             std::fs::write(&settings, config).expect("a settings file");

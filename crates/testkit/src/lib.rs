@@ -15,7 +15,9 @@ mod port;
 mod process;
 mod server;
 mod site;
+mod tls;
 mod tmpfs;
+mod upstream;
 mod wait;
 
 pub use bytes::{find_bytes, list_files_with};
@@ -28,5 +30,7 @@ pub use port::free_port;
 pub use process::{Ended, Process};
 pub use server::Server;
 pub use site::Site;
+pub use tls::{Authority, Pair, TlsClient};
 pub use tmpfs::Tmpfs;
+pub use upstream::{Heard, Upstream, Wire};
 pub use wait::{eventually, holds_for, until};

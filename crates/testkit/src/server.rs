@@ -25,7 +25,7 @@ const STOP: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Server {
     process: Process,
-    _home: TempDir,
+    home: TempDir,
     site: Site,
     folder: Option<PathBuf>,
     data_dir: PathBuf,
@@ -49,13 +49,16 @@ impl Server {
                 process.stderr.text()
             );
             let status = ask_status(&data_dir)?;
-            let address = |name: &str| status[name].as_str()?.strip_prefix("http://")?.parse().ok();
+            let address = |name: &str| {
+                let (_scheme, address) = status[name].as_str()?.split_once("://")?;
+                address.parse().ok()
+            };
             let (site, admin) = (address("site")?, address("admin")?);
             let ready =
                 Connection::try_open(admin).ok()?.try_send(&Request::get("/readyz")).ok()?;
             (ready.status == 200).then_some((site, admin))
         });
-        Self { process, _home: home, site, folder, data_dir, site_address, admin_address, expected }
+        Self { process, home, site, folder, data_dir, site_address, admin_address, expected }
     }
 
     /// Address of the public listener.
@@ -98,6 +101,14 @@ impl Server {
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    /// Writes the settings file anew, the one that was given to the launch.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write_settings(&self, toml: &str) {
+        std::fs::write(self.home.path().join("mainstay.toml"), toml).expect("a settings file");
     }
 
     /// Its process.

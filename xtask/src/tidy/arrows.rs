@@ -4,7 +4,7 @@ use super::Finding;
 use super::tree::{Dependency, Kind, Manifest};
 
 /// The rooms by layer; a room may depend on rooms of smaller numbers only.
-const LAYERS: [(&str, u8); 17] = [
+const LAYERS: [(&str, u8); 18] = [
     ("mainstay-base", 0),
     ("mainstay-telemetry", 1),
     ("mainstay-store", 2),
@@ -14,6 +14,7 @@ const LAYERS: [(&str, u8); 17] = [
     ("mainstay-identity", 4),
     ("mainstay-guard", 4),
     ("mainstay-insight", 4),
+    ("mainstay-upstream", 4),
     ("mainstay-alert", 4),
     ("mainstay-media", 4),
     ("mainstay-scanner", 4),

@@ -20,7 +20,7 @@ const OWNERS: [(&str, &[&str]); 14] = [
     ("clap", &["mainstay"]),
     ("opentelemetry", &["mainstay-telemetry"]),
 ];
-const HTTP: &[&str] = &["mainstay-edge", "mainstay-api", "mainstay-telemetry"];
+const HTTP: &[&str] = &["mainstay-edge", "mainstay-api", "mainstay-upstream", "mainstay-telemetry"];
 /// What stands outside the product.
 const EXEMPT: [&str; 2] = ["mainstay-testkit", "xtask"];
 

@@ -1,0 +1,198 @@
+//! What an upstream is told about a request, and what of its answer's head is passed on. Pure functions over headers; reads no body.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Version};
+
+use crate::client::Client;
+
+mod answer;
+mod cookie;
+mod strip;
+
+pub use answer::answer_headers;
+pub(crate) use answer::{BadFraming, connection_headers};
+
+use strip::Verdict;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Most characters of a request id that a trusted proxy may give.
+const REQUEST_ID_MAX: usize = 128;
+/// Headers we add.
+const ADDED: usize = 10;
+
+/// What a request asks of the connection it comes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An answer.
+    Plain,
+    /// An answer, or the connection turned into a WebSocket (RFC 6455).
+    WebSocket,
+}
+
+/// What we tell an upstream of our own knowledge.
+#[derive(Clone, Copy, Debug)]
+pub struct Forward<'a> {
+    /// The other end of the connection.
+    pub peer: IpAddr,
+    /// Who is asking.
+    pub client: &'a Client,
+    /// The request's own `Host`, or `:authority`.
+    pub host: Option<&'a str>,
+    /// Our id of the request, also its trace id.
+    pub request_id: u128,
+    /// From [`kind`].
+    pub kind: Kind,
+}
+
+/// What kind of request this is. A WebSocket is asked for by GET over HTTP/1.1 with both headers (RFC 6455 §4.1).
+#[must_use]
+pub fn kind(method: &Method, version: Version, headers: &HeaderMap) -> Kind {
+    // Most requests end here.
+    let Some(upgrade) = headers.get(header::UPGRADE) else { return Kind::Plain };
+    let asks = method == Method::GET
+        && version == Version::HTTP_11
+        && upgrade.as_bytes().eq_ignore_ascii_case(b"websocket")
+        && headers.get_all(header::UPGRADE).iter().count() == 1
+        && strip::names_of(headers).any(|name| name.eq_ignore_ascii_case("upgrade"))
+        && !headers.contains_key(header::TRANSFER_ENCODING)
+        && headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0");
+    if asks { Kind::WebSocket } else { Kind::Plain }
+}
+
+/// The headers an upstream gets: the client's own, without what concerns the client's connection, without what only we
+/// may say, and with what we say. Framing (`Content-Length`, `Transfer-Encoding`) is left to the body.
+#[must_use]
+pub fn request_headers(incoming: &HeaderMap, forward: &Forward<'_>) -> HeaderMap {
+    let mut out = HeaderMap::with_capacity(incoming.len() + ADDED);
+    let named = strip::named_by_connection(incoming);
+    let trusted = forward.client.trusted;
+    for (name, value) in incoming {
+        match strip::judge(name, trusted) {
+            Verdict::Pass if named.as_ref().is_some_and(|n| n.contains(name)) => {}
+            Verdict::Pass => drop(out.append(name.clone(), value.clone())),
+            Verdict::Drop => {}
+        }
+    }
+    cookie::keep_foreign(&mut out);
+    insert_text(&mut out, header::HOST, forward.host);
+    if forward.kind == Kind::WebSocket {
+        out.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        out.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    }
+    tell_client(&mut out, incoming, forward);
+    tell_trace(&mut out, incoming, forward);
+    out
+}
+
+/// `X-Forwarded-*`, `X-Real-IP`, `Forwarded`: a stranger's were dropped, a trusted proxy's are added to.
+fn tell_client(out: &mut HeaderMap, incoming: &HeaderMap, forward: &Forward<'_>) {
+    let client = forward.client;
+    let peer = address_value(forward.peer.to_canonical());
+    let before = if client.trusted { joined(incoming, &FOR) } else { None };
+    let chain = before.and_then(|before| {
+        let peer = peer.to_str().unwrap_or_default();
+        HeaderValue::from_maybe_shared(Bytes::from(format!("{before}, {peer}"))).ok()
+    });
+    let real = if client.trusted { address_value(client.address) } else { peer.clone() };
+    out.insert(FOR, chain.unwrap_or(peer));
+    out.insert(REAL_IP, real);
+    out.insert(PROTO, HeaderValue::from_static(client.scheme()));
+    insert_text(out, HOST, client.host.as_deref());
+    let element = forwarded_element(incoming, forward);
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(element)) {
+        out.insert(header::FORWARDED, value);
+    }
+}
+
+/// Our hop as RFC 7239 has it, after the hops of a trusted proxy.
+fn forwarded_element(incoming: &HeaderMap, forward: &Forward<'_>) -> String {
+    let client = forward.client;
+    let before = if client.trusted { joined(incoming, &header::FORWARDED) } else { None };
+    let mut out = String::with_capacity(96);
+    // A trusted proxy that speaks X-Forwarded-For alone: the client it named stands where its own element would.
+    let node = if before.is_some() { forward.peer.to_canonical() } else { client.address };
+    if let Some(before) = before {
+        out.push_str(&before);
+        out.push_str(", ");
+    }
+    // Writing to a String cannot fail.
+    let _infallible = match node {
+        IpAddr::V4(v4) => write!(out, "for={v4}"),
+        IpAddr::V6(v6) => write!(out, "for=\"[{v6}]\""),
+    };
+    if let Some(host) = client.host.as_deref().filter(|host| !host.contains(['"', '\\'])) {
+        let _infallible = write!(out, ";host=\"{host}\"");
+    }
+    out.push_str(";proto=");
+    out.push_str(client.scheme());
+    out
+}
+
+/// `X-Request-Id` and `traceparent`: a trusted proxy's are kept where they are well formed.
+fn tell_trace(out: &mut HeaderMap, incoming: &HeaderMap, forward: &Forward<'_>) {
+    let id = forward.request_id;
+    if !forward.client.trusted || kept_request_id(incoming).is_none() {
+        insert_text(out, REQUEST_ID, Some(&format!("{id:032x}")));
+    }
+    if !forward.client.trusted || !incoming.get(&TRACEPARENT).is_some_and(is_traceparent) {
+        // Parent ids need to differ within one trace alone; neither id may be zero (W3C Trace Context §3.2.2).
+        let (trace, span) = (id.max(1), (id as u64).max(1));
+        insert_text(out, TRACEPARENT, Some(&format!("00-{trace:032x}-{span:016x}-01")));
+        out.remove("tracestate");
+    }
+}
+
+/// The request id of a trusted proxy, where it is one that logs can carry.
+#[must_use]
+pub fn kept_request_id(incoming: &HeaderMap) -> Option<&HeaderValue> {
+    let is_safe = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.' | b':');
+    incoming.get(&REQUEST_ID).filter(|value| {
+        (1..=REQUEST_ID_MAX).contains(&value.len()) && value.as_bytes().iter().all(is_safe)
+    })
+}
+
+/// `00-<32 hex>-<16 hex>-<2 hex>`, lower case, no id zero (W3C Trace Context §3.2).
+fn is_traceparent(value: &HeaderValue) -> bool {
+    let Ok(text) = value.to_str() else { return false };
+    let parts: Vec<_> = text.split('-').collect();
+    let is_hex = |part: &&str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let [version, trace, span, flags] = parts.as_slice() else { return false };
+    *version == "00"
+        && (trace.len(), span.len(), flags.len()) == (32, 16, 2)
+        && parts.iter().all(is_hex)
+        && [trace, span].iter().all(|id| id.bytes().any(|b| b != b'0'))
+}
+
+/// All lines of a header as one list.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let lines: Vec<_> =
+        headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok()).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
+}
+
+fn address_value(address: IpAddr) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(address.to_string()))
+        .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+fn insert_text(out: &mut HeaderMap, name: HeaderName, text: Option<&str>) {
+    let value =
+        text.map(|text| HeaderValue::from_maybe_shared(Bytes::copy_from_slice(text.as_bytes())));
+    match value {
+        Some(Ok(value)) => drop(out.insert(name, value)),
+        _ => drop(out.remove(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Which headers of a request never reach an upstream as they came. A table and its reasons; changes no header itself.
+
+use http::header::{self, HeaderMap, HeaderName};
+
+/// What becomes of a header line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Pass,
+    Drop,
+}
+
+/// Of one connection (RFC 9110 §7.6.1), framing that the body decides anew, and what we say ourselves for every peer.
+const OURS: [HeaderName; 14] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::CONTENT_LENGTH,
+    header::UPGRADE,
+    header::TE,
+    header::EXPECT,
+    header::HOST,
+    header::FORWARDED,
+    header::PROXY_AUTHORIZATION,
+    header::PROXY_AUTHENTICATE,
+    // Tells a framework which nonce its scripts get: ours alone to say.
+    header::CONTENT_SECURITY_POLICY,
+    header::CONTENT_SECURITY_POLICY_REPORT_ONLY,
+    // `Connection: upgrade, http2-settings` of h2c: never passed on.
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+];
+
+/// The same by name, for those without a constant.
+const OURS_BY_NAME: [&str; 11] = [
+    "proxy-connection",
+    // CGI turns it into HTTP_PROXY ("httpoxy").
+    "proxy",
+    // Next.js before 15.2.3 skipped its middleware for whoever sent it (CVE-2025-29927).
+    "x-middleware-subrequest",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-real-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-accel-redirect",
+    "x-sendfile",
+];
+
+/// What proxies and content networks say about a client: a trusted one's word passes, a stranger's does not.
+const TOLD_BY_PROXIES: [&str; 27] = [
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "cf-ipcountry",
+    "cf-pseudo-ipv4",
+    "cf-ray",
+    "cf-visitor",
+    "client-ip",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "forwarded-for",
+    "forwarded-for-ip",
+    "front-end-https",
+    "tracestate",
+    "true-client-ip",
+    "x-appengine-user-ip",
+    "x-azure-clientip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
+    "x-forwarded",
+    "x-forwarded-by",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-url-scheme",
+];
+/// Kept from trusted proxies where they are well formed.
+const TRACE: [&str; 2] = ["traceparent", "x-request-id"];
+
+/// Who an app is told is signed in: ours alone to say.
+const IDENTITY: &str = "x-mainstay-";
+
+/// Whether a header passes. `trusted`: it comes from a trusted proxy.
+pub(super) fn judge(name: &HeaderName, trusted: bool) -> Verdict {
+    if OURS.contains(name) {
+        return Verdict::Drop;
+    }
+    let text = name.as_str();
+    // An app's CGI variables cannot tell `X_Forwarded_For` from `X-Forwarded-For`.
+    if memchr::memchr2(b'_', b'.', text.as_bytes()).is_some() {
+        return Verdict::Drop;
+    }
+    // No standard header is looked up in the tables below.
+    let may_be_listed = matches!(text.as_bytes().first(), Some(b'x' | b'c' | b'f' | b't' | b'p'));
+    if !may_be_listed {
+        return Verdict::Pass;
+    }
+    let dropped = OURS_BY_NAME.contains(&text)
+        || text.starts_with(IDENTITY)
+        || (!trusted && (TOLD_BY_PROXIES.contains(&text) || TRACE.contains(&text)));
+    if dropped { Verdict::Drop } else { Verdict::Pass }
+}
+
+/// What a request's `Connection` header names besides the usual: of this connection too. Mostly nothing.
+pub(super) fn named_by_connection(headers: &HeaderMap) -> Option<Vec<HeaderName>> {
+    if !headers.contains_key(header::CONNECTION) {
+        return None;
+    }
+    let usual = ["keep-alive", "close", "upgrade"];
+    let names: Vec<HeaderName> = names_of(headers)
+        .filter(|name| !usual.iter().any(|usual| name.eq_ignore_ascii_case(usual)))
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    (!names.is_empty()).then_some(names)
+}
+
+/// The words of all `Connection` lines.
+pub(super) fn names_of(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(header::CONNECTION).into_iter();
+    lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim)
+}

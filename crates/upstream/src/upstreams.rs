@@ -1,0 +1,228 @@
+//! The upstreams of one site, shared by all workers: their list, its changes, what to tell about them. Sends no request.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use mainstay_base::task::Group;
+use mainstay_base::{Clock, Timestamp};
+use mainstay_telemetry::metrics::Registry;
+use mainstay_telemetry::names;
+
+use crate::health::{Health, State};
+use crate::member::Member;
+use crate::meters::{Meters, Refusals};
+use crate::place::{Place, Reach};
+use crate::tls::{self, Tls, TlsError};
+use crate::{Connections, Scheme, Settings, Target, checks};
+
+/// Most upstreams of one site.
+pub const UPSTREAMS_MAX: usize = 64;
+
+/// What the upstreams of a site are made from.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The site's name, a label of metrics.
+    pub site: Arc<str>,
+    /// Where they are; at least one.
+    pub targets: Vec<Target>,
+    /// `[upstream]`.
+    pub settings: Settings,
+}
+
+/// Why a list of upstreams cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Nobody to ask.
+    #[error("a site needs at least one upstream")]
+    None,
+    /// A bound.
+    #[error("a site has at most {UPSTREAMS_MAX} upstreams")]
+    TooMany,
+    /// One of them twice.
+    #[error("upstream {0} is named twice")]
+    Twice(Target),
+    /// https upstreams cannot be verified.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// How one upstream stands.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// `http://host:port`.
+    pub url: String,
+    /// Asked or not.
+    pub state: State,
+    /// Exchanges in hand, over all workers.
+    pub in_flight: u32,
+    /// Requests since the start.
+    pub requests: u64,
+    /// Those without an answer.
+    pub errors: u64,
+    /// Running mean of the time to the head of an answer; zero before the first.
+    pub latency: Duration,
+    /// When it came into this state.
+    pub since: Timestamp,
+}
+
+/// The upstreams of one site. Clones share them.
+#[derive(Clone)]
+pub struct Upstreams(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) places: Vec<Place>,
+    pub(crate) refusals: Refusals,
+    retired: AtomicBool,
+    registry: Registry,
+    clock: Clock,
+}
+
+impl Upstreams {
+    /// The upstreams of a plan, all taken for healthy.
+    ///
+    /// # Errors
+    /// [`OpenError`], before anything is connected.
+    pub fn open(plan: Plan, registry: &Registry, clock: &Clock) -> Result<Self, OpenError> {
+        Self::make(plan, registry, clock, &[])
+    }
+
+    /// The upstreams of another plan: those named again keep their state and counts, new ones start slowly, those
+    /// left out drain. Checks and connections of `self` end with what they have in hand; call
+    /// [`Upstreams::spawn_checks`] and [`Upstreams::connections`] on what is returned.
+    ///
+    /// # Errors
+    /// [`OpenError`]; `self` stays in force then.
+    pub fn replaced(&self, plan: Plan) -> Result<Self, OpenError> {
+        let old = &self.0;
+        let new = Self::make(plan, &old.registry, &old.clock, &old.places)?;
+        let stays =
+            |place: &Place| new.0.places.iter().any(|n| Arc::ptr_eq(&n.member, &place.member));
+        for place in old.places.iter().filter(|place| !stays(place)) {
+            place.member.health.drain();
+        }
+        old.retired.store(true, Relaxed);
+        Ok(new)
+    }
+
+    /// Starts one checking task per upstream in `group`, on the current runtime. They end with the group's soft stop,
+    /// and when these upstreams are replaced or dropped.
+    pub fn spawn_checks(&self, group: &Group) {
+        for at in 0..self.0.places.len() {
+            let work = checks::run(Arc::downgrade(&self.0), at, group.clone());
+            group.spawn_child("upstream-check", work);
+        }
+    }
+
+    /// What one worker keeps: call once per worker, on its runtime. Connections live in `group` and close at its
+    /// soft stop once they carry nothing.
+    #[must_use]
+    pub fn connections(&self, group: &Group) -> Connections {
+        Connections::new(Arc::clone(&self.0), group)
+    }
+
+    /// How each stands, in the order of the list.
+    #[must_use]
+    pub fn status(&self) -> Vec<Status> {
+        let slow_start = self.0.settings.slow_start.0;
+        let tell = |place: &Place| Status {
+            url: place.target.to_string(),
+            state: place.member.health.state(slow_start),
+            in_flight: place.member.in_flight(),
+            requests: place.member.requests(),
+            errors: place.member.errors(),
+            latency: place.member.latency(),
+            since: place.member.health.since(),
+        };
+        self.0.places.iter().map(tell).collect()
+    }
+
+    /// Gives the upstream at `index` nothing new from now on; false when there is none.
+    #[must_use]
+    pub fn drain(&self, index: usize) -> bool {
+        self.0.places.get(index).map(|place| place.member.health.drain()).is_some()
+    }
+
+    fn make(
+        plan: Plan,
+        registry: &Registry,
+        clock: &Clock,
+        before: &[Place],
+    ) -> Result<Self, OpenError> {
+        let Plan { site, targets, settings } = plan;
+        check_list(&targets)?;
+        let connector = if targets.iter().any(|target| target.scheme() == Scheme::Https) {
+            Some(tls::connector(settings.ca_file.as_deref().map(Path::new))?)
+        } else {
+            None
+        };
+        let mut places = Vec::with_capacity(targets.len());
+        for target in targets {
+            let reach = match &connector {
+                Some(connector) if target.scheme() == Scheme::Https => {
+                    Reach::Tls(Tls::new(connector.clone(), &target)?)
+                }
+                _ => Reach::Clear,
+            };
+            let member = find(before, &target).unwrap_or_else(|| {
+                let member = new_member(&site, &target, registry, clock);
+                if !before.is_empty() {
+                    member.health.start_slowly(&settings);
+                }
+                member
+            });
+            places.push(Place::new(target, reach, settings.host_header, member));
+        }
+        let refusals = Refusals::new(registry, &site);
+        let (registry, clock) = (registry.clone(), clock.clone());
+        let retired = AtomicBool::new(false);
+        Ok(Self(Arc::new(Shared { settings, places, refusals, retired, registry, clock })))
+    }
+}
+
+impl fmt::Debug for Upstreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Upstreams").field(&self.status()).finish()
+    }
+}
+
+impl Shared {
+    /// Whether others took over.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Relaxed)
+    }
+}
+
+fn check_list(targets: &[Target]) -> Result<(), OpenError> {
+    if targets.is_empty() {
+        return Err(OpenError::None);
+    }
+    if targets.len() > UPSTREAMS_MAX {
+        return Err(OpenError::TooMany);
+    }
+    let twice = (1..targets.len()).find(|at| targets[..*at].contains(&targets[*at]));
+    twice.map_or(Ok(()), |at| Err(OpenError::Twice(targets[at].clone())))
+}
+
+/// The record of an upstream that is named again, unless it was told to drain.
+fn find(before: &[Place], target: &Target) -> Option<Arc<Member>> {
+    let place = before.iter().find(|place| place.target == *target)?;
+    (!place.member.health.is_draining()).then(|| Arc::clone(&place.member))
+}
+
+fn new_member(site: &str, target: &Target, registry: &Registry, clock: &Clock) -> Arc<Member> {
+    let authority = target.authority();
+    let meters = Meters::new(registry, site, authority);
+    let member = Arc::new(Member::new(authority, Health::new(clock.clone()), meters));
+    let labels = [site, authority];
+    let gauge = |metric, read: fn(&Member) -> f64| {
+        let member: Weak<Member> = Arc::downgrade(&member);
+        registry.gauge_fn(metric, &labels, move || member.upgrade().map_or(f64::NAN, |m| read(&m)));
+    };
+    gauge(&names::UPSTREAM_IN_FLIGHT, |member| f64::from(member.in_flight()));
+    gauge(&names::UPSTREAM_HEALTHY, |member| f64::from(u8::from(member.health.is_asked())));
+    member
+}
