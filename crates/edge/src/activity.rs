@@ -3,20 +3,17 @@
 //! A timer per request would cost more than serving a small file. Instead the connection's I/O notes its last
 //! progress on a coarse clock, and the worker's sweep compares.
 
-use std::io::IoSlice;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::{Buf, Bytes};
-use hyper::rt::ReadBufCursor;
-use hyper_util::rt::TokioIo;
+use mainstay_base::units::Span;
 use mainstay_telemetry::http::Refusal;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::Settings;
+use crate::exchange::Exchange;
+use crate::exchanges::{Exchanges, Found};
+use crate::patience::{Lag, Limit};
 
 /// Milliseconds on a worker's coarse clock (advanced by its tick), wrapping after 49 days.
 #[derive(Debug, Default)]
@@ -35,6 +32,9 @@ impl Coarse {
 const IDLE: u8 = 0;
 const HEAD: u8 = 1;
 const REQUEST: u8 = 2;
+const HANDSHAKE: u8 = 3;
+/// It left HTTP: whoever carries it on has limits of their own.
+const SWITCHED: u8 = 4;
 
 /// One connection's state, shared between its I/O, its requests and the sweep.
 #[derive(Debug)]
@@ -43,10 +43,18 @@ pub(crate) struct Activity {
     phase: AtomicU8,
     /// Requests in hand; above one only on HTTP/2.
     in_hand: AtomicU32,
+    /// Answers that are being streamed by HTTP/1.1.
+    in_answer: AtomicU32,
     since: AtomicU32,
     write_blocked: AtomicBool,
+    /// How far the client is behind with what the socket shall take.
+    written: Lag,
+    /// Those with a state of their own: all of HTTP/2, and requests with a body.
+    exchanges: Mutex<Exchanges>,
     /// HTTP/2: frames between requests are not the start of a head.
     multiplexed: AtomicBool,
+    /// It waits without buffers.
+    parked: AtomicBool,
     closed: AtomicBool,
     cut: AtomicBool,
     drained: AtomicBool,
@@ -60,6 +68,8 @@ pub(crate) enum Order {
     Drain,
     /// End now.
     Cut,
+    /// Let go of buffers, if there is still nothing in hand.
+    Park,
 }
 
 /// Why the sweep ends a connection.
@@ -68,6 +78,10 @@ pub(crate) enum Verdict {
     Keep,
     /// Nothing asked for a while: no fault.
     Idle,
+    /// Told to finish, nothing in hand, and still here.
+    Lingers,
+    /// This many exchanges were abandoned for this reason; the connection stays.
+    Abandoned(usize, Refusal),
     Refuse(Refusal),
 }
 
@@ -78,9 +92,13 @@ impl Activity {
             clock,
             phase: AtomicU8::new(IDLE),
             in_hand: AtomicU32::new(0),
+            in_answer: AtomicU32::new(0),
             since,
             write_blocked: AtomicBool::new(false),
+            written: Lag::default(),
+            exchanges: Mutex::default(),
             multiplexed: AtomicBool::new(false),
+            parked: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             drained: AtomicBool::new(false),
@@ -93,6 +111,7 @@ impl Activity {
     pub(crate) fn begin_request(self: Arc<Self>) -> InHand {
         self.in_hand.fetch_add(1, Relaxed);
         self.phase.store(REQUEST, Relaxed);
+        self.written.reset();
         self.progress();
         InHand(self)
     }
@@ -102,6 +121,56 @@ impl Activity {
             self.phase.store(IDLE, Relaxed);
         }
         self.progress();
+    }
+
+    /// An answer is streamed, until the guard is dropped.
+    pub(crate) fn begin_answer(self: Arc<Self>) -> InAnswer {
+        self.in_answer.fetch_add(1, Relaxed);
+        InAnswer(self)
+    }
+
+    /// A TLS handshake begins; all of it has one limit.
+    pub(crate) fn begin_handshake(&self) {
+        self.phase.store(HANDSHAKE, Relaxed);
+        self.progress();
+    }
+
+    /// The handshake is done; a request may come.
+    pub(crate) fn end_handshake(&self) {
+        self.phase.store(IDLE, Relaxed);
+        self.progress();
+    }
+
+    /// The connection left HTTP.
+    pub(crate) fn switched(&self) {
+        self.phase.store(SWITCHED, Relaxed);
+    }
+
+    /// It waits without buffers now.
+    pub(crate) fn parked(&self) {
+        self.parked.store(true, Relaxed);
+    }
+
+    /// It waits no longer, or not without buffers.
+    pub(crate) fn unparked(&self) {
+        self.parked.store(false, Relaxed);
+    }
+
+    /// Nothing is in hand, on the way or half read: whatever holds the socket may be taken apart.
+    pub(crate) fn is_idle(&self) -> bool {
+        let counts = self.in_hand.load(Relaxed) + self.in_answer.load(Relaxed);
+        self.phase.load(Relaxed) == IDLE
+            && counts == 0
+            && !self.write_blocked.load(Relaxed)
+            && !self.exchanges().has_some()
+    }
+
+    /// Tells a connection that has been idle for so long to let go of its buffers.
+    pub(crate) fn park_after(&self, limit: Span) {
+        let holds_buffers = !self.parked.load(Relaxed) && !self.multiplexed.load(Relaxed);
+        if holds_buffers && self.is_quiet(limit) && !self.is_drained() && self.is_idle() {
+            self.order.notify_one();
+        }
     }
 
     /// First bytes came while the protocol was not known yet: the head's clock runs from here.
@@ -126,7 +195,11 @@ impl Activity {
     /// Completes when the connection is told something.
     pub(crate) async fn ordered(&self) -> Order {
         self.order.notified().await;
-        if self.cut.load(Relaxed) { Order::Cut } else { Order::Drain }
+        match (self.cut.load(Relaxed), self.drained.load(Relaxed)) {
+            (true, _) => Order::Cut,
+            (false, true) => Order::Drain,
+            (false, false) => Order::Park,
+        }
     }
 
     /// Completes when the connection shall end now, whatever it was told before.
@@ -140,8 +213,10 @@ impl Activity {
     }
 
     pub(crate) fn drain(&self) {
-        self.drained.store(true, Relaxed);
-        self.order.notify_one();
+        if !self.drained.swap(true, Relaxed) {
+            self.progress();
+            self.order.notify_one();
+        }
     }
 
     pub(crate) fn cut(&self) {
@@ -149,39 +224,127 @@ impl Activity {
         self.order.notify_one();
     }
 
-    /// Compares with the limits; `now` is the coarse clock's.
-    pub(crate) fn judge(&self, settings: &Settings) -> Verdict {
-        let quiet = u128::from(self.clock.now().wrapping_sub(self.since.load(Relaxed)));
-        let over = |limit: mainstay_base::units::Span| quiet > limit.0.as_millis();
+    /// A request with a state of its own begins.
+    pub(crate) fn begin_exchange(&self) -> Arc<Exchange> {
+        let clock = Arc::clone(&self.clock);
+        let exchange = Arc::new(if self.multiplexed.load(Relaxed) {
+            Exchange::among_many(clock)
+        } else {
+            Exchange::alone(clock)
+        });
+        self.exchanges().add(&exchange);
+        exchange
+    }
+
+    /// The socket took bytes.
+    pub(crate) fn wrote(&self, bytes: usize) {
         if self.write_blocked.load(Relaxed) {
-            return if over(settings.write_timeout) {
+            self.write_blocked.store(false, Relaxed);
+        }
+        self.written.moved(bytes);
+        // Answers to a client's frames are no progress: it could ask for them forever. Nor is half a handshake.
+        if !self.multiplexed.load(Relaxed) && self.phase.load(Relaxed) != HANDSHAKE {
+            self.progress();
+        }
+    }
+
+    /// The socket takes no more for now.
+    pub(crate) fn write_blocked(&self) {
+        self.write_blocked.store(true, Relaxed);
+    }
+
+    /// Bytes were read, or the end.
+    pub(crate) fn read_some(&self) {
+        if self.multiplexed.load(Relaxed) {
+            return;
+        }
+        // The head's clock starts with its first byte and is not pushed on by later ones: a drip is no progress.
+        match self.phase.load(Relaxed) {
+            IDLE => {
+                self.phase.store(HEAD, Relaxed);
+                self.progress();
+            }
+            REQUEST => self.progress(),
+            _ => {}
+        }
+    }
+
+    /// Compares with the limits, `elapsed_ms` after the last time.
+    pub(crate) fn judge(&self, settings: &Settings, handshake: Span, elapsed_ms: u32) -> Verdict {
+        let write = Limit { within: settings.write_timeout, rate_min: settings.write_rate_min };
+        let blocked = self.write_blocked.load(Relaxed);
+        if self.written.is_over(blocked, elapsed_ms, write) {
+            return Verdict::Refuse(Refusal::WriteTimeout);
+        }
+        let found = self.exchanges().judge(settings, elapsed_ms);
+        if self.multiplexed.load(Relaxed) {
+            return self.judge_multiplexed(settings, found);
+        }
+        match (found.lagging, self.phase.load(Relaxed)) {
+            (Some((_, refusal)), _) => Verdict::Refuse(refusal),
+            (None, HANDSHAKE) if self.is_quiet(handshake) => {
+                Verdict::Refuse(Refusal::HandshakeTimeout)
+            }
+            _ if blocked => Verdict::Keep,
+            (None, HEAD) if self.is_quiet(settings.head_timeout) => {
+                Verdict::Refuse(Refusal::HeaderTimeout)
+            }
+            (None, REQUEST) if self.is_quiet(settings.request_timeout) => {
+                Verdict::Refuse(Refusal::BodyTimeout)
+            }
+            (None, IDLE) if self.is_quiet(settings.idle_timeout) => Verdict::Idle,
+            _ => Verdict::Keep,
+        }
+    }
+
+    /// Requests and answers are judged one by one; what is left is a connection that nobody uses.
+    fn judge_multiplexed(&self, settings: &Settings, found: Found) -> Verdict {
+        if let Some((count, refusal)) = found.lagging {
+            return Verdict::Abandoned(count, refusal);
+        }
+        if found.stuck {
+            // Their last bytes are in the protocol's queue: only the end of the connection frees them. Others finish first.
+            self.drain();
+            return if found.moving == 0 {
                 Verdict::Refuse(Refusal::WriteTimeout)
             } else {
                 Verdict::Keep
             };
         }
-        match self.phase.load(Relaxed) {
-            HEAD if over(settings.head_timeout) => Verdict::Refuse(Refusal::HeaderTimeout),
-            REQUEST if over(settings.request_timeout) => Verdict::Refuse(Refusal::BodyTimeout),
-            IDLE if over(settings.idle_timeout) => Verdict::Idle,
-            _ => Verdict::Keep,
+        if found.moving > 0 {
+            self.progress();
+            return Verdict::Keep;
         }
+        if self.is_drained() && self.is_quiet(settings.write_timeout) {
+            Verdict::Lingers
+        } else if !self.is_drained() && self.is_quiet(settings.idle_timeout) {
+            Verdict::Idle
+        } else {
+            Verdict::Keep
+        }
+    }
+
+    fn is_quiet(&self, limit: Span) -> bool {
+        let quiet = self.clock.now().wrapping_sub(self.since.load(Relaxed));
+        u128::from(quiet) > limit.0.as_millis()
     }
 
     fn progress(&self) {
         self.since.store(self.clock.now(), Relaxed);
     }
 
-    fn read_some(&self) {
-        // The head's clock starts with its first byte and is not pushed on by later ones: a drip is no progress.
-        match self.phase.load(Relaxed) {
-            IDLE if !self.multiplexed.load(Relaxed) => {
-                self.phase.store(HEAD, Relaxed);
-                self.progress();
-            }
-            IDLE | REQUEST => self.progress(),
-            _ => {}
-        }
+    fn exchanges(&self) -> std::sync::MutexGuard<'_, Exchanges> {
+        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An answer being streamed.
+pub(crate) struct InAnswer(Arc<Activity>);
+
+impl Drop for InAnswer {
+    fn drop(&mut self) {
+        self.0.in_answer.fetch_sub(1, Relaxed);
+        self.0.progress();
     }
 }
 
@@ -191,81 +354,5 @@ pub(crate) struct InHand(Arc<Activity>);
 impl Drop for InHand {
     fn drop(&mut self) {
         self.0.request_ended();
-    }
-}
-
-/// A TCP stream that reports its progress; `prefix` holds bytes read while sniffing the protocol.
-pub(crate) struct Watched {
-    io: TokioIo<TcpStream>,
-    prefix: Bytes,
-    activity: Arc<Activity>,
-}
-
-impl Watched {
-    pub(crate) fn new(io: TcpStream, prefix: Bytes, activity: Arc<Activity>) -> Self {
-        Self { io: TokioIo::new(io), prefix, activity }
-    }
-
-    fn wrote<T>(&self, poll: Poll<std::io::Result<T>>) -> Poll<std::io::Result<T>> {
-        let blocked = poll.is_pending();
-        if blocked != self.activity.write_blocked.load(Relaxed) {
-            self.activity.write_blocked.store(blocked, Relaxed);
-        }
-        if !blocked {
-            self.activity.progress();
-        }
-        poll
-    }
-}
-
-impl hyper::rt::Read for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut cursor: ReadBufCursor<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        if self.prefix.has_remaining() {
-            let take = self.prefix.len().min(cursor.remaining());
-            let head = self.prefix.split_to(take);
-            cursor.put_slice(&head);
-            return Poll::Ready(Ok(()));
-        }
-        let poll = Pin::new(&mut self.io).poll_read(cx, cursor);
-        if poll.is_ready() {
-            self.activity.read_some();
-        }
-        poll
-    }
-}
-
-impl hyper::rt::Write for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        let poll = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.wrote(poll)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        let poll = Pin::new(&mut self.io).poll_write_vectored(cx, parts);
-        self.wrote(poll)
     }
 }

@@ -1,4 +1,4 @@
-//! The one response body type: bytes already in memory, or pieces of a file; a streamed one settles when it ends.
+//! The one response body type: bytes already in memory, pieces of a file, or what an app sends; a streamed one settles when it ends.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,6 +17,19 @@ pub(crate) enum Body {
     Whole(Option<Bytes>),
     /// From disk.
     Pieces(Streamed),
+    /// From an app behind us, as it comes.
+    Relayed(Relayed),
+}
+
+/// A body from elsewhere.
+pub(crate) type Boxed =
+    Pin<Box<dyn http_body::Body<Data = Bytes, Error = std::io::Error> + Send + 'static>>;
+
+/// A body that is passed on as it comes.
+pub(crate) struct Relayed {
+    body: Boxed,
+    sent: u64,
+    on_end: Option<OnEnd>,
 }
 
 /// A body that is read as the client takes it.
@@ -40,17 +53,38 @@ impl Body {
         Self::Pieces(Streamed { pieces, left: length, sent: 0, on_end: None })
     }
 
+    pub(crate) fn relayed(body: Boxed) -> Self {
+        Self::Relayed(Relayed { body, sent: 0, on_end: None })
+    }
+
+    /// Whether its bytes come while it is sent.
+    pub(crate) fn is_streamed(&self) -> bool {
+        !matches!(self, Self::Whole(_))
+    }
+
     /// Calls `then` with the bytes sent when a streamed body ends or is dropped half-way.
     pub(crate) fn on_end(&mut self, then: OnEnd) {
-        if let Self::Pieces(streamed) = self {
-            streamed.on_end = Some(then);
+        match self {
+            Self::Whole(_) => {}
+            Self::Pieces(streamed) => streamed.on_end = Some(then),
+            Self::Relayed(relayed) => relayed.on_end = Some(then),
         }
     }
 
+    /// Bytes that are to come; zero where nobody knows.
     pub(crate) fn length(&self) -> u64 {
         match self {
             Self::Whole(bytes) => bytes.as_ref().map_or(0, |b| b.len() as u64),
             Self::Pieces(streamed) => streamed.left,
+            Self::Relayed(relayed) => relayed.body.size_hint().exact().unwrap_or(0),
+        }
+    }
+}
+
+impl Drop for Relayed {
+    fn drop(&mut self) {
+        if let Some(then) = self.on_end.take() {
+            then(self.sent);
         }
     }
 }
@@ -73,7 +107,7 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
-            Self::Pieces(streamed) => match std::task::ready!(streamed.pieces.poll_recv(cx)) {
+            Self::Pieces(streamed) => match std::task::ready!(streamed.pieces.poll_next(cx)) {
                 Some(Ok(piece)) => {
                     let length = piece.len() as u64;
                     streamed.left = streamed.left.saturating_sub(length);
@@ -83,6 +117,13 @@ impl http_body::Body for Body {
                 Some(Err(error)) => Poll::Ready(Some(Err(error))),
                 None => Poll::Ready(None),
             },
+            Self::Relayed(relayed) => {
+                let polled = relayed.body.as_mut().poll_frame(cx);
+                if let Poll::Ready(Some(Ok(frame))) = &polled {
+                    relayed.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
+                polled
+            }
         }
     }
 
@@ -90,10 +131,14 @@ impl http_body::Body for Body {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Pieces(streamed) => streamed.left == 0,
+            Self::Relayed(relayed) => relayed.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.length())
+        match self {
+            Self::Relayed(relayed) => relayed.body.size_hint(),
+            _ => SizeHint::with_exact(self.length()),
+        }
     }
 }

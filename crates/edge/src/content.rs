@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use mainstay_base::units::Size;
-use mainstay_guard::csp;
+use mainstay_guard::csp::{self, Reporting};
 use mainstay_guard::headers::{Kind as HeaderKind, security_headers};
 use mainstay_guard::settings::{Environment, Headers};
 use mainstay_telemetry::http::{HttpMetrics, Route};
@@ -29,30 +29,76 @@ const ASSET_ROUTE: &str = "{asset}";
 pub(crate) struct Policy {
     headers: Headers,
     tag: Option<Tag>,
+    reporting: Option<Reporting>,
+}
+
+/// What is set over a header block when the client's own connection is TLS.
+pub(crate) type OverTls = Arc<[(HeaderName, HeaderValue)]>;
+
+/// Sets each of these in place of what was there.
+pub(crate) fn set_all(headers: &mut HeaderMap, set: &[(HeaderName, HeaderValue)]) {
+    for (name, value) in set {
+        headers.insert(name.clone(), value.clone());
+    }
+}
+
+/// The headers of an answer, ready to be copied.
+pub(crate) struct Block {
+    pub(crate) headers: HeaderMap,
+    pub(crate) over_tls: OverTls,
 }
 
 impl Policy {
-    pub(crate) fn new(headers: &Headers, environment: Environment, tag: Option<Tag>) -> Self {
-        Self { headers: headers.resolved(environment), tag }
+    /// `prefix` is that of our own paths, under which browsers report.
+    pub(crate) fn new(
+        headers: &Headers,
+        environment: Environment,
+        tag: Option<Tag>,
+        prefix: &str,
+    ) -> Self {
+        let reporting = Reporting::new(prefix.trim_end_matches('/'));
+        Self { headers: headers.resolved(environment), tag, reporting }
     }
 
-    /// Security headers of a document, with this CSP.
-    pub(crate) fn document_headers(&self, policy: &csp::Policy) -> HeaderMap {
-        self.with_policy(HeaderKind::Document, policy)
+    /// Headers of a document; `policy` gives its CSP for plain http and for TLS.
+    pub(crate) fn document_headers(&self, policy: &dyn Fn(bool) -> csp::Policy) -> Block {
+        let reported = |https| match &self.reporting {
+            Some(reporting) => reporting.added_to(&policy(https), https),
+            None => policy(https),
+        };
+        self.block(HeaderKind::Document, &reported)
+    }
+
+    /// Headers of a file that is no document.
+    fn asset_headers(&self, policy: &csp::Policy) -> Block {
+        self.block(HeaderKind::Asset, &|_| policy.clone())
     }
 
     /// Security headers of an answer without a body.
-    pub(crate) fn bare_headers(&self) -> HeaderMap {
-        self.with_policy(HeaderKind::Document, &csp::api_policy())
+    pub(crate) fn bare_headers(&self) -> Block {
+        self.block(HeaderKind::Document, &|_| csp::api_policy())
     }
 
-    fn with_policy(&self, kind: HeaderKind, policy: &csp::Policy) -> HeaderMap {
-        let set = security_headers(&self.headers, kind, false);
-        let mut headers: HeaderMap =
-            set.into_iter().chain(policy.header(csp::Mode::of(&self.headers))).collect();
+    fn block(&self, kind: HeaderKind, policy: &dyn Fn(bool) -> csp::Policy) -> Block {
+        let mut headers: HeaderMap = self.list(kind, policy, false).into_iter().collect();
+        let mut over_tls = self.list(kind, policy, true);
+        over_tls.retain(|(name, value)| headers.get(name) != Some(value));
         // Room for the id of each request: writing over a value is cheaper than growing a copied map.
         headers.insert(crate::phases::REQUEST_ID, HeaderValue::from_static("-"));
-        headers
+        Block { headers, over_tls: over_tls.into() }
+    }
+
+    fn list(
+        &self,
+        kind: HeaderKind,
+        policy: &dyn Fn(bool) -> csp::Policy,
+        https: bool,
+    ) -> Vec<(HeaderName, HeaderValue)> {
+        let mode = csp::Mode::of(&self.headers);
+        let reports = https && kind == HeaderKind::Document && mode != csp::Mode::Off;
+        let endpoints = self.reporting.as_ref().filter(|_| reports).map(Reporting::endpoints);
+        let security = security_headers(&self.headers, kind, https).into_iter();
+        security.chain(policy(https).header(mode)).chain(endpoints).collect()
     }
 }
 
@@ -80,6 +126,7 @@ pub(crate) struct Content {
     /// Whole seconds, as HTTP dates carry no more.
     pub(crate) modified: SystemTime,
     pub(crate) identity: Variant,
+    pub(crate) over_tls: OverTls,
     /// The file whose `.br`, `.zst`, `.gz` siblings may be used; none when we changed the bytes.
     sibling_of: Option<PathBuf>,
     compressible: bool,
@@ -153,7 +200,7 @@ impl Variant {
 /// A document or file as it is served.
 struct Served {
     body: Vec<u8>,
-    policy: csp::Policy,
+    headers: Block,
     /// Its bytes are no longer the file's: siblings on disk are of no use.
     touched: bool,
     charset: &'static str,
@@ -195,31 +242,31 @@ impl Loader {
         let mut media = Media::of(file);
         if metadata.len() > self.file_max.0 {
             let source = Source::Disk { file: file.to_owned(), length: metadata.len() };
-            let policy = match media.kind {
-                Kind::Html => csp::untouched_policy(&self.policy.headers, false),
-                _ => csp::resource_policy(&media.content_type, &self.policy.headers),
+            let headers = match media.kind {
+                Kind::Html => self.untouched(),
+                _ => self.asset(&media),
             };
             let etag = format!("\"{:x}-{:x}\"", metadata.len(), nanos(metadata.modified()?));
-            return Ok(self.finish(source, etag, modified, &media, raw, status, &policy, None));
+            return Ok(self.finish(source, etag, modified, &media, raw, status, headers, None));
         }
         let bytes = std::fs::read(file)?;
         let served = match media.kind {
             Kind::Html => self.rewrite(bytes, raw, read_own),
             _ => Served {
                 body: bytes,
-                policy: csp::resource_policy(&media.content_type, &self.policy.headers),
+                headers: self.asset(&media),
                 touched: false,
                 charset: "UTF-8",
             },
         };
-        let Served { body, policy, touched, charset } = served;
+        let Served { body, headers, touched, charset } = served;
         // What we made of a document depends on more files than its own, and on our script: it is as new as its making.
         let modified = if touched { self.made_at() } else { modified };
         media.set_charset(charset);
         let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..16]));
         let sibling_of = (!touched).then(|| file.to_owned());
         let source = Source::Memory(Bytes::from(body));
-        Ok(self.finish(source, etag, modified, &media, raw, status, &policy, sibling_of))
+        Ok(self.finish(source, etag, modified, &media, raw, status, headers, sibling_of))
     }
 
     fn made_at(&self) -> SystemTime {
@@ -236,16 +283,27 @@ impl Loader {
         let page = Page { path: raw, hosts: &self.hosts, tag: self.policy.tag.as_ref() };
         match html::rewrite(&bytes, &page, &mut files) {
             Ok(rewritten) => {
-                let policy = csp::static_policy(&rewritten.facts, &self.policy.headers, false);
+                let policy =
+                    |https| csp::static_policy(&rewritten.facts, &self.policy.headers, https);
+                let headers = self.policy.document_headers(&policy);
                 let touched = rewritten.body != bytes;
-                Served { body: rewritten.body, policy, touched, charset: rewritten.charset }
+                Served { body: rewritten.body, headers, touched, charset: rewritten.charset }
             }
             Err(error) => {
                 tracing::warn!(path = raw, error = %error, "an HTML file is served as it is: it cannot be read");
-                let policy = csp::untouched_policy(&self.policy.headers, false);
-                Served { body: bytes, policy, touched: false, charset: "UTF-8" }
+                let headers = self.untouched();
+                Served { body: bytes, headers, touched: false, charset: "UTF-8" }
             }
         }
+    }
+
+    /// Headers of a document that nobody looked into.
+    fn untouched(&self) -> Block {
+        self.policy.document_headers(&|https| csp::untouched_policy(&self.policy.headers, https))
+    }
+
+    fn asset(&self, media: &Media) -> Block {
+        self.policy.asset_headers(&csp::resource_policy(&media.content_type, &self.policy.headers))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one private seam between two ways to load")]
@@ -257,7 +315,7 @@ impl Loader {
         media: &Media,
         raw: &str,
         status: u16,
-        policy: &csp::Policy,
+        block: Block,
         sibling_of: Option<PathBuf>,
     ) -> Content {
         let in_memory = match &source {
@@ -267,8 +325,7 @@ impl Loader {
         let compressible = media.compressible
             && in_memory.as_ref().is_some_and(|b| b.len() >= variants::COMPRESS_FROM_BYTES);
         let html = media.kind == Kind::Html;
-        let kind = if html { HeaderKind::Document } else { HeaderKind::Asset };
-        let mut headers = self.policy.with_policy(kind, policy);
+        let Block { mut headers, over_tls } = block;
         let mut set = |name: HeaderName, value: &str| {
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(name, value);
@@ -295,6 +352,7 @@ impl Loader {
             status,
             route,
             identity: Variant::new(in_memory.unwrap_or_default(), etag, headers),
+            over_tls,
             source,
             modified,
             sibling_of,

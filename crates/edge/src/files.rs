@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use http::{HeaderMap, HeaderValue, header};
+use http::HeaderValue;
 use mainstay_base::Clock;
 use mainstay_base::units::Size;
-use mainstay_telemetry::http::{HttpMetrics, Method, Route};
+use mainstay_telemetry::http::HttpMetrics;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
@@ -33,17 +33,11 @@ pub(crate) enum Entry {
     /// A file's answer.
     Content(Arc<Content>),
     /// 308 to the canonical path; the query is appended when sent.
-    Redirect(Arc<Redirect>),
+    Redirect(Arc<str>),
     /// Nothing.
     Missing,
     /// A file that is there but cannot be read now. Never remembered: the next request tries again.
     Unreadable,
-}
-
-/// A canonical path and the headers of the answer that names it (without `Location`).
-pub(crate) struct Redirect {
-    pub(crate) location: String,
-    pub(crate) headers: HeaderMap,
 }
 
 /// A remembered entry: the state of every file it was made from, and when that was last compared.
@@ -88,13 +82,8 @@ pub(crate) struct Files {
     root: PathBuf,
     hidden: Hidden,
     loader: Loader,
-    redirect_headers: HeaderMap,
     found: Cache<String, Arc<Found>, ByBytes>,
     revalidate_ms: u32,
-    /// Route of every path that leads nowhere.
-    pub(crate) unmatched: Arc<Route>,
-    /// Route of every canonical redirect.
-    pub(crate) redirected: Arc<Route>,
 }
 
 /// Weighs entries so that both bounds hold: bytes, and the number of paths.
@@ -122,10 +111,6 @@ impl Files {
         settings: &Settings,
         http: &HttpMetrics,
     ) -> Self {
-        let redirect_headers = policy.bare_headers();
-        let (unmatched, redirected) = (http.resolve(UNMATCHED_ROUTE), http.resolve("{redirect}"));
-        unmatched.declare(Method::Get, 404);
-        unmatched.declare(Method::Other, 405);
         // A file that would not fit its shard of the cache would be read anew for every request.
         let file_max = settings.cache_file_max.0.min(settings.cache_bytes_max.0 / FILE_SHARE);
         let loader = Loader::new(policy, hosts, vary_origin, Size(file_max), http.clone(), clock);
@@ -133,12 +118,9 @@ impl Files {
             root,
             hidden,
             loader,
-            redirect_headers,
             found: cache(settings),
             revalidate_ms: u32::try_from(settings.revalidate_after.0.as_millis())
                 .unwrap_or(u32::MAX),
-            unmatched,
-            redirected,
         }
     }
 
@@ -268,7 +250,7 @@ impl Files {
     }
 
     fn redirect(&self, location: String) -> Entry {
-        Entry::Redirect(Arc::new(Redirect { location, headers: self.redirect_headers.clone() }))
+        Entry::Redirect(location.into())
     }
 }
 
@@ -314,12 +296,4 @@ pub(crate) fn location(path: &str, query: Option<&str>) -> Option<HeaderValue> {
         Some(query) => HeaderValue::from_str(&format!("{path}?{query}")),
     }
     .ok()
-}
-
-/// Headers of a redirect: the bare set and the location.
-pub(crate) fn redirect_headers(redirect: &Redirect, query: Option<&str>) -> Option<HeaderMap> {
-    let mut headers = redirect.headers.clone();
-    headers.insert(header::LOCATION, location(&redirect.location, query)?);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Some(headers)
 }

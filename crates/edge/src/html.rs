@@ -7,6 +7,7 @@ mod found;
 mod import_map;
 mod inline;
 mod links;
+mod locate;
 mod modules;
 mod node;
 mod relative;
@@ -23,6 +24,7 @@ use mainstay_guard::csp::{Base, Hash, PageFacts};
 
 use crate::kinds::{Kind, Media};
 use found::{Found, World};
+pub(crate) use locate::{Locator, Place as TagPlace};
 pub use relative::list_relative;
 use specifiers::{Specifiers, read_specifiers};
 
@@ -52,6 +54,14 @@ pub struct Tag {
     pub known: Vec<(String, Hash)>,
     /// Whether documents that name no edition get the tag.
     pub inserted: bool,
+}
+
+impl Tag {
+    /// The tag for a document whose policy names `nonce`.
+    #[must_use]
+    pub fn with_nonce(&self, nonce: &str) -> String {
+        found::tag_text(self, &format!(" nonce=\"{}\"", found::escaped(nonce)))
+    }
 }
 
 /// A file of the folder that documents may reference.

@@ -2,109 +2,204 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use mainstay_base::Timestamp;
 use mainstay_base::agent::AgentClass;
-use mainstay_base::{Timestamp, coding};
 use mainstay_guard::Facts;
 use mainstay_guard::cors::{self, Decision};
-use mainstay_telemetry::access::Line;
-use mainstay_telemetry::http::{self as metric, Refusal, Route};
+use mainstay_guard::settings::Cors;
+use mainstay_telemetry::http::{Refusal, Route};
+use mainstay_upstream::{Client, Scheme};
 
 use crate::body::Body;
-use crate::conditional::{self, Outcome, Validators};
-use crate::content::{Content, Source, Variant};
-use crate::files::{Entry, redirect_headers};
-use crate::pages::Page;
-use crate::range::{self, Asked};
-use crate::site::Site;
-use crate::stream;
+use crate::folder;
+use crate::settle::settle;
+use crate::site::{Answers, Site};
+use crate::sites::is_host;
+pub(crate) use crate::to_https::ToHttps;
 use crate::worker::Worker;
 
 /// The header that names a request in answers and logs.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    /// The connection itself is TLS.
+    pub(crate) https: bool,
+    /// It came where https is wanted, without it.
+    pub(crate) to_https: Option<ToHttps>,
+}
+
 /// What is known of a request once its head is read, kept until it is settled.
-#[derive(Clone, Copy)]
-struct Asking {
-    client: IpAddr,
-    agent: AgentClass,
-    id: u128,
-    began: Instant,
-    received: Timestamp,
+pub(crate) struct Asking {
+    pub(crate) peer: Peer,
+    /// The client behind trusted proxies; else the peer.
+    pub(crate) client: IpAddr,
+    /// The client's own connection is TLS, to us or to a trusted proxy.
+    pub(crate) https: bool,
+    /// What a trusted proxy says the client asked for.
+    told: Option<Box<Client>>,
+    pub(crate) agent: AgentClass,
+    pub(crate) id: u128,
+    pub(crate) began: Instant,
+    pub(crate) received: Timestamp,
 }
 
 /// An answer and the route it counts for.
-struct Answer {
-    response: Response<Body>,
-    route: Arc<Route>,
+pub(crate) struct Answer {
+    pub(crate) response: Response<Body>,
+    pub(crate) route: Arc<Route>,
     /// Endpoints of ours are no traffic of the site.
-    ours: bool,
+    pub(crate) ours: bool,
 }
 
-/// Answers one request: who · id · our own paths · the site's file · headers · settle.
+/// Answers one request: who · id · which site · our own paths · the site's answer · headers · settle.
 pub(crate) async fn answer(
     worker: Arc<Worker>,
-    client: IpAddr,
+    peer: Peer,
     request: Request<Incoming>,
 ) -> Response<Body> {
     // 1 who, 2 request id
-    let asking = Asking {
-        client,
-        agent: worker.class_of(request.headers().get(header::USER_AGENT)),
-        id: worker.next_id(),
-        began: Instant::now(),
-        received: worker.shared.clock.now(),
-    };
+    let asking = Asking::of(&worker, peer, &request);
     let shared = Arc::clone(&worker.shared);
-    let site = shared.site_for(&request);
-    // 3 may it pass
-    let refusal = malformed(&request);
-    let path = request.uri().path();
-    let mut answer = if let Some(refusal) = refusal {
-        shared.http.refused(refusal);
-        Answer::page(&site.pages.bad_request, &site.files.unmatched)
-    } else if path.strip_prefix(&*shared.prefix).is_some_and(|rest| rest.starts_with('/')) {
-        // 4 what is ours
-        return from_ours(&worker, &asking, site, request).await;
-    } else {
-        // 7 the site's file
-        from_files(site, request.method(), request.uri(), request.headers(), worker.coarse.now())
-            .await
+    let host = asking.host(&request);
+    // 3 may it pass: understood, and meant for one of our sites
+    let sites = worker.sites();
+    let site = if is_malformed(&request) { Err(Refusal::BadRequest) } else { sites.find(host) };
+    let site = match site {
+        Ok(site) => site,
+        Err(refusal) => {
+            shared.http.refused(refusal);
+            let answer = sites.refuse(refusal, &asking);
+            return finish(&worker, asking, None, request.into_parts().0, answer);
+        }
     };
-    // 8 headers that depend on the request
-    let cors = cors_of(site, request.method(), request.headers());
-    let (head, _unread) = request.into_parts();
-    dress(&mut answer.response, asking.id, cors);
-    // 9 settle
-    settle(&worker, asking, &head, answer)
+    if let Some(to_https) = asking.peer.to_https.filter(|_| !asking.https) {
+        let answer = match host.and_then(|host| to_https.location(host, request.uri())) {
+            Some(location) => {
+                shared.count_redirect();
+                site.redirect(location, &asking)
+            }
+            None => sites.refuse(Refusal::BadRequest, &asking),
+        };
+        let site = Arc::clone(site);
+        return finish(&worker, asking, Some(&site), request.into_parts().0, answer);
+    }
+    let path = request.uri().path();
+    // 4 what is ours
+    if shared.is_ours(request.method(), path) {
+        return from_ours(&worker, asking, site, request).await;
+    }
+    if let Some(answer) =
+        host.and_then(|host| site.canonical_redirect(&asking, host, request.uri()))
+    {
+        return finish(&worker, asking, Some(site), request.into_parts().0, answer);
+    }
+    // 7 the site's answer
+    let (head, answer) = match &site.answers {
+        Answers::Files(files) => {
+            let answer = folder::answer(site, files, &asking, &request, worker.coarse.now()).await;
+            (request.into_parts().0, answer)
+        }
+        Answers::App(app) => app.answer(&worker, site, &asking, request).await,
+    };
+    finish(&worker, asking, Some(site), head, answer)
 }
 
-/// HTTP/1.1 demands exactly one `Host` (RFC 9112 §3.2); every version demands a path we can read.
-fn malformed(request: &Request<Incoming>) -> Option<Refusal> {
+/// 8 headers that depend on the request, 9 settle.
+fn finish(
+    worker: &Arc<Worker>,
+    asking: Asking,
+    site: Option<&Arc<Site>>,
+    head: Head,
+    mut answer: Answer,
+) -> Response<Body> {
+    let cors = match site.and_then(|site| site.cors()) {
+        Some(cors) => cors_of(cors, &head.method, &head.headers),
+        None => Decision::Silent,
+    };
+    dress(&mut answer.response, asking.id, cors);
+    settle(worker, asking, head, answer)
+}
+
+impl Asking {
+    fn of(worker: &Worker, peer: Peer, request: &Request<Incoming>) -> Self {
+        let trust = &worker.shared.trust;
+        let told = trust.contains(peer.address).then(|| {
+            let scheme = if peer.https { Scheme::Https } else { Scheme::Http };
+            let host = host_of(request.headers(), request.uri());
+            let end = mainstay_upstream::client::Peer { address: peer.address, scheme, host };
+            Box::new(Client::find(end, request.headers(), trust))
+        });
+        Self {
+            peer,
+            client: told.as_ref().map_or(peer.address, |client| client.address),
+            https: told.as_ref().map_or(peer.https, |client| client.https),
+            told,
+            agent: worker.class_of(request.headers().get(header::USER_AGENT)),
+            id: worker.next_id(),
+            began: Instant::now(),
+            received: worker.shared.clock.now(),
+        }
+    }
+
+    /// The host the client asked for.
+    pub(crate) fn host<'a>(&'a self, request: &'a Request<Incoming>) -> Option<&'a str> {
+        let told = self.told.as_ref().and_then(|client| client.host.as_deref());
+        told.or_else(|| host_of(request.headers(), request.uri()))
+    }
+
+    /// Who is asking, as the app behind us is told.
+    pub(crate) fn client(&self, host: Option<&str>) -> Client {
+        match &self.told {
+            Some(client) => Client::clone(client),
+            None => Client {
+                address: self.client,
+                https: self.https,
+                host: host.map(Into::into),
+                trusted: false,
+            },
+        }
+    }
+}
+
+/// HTTP/1.1 demands exactly one `Host` that is one (RFC 9112 §3.2), HTTP/2 an `:authority` that it does not contradict
+/// (RFC 9113 §8.3.1); every version a path we can read.
+fn is_malformed(request: &Request<Incoming>) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let first = hosts.next();
-    let needs_host = request.version() == Version::HTTP_11 && first.is_none();
-    let bad_path = !request.uri().path().starts_with('/') && request.method() != Method::OPTIONS;
-    (needs_host || hosts.next().is_some() || bad_path).then_some(Refusal::BadRequest)
+    let (uri, version) = (request.uri(), request.version());
+    let bad_path = !uri.path().starts_with('/') && *request.method() != Method::OPTIONS;
+    let needs_host = version == Version::HTTP_11 && first.is_none();
+    let contradicts = version == Version::HTTP_2
+        && first.is_some_and(|host| uri.authority().is_some_and(|a| a.as_str() != host));
+    let bad_host = match (uri.authority(), first) {
+        (Some(authority), _) => !is_host(authority.as_str()),
+        (None, Some(host)) => host.to_str().map_or(true, |host| !host.is_empty() && !is_host(host)),
+        (None, None) => false,
+    };
+    needs_host || hosts.next().is_some() || bad_path || contradicts || bad_host
 }
 
 async fn from_ours(
     worker: &Arc<Worker>,
-    asking: &Asking,
+    asking: Asking,
     site: &Site,
     mut request: Request<Incoming>,
 ) -> Response<Body> {
     let facts = Facts {
         client: asking.client,
-        https: false,
-        host: host_of(request.headers(), request.uri()).map(Arc::from),
-        site: Arc::clone(&site.name),
+        https: asking.https,
+        host: asking.host(&request).map(|host| host.to_ascii_lowercase().into()),
+        site: Arc::clone(site.name()),
         agent: asking.agent,
         request_id: asking.id,
         received: asking.received,
@@ -114,138 +209,18 @@ async fn from_ours(
     let kept = Head::clone(&head);
     let (route, response) = (worker.shared.ours)(Request::from_parts(head, body)).await;
     let mut response = response.map(Body::whole);
+    if asking.https {
+        site.set_hsts(response.headers_mut());
+    }
     dress(&mut response, asking.id, Decision::Silent);
     let answer = Answer { response, route: worker.shared.http.resolve_ours(route), ours: true };
-    settle(worker, *asking, &kept, answer)
+    settle(worker, asking, kept, answer)
 }
 
-async fn from_files(
-    site: &Site,
-    method: &Method,
-    uri: &http::Uri,
-    headers: &HeaderMap,
-    now_ms: u32,
-) -> Answer {
-    let reading = matches!(*method, Method::GET | Method::HEAD);
-    if !reading {
-        let page = if *method == Method::OPTIONS {
-            &site.pages.options
-        } else {
-            &site.pages.method_not_allowed
-        };
-        return Answer::page(page, &site.files.unmatched);
-    }
-    match site.files.find(uri.path(), now_ms).await {
-        Entry::Content(content) => {
-            let response = from_content(site, &content, method, headers).await;
-            Answer { response, route: Arc::clone(&content.route), ours: false }
-        }
-        Entry::Redirect(redirect) => match redirect_headers(&redirect, uri.query()) {
-            Some(headers) => {
-                let response = plain(StatusCode::PERMANENT_REDIRECT, headers, Body::empty());
-                Answer { response, route: Arc::clone(&site.files.redirected), ours: false }
-            }
-            None => Answer::page(&site.pages.not_found, &site.files.unmatched),
-        },
-        Entry::Missing => match site.files.find_not_found_page(now_ms).await {
-            Some(content) => {
-                let response = from_content(site, &content, method, headers).await;
-                Answer { response, route: Arc::clone(&site.files.unmatched), ours: false }
-            }
-            None => Answer::page(&site.pages.not_found, &site.files.unmatched),
-        },
-        Entry::Unreadable => Answer::page(&site.pages.internal, &site.files.unmatched),
-    }
-}
-
-/// Picks the representation: conditional first, then range (identity only), then the best coding.
-async fn from_content(
-    site: &Site,
-    content: &Arc<Content>,
-    method: &Method,
-    headers: &HeaderMap,
-) -> Response<Body> {
-    let found = content.status == 200;
-    // RFC 9110 §14.2: a range is defined for GET alone.
-    let asks_range = found && *method == Method::GET && headers.contains_key(header::RANGE);
-    let coded = if asks_range { None } else { coded_variant(content, headers).await };
-    let variant = coded.as_deref().unwrap_or(&content.identity);
-    if found {
-        let validators = Validators { etag: &variant.etag, modified: content.modified };
-        match conditional::evaluate(headers, &validators) {
-            Outcome::Send => {}
-            Outcome::NotModified => {
-                return plain(
-                    StatusCode::NOT_MODIFIED,
-                    variant.headers_not_modified.clone(),
-                    Body::empty(),
-                );
-            }
-            Outcome::Failed => return site.pages.precondition_failed.response(),
-        }
-        if asks_range && conditional::range_allowed(headers, &validators) {
-            let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
-            match range::read(asked, content.length()) {
-                Asked::Whole => {}
-                Asked::Part(part) => return partial(site, content, part),
-                Asked::Unsatisfiable => return unsatisfiable(content),
-            }
-        }
-    }
-    let status = StatusCode::from_u16(content.status).unwrap_or(StatusCode::OK);
-    match (&content.source, &coded) {
-        (Source::Disk { file, length }, None) => match stream::open(file, 0..*length) {
-            Ok(pieces) => plain(status, variant.headers.clone(), Body::streamed(pieces, *length)),
-            Err(_) => site.pages.not_found.response(),
-        },
-        _ => plain(status, variant.headers.clone(), Body::whole(variant.body.clone())),
-    }
-}
-
-async fn coded_variant(content: &Arc<Content>, headers: &HeaderMap) -> Option<Arc<Variant>> {
-    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-    let coding = coding::best(accepted)?;
-    match content.ready(coding) {
-        Some(variant) => variant.cloned(),
-        None => content.make(coding).await,
-    }
-}
-
-fn partial(site: &Site, content: &Arc<Content>, part: std::ops::Range<u64>) -> Response<Body> {
-    let mut headers = content.identity.headers.clone();
-    let length = content.length();
-    let span = format!("bytes {}-{}/{length}", part.start, part.end.saturating_sub(1));
-    if let Ok(value) = HeaderValue::from_str(&span) {
-        headers.insert(header::CONTENT_RANGE, value);
-    }
-    let body = match &content.source {
-        // A part lies inside the body and a body in memory is shorter than usize.
-        Source::Memory(bytes) => Body::whole(bytes.slice(part.start as usize..part.end as usize)),
-        Source::Disk { file, .. } => match stream::open(file, part.clone()) {
-            Ok(pieces) => Body::streamed(pieces, part.end - part.start),
-            Err(_) => return site.pages.not_found.response(),
-        },
-    };
-    plain(StatusCode::PARTIAL_CONTENT, headers, body)
-}
-
-fn unsatisfiable(content: &Content) -> Response<Body> {
-    let mut headers = content.identity.headers_not_modified.clone();
-    if let Ok(value) = HeaderValue::from_str(&format!("bytes */{}", content.length())) {
-        headers.insert(header::CONTENT_RANGE, value);
-    }
-    plain(StatusCode::RANGE_NOT_SATISFIABLE, headers, Body::empty())
-}
-
-fn cors_of(site: &Site, method: &Method, headers: &HeaderMap) -> Decision {
-    let Some(settings) = &site.cors else { return Decision::Silent };
+fn cors_of(settings: &Cors, method: &Method, headers: &HeaderMap) -> Decision {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    cors::decide(
-        settings,
-        text(header::ORIGIN),
-        method,
-        text(header::ACCESS_CONTROL_REQUEST_METHOD),
-    )
+    let asked = text(header::ACCESS_CONTROL_REQUEST_METHOD);
+    cors::decide(settings, text(header::ORIGIN), method, asked)
 }
 
 /// Headers that depend on the request: its id, and what CORS says.
@@ -272,101 +247,10 @@ fn dress(response: &mut Response<Body>, id: u128, cors: Decision) {
     }
 }
 
-/// Metrics and the access log, once the whole answer is known: at once for one in memory, at its end for a stream.
-fn settle(worker: &Arc<Worker>, asking: Asking, head: &Head, answer: Answer) -> Response<Body> {
-    let Answer { mut response, route, ours } = answer;
-    frame(&mut response, head);
-    if !matches!(response.body(), Body::Pieces(_)) {
-        let bytes = response.body().length();
-        note(worker, &asking, head, &route, ours, response.status(), bytes);
-        return response;
-    }
-    let (worker, head, status) = (Arc::clone(worker), Head::clone(head), response.status());
-    response.body_mut().on_end(Box::new(move |bytes| {
-        note(&worker, &asking, &head, &route, ours, status, bytes);
-    }));
-    response
-}
-
-/// HEAD is answered like GET, without its body.
-fn frame(response: &mut Response<Body>, head: &Head) {
-    let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if head.method == Method::HEAD && !bodiless {
-        // The library drops the body itself on HTTP/1 alone, and leaves out a length of zero.
-        let length = response.body().length();
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        *response.body_mut() = Body::empty();
-    }
-}
-
-fn note(
-    worker: &Worker,
-    asking: &Asking,
-    head: &Head,
-    route: &Route,
-    ours: bool,
-    status: StatusCode,
-    bytes: u64,
-) {
-    let elapsed = asking.began.elapsed();
-    let method = metric::Method::of(head.method.as_str());
-    if ours {
-        route.record_ours(method, status.as_u16(), asking.agent, elapsed, bytes, asking.id);
-    } else {
-        route.record(method, status.as_u16(), asking.agent, elapsed, bytes, asking.id);
-    }
-    worker.log(&Line {
-        at: asking.received,
-        request_id: asking.id,
-        client: asking.client,
-        method: head.method.as_str(),
-        host: host_of(&head.headers, &head.uri).unwrap_or(""),
-        path: head.uri.path(),
-        status: status.as_u16(),
-        bytes,
-        micros: micros(elapsed),
-        agent: asking.agent,
-        route: route.template(),
-        protocol: protocol(head.version),
-        referrer_host: head
-            .headers
-            .get(header::REFERER)
-            .and_then(|v| v.to_str().ok())
-            .and_then(host_of_url),
-    });
-}
-
-fn host_of<'h>(headers: &'h HeaderMap, uri: &'h http::Uri) -> Option<&'h str> {
-    headers
-        .get(header::HOST)
-        .and_then(|value| value.to_str().ok())
-        .or_else(|| uri.authority().map(|a| a.as_str()))
-}
-
-/// The host of an absolute http(s) URL, without user information.
-fn host_of_url(url: &str) -> Option<&str> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    authority.rsplit('@').next()
-}
-
-fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_2 => "h2c",
-        Version::HTTP_10 => "http/1.0",
-        _ => "http/1.1",
-    }
-}
-
-fn micros(elapsed: Duration) -> u64 {
-    u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn plain(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
+/// The host a request names: in its target where that is absolute, in `Host` otherwise (RFC 9112 §3.2.2).
+pub(crate) fn host_of<'h>(headers: &'h HeaderMap, uri: &'h http::Uri) -> Option<&'h str> {
+    let named = || headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    uri.authority().map(http::uri::Authority::as_str).or_else(named)
 }
 
 fn hex_id(id: u128) -> [u8; 32] {
@@ -377,16 +261,4 @@ fn hex_id(id: u128) -> [u8; 32] {
         out[at * 2 + 1] = DIGITS[usize::from(byte & 15)];
     }
     out
-}
-
-impl Answer {
-    fn page(page: &Page, route: &Arc<Route>) -> Self {
-        Self { response: page.response(), route: Arc::clone(route), ours: false }
-    }
-}
-
-impl Page {
-    fn response(&self) -> Response<Body> {
-        plain(self.status, self.headers.clone(), Body::whole(self.body.clone()))
-    }
 }

@@ -1,13 +1,14 @@
 //! Start of the data plane: the socket, the sites, the workers.
 
 use std::future::Future;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener as StdListener, ToSocketAddrs};
 use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -15,10 +16,14 @@ use mainstay_base::task::Group;
 use mainstay_base::{Clock, Entropy};
 use mainstay_telemetry::access::AccessLog;
 use mainstay_telemetry::http::HttpMetrics;
+use mainstay_telemetry::metrics::Registry;
+use mainstay_upstream::Trust;
 
 use crate::Settings;
-use crate::listen;
-use crate::site::{OpenError, Plan, Site};
+use crate::listen::{self, Listeners};
+use crate::site::{OpenError, Opening, Plan};
+use crate::sites::Sites;
+use crate::tls::Tls;
 use crate::worker::{self, Shared};
 
 /// Answers a request below our own prefix: the route template it counts for, and the answer. The request carries
@@ -35,8 +40,16 @@ pub type Ours = Arc<
 pub struct Parts {
     /// Its settings.
     pub settings: Settings,
-    /// The site.
-    pub site: Plan,
+    /// The sites, at least one.
+    pub sites: Vec<Plan>,
+    /// Whose word about a client counts.
+    pub trust: Trust,
+    /// TLS on the public listener; none = plain http.
+    pub tls: Option<Tls>,
+    /// Port at which visitors reach TLS, where it is another than the listener's (`public_url`).
+    pub https_port: Option<u16>,
+    /// Where connections to apps are counted.
+    pub registry: Registry,
     /// The handler of our own paths.
     pub ours: Ours,
     /// Request metrics.
@@ -50,10 +63,63 @@ pub struct Parts {
 }
 
 /// The data plane, listening.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Edge {
     /// The bound address (with the real port when port 0 was asked for).
     pub address: SocketAddr,
+    /// The bound address that only sends visitors to https.
+    pub redirect: Option<SocketAddr>,
+    shared: Arc<Shared>,
+    registry: Registry,
+    group: Group,
+}
+
+/// How the app behind a site stands.
+#[derive(Clone, Debug)]
+pub struct AppStatus {
+    /// The site.
+    pub site: Arc<str>,
+    /// Its pages are known well enough for an enforced policy.
+    pub recognised: bool,
+    /// Its copies.
+    pub upstreams: Vec<mainstay_upstream::Status>,
+}
+
+impl Edge {
+    /// Serves these sites from the next request on, and the certificate as its files are now; requests in hand end as
+    /// they began.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the sites in force stay.
+    pub fn reload(&self, sites: Vec<Plan>) -> Result<(), OpenError> {
+        let shared = &self.shared;
+        let opening = Opening {
+            settings: &shared.settings,
+            http: &shared.http,
+            registry: &self.registry,
+            group: &self.group,
+            clock: &shared.clock,
+        };
+        let opened = Sites::open(sites, Some(&shared.sites.load()), &opening)?;
+        shared.sites.store(Arc::new(opened));
+        if let Some(tls) = &shared.tls {
+            tls.reload();
+        }
+        Ok(())
+    }
+
+    /// The apps behind sites, in the order of the settings.
+    #[must_use]
+    pub fn list_apps(&self) -> Vec<AppStatus> {
+        let sites = self.shared.sites.load();
+        let apps = sites.iter().filter_map(|site| Some((site, site.app()?)));
+        apps.map(|(site, app)| AppStatus {
+            site: Arc::clone(site.name()),
+            recognised: app.is_recognised(),
+            upstreams: app.status(),
+        })
+        .collect()
+    }
 }
 
 /// Why the data plane did not start.
@@ -84,27 +150,53 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`]; nothing was started then.
 pub fn start(parts: Parts, group: &Group) -> Result<Edge, StartError> {
-    let Parts { settings, site, ours, http, access, clock, entropy } = parts;
-    let site = Site::open(site, &settings, &http)?;
-    let wanted = resolve(&settings.listen)?;
-    let listener =
-        listen::bind(wanted).map_err(|source| StartError::Bind { address: wanted, source })?;
-    let address = listener.local_addr().map_err(StartError::Worker)?;
+    let Parts { settings, sites, trust, tls, https_port, registry, ours, http, .. } = parts;
+    let (access, clock, entropy) = (parts.access, parts.clock, parts.entropy);
+    let redirect = tls.as_ref().and_then(|tls| tls.settings().redirect_listen.as_deref());
+    let listeners = Listeners { site: settings.listen.as_str(), redirect }.map(bind)?;
+    let address = listeners.site.local_addr().map_err(StartError::Worker)?;
+    let redirect = listeners.redirect.as_ref().map(StdListener::local_addr).transpose();
+    let redirect = redirect.map_err(StartError::Worker)?;
+    let opening =
+        Opening { settings: &settings, http: &http, registry: &registry, group, clock: &clock };
+    let sites = ArcSwap::from_pointee(Sites::open(sites, None, &opening)?);
     let workers = worker_count(settings.workers);
     let prefix = settings.prefix.trim_end_matches('/').into();
     let (open, began) = (AtomicUsize::new(0), Instant::now());
-    let shared =
-        Arc::new(Shared { settings, prefix, site, ours, http, clock, entropy, open, began });
+    let shared = Arc::new(Shared {
+        settings,
+        prefix,
+        sites,
+        trust,
+        ours,
+        http,
+        clock,
+        entropy,
+        open,
+        addresses: Arc::default(),
+        tls,
+        https_port: https_port.unwrap_or(address.port()),
+        began,
+    });
+    if let Some(tls) = &shared.tls {
+        tls.watch(group);
+    }
     for _ in 0..workers {
         let (shared, buffer, connections) = (Arc::clone(&shared), access.writer(), group.branch());
-        let listener = listener.try_clone().map_err(StartError::Worker)?;
+        let listeners =
+            listeners.as_ref().map(StdListener::try_clone).map_err(StartError::Worker)?;
         group
             .spawn_thread("edge-worker", move |stop| {
-                worker::run(shared, listener, buffer, &connections, &stop)
+                worker::run(shared, listeners, buffer, &connections, &stop)
             })
             .map_err(StartError::Worker)?;
     }
-    Ok(Edge { address })
+    Ok(Edge { address, redirect, shared, registry, group: group.clone() })
+}
+
+fn bind(listen: &str) -> Result<StdListener, StartError> {
+    let address = resolve(listen)?;
+    listen::bind(address).map_err(|source| StartError::Bind { address, source })
 }
 
 fn resolve(listen: &str) -> Result<SocketAddr, StartError> {

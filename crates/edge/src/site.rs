@@ -1,27 +1,40 @@
-//! One site: its folder, its headers, its answers kept ready. What a site never does: look outside its folder.
+//! One site: what answers for it, its headers, its pages of our own. What a site never does: look outside its folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use http::{HeaderMap, HeaderValue, Uri, header};
 use mainstay_base::Clock;
+use mainstay_base::task::Group;
 use mainstay_guard::settings::{Cors, Environment, Headers};
-use mainstay_telemetry::http::HttpMetrics;
+use mainstay_telemetry::http::{HttpMetrics, Method, Route};
+use mainstay_telemetry::metrics::Registry;
+use mainstay_upstream::Target;
 
 use crate::Settings;
-use crate::files::Files;
+use crate::app::{self, App};
+use crate::files::{Files, UNMATCHED_ROUTE};
 use crate::hidden::Hidden;
 use crate::html::Tag;
-use crate::pages::Pages;
+use crate::pages::{Page, Pages};
+use crate::phases::{Answer, Asking};
+pub use crate::sites::is_host;
+use crate::sites::without_port;
 
 /// What a site is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Its name: label, column, filter.
     pub name: Arc<str>,
-    /// Host names the site is reached by (`example.com`, `example.com:8443`), as far as they are known.
+    /// Host names it answers to (`example.com`, `*.example.com`, `example.com:8443`); none = every name that no other
+    /// site has.
     pub hosts: Vec<String>,
-    /// The folder that is served.
-    pub dir: PathBuf,
+    /// Names under which its pages may speak of themselves.
+    pub known: Vec<String>,
+    /// The name its visitors are sent to when they came by another.
+    pub canonical: Option<String>,
+    /// Where its answers come from.
+    pub serves: Serves,
     /// Header and policy settings.
     pub headers: Headers,
     /// Cross-origin settings.
@@ -30,54 +43,191 @@ pub struct Plan {
     pub environment: Environment,
     /// Our script tag for HTML documents; none = no insertion.
     pub tag: Option<Tag>,
-    /// The time, for the dates of documents we change.
-    pub clock: Clock,
-    /// What must never be served.
-    pub hidden: Vec<PathBuf>,
 }
 
-/// A site whose folder cannot be served.
+/// Where a site's answers come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Serves {
+    /// A folder of files.
+    Folder {
+        /// The folder.
+        dir: PathBuf,
+        /// What must never be served.
+        hidden: Vec<PathBuf>,
+    },
+    /// An app behind us.
+    App {
+        /// Its copies, at least one.
+        upstreams: Vec<Target>,
+        /// Build output of a Next.js app.
+        build_dir: Option<PathBuf>,
+        /// How they are asked.
+        settings: mainstay_upstream::Settings,
+    },
+}
+
+/// A site that cannot be served.
 #[derive(Debug, thiserror::Error)]
-#[error("the site folder {} cannot be read", dir.display())]
-pub struct OpenError {
-    dir: PathBuf,
-    #[source]
-    source: std::io::Error,
+pub enum OpenError {
+    /// There is none.
+    #[error("there is no site to serve")]
+    NoSite,
+    /// Its folder.
+    #[error("the site folder {} cannot be read", dir.display())]
+    Folder {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The app behind it.
+    #[error("the app behind site \"{site}\" cannot be used")]
+    App {
+        /// The site's name.
+        site: Arc<str>,
+        /// Why.
+        #[source]
+        source: app::OpenError,
+    },
+}
+
+/// What sites are opened with.
+pub(crate) struct Opening<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) registry: &'a Registry,
+    pub(crate) http: &'a HttpMetrics,
+    pub(crate) group: &'a Group,
+    /// The time, for the dates of documents we change.
+    pub(crate) clock: &'a Clock,
 }
 
 /// A site ready to answer.
 pub(crate) struct Site {
-    pub(crate) name: Arc<str>,
-    pub(crate) files: Arc<Files>,
+    pub(crate) plan: Plan,
+    pub(crate) answers: Answers,
     pub(crate) pages: Pages,
-    pub(crate) cors: Option<Cors>,
+    /// Route of every path that leads nowhere.
+    pub(crate) unmatched: Arc<Route>,
+    /// Route of every redirect to the canonical host or to https.
+    pub(crate) redirected: Arc<Route>,
+}
+
+/// What answers for a site.
+pub(crate) enum Answers {
+    Files(Arc<Files>),
+    App(App),
 }
 
 impl Site {
+    /// Opens the site of a plan; `before` is the site of the same name that it takes the place of.
     pub(crate) fn open(
         plan: Plan,
-        settings: &Settings,
-        http: &HttpMetrics,
+        before: Option<&Self>,
+        with: &Opening<'_>,
     ) -> Result<Self, OpenError> {
-        let root = open_folder(&plan.dir)?;
-        let policy = crate::content::Policy::new(&plan.headers, plan.environment, plan.tag);
-        let cors = (!plan.cors.origins.is_empty()).then_some(plan.cors);
-        let pages = Pages::new(&policy);
-        let files = Files::new(
-            root,
-            Hidden::new(plan.hidden),
-            policy,
-            (plan.hosts, plan.clock),
-            cors.is_some(),
-            settings,
-            http,
-        );
-        Ok(Self { name: plan.name, files: Arc::new(files), pages, cors })
+        let policy = || {
+            let (tag, prefix) = (plan.tag.clone(), &with.settings.prefix);
+            crate::content::Policy::new(&plan.headers, plan.environment, tag, prefix)
+        };
+        let answers = match &plan.serves {
+            Serves::Folder { dir, hidden } => Answers::Files(Arc::new(Files::new(
+                open_folder(dir)?,
+                Hidden::new(hidden.clone()),
+                policy(),
+                (plan.known.clone(), with.clock.clone()),
+                !plan.cors.origins.is_empty(),
+                with.settings,
+                with.http,
+            ))),
+            Serves::App { upstreams, build_dir, settings } => {
+                let before = before.and_then(Self::app);
+                let wanted = mainstay_upstream::Plan {
+                    site: Arc::clone(&plan.name),
+                    targets: upstreams.clone(),
+                    settings: settings.clone(),
+                };
+                let app = App::open(&plan, wanted, build_dir.as_deref(), before, with);
+                let fault = |source| OpenError::App { site: Arc::clone(&plan.name), source };
+                Answers::App(app.map_err(fault)?)
+            }
+        };
+        let (unmatched, redirected) =
+            (with.http.resolve(UNMATCHED_ROUTE), with.http.resolve("{redirect}"));
+        unmatched.declare(Method::Get, 404);
+        unmatched.declare(Method::Other, 405);
+        let pages = Pages::new(&policy());
+        Ok(Self { plan, answers, pages, unmatched, redirected })
+    }
+
+    /// The app, where one answers.
+    pub(crate) fn app(&self) -> Option<&App> {
+        match &self.answers {
+            Answers::App(app) => Some(app),
+            Answers::Files(_) => None,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.plan.name
+    }
+
+    /// Cross-origin settings, where any origin is named.
+    pub(crate) fn cors(&self) -> Option<&Cors> {
+        Some(&self.plan.cors).filter(|cors| !cors.origins.is_empty())
+    }
+}
+
+impl Site {
+    /// One of our own pages.
+    pub(crate) fn page(&self, page: &Page, asking: &Asking) -> Answer {
+        let response = page.response(asking.https);
+        Answer { response, route: Arc::clone(&self.unmatched), ours: false }
+    }
+
+    /// 308 to `location`.
+    pub(crate) fn redirect(&self, location: HeaderValue, asking: &Asking) -> Answer {
+        let mut response = self.pages.redirect.response(asking.https);
+        response.headers_mut().insert(header::LOCATION, location);
+        Answer { response, route: Arc::clone(&self.redirected), ours: false }
+    }
+
+    /// 308 to the canonical host, for a request that named another. A port is kept: behind one, the canonical name has
+    /// the same.
+    pub(crate) fn canonical_redirect(
+        &self,
+        asking: &Asking,
+        host: &str,
+        uri: &Uri,
+    ) -> Option<Answer> {
+        let canonical = self.plan.canonical.as_deref()?;
+        let name = without_port(host);
+        let port = host.get(host.trim_end_matches('.').len().min(name.len())..).unwrap_or("");
+        let port = port.trim_start_matches('.');
+        let has_port = without_port(canonical).len() < canonical.len();
+        let here = if has_port { host } else { name };
+        if here.eq_ignore_ascii_case(canonical) {
+            return None;
+        }
+        let scheme = if asking.https { "https" } else { "http" };
+        let port = if has_port { "" } else { port };
+        let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let location =
+            HeaderValue::from_str(&format!("{scheme}://{canonical}{port}{path}")).ok()?;
+        Some(self.redirect(location, asking))
+    }
+
+    /// `Strict-Transport-Security` of the site, for answers of our own endpoints.
+    pub(crate) fn set_hsts(&self, headers: &mut HeaderMap) {
+        let set = self.pages.options.over_tls.iter();
+        for (name, value) in set.filter(|(name, _)| name == header::STRICT_TRANSPORT_SECURITY) {
+            headers.insert(name.clone(), value.clone());
+        }
     }
 }
 
 fn open_folder(dir: &Path) -> Result<PathBuf, OpenError> {
-    let fault = |source| OpenError { dir: dir.to_owned(), source };
+    let fault = |source| OpenError::Folder { dir: dir.to_owned(), source };
     // Kept as it was given, not resolved: it may be a link that a deployment points elsewhere.
     let root = std::path::absolute(dir).map_err(fault)?;
     std::fs::read_dir(&root).map_err(fault)?;

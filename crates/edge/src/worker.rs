@@ -5,19 +5,29 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Request};
+use arc_swap::ArcSwap;
+use http::{HeaderValue, Method};
 use mainstay_base::agent::AgentClass;
 use mainstay_base::task::{Group, Stop};
+use mainstay_base::units::Span;
 use mainstay_base::{Clock, Entropy};
+use mainstay_guard::csp::upstream::Nonce;
 use mainstay_insight::agent::AgentCache;
 use mainstay_telemetry::access::{Buffer, Line};
 use mainstay_telemetry::http::HttpMetrics;
-use rand::rngs::SmallRng;
+use mainstay_upstream::{Connections, Trust};
+use rand::rngs::{SmallRng, StdRng};
 use rand::{Rng, SeedableRng};
+use tokio::net::TcpListener;
 
 use crate::activity::{Activity, Coarse, Verdict};
+use crate::addresses::Addresses;
+use crate::app::App;
+use crate::listen::Listeners;
+use crate::phases::ToHttps;
 use crate::serve::Ours;
-use crate::site::Site;
+use crate::sites::Sites;
+use crate::tls::Tls;
 use crate::{Settings, listen};
 
 /// How often the coarse clock moves on.
@@ -33,20 +43,33 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     /// Path prefix of what is ours, without a trailing slash.
     pub(crate) prefix: Box<str>,
-    pub(crate) site: Site,
+    pub(crate) sites: ArcSwap<Sites>,
+    pub(crate) trust: Trust,
     pub(crate) ours: Ours,
     pub(crate) http: HttpMetrics,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
     pub(crate) open: AtomicUsize,
+    pub(crate) addresses: Arc<Addresses>,
+    pub(crate) tls: Option<Tls>,
+    /// Where visitors of `tls.redirect_listen` are sent.
+    pub(crate) https_port: u16,
     /// Zero of the coarse clocks.
     pub(crate) began: Instant,
 }
 
 impl Shared {
-    /// The site that answers a request.
-    pub(crate) fn site_for<B>(&self, _request: &Request<B>) -> &Site {
-        &self.site
+    /// Counts a request that was sent to https.
+    pub(crate) fn count_redirect(&self) {
+        if let Some(tls) = &self.tls {
+            tls.redirected();
+        }
+    }
+
+    /// Whether a request is for us and not for a site: below our prefix, or a report by another name.
+    pub(crate) fn is_ours(&self, method: &Method, path: &str) -> bool {
+        path.strip_prefix(&*self.prefix).is_some_and(|rest| rest.starts_with('/'))
+            || (*method == Method::POST && self.settings.report_paths.iter().any(|one| one == path))
     }
 }
 
@@ -57,7 +80,11 @@ pub(crate) struct Worker {
     agents: Mutex<AgentCache>,
     access: Mutex<Buffer>,
     ids: Mutex<SmallRng>,
+    nonces: Mutex<StdRng>,
     connections: Mutex<Vec<Arc<Activity>>>,
+    /// Connections to apps, by the app's number.
+    apps: Mutex<Vec<(u64, Connections)>>,
+    group: Group,
 }
 
 impl Worker {
@@ -75,6 +102,31 @@ impl Worker {
         u128::from(ids.next_u64()) << 64 | u128::from(ids.next_u64())
     }
 
+    /// A nonce: from a generator that nobody can guess the state of.
+    pub(crate) fn next_nonce(&self) -> Nonce {
+        let mut random = [0; 18];
+        own(&self.nonces).fill_bytes(&mut random);
+        Nonce::of(random)
+    }
+
+    /// The sites as they are now; a request keeps what it began with.
+    pub(crate) fn sites(&self) -> Arc<Sites> {
+        self.shared.sites.load_full()
+    }
+
+    /// This worker's connections to an app. Those to apps that are gone are let go.
+    pub(crate) fn connections_to(&self, app: &App) -> Connections {
+        let mut apps = own(&self.apps);
+        if let Some((_, connections)) = apps.iter().find(|(id, _)| *id == app.id) {
+            return connections.clone();
+        }
+        let sites = self.sites();
+        apps.retain(|(id, _)| sites.iter().any(|site| site.app().is_some_and(|app| app.id == *id)));
+        let connections = app.upstreams.connections(&self.group);
+        apps.push((app.id, connections.clone()));
+        connections
+    }
+
     pub(crate) fn log(&self, line: &Line<'_>) {
         own(&self.access).push(line);
     }
@@ -89,16 +141,35 @@ impl Worker {
         }
     }
 
-    fn sweep(&self) {
+    /// Connections that nobody uses let go of their buffers.
+    fn park_idle(&self) {
+        for connection in own(&self.connections).iter() {
+            connection.park_after(self.shared.settings.park_after);
+        }
+    }
+
+    fn sweep(&self, elapsed_ms: u32) {
         let mut connections = own(&self.connections);
         connections.retain(|c| !c.is_closed());
+        let handshake = self
+            .shared
+            .tls
+            .as_ref()
+            .map_or(Span(Duration::MAX), |tls| tls.settings().handshake_timeout);
         for connection in connections.iter() {
-            match connection.judge(&self.shared.settings) {
+            match connection.judge(&self.shared.settings, handshake, elapsed_ms) {
                 Verdict::Keep => {}
                 Verdict::Idle if connection.is_drained() => {}
                 Verdict::Idle => {
                     self.shared.http.idle_closed();
                     connection.drain();
+                }
+                Verdict::Lingers => {
+                    connection.cut();
+                    connection.closed();
+                }
+                Verdict::Abandoned(count, refusal) => {
+                    (0..count).for_each(|_| self.shared.http.refused(refusal));
                 }
                 Verdict::Refuse(refusal) => {
                     self.shared.http.refused(refusal);
@@ -117,24 +188,31 @@ fn own<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// Runs one worker until its connections are drained.
 pub(crate) fn run(
     shared: Arc<Shared>,
-    listener: StdListener,
+    listeners: Listeners<StdListener>,
     access: Buffer,
     connections: &Group,
     stop: &Stop,
 ) -> Result<(), std::io::Error> {
     let seed = shared.entropy.bytes().map_err(std::io::Error::other)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let nonce_seed = shared.entropy.bytes().map_err(std::io::Error::other)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(shared.settings.file_threads_max.max(1))
+        .build()?;
     let worker = Arc::new(Worker {
         coarse: Arc::new(Coarse::default()),
         agents: Mutex::new(AgentCache::new(AGENTS_REMEMBERED)),
         access: Mutex::new(access),
         ids: Mutex::new(SmallRng::from_seed(seed)),
+        nonces: Mutex::new(StdRng::from_seed(nonce_seed)),
         connections: Mutex::default(),
+        apps: Mutex::default(),
+        group: connections.clone(),
         shared,
     });
     let outcome = runtime.block_on(async {
         tokio::select! {
-            served = serve(&worker, listener, connections, stop) => served,
+            served = serve(&worker, listeners, connections, stop) => served,
             () = tick(&worker) => Ok(()),
         }
     });
@@ -145,11 +223,19 @@ pub(crate) fn run(
 /// Accepts until the soft stop, then lets every connection finish what it has in hand, until the hard stop.
 async fn serve(
     worker: &Arc<Worker>,
-    listener: StdListener,
+    listeners: Listeners<StdListener>,
     connections: &Group,
     stop: &Stop,
 ) -> Result<(), std::io::Error> {
-    listen::accept(worker, tokio::net::TcpListener::from_std(listener)?, connections, stop).await;
+    let Listeners { site, redirect } = listeners.map(TcpListener::from_std)?;
+    let accept = |listener, to_https| listen::accept(worker, listener, to_https, connections, stop);
+    let to_https = ToHttps::Port(worker.shared.https_port);
+    match redirect {
+        None => accept(site, None).await,
+        Some(redirect) => {
+            tokio::join!(accept(site, None), accept(redirect, Some(to_https)));
+        }
+    }
     worker.drain_all();
     tokio::select! {
         _ = connections.finish(Duration::MAX, Duration::ZERO) => {}
@@ -161,13 +247,16 @@ async fn serve(
 /// Moves the coarse clock on, sweeps, flushes the access log. Never ends: the worker drops it.
 async fn tick(worker: &Worker) {
     let mut ticks = tokio::time::interval(TICK);
-    let mut count = 0_u32;
+    let (mut count, mut swept_ms) = (0_u32, 0);
     loop {
         ticks.tick().await;
-        worker.coarse.set(worker.shared.began.elapsed().as_millis() as u32);
+        let now_ms = worker.shared.began.elapsed().as_millis() as u32;
+        worker.coarse.set(now_ms);
+        worker.park_idle();
         count = count.wrapping_add(1);
         if count.is_multiple_of(TICKS_PER_SWEEP) {
-            worker.sweep();
+            worker.sweep(now_ms.wrapping_sub(swept_ms));
+            swept_ms = now_ms;
         }
         own(&worker.access).flush_due(worker.shared.clock.now());
     }

@@ -4,15 +4,18 @@ pub mod css;
 mod hash;
 mod page;
 mod policy;
+mod reporting;
 mod resource;
 mod source;
 mod text;
+pub mod upstream;
 
 pub use hash::Hash;
 pub use page::{
     HASHES_MAX, PageFacts, STYLE_ATTRIBUTES_MAX, list_concerns, static_policy, untouched_policy,
 };
 pub use policy::{Mode, Policy};
+pub use reporting::Reporting;
 pub use resource::{api_policy, error_page_policy, resource_policy};
 pub use source::{Base, Kind, Origin, Source, Target};
 pub use text::{attribute_text, inline_text, markup_text};

@@ -69,6 +69,16 @@ impl Spot {
         }
     }
 
+    /// Whether no later tag can change the place.
+    pub(super) fn is_settled(&self) -> bool {
+        self.after_head.is_some() || self.before_first.is_some()
+    }
+
+    /// The place behind `<head>` or `<html>`; `None` when neither came.
+    pub(super) fn in_document(&self) -> Option<usize> {
+        self.after_head.or(self.after_html)
+    }
+
     /// First thing in the head, so that nothing of the page is missed; a document without any tag gets it at its end.
     pub(super) fn offset(&self, length: usize) -> usize {
         self.after_head.or(self.after_html).or(self.before_first).unwrap_or(length)
@@ -116,13 +126,8 @@ impl Found {
     }
 
     pub(super) fn insert_tag(&mut self, tag: &Tag, length: usize) {
-        let mut text = format!("<script src=\"{}\"", escaped(&tag.src));
-        for (name, value) in &tag.attributes {
-            text.push_str(&format!(" {name}=\"{}\"", escaped(value)));
-        }
-        text.push_str(&format!(" integrity=\"{}\" defer=\"\"></script>", tag.integrity.as_str()));
         self.facts.external_scripts.insert(tag.integrity.clone());
-        self.insert(self.spot.offset(length), text);
+        self.insert(self.spot.offset(length), tag_text(tag, ""));
     }
 
     pub(super) fn finish(mut self, html: &[u8], charset: &'static str) -> Rewritten {
@@ -158,6 +163,16 @@ pub(super) fn with_lines(html: &[u8], problems: Vec<(usize, String)>) -> Vec<Pro
     problems.into_iter().map(with_line).collect()
 }
 
-fn escaped(value: &str) -> String {
+/// Our tag, with `more` among its attributes.
+pub(super) fn tag_text(tag: &Tag, more: &str) -> String {
+    let mut text = format!("<script src=\"{}\"", escaped(&tag.src));
+    for (name, value) in &tag.attributes {
+        text.push_str(&format!(" {name}=\"{}\"", escaped(value)));
+    }
+    text.push_str(&format!("{more} integrity=\"{}\" defer=\"\"></script>", tag.integrity.as_str()));
+    text
+}
+
+pub(super) fn escaped(value: &str) -> String {
     value.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
 }

@@ -14,6 +14,10 @@ const FETCHES: &[(&str, &str, Kind)] = &[
     ("video", "poster", Kind::Img),
     ("body", "background", Kind::Img),
     ("table", "background", Kind::Img),
+    ("thead", "background", Kind::Img),
+    ("tbody", "background", Kind::Img),
+    ("tfoot", "background", Kind::Img),
+    ("tr", "background", Kind::Img),
     ("td", "background", Kind::Img),
     ("th", "background", Kind::Img),
     ("video", "src", Kind::Media),
@@ -156,20 +160,21 @@ fn is_handler(name: &str) -> bool {
 /// Events with a handler attribute (HTML section 8.1.8.2, Pointer, Touch, Clipboard, Animation, Transition events and SVG).
 const EVENTS: &str = "abort afterprint animationcancel animationend animationiteration animationstart auxclick \
     beforeinput beforematch beforeprint beforetoggle beforeunload begin blur cancel canplay \
-    canplaythrough change click close contextlost contextmenu contextrestored copy cuechange cut \
-    dblclick drag dragend dragenter dragleave dragover dragstart drop durationchange emptied end \
-    ended error focus focusin focusout formdata fullscreenchange fullscreenerror \
-    gotpointercapture hashchange input invalid keydown keypress keyup languagechange load \
-    loadeddata loadedmetadata loadstart lostpointercapture message messageerror mousedown \
-    mouseenter mouseleave mousemove mouseout mouseover mouseup mousewheel offline online \
-    pagehide pageshow paste pause play playing pointercancel pointerdown pointerenter \
-    pointerleave pointermove pointerout pointerover pointerrawupdate pointerup popstate progress \
-    ratechange rejectionhandled repeat reset resize scroll scrollend search \
-    securitypolicyviolation seeked seeking select selectionchange selectstart slotchange stalled \
-    storage submit suspend timeupdate toggle touchcancel touchend touchmove touchstart \
-    transitioncancel transitionend transitionrun transitionstart unhandledrejection unload \
-    volumechange waiting webkitanimationend webkitanimationiteration webkitanimationstart \
-    webkittransitionend wheel";
+    canplaythrough change click close command contentvisibilityautostatechange contextlost \
+    contextmenu contextrestored copy cuechange cut dblclick drag dragend dragenter dragleave \
+    dragover dragstart drop durationchange emptied end ended error focus focusin focusout \
+    formdata fullscreenchange fullscreenerror gotpointercapture hashchange input invalid \
+    keydown keypress keyup languagechange load loadeddata loadedmetadata loadstart \
+    lostpointercapture message messageerror mousedown mouseenter mouseleave mousemove \
+    mouseout mouseover mouseup mousewheel offline online pagehide pagereveal pageshow \
+    pageswap paste pause play playing pointercancel pointerdown pointerenter pointerleave \
+    pointermove pointerout pointerover pointerrawupdate pointerup popstate progress \
+    ratechange rejectionhandled repeat reset resize scroll scrollend scrollsnapchange \
+    scrollsnapchanging search securitypolicyviolation seeked seeking select selectionchange \
+    selectstart slotchange stalled storage submit suspend timeupdate toggle touchcancel \
+    touchend touchmove touchstart transitioncancel transitionend transitionrun \
+    transitionstart unhandledrejection unload volumechange waiting webkitanimationend \
+    webkitanimationiteration webkitanimationstart webkittransitionend wheel";
 
 #[cfg(test)]
 mod tests {
@@ -177,7 +182,9 @@ mod tests {
 
     #[test]
     fn handlers_are_told_from_other_attributes() {
-        for name in ["onclick", "onload", "onwheel", "onabort", "onsubmit"] {
+        for name in
+            ["onclick", "onload", "onwheel", "onabort", "onsubmit", "oncommand", "onpagereveal"]
+        {
             assert!(is_handler(name), "{name}");
         }
         for name in ["on", "once", "online", "only", "click", "onfoo"] {

@@ -183,7 +183,7 @@ pub(super) fn frame_ancestors(frame: Frame) -> &'static str {
     }
 }
 
-fn or_none(sources: Vec<String>) -> Vec<String> {
+pub(super) fn or_none(sources: Vec<String>) -> Vec<String> {
     if sources.is_empty() { vec!["'none'".to_owned()] } else { sources }
 }
 
@@ -197,18 +197,18 @@ fn extend_distinct(sources: &mut Vec<String>, more: impl Iterator<Item = String>
 }
 
 /// What the page and the operator name, per kind.
-struct Named<'a> {
-    facts: &'a PageFacts,
-    allow: &'a Allow,
-    https: bool,
+pub(super) struct Named<'a> {
+    pub(super) facts: &'a PageFacts,
+    pub(super) allow: &'a Allow,
+    pub(super) https: bool,
 }
 
 impl Named<'_> {
-    fn sources(&self, kind: Kind, always: &[&str]) -> Vec<String> {
+    pub(super) fn sources(&self, kind: Kind, always: &[&str]) -> Vec<String> {
         self.list(kind, always, &BTreeSet::new())
     }
 
-    fn list(&self, kind: Kind, always: &[&str], hashes: &BTreeSet<Hash>) -> Vec<String> {
+    pub(super) fn list(&self, kind: Kind, always: &[&str], hashes: &BTreeSet<Hash>) -> Vec<String> {
         let mut sources: Vec<String> = always.iter().map(|&source| source.to_owned()).collect();
         sources.extend(hashes.iter().take(HASHES_MAX).map(ToString::to_string));
         let page = self.page(kind).map(|source| source.expression(self.https));

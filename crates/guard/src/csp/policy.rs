@@ -59,6 +59,15 @@ impl Policy {
         self.value.clone()
     }
 
+    /// This policy with further directives, `name value…; name value…`; as it is when they are no header text.
+    pub(super) fn followed_by(&self, directives: &str) -> Self {
+        let text = format!("{}; {directives}", self.text);
+        match HeaderValue::from_str(&text) {
+            Ok(value) => Self { text, value },
+            Err(_) => self.clone(),
+        }
+    }
+
     /// The policy as a header; `None` when `mode` is off.
     #[must_use]
     pub fn header(&self, mode: Mode) -> Option<(HeaderName, HeaderValue)> {

@@ -65,6 +65,10 @@ fn what_html_names_is_known_by_kind() {
         ),
         ("<noscript><img src=https://pixel.example/p></noscript>", &["Img https://pixel.example"]),
         (
+            "<table><tbody background=//a.example/x><tr background=//b.example/x><td background=//c.example/x>",
+            &["Img https://a.example", "Img https://b.example", "Img https://c.example"],
+        ),
+        (
             "<base href=https://base.example/x/><img src=a.png>",
             &["Img https://base.example", "Base https://base.example"],
         ),

@@ -1,0 +1,269 @@
+//! The headers of an app's answer made ours: each header that we own is there exactly once, and what no longer fits the bytes is gone. Pure.
+
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderName, HeaderValue,
+    LAST_MODIFIED, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, StatusCode};
+use mainstay_base::coding::Coding;
+
+/// What an answer is, as far as its headers and bytes are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// A page.
+    Document,
+    /// Server-sent events: every byte is passed on as it comes.
+    Events,
+    /// Data, or nothing at all: no document could be made of it.
+    Data,
+    /// A file that a browser may show or run by itself.
+    File,
+    /// 304: it describes bytes that the client has, whose type it seldom names.
+    Unchanged,
+}
+
+impl Sort {
+    pub(super) fn of(status: StatusCode, essence: &str) -> Self {
+        match essence {
+            _ if status == StatusCode::NOT_MODIFIED => Self::Unchanged,
+            "text/html" | "application/xhtml+xml" => Self::Document,
+            "text/event-stream" => Self::Events,
+            "" | "application/json" | "text/x-component" => Self::Data,
+            _ if essence.ends_with("+json") => Self::Data,
+            _ => Self::File,
+        }
+    }
+}
+
+/// The media type of an answer: lower case, without parameters; empty when there is none.
+pub(super) fn essence(headers: &HeaderMap) -> String {
+    let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
+/// Whether anything may be inserted into a document: not when its `Content-Type` names an encoding in which ASCII
+/// bytes are no ASCII characters, and not when it is XML.
+pub(super) fn is_insertable(headers: &HeaderMap) -> bool {
+    let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let Some(value) = value else { return false };
+    let charset = value.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    });
+    let ascii = charset.is_none_or(|label| {
+        encoding_rs::Encoding::for_label(label.as_bytes())
+            .is_some_and(encoding_rs::Encoding::is_ascii_compatible)
+    });
+    ascii && essence(headers) == "text/html"
+}
+
+/// `Cache-Control: no-transform`: the app wants its bytes to arrive as they are.
+pub(super) fn forbids_changes(headers: &HeaderMap) -> bool {
+    headers.get_all(CACHE_CONTROL).iter().any(|value| {
+        let text = value.to_str().unwrap_or_default();
+        text.split(',').any(|one| one.trim().eq_ignore_ascii_case("no-transform"))
+    })
+}
+
+/// Sets what we own. Where the app asked for something stricter than we would, its value stays.
+pub(super) fn set_security(
+    headers: &mut HeaderMap,
+    ours: &[(HeaderName, HeaderValue)],
+    https: bool,
+) {
+    if !https {
+        // Without TLS anybody could have written it (RFC 6797 section 7.2).
+        headers.remove(STRICT_TRANSPORT_SECURITY);
+    }
+    for (name, value) in ours {
+        let own = headers.get(name).cloned();
+        let kept = own.filter(|own| is_stricter(name, own, value));
+        headers.insert(name, kept.unwrap_or_else(|| value.clone()));
+    }
+}
+
+fn is_stricter(name: &HeaderName, own: &HeaderValue, ours: &HeaderValue) -> bool {
+    let lower =
+        |value: &HeaderValue| value.to_str().unwrap_or_default().trim().to_ascii_lowercase();
+    match *name {
+        X_FRAME_OPTIONS => lower(own) == "deny",
+        REFERRER_POLICY => reticence(&lower(own)) > reticence(&lower(ours)),
+        STRICT_TRANSPORT_SECURITY => max_age(&lower(own)) > max_age(&lower(ours)),
+        _ => false,
+    }
+}
+
+/// How little of an address a referrer policy gives away; 0 for what is none.
+fn reticence(policy: &str) -> u8 {
+    match policy {
+        "no-referrer" => 5,
+        "same-origin" => 4,
+        "strict-origin" => 3,
+        "strict-origin-when-cross-origin" => 2,
+        _ => 0,
+    }
+}
+
+fn max_age(hsts: &str) -> u64 {
+    let value = hsts.split(';').find_map(|one| one.trim().strip_prefix("max-age="));
+    value.and_then(|value| value.trim_matches('"').parse().ok()).unwrap_or(0)
+}
+
+/// The bytes are no longer those that these headers describe.
+pub(super) fn forget_bytes(headers: &mut HeaderMap) {
+    for name in [CONTENT_LENGTH, ETAG, LAST_MODIFIED, ACCEPT_RANGES] {
+        headers.remove(name);
+    }
+    for name in ["content-md5", "content-digest", "digest", "repr-digest"] {
+        headers.remove(name);
+    }
+}
+
+/// A page with a nonce is for one answer: nobody may keep it, nor ask whether it is still good.
+pub(super) fn forbid_keeping(headers: &mut HeaderMap) {
+    let value = match forbids_changes(headers) {
+        true => "private, no-store, no-transform",
+        false => "private, no-store",
+    };
+    headers.remove(ETAG);
+    headers.remove(LAST_MODIFIED);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
+}
+
+/// The bytes are sent in this coding. The app's tag stays as a weak one: what it names is the same to a reader.
+pub(super) fn set_coding(headers: &mut HeaderMap, coding: Coding) {
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
+    let weak = headers.get(ETAG).and_then(|tag| tag.to_str().ok()).and_then(|tag| match tag {
+        _ if tag.starts_with("W/") => None,
+        _ => HeaderValue::from_str(&format!("W/{tag}")).ok(),
+    });
+    if let Some(weak) = weak {
+        headers.insert(ETAG, weak);
+    }
+    for name in [CONTENT_LENGTH, ACCEPT_RANGES] {
+        headers.remove(name);
+    }
+    for name in ["content-md5", "content-digest", "digest"] {
+        headers.remove(name);
+    }
+}
+
+/// Caches must tell answers apart by what the client accepts.
+pub(super) fn vary_by_coding(headers: &mut HeaderMap) {
+    let named = headers.get_all(VARY).iter().any(|value| {
+        let text = value.to_str().unwrap_or_default();
+        text.split(',')
+            .map(str::trim)
+            .any(|one| one == "*" || one.eq_ignore_ascii_case("accept-encoding"))
+    });
+    if !named {
+        headers.append(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    fn all<'h>(headers: &'h HeaderMap, name: &str) -> Vec<&'h str> {
+        headers.get_all(name).iter().map(|value| value.to_str().expect("text")).collect()
+    }
+
+    #[test]
+    fn what_we_own_is_there_once_and_the_stricter_value_wins() {
+        let ours = [
+            (X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
+            (REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
+            (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=86400")),
+        ];
+        for (name, theirs, https, expected) in [
+            ("x-frame-options", &["ALLOWALL", "SAMEORIGIN"][..], true, "SAMEORIGIN"),
+            ("x-frame-options", &["Deny"], true, "Deny"),
+            ("referrer-policy", &["unsafe-url"], true, "strict-origin-when-cross-origin"),
+            ("referrer-policy", &["no-referrer"], true, "no-referrer"),
+            ("strict-transport-security", &["max-age=0"], true, "max-age=86400"),
+            ("strict-transport-security", &["max-age=99999999"], true, "max-age=99999999"),
+            ("strict-transport-security", &["max-age=99999999"], false, "max-age=86400"),
+        ] {
+            let mut map = HeaderMap::new();
+            for value in theirs {
+                map.append(name, HeaderValue::from_static(value));
+            }
+            set_security(&mut map, &ours, https);
+            assert_eq!(all(&map, name), [expected], "{theirs:?}");
+        }
+    }
+
+    #[test]
+    fn a_plain_answer_never_says_hsts_for_the_app() {
+        let mut map = headers(&[("strict-transport-security", "max-age=1")]);
+        set_security(&mut map, &[], false);
+        assert!(map.is_empty());
+        let mut map = headers(&[("strict-transport-security", "max-age=1")]);
+        set_security(&mut map, &[], true);
+        assert_eq!(all(&map, "strict-transport-security"), ["max-age=1"]);
+    }
+
+    #[test]
+    fn answers_are_sorted_by_what_browsers_make_of_them() {
+        for (status, kind, expected) in [
+            (200, "Text/HTML; charset=utf-8", Sort::Document),
+            (404, "text/html", Sort::Document),
+            (200, "application/xhtml+xml", Sort::Document),
+            (200, "text/event-stream", Sort::Events),
+            (200, "application/problem+json", Sort::Data),
+            (200, "text/x-component", Sort::Data),
+            (200, "image/svg+xml", Sort::File),
+            (304, "text/html", Sort::Unchanged),
+        ] {
+            let map = headers(&[("content-type", kind)]);
+            let status = StatusCode::from_u16(status).expect("status");
+            assert_eq!(Sort::of(status, &essence(&map)), expected, "{kind}");
+        }
+        assert_eq!(Sort::of(StatusCode::FOUND, &essence(&HeaderMap::new())), Sort::Data);
+    }
+
+    #[test]
+    fn only_html_in_an_ascii_superset_takes_a_tag() {
+        for (kind, expected) in [
+            ("text/html", true),
+            ("text/html; charset=UTF-8", true),
+            ("text/html; charset=\"windows-1251\"", true),
+            ("text/html;charset=shift_jis", true),
+            ("text/html; charset=utf-16le", false),
+            ("text/html; charset=iso-2022-jp", false),
+            ("text/html; charset=nonsense", false),
+            ("application/xhtml+xml", false),
+        ] {
+            assert_eq!(is_insertable(&headers(&[("content-type", kind)])), expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn coded_answers_keep_a_weak_tag_and_say_what_they_depend_on() {
+        let mut map = headers(&[
+            ("etag", "\"a\""),
+            ("content-length", "5"),
+            ("accept-ranges", "bytes"),
+            ("vary", "Cookie"),
+        ]);
+        set_coding(&mut map, Coding::Zstd);
+        vary_by_coding(&mut map);
+        vary_by_coding(&mut map);
+        assert_eq!(all(&map, "etag"), ["W/\"a\""]);
+        assert_eq!(all(&map, "content-encoding"), ["zstd"]);
+        assert_eq!(all(&map, "vary"), ["Cookie", "accept-encoding"]);
+        assert!(!map.contains_key("content-length") && !map.contains_key("accept-ranges"));
+        assert!(forbids_changes(&headers(&[("cache-control", "max-age=1, No-Transform")])));
+        assert!(!forbids_changes(&headers(&[("cache-control", "max-age=1")])));
+    }
+}

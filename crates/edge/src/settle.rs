@@ -1,0 +1,102 @@
+//! The end of every answer: its framing, its metrics, its line in the access log. Changes nothing a visitor sees.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts as Head;
+use http::{HeaderValue, Method, Response, StatusCode, Version, header};
+use mainstay_telemetry::access::Line;
+use mainstay_telemetry::http::{self as metric, Route};
+
+use crate::body::Body;
+use crate::phases::{Answer, Asking, host_of};
+use crate::worker::Worker;
+
+/// Metrics and the access log, once the whole answer is known: at once for one in memory, at its end for a stream.
+pub(crate) fn settle(
+    worker: &Arc<Worker>,
+    asking: Asking,
+    head: Head,
+    answer: Answer,
+) -> Response<Body> {
+    let Answer { mut response, route, ours } = answer;
+    frame(&mut response, &head);
+    if !response.body().is_streamed() {
+        let bytes = response.body().length();
+        note(worker, &asking, &head, &route, ours, response.status(), bytes);
+        return response;
+    }
+    let (worker, status) = (Arc::clone(worker), response.status());
+    response.body_mut().on_end(Box::new(move |bytes| {
+        note(&worker, &asking, &head, &route, ours, status, bytes);
+    }));
+    response
+}
+
+/// HEAD is answered like GET, without its body.
+fn frame(response: &mut Response<Body>, head: &Head) {
+    let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if head.method == Method::HEAD && !bodiless {
+        // The library drops the body itself on HTTP/1 alone, and leaves out a length of zero.
+        let length = HeaderValue::from(response.body().length());
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length);
+        *response.body_mut() = Body::empty();
+    }
+}
+
+fn note(
+    worker: &Worker,
+    asking: &Asking,
+    head: &Head,
+    route: &Route,
+    ours: bool,
+    status: StatusCode,
+    bytes: u64,
+) {
+    let elapsed = asking.began.elapsed();
+    let method = metric::Method::of(head.method.as_str());
+    if ours {
+        route.record_ours(method, status.as_u16(), asking.agent, elapsed, bytes, asking.id);
+    } else {
+        route.record(method, status.as_u16(), asking.agent, elapsed, bytes, asking.id);
+    }
+    worker.log(&Line {
+        at: asking.received,
+        request_id: asking.id,
+        client: asking.client,
+        method: head.method.as_str(),
+        host: host_of(&head.headers, &head.uri).unwrap_or(""),
+        path: head.uri.path(),
+        status: status.as_u16(),
+        bytes,
+        micros: micros(elapsed),
+        agent: asking.agent,
+        route: route.template(),
+        protocol: protocol(head.version, asking.peer.https),
+        referrer_host: head
+            .headers
+            .get(header::REFERER)
+            .and_then(|v| v.to_str().ok())
+            .and_then(host_of_url),
+    });
+}
+
+/// The host of an absolute http(s) URL, without user information.
+fn host_of_url(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    authority.rsplit('@').next()
+}
+
+fn protocol(version: Version, tls: bool) -> &'static str {
+    match version {
+        Version::HTTP_2 if tls => "h2",
+        Version::HTTP_2 => "h2c",
+        Version::HTTP_10 => "http/1.0",
+        _ => "http/1.1",
+    }
+}
+
+fn micros(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
+}
