@@ -47,5 +47,6 @@ export const measure = (): void => {
   if (since) total += now - since;
   since = !document.hidden && document.hasFocus() ? now : 0;
   const seen = (scrollY + innerHeight) / document.documentElement.scrollHeight;
-  depth = Math.max(depth, Math.min(100, Math.round(seen * 100)));
+  // A frame without size has no depth: 0 / 0.
+  depth = Math.max(depth, Math.min(100, Math.round(seen * 100) || 0));
 };

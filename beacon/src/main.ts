@@ -7,13 +7,16 @@ import { hide, watchLifecycle } from "./lifecycle.js";
 import { withoutQuery } from "./privacy.js";
 import { sendByFetch } from "./retry.js";
 import { configure, sendWith } from "./transport.js";
-import { collectVitals, watchVitals } from "./vitals.js";
+import { collectFinal, collectVitals, watchVitals } from "./vitals.js";
 
 guard(() => {
   if (isInstalled()) return;
   const script = document.currentScript as HTMLScriptElement;
   configure(script);
-  sendWith(sendByFetch);
+  sendWith(() => {
+    collectFinal();
+    sendByFetch();
+  });
   // Before web-vitals, so that a restored page is a new view by the time its vitals are reported.
   watchLifecycle(collectVitals);
   // Engines that measure interactions fire visibilitychange after pagehide (HTML, "unload a document"), and only

@@ -39,4 +39,4 @@ export const readPageUrl = (): string => {
 };
 
 /** A URL as the site's owner reads it: a path when it is the site's own. */
-export const withoutOrigin = (url: string): string => url.replace(location.origin, "");
+export const withoutOrigin = (url: string): string => url.replace(location.origin + "/", "/");

@@ -41,7 +41,8 @@ export const add = (of: Page, type: string, fields: object): void => {
   );
   // Only a page's own custom properties can make an event that fits into no request.
   if (queue.length < queueEventsMax && json.length < batchCharsMax) queue.push({ of, json });
-  if (queue.length >= batchEventsMax) sendSoon(0);
+  // Nothing is sent of a page that nobody has seen yet: it has no address.
+  if (of.url && queue.length >= batchEventsMax) sendSoon(0);
 };
 
 /** Hands everything to the browser, which delivers it even when the page goes away. */

@@ -73,7 +73,12 @@ test("long messages and stacks are cut", () =>
       error.stack = "Error\n" + "    at f (https://site.test/a.js:1:2)\n".repeat(999);
       dispatchEvent(new ErrorEvent("error", { message: "x", error, filename: "https://site.test/a.js" }));
     });
-    const [error] = await leave(site, page);
+    await page.evaluate(() => {
+      const neighbour = `${origin}0/a.js`;
+      dispatchEvent(new ErrorEvent("error", { message: "neighbour", filename: neighbour }));
+    });
+    const [error, next] = await leave(site, page);
+    assert.equal(next.src, `${site.origin}0/a.js`, "another port is another origin");
     assert.equal(error.message.length, 512);
     assert.equal(error.stack.length, 4096);
     assert.equal(error.src, "https://site.test/a.js");

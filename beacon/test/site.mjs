@@ -37,6 +37,9 @@ async function writeTag(file) {
   return `<script async src="${src}" integrity="sha384-${hash}" data-site="shop" data-release="r7"></script>`;
 }
 
+/** How long a test waits for a batch. Without an end a failure would leave server and browser open, and the run with them. */
+const DEADLINE_MS = 30_000;
+
 /**
  * Starts a site. `html` is the body of every page, `head` what stands before our tag, `answer(n)` the
  * `[status, headers]` of the n-th batch.
@@ -57,6 +60,9 @@ export async function startSite({ file = "m.js", html = "<h1>page</h1>", head = 
     } else if (path.endsWith(".js")) {
       response.writeHead(200, { "content-type": "text/javascript" });
       response.end(await readFile(new URL(path.split("/").at(-1), dist)));
+    } else if (path.endsWith(".never")) {
+      // What a page waits for and does not get: its load event does not come.
+      request.resume();
     } else if (path.endsWith(".bmp")) {
       response.writeHead(200, { "content-type": "image/bmp" }).end(drawNoise(300, 200));
     } else {
@@ -75,11 +81,17 @@ export async function startSite({ file = "m.js", html = "<h1>page</h1>", head = 
     events,
     /** Resolves with the first truthy value of `read`, looking again after every batch. */
     until: (read) =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
+        const end = setTimeout(() => {
+          waiting.delete(check);
+          const came = requests.map(({ batch }) => batch?.events.map(({ type, name }) => name ?? type));
+          reject(new Error(`never: ${read}; came: ${JSON.stringify(came)}`));
+        }, DEADLINE_MS);
         const check = () => {
           const value = read();
           if (!value) return;
           waiting.delete(check);
+          clearTimeout(end);
           resolve(value);
         };
         waiting.add(check);
@@ -116,14 +128,14 @@ export const scriptedVisibility = `
 /** Resolves when the script runs in the page. */
 export const whenInstalled = (page) => page.waitForFunction(() => window.mainstay?.v);
 
-/** Runs a visit to a fresh site in a fresh browser context, and closes both. */
-export async function visit(browser, { scripts = [], ...options }, path, run) {
+/** Runs a visit to a fresh site in a fresh browser context, and closes both. `waitUntil` is how far the page must be. */
+export async function visit(browser, { scripts = [], waitUntil = "load", ...options }, path, run) {
   const site = await startSite(options);
   const context = await browser.newContext({ viewport: { width: 1280, height: 720 } });
   for (const script of scripts) await context.addInitScript(script);
   const page = await context.newPage();
   try {
-    await page.goto(site.origin + path);
+    await page.goto(site.origin + path, { waitUntil });
     await run(site, page, context);
   } finally {
     await context.close();

@@ -11,6 +11,12 @@ after(() => browser.close());
 /** Keeps scheduled sendings from happening, however slow the machine is. */
 const noTimers = "window.setTimeout = () => 1";
 
+/** Holds the first sending back until something is painted: on a busy machine that takes longer than half a second. */
+const sendWhenPainted = `
+  const later = window.setTimeout;
+  const painted = new Promise((resolve) => new PerformanceObserver(resolve).observe({ type: "paint", buffered: true }));
+  window.setTimeout = (run, ms) => (painted.then(() => later(run, ms)), 1);`;
+
 for (const file of ["m.js", "m.lite.js"]) {
   describe(file, () => {
     test("sends the page view soon after load, in the documented shape", () =>
@@ -26,14 +32,14 @@ for (const file of ["m.js", "m.lite.js"]) {
         assert.equal(batch.w, 1280);
         assert.equal(batch.url, site.origin + "/a/b?utm_source=news");
         assert.match(batch.page, /^[\w-]{22}$/);
-        assert.equal(batch.events.length, 1);
-        const [{ id, ...event }] = batch.events;
+        const [{ id, ...event }, ...more] = batch.events;
+        assert.ok(more.every(({ type }) => type === "vital" && file === "m.js"), JSON.stringify(more));
         assert.match(id, /^[\w-]{22}$/);
         assert.deepEqual(event, { type: "pageview", t: 0 });
       }));
 
     test("an ordinary view takes two requests, without preflight", () =>
-      visit(browser, { file }, "/", async (site, page) => {
+      visit(browser, { file, scripts: [sendWhenPainted] }, "/", async (site, page) => {
         await site.until(() => site.events("pageview")[0]);
         await page.goto("about:blank");
         await site.until(() => site.events("engagement")[0]);
@@ -96,8 +102,44 @@ for (const file of ["m.js", "m.lite.js"]) {
         await site.until(() => site.events("pageview")[0]);
         assert.equal(site.requests.length, 1);
         assert.equal(site.requests[0].batch.url, site.origin + "/redirected");
-        assert.deepEqual(site.events().map(({ type }) => type).sort(), ["custom", "pageview"]);
+        const types = site.events().map(({ type }) => type).filter((type) => type !== "vital");
+        assert.deepEqual(types.sort(), ["custom", "pageview"]);
       }));
+
+    test("a background tab sends nothing before it is seen, however much happens in it", () =>
+      visit(browser, { file, scripts: ["window.startHidden = true", scriptedVisibility] }, "/behind", async (site, page) => {
+        await whenInstalled(page);
+        await page.evaluate(() => {
+          for (let i = 0; i < 60; i++) mainstay("early");
+          // Later than what was scheduled for at once.
+          return new Promise((resolve) => setTimeout(resolve, 50));
+        });
+        assert.equal(site.requests.length, 0);
+        await page.evaluate(() => setHidden(false));
+        await site.until(() => site.events("pageview")[0]);
+        await site.until(() => site.events("custom").length === 60);
+        for (const { batch } of site.requests) assert.equal(batch.url, site.origin + "/behind");
+      }));
+
+    test("a frame without size is measured once it has one", () =>
+      visit(
+        browser,
+        {
+          file,
+          html: `<script>if (top === self) document.write('<iframe id="f" src="/frame" style="display:none"></iframe>')</script>`,
+        },
+        "/",
+        async (site, page) => {
+          await site.until(() => site.events("pageview").length === 2);
+          await page.evaluate(() => {
+            f.contentWindow.dispatchEvent(new Event("blur"));
+            f.style.display = "block";
+          });
+          await page.goto("about:blank");
+          const find = () => site.events("engagement").find(({ of }) => of.url.endsWith("/frame"));
+          assert.equal((await site.until(find)).scroll, 100);
+        },
+      ));
 
     test("engagement reports totals, each time they grew", () =>
       visit(browser, { file, html: "<div style='height:2880px'>", scripts: [scriptedVisibility] }, "/", async (site, page) => {

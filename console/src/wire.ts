@@ -31,8 +31,9 @@ export interface VitalRow {
   samples: number;
 }
 
+/** `key` is null for the whole site, and for views of a release without a name. */
 export interface KeyedVitalRow extends VitalRow {
-  key: string;
+  key: string | null;
 }
 
 export interface ErrorRow {
@@ -44,6 +45,22 @@ export interface ErrorRow {
   last_seen: string;
   first_seen?: string;
   resolved?: boolean;
+}
+
+/** Alike reports of browsers; a text is empty where the type does not say. */
+export interface ReportRow {
+  fingerprint: string;
+  type: string;
+  name: string;
+  document: string;
+  blocked: string;
+  source: string;
+  line: number | null;
+  disposition: string;
+  message: string;
+  browser: string | null;
+  count: number;
+  last_seen: string;
 }
 
 export interface Check {

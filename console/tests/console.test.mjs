@@ -90,7 +90,7 @@ describe("live view", () => {
     stand.scene = "empty";
     const { page, faults } = await show();
     await page.getByText("Open your site at http://127.0.0.1:8080 and watch this page.").waitFor();
-    await page.getByText("Vitals arrive when a visitor leaves or hides a page.").waitFor();
+    await page.getByText(/^Vitals arrive as a visitor loads a page/).waitFor();
     await page.getByText("No request in the last 5 minutes.").waitFor();
     assert.equal(await valueOf(page, "visitors").textContent(), "0");
     assert.equal(await valueOf(page, "errors").textContent(), "–");
@@ -235,7 +235,7 @@ describe("history", () => {
     await page.getByLabel("7 d").check();
     await page.locator("[data-panel=pages]").filter({ hasText: "2,331" }).waitFor();
     await page.locator("[data-panel=history-visitors] canvas").waitFor();
-    const wanted = ["traffic", "visitors", "pages", "sources", "devices", "countries", "vitals", "errors"];
+    const wanted = ["traffic", "visitors", "pages", "sources", "devices", "countries", "vitals", "errors", "reports"];
     for (const name of wanted) {
       const read = stand.reads.find((each) => each.startsWith(`/api/v1/${name}?`));
       assert.ok(read, name);
@@ -246,12 +246,36 @@ describe("history", () => {
       assert.ok(Number(query.get("limit")) <= 1000);
     }
     assert.match(page.url(), /#range=7d$/);
+    assert.match(await page.locator("[data-vital=LCP]").innerText(), /1\.83 s[\s\S]*Good[\s\S]*482 samples/, "of the whole site");
     await page.getByLabel("By device").check();
     await page.getByRole("table", { name: /each web vital by device/ }).waitFor();
+    await page.getByLabel("By release").check();
+    await page.getByRole("rowheader", { name: "(none)" }).waitFor();
     await page.getByLabel("Countries").check();
     await page.getByText("They need a country database named in the settings.").waitFor();
     await page.getByLabel("Live", { exact: true }).check();
     await valueOf(page, "pageviews").filter({ hasText: "192" }).waitFor();
+    assert.deepEqual(faults, []);
+  });
+
+  test("the errors that most visitors met come first, resolved ones last", async () => {
+    const { page } = await show("/#range=24h");
+    const panel = page.locator("[data-panel=js-errors]").filter({ hasText: "most visitors first" });
+    await panel.locator(".error").nth(2).waitFor();
+    const names = await panel.locator(".error-name").allTextContents();
+    assert.deepEqual(names, ["UnhandledRejection", "TypeError", "ReferenceError"]);
+  });
+
+  test("reports of browsers stand beside the errors, collapsed, as text", async () => {
+    const { page, faults } = await show("/#range=24h");
+    await page.getByRole("radio", { name: "Reports" }).check();
+    const panel = page.locator("[data-panel=reports]");
+    await panel.locator(".report").nth(1).waitFor();
+    const first = await panel.locator(".report").first().innerText();
+    assert.match(first, /10,000[\s\S]*script-src-elem inline · <img src=x[\s\S]*csp-violation, not enforced · \/shop:12 · Firefox 128 on Linux · \d+ s ago/);
+    assert.equal(await panel.locator("img").count(), 0);
+    await page.getByRole("radio", { name: "Errors" }).check();
+    await page.locator("[data-panel=js-errors] .error").first().waitFor();
     assert.deepEqual(faults, []);
   });
 

@@ -1,4 +1,4 @@
-// The arithmetic under the panels: the live window, gaps, formats, vitals of several groups.
+// The arithmetic under the panels: the live window, gaps, formats, orders.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -11,8 +11,8 @@ let vite;
 let timeline;
 /** @type {typeof import("../src/format.ts")} */
 let format;
-/** @type {typeof import("../src/vitals.ts")} */
-let vitals;
+/** @type {typeof import("../src/order.ts")} */
+let order;
 /** @type {typeof import("../src/steps.ts")} */
 let steps;
 /** @type {typeof import("../src/wire.ts")} */
@@ -24,7 +24,7 @@ before(async () => {
   const load = (/** @type {string} */ name) => vite.ssrLoadModule(`/src/${name}.ts`);
   timeline = /** @type {typeof timeline} */ (await load("timeline"));
   format = /** @type {typeof format} */ (await load("format"));
-  vitals = /** @type {typeof vitals} */ (await load("vitals"));
+  order = /** @type {typeof order} */ (await load("order"));
   steps = /** @type {typeof steps} */ (await load("steps"));
   wire = /** @type {typeof wire} */ (await load("wire"));
 });
@@ -110,15 +110,20 @@ test("a missing step is a gap", () => {
   assert.deepEqual(rows.map((each) => each === null), [false, false, true, true, false]);
 });
 
-test("p75 of several groups is a range; its rating follows from the counts", () => {
-  const row = { key: "a", name: /** @type {const} */ ("LCP"), p75: 1800, rating: "good", good: 80, needs_improvement: 15, poor: 5, samples: 100 };
-  const slow = { ...row, key: "b", p75: 4200, good: 5, needs_improvement: 5, poor: 10, samples: 20 };
-  assert.equal(vitals.p75Text("LCP", [row]), "1.80 s");
-  assert.equal(vitals.p75Text("LCP", [row, slow]), "1.80–4.20 s");
-  assert.equal(vitals.ratingOfTotals(vitals.totalsOf([row])), "good");
-  assert.equal(vitals.ratingOfTotals(vitals.totalsOf([row, slow])), "needs-improvement");
-  assert.equal(vitals.ratingOfTotals(vitals.totalsOf([slow])), "poor");
-  assert.equal(vitals.ratingOfTotals(vitals.totalsOf([])), null);
+test("keys come by the samples of all their vitals, unnamed ones among them", () => {
+  const row = { key: /** @type {string | null} */ ("a"), name: /** @type {const} */ ("LCP"), p75: 1800, rating: "good", good: 20, needs_improvement: 0, poor: 0, samples: 20 };
+  const rows = [row, { ...row, key: null }, { ...row, key: null, name: /** @type {const} */ ("CLS") }, { ...row, key: "b", samples: 30 }];
+  assert.deepEqual(order.keysBySamples(rows), [null, "b", "a"]);
+});
+
+test("errors come by visitors, then by occurrences, open ones first", () => {
+  const row = { fingerprint: "", name: "Error", message: "", last_seen: "", count: 1, visitors: 1 };
+  const rows = [
+    { ...row, fingerprint: "once" }, { ...row, fingerprint: "done", visitors: 9, resolved: true },
+    { ...row, fingerprint: "often", count: 40 }, { ...row, fingerprint: "many", visitors: 3, resolved: false },
+  ];
+  assert.deepEqual(order.rankErrors(rows).map(({ fingerprint }) => fingerprint), ["many", "often", "once", "done"]);
+  assert.equal(rows[0]?.fingerprint, "once", "what was read stays as it is");
 });
 
 test("frames of another shape are refused whole", () => {

@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { followSpan, pages, sources } from "../state/history";
 import { site, type Span } from "../state/view";
-import { HistoryErrors } from "./HistoryErrors";
+import { HistoryFaults } from "./HistoryFaults";
 import { HistoryLatency } from "./HistoryLatency";
 import { HistoryPlaces } from "./HistoryPlaces";
 import { HistoryRanking } from "./HistoryRanking";
@@ -27,7 +27,7 @@ export function HistoryView({ span }: { span: Span }) {
       <div class="row row-lists">
         <HistoryRanking name="pages" title="Top pages" heading="Page" source={pages} />
         <HistoryRanking name="sources" title="Top sources" heading="Source" source={sources} />
-        <HistoryErrors />
+        <HistoryFaults />
         <HistoryPlaces />
       </div>
     </main>

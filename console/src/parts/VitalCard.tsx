@@ -1,24 +1,12 @@
-// One web vital: p75, rating, how samples spread over the three classes, and the limits.
-import { count, plural } from "../format";
-import type { Rating, VitalName } from "../wire";
-import { limitsText, RatingMark, VITAL_TITLES } from "./Rating";
+// The web vitals as cards: p75, rating, how samples spread over the three classes, and the limits.
+import { count, MISSING, plural, vital } from "../format";
+import type { VitalName, VitalRow } from "../wire";
+import { limitsText, RatingMark, ratingOf, VITAL_TITLES, VITALS } from "./Rating";
 
-export interface VitalFacts {
-  /** p75 as text, since a stretch of several groups has only a range. */
-  value: string;
-  rating: Rating | null;
-  good: number;
-  needs_improvement: number;
-  poor: number;
-  samples: number;
-}
+/** What a panel says as long as there are none. */
+export const NO_VITALS = "Vitals arrive as a visitor loads a page, and the rest when they leave or hide it.";
 
-interface VitalCardProps {
-  name: VitalName;
-  facts: VitalFacts | null;
-}
-
-function Spread({ facts }: { facts: VitalFacts }) {
+function Spread({ facts }: { facts: VitalRow }) {
   const total = facts.good + facts.needs_improvement + facts.poor;
   const parts = [
     { rating: "good", value: facts.good },
@@ -35,19 +23,30 @@ function Spread({ facts }: { facts: VitalFacts }) {
   );
 }
 
-export function VitalCard({ name, facts }: VitalCardProps) {
+function VitalCard({ name, facts }: { name: VitalName; facts: VitalRow | undefined }) {
   return (
     <div class="vital" role="group" aria-label={VITAL_TITLES[name]} data-vital={name}>
       <p class="vital-name"><abbr title={VITAL_TITLES[name]}>{name}</abbr> <span class="vital-title">{VITAL_TITLES[name]}</span></p>
       <p class="vital-figure">
-        <span class={`vital-value${facts?.value.includes("–") === true ? " is-range" : ""}`} data-value>{facts?.value ?? "–"}</span>
-        {facts === null ? <span class="rating rating-none">No samples</span> : <RatingMark rating={facts.rating} />}
+        <span class="vital-value" data-value>{facts === undefined ? MISSING : vital(name, facts.p75)}</span>
+        {facts === undefined ? <span class="rating rating-none">No samples</span> : <RatingMark rating={ratingOf(facts.rating)} />}
       </p>
-      {facts === null ? <div class="spread" /> : <Spread facts={facts} />}
+      {facts === undefined ? <div class="spread" /> : <Spread facts={facts} />}
       <p class="vital-limits">
         <span>{limitsText(name)}</span>
-        {facts !== null && <span class="vital-samples">{plural(facts.samples, "sample")}</span>}
+        {facts !== undefined && <span class="vital-samples">{plural(facts.samples, "sample")}</span>}
       </p>
+    </div>
+  );
+}
+
+/** All five, in their order; those without samples say so. */
+export function VitalCards({ rows }: { rows: VitalRow[] }) {
+  return (
+    <div class="vitals">
+      {VITALS.map((name) => (
+        <VitalCard key={name} name={name} facts={rows.find((row) => row.name === name && row.samples > 0)} />
+      ))}
     </div>
   );
 }

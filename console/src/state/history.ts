@@ -1,15 +1,17 @@
 // What happened over a day, a week or a month: every read behind the history view, refreshed once a minute.
 import { batch, signal, type Signal } from "@preact/signals";
-import type { ErrorRow, KeyedVitalRow, RankRow, TrafficRow, VisitorRow } from "../wire";
+import type { ErrorRow, KeyedVitalRow, RankRow, ReportRow, TrafficRow, VisitorRow } from "../wire";
 import { type List, listRows, listTop, ReadError } from "./read";
 import type { Span } from "./view";
 
 const REFRESH_MS = 60_000;
-/** Rows of a ranking worth showing; the rest is the API's business. */
-const RANK_ROWS = 50;
+/** Rows of a list worth showing; the rest is the API's business. */
+export const RANK_ROWS = 50;
 const DAY_S = "86400";
 
-export type VitalsBy = "page" | "device" | "release";
+export type VitalsBy = "site" | "page" | "device" | "release";
+
+const VITALS_BY: readonly VitalsBy[] = ["site", "page", "device", "release"];
 
 /** Rows of one read; `rows` stay while a refresh runs or fails. */
 export interface Read<Row> {
@@ -32,14 +34,15 @@ export const sources: Slot<RankRow> = slot();
 export const devices: Slot<RankRow> = slot();
 export const countries: Slot<RankRow> = slot();
 export const errors: Slot<ErrorRow> = slot();
-export const vitals: Record<VitalsBy, Slot<KeyedVitalRow>> = { page: slot(), device: slot(), release: slot() };
+export const reports: Slot<ReportRow> = slot();
+export const vitals: Record<VitalsBy, Slot<KeyedVitalRow>> = { site: slot(), page: slot(), device: slot(), release: slot() };
 
 /** Server time of the last read, and the stretch that was asked for in unix seconds. */
 export const asOf = signal<string | null>(null);
 export const bounds = signal<{ from: number; to: number }>({ from: 0, to: 0 });
 
 const everySlot: Signal<Read<object>>[] = [
-  traffic, visitors, days, pages, sources, devices, countries, errors, vitals.page, vitals.device, vitals.release,
+  traffic, visitors, days, pages, sources, devices, countries, errors, reports, ...Object.values(vitals),
 ];
 
 async function fill<Row>(target: Slot<Row>, read: Promise<List<Row>>, stop: AbortSignal): Promise<void> {
@@ -64,22 +67,23 @@ async function refresh(site: string, span: Span, stop: AbortSignal): Promise<voi
   const { from, to } = (bounds.value = boundsOf(span));
   const rfc3339 = (seconds: number): string => new Date(seconds * 1000).toISOString();
   const query = { site, from: rfc3339(from), to: rfc3339(to) };
-  const series = <Row>(target: Slot<Row>, path: string, step: string): Promise<void> =>
-    fill(target, listRows<Row>(path, { ...query, step }, stop), stop);
-  const ranking = <Row>(target: Slot<Row>, path: string, more: Record<string, string> = {}): Promise<void> =>
-    fill(target, listTop<Row>(path, { ...query, ...more }, RANK_ROWS, stop), stop);
+  const whole = <Row>(target: Slot<Row>, path: string, more: Record<string, string> = {}): Promise<void> =>
+    fill(target, listRows<Row>(path, { ...query, ...more }, stop), stop);
+  const ranking = <Row>(target: Slot<Row>, path: string): Promise<void> =>
+    fill(target, listTop<Row>(path, query, RANK_ROWS, stop), stop);
+  const step = { step: String(span.step_s) };
   await Promise.all([
-    series(traffic, "/api/v1/traffic", String(span.step_s)),
-    series(visitors, "/api/v1/visitors", String(span.step_s)),
-    series(days, "/api/v1/visitors", DAY_S),
+    whole(traffic, "/api/v1/traffic", step),
+    whole(visitors, "/api/v1/visitors", step),
+    whole(days, "/api/v1/visitors", { step: DAY_S }),
     ranking(pages, "/api/v1/pages"),
     ranking(sources, "/api/v1/sources"),
     ranking(devices, "/api/v1/devices"),
     ranking(countries, "/api/v1/countries"),
-    ranking(errors, "/api/v1/errors"),
-    ranking(vitals.device, "/api/v1/vitals", { by: "device" }),
-    ranking(vitals.page, "/api/v1/vitals", { by: "page" }),
-    ranking(vitals.release, "/api/v1/vitals", { by: "release" }),
+    ranking(reports, "/api/v1/reports"),
+    // Ordered by time there and by visitors here; a vital is a row, so a cut would leave keys without their rarer ones.
+    whole(errors, "/api/v1/errors"),
+    ...VITALS_BY.map((by) => whole(vitals[by], "/api/v1/vitals", { by })),
   ]);
 }
 

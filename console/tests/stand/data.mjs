@@ -89,7 +89,7 @@ const VITALS = [
 const errorsOf = (nowMs) => [
   { fingerprint: "a1", name: "TypeError", message: "Cannot read properties of undefined (reading 'getBoundingClientRect')", count: 37, visitors: 12, last_seen: iso(nowMs - 42_000) },
   { fingerprint: "b2", name: "ReferenceError", message: "<img src=x onerror=alert(1)> is not defined", count: 9, visitors: 3, last_seen: iso(nowMs - 26 * 60_000) },
-  { fingerprint: "c3", name: "UnhandledRejection", message: "NetworkError when attempting to fetch resource.", count: 4, visitors: 4, last_seen: iso(nowMs - 3 * 3_600_000) },
+  { fingerprint: "c3", name: "UnhandledRejection", message: "NetworkError when attempting to fetch resource.", count: 15, visitors: 14, last_seen: iso(nowMs - 3 * 3_600_000) },
 ];
 
 /** @param {number} ms */
@@ -127,6 +127,12 @@ export function snapshotOf(scene, nowMs, site) {
   };
 }
 
+/** @param {number} nowMs */
+const reportsOf = (nowMs) => [
+  { fingerprint: "d4", type: "csp-violation", name: "script-src-elem", document: "/shop", blocked: "inline", source: "/shop", line: 12, column: 1, disposition: "report", message: "<img src=x onerror=alert(1)>", browser: "Firefox 128 on Linux", count: 10_000, first_seen: iso(nowMs - 8.64e7), last_seen: iso(nowMs - 5_000) },
+  { fingerprint: "e5", type: "deprecation", name: "UnloadHandler", document: "/", blocked: "", source: "https://cdn.example/old.js", line: null, column: null, disposition: "", message: "Unload event listeners are deprecated.", browser: null, count: 3, first_seen: iso(nowMs - 9e6), last_seen: iso(nowMs - 9e6) },
+];
+
 /** @param {string} path @param {URLSearchParams} query @param {Scene} scene @returns {object[] | null} */
 export function rowsOf(path, query, scene) {
   const empty = scene === "empty";
@@ -143,7 +149,8 @@ export function rowsOf(path, query, scene) {
     case "/api/v1/devices": return empty ? [] : [{ key: "desktop", visitors: 812, pageviews: 2210 }, { key: "mobile", visitors: 644, pageviews: 1390 }, { key: "tablet", visitors: 38, pageviews: 71 }];
     case "/api/v1/countries": return [];
     case "/api/v1/vitals": return empty ? [] : vitalRows(query.get("by") ?? "page");
-    case "/api/v1/errors": return empty ? [] : errorsOf(Date.now()).map((row, i) => ({ ...row, first_seen: iso(Date.now() - 8.64e7), resolved: i === 2 }));
+    case "/api/v1/errors": return empty ? [] : errorsOf(Date.now()).map((row, i) => ({ ...row, first_seen: iso(Date.now() - 8.64e7), resolved: i === 1 }));
+    case "/api/v1/reports": return empty ? [] : reportsOf(Date.now());
     default: return null;
   }
 }
@@ -169,6 +176,7 @@ function visitorRow(t, step) {
 
 /** @param {string} by */
 function vitalRows(by) {
-  const keys = { page: PAGES.map((row) => row.key), device: ["desktop", "mobile"], release: ["2024-11-20", "2024-11-14", ""] }[by] ?? [];
+  if (by === "site") return VITALS.map((row) => ({ key: null, ...row }));
+  const keys = { page: PAGES.map((row) => row.key), device: ["desktop", "mobile"], release: ["2024-11-20", "2024-11-14", null] }[by] ?? [];
   return keys.flatMap((key, i) => VITALS.filter((_, j) => (i + j) % 7 !== 6).map((row) => ({ key, ...row, p75: round((row.p75 ?? 0) * (1 + i * 0.12)) })));
 }

@@ -6,16 +6,19 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use mainstay_base::ErrorCode;
 use mainstay_base::Timestamp;
 
 use crate::admin::Admin;
+use crate::console;
 use crate::problem::Problem;
 
 /// The console's cookie. `__Host-`: this host only, whole path, secure (loopback counts as secure for browsers).
 pub(crate) const COOKIE: &str = "__Host-mainstay_admin";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Refuses foreign `Host` names (DNS rebinding, and pages of other sites steering a browser at us), then dresses the answer.
 pub(crate) async fn gate(
@@ -23,9 +26,10 @@ pub(crate) async fn gate(
     request: Request,
     next: Next,
 ) -> Response {
-    let mut response = match refuse(&admin, request.headers()) {
-        Some(problem) => problem.into_response(),
-        None => next.run(request).await,
+    let mut response = match judge(&admin, &request) {
+        Verdict::Refused(problem) => problem.into_response(),
+        Verdict::Linked => console::index(Ok(Caller { expires: None })).await,
+        Verdict::Passed => next.run(request).await,
     };
     for (name, value) in &admin.headers {
         if !response.headers().contains_key(name) {
@@ -35,18 +39,47 @@ pub(crate) async fn gate(
     response
 }
 
-fn refuse(admin: &Admin, headers: &HeaderMap) -> Option<Problem> {
+enum Verdict {
+    Passed,
+    Refused(Problem),
+    /// A link of another site leads to the console. `SameSite=Strict` keeps our cookie out of such a request, so asking
+    /// for it would show a signed-in owner the way in. The console's document holds no data: it asks for them itself,
+    /// from this origin, with the cookie.
+    Linked,
+}
+
+fn judge(admin: &Admin, request: &Request) -> Verdict {
+    let headers = request.headers();
     // A request without a host names none of ours.
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     if !is_known_host(admin, host) {
-        return Some(Problem::new(
+        return Verdict::Refused(Problem::new(
             ErrorCode::Forbidden,
             "This host name is not served here; see admin.hosts.",
         ));
     }
-    is_foreign(headers, host).then(|| {
-        Problem::new(ErrorCode::Forbidden, "Requests from other origins are not answered here.")
-    })
+    match (is_foreign(headers, host), request.uri().path()) {
+        (false, _) => Verdict::Passed,
+        (true, "/") if is_link(request.method(), headers) => Verdict::Linked,
+        // The page with the button spends nothing; pressing it is a request of its own.
+        (true, "/enter") if is_link(request.method(), headers) => Verdict::Passed,
+        (true, _) => Verdict::Refused(Problem::new(
+            ErrorCode::Forbidden,
+            "Requests from other origins are not answered here.",
+        )),
+    }
+}
+
+/// Whether somebody followed a link in a window of their own: no frame, no fetch, no form that changes anything
+/// (Fetch Metadata sections 2.1 and 2.2). Browsers that do not say so are not believed.
+fn is_link(method: &Method, headers: &HeaderMap) -> bool {
+    let says = |name: &HeaderName, value: &str| {
+        headers.get(name).is_some_and(|found| found.as_bytes() == value.as_bytes())
+    };
+    *method == Method::GET
+        && says(&SEC_FETCH_MODE, "navigate")
+        && says(&SEC_FETCH_DEST, "document")
+        && (says(&SEC_FETCH_SITE, "cross-site") || says(&SEC_FETCH_SITE, "same-site"))
 }
 
 /// Whether a page of another origin made the request. `Sec-Fetch-Site` decides where browsers send it: no page can
@@ -180,6 +213,30 @@ mod tests {
                 headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
             }
             assert_eq!(is_foreign(&headers, HOST), foreign, "{site:?} {origin:?}");
+        }
+    }
+
+    #[test]
+    fn a_followed_link_is_told_from_everything_else() {
+        let get = Method::GET;
+        for (method, site, mode, dest, link) in [
+            (&get, "cross-site", "navigate", "document", true),
+            (&get, "same-site", "navigate", "document", true),
+            (&get, "invented", "navigate", "document", false),
+            (&get, "cross-site", "navigate", "iframe", false),
+            (&get, "cross-site", "navigate", "", false),
+            (&get, "cross-site", "no-cors", "document", false),
+            (&get, "cross-site", "cors", "empty", false),
+            (&get, "cross-site", "", "document", false),
+            (&Method::POST, "cross-site", "navigate", "document", false),
+            (&Method::HEAD, "cross-site", "navigate", "document", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            let said = [(SEC_FETCH_SITE, site), (SEC_FETCH_MODE, mode), (SEC_FETCH_DEST, dest)];
+            for (name, value) in said.into_iter().filter(|(_, value)| !value.is_empty()) {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+            assert_eq!(is_link(method, &headers), link, "{method} {site} {mode} {dest}");
         }
     }
 

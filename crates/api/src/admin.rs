@@ -187,6 +187,7 @@ fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/countries", get(v1::breakdown::list_countries))
         .route("/api/v1/vitals", get(v1::vitals::list))
         .route("/api/v1/errors", get(v1::errors::list))
+        .route("/api/v1/reports", get(v1::reports::list))
         .route("/api/v1/nodes", get(v1::nodes::list))
         .fallback(|| async {
             Problem::new(ErrorCode::NotFound, "There is nothing at this address.")

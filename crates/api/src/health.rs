@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Timestamp};
+use mainstay_store::Store;
 use mainstay_store::recorder::{self, Recorder};
 
 const STARTING: u8 = 0;
@@ -53,6 +54,7 @@ pub struct Check {
 #[derive(Clone)]
 pub struct Health {
     phase: Arc<AtomicU8>,
+    store: Store,
     recorder: Recorder,
     groups: Vec<Group>,
     clock: Clock,
@@ -61,8 +63,8 @@ pub struct Health {
 impl Health {
     /// Starting until [`Health::serving`] is called.
     #[must_use]
-    pub fn new(recorder: Recorder, groups: Vec<Group>, clock: Clock) -> Self {
-        Self { phase: Arc::new(AtomicU8::new(STARTING)), recorder, groups, clock }
+    pub fn new(store: Store, recorder: Recorder, groups: Vec<Group>, clock: Clock) -> Self {
+        Self { phase: Arc::new(AtomicU8::new(STARTING)), store, recorder, groups, clock }
     }
 
     /// Start-up is complete.
@@ -92,10 +94,21 @@ impl Health {
     /// Everything that was looked at, and the worst of it.
     #[must_use]
     pub fn report(&self) -> (Status, Vec<Check>) {
-        let checks = vec![self.check_recorder(), self.check_tasks()];
+        let checks = vec![self.check_files(), self.check_recorder(), self.check_tasks()];
         let worst = checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass);
         let draining = self.phase.load(Ordering::Relaxed) == DRAINING;
         (if draining { Status::Fail } else { worst }, checks)
+    }
+
+    fn check_files(&self) -> Check {
+        let away = self.store.list_away();
+        let status = if away.is_empty() { Status::Pass } else { Status::Warn };
+        let output = away
+            .iter()
+            .map(|away| format!("{} is away since {}: {}", away.file, away.since, away.reason))
+            .collect::<Vec<_>>()
+            .join("; ");
+        Check { name: "store:files", kind: "datastore", status, output, time: self.clock.now() }
     }
 
     fn check_recorder(&self) -> Check {

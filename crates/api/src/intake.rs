@@ -76,12 +76,17 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
         .with_field("content-type"))
 }
 
-async fn read_body(body: Incoming, bytes_max: usize, within: Duration) -> Result<Bytes, Problem> {
+/// A whole body within its bounds of size and time.
+pub(crate) async fn read_body(
+    body: Incoming,
+    bytes_max: usize,
+    within: Duration,
+) -> Result<Bytes, Problem> {
     let limited = Limited::new(body, bytes_max);
     match tokio::time::timeout(within, limited.collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(Problem::new(ErrorCode::TooLarge, format!("A batch is at most {bytes_max} bytes.")))
+            Err(Problem::new(ErrorCode::TooLarge, format!("A body is at most {bytes_max} bytes.")))
         }
         Ok(Err(_)) => {
             Err(Problem::new(ErrorCode::Invalid, "The body ended before it was complete."))

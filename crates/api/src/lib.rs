@@ -21,6 +21,7 @@ mod console;
 mod intake;
 mod probes;
 mod problem;
+mod reports;
 mod v1;
 
 pub use settings::Settings;

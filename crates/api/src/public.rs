@@ -12,9 +12,9 @@ use mainstay_guard::headers::{Kind, security_headers};
 use mainstay_guard::settings::{Environment, Headers};
 use mainstay_insight::Insight;
 
-use crate::intake;
 use crate::problem::Problem;
 use crate::script::Script;
+use crate::{intake, reports};
 
 /// What the public endpoints work with.
 pub struct Public {
@@ -70,7 +70,8 @@ impl Public {
     }
 
     async fn route(&self, request: Request<Incoming>) -> Answered {
-        let path = request.uri().path().strip_prefix(self.prefix.as_str()).unwrap_or("");
+        // The data plane hands over what lies below the prefix, and posts to `edge.report_paths`.
+        let path = request.uri().path().strip_prefix(self.prefix.as_str()).unwrap_or("/reports");
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
         match (path, reading, request.method() == Method::POST) {
             ("/m.js", true, _) => {
@@ -82,8 +83,11 @@ impl Public {
             ("/events", _, true) => {
                 ("/_mainstay/events", intake::events(&self.insight, request).await)
             }
+            ("/reports", _, true) => {
+                ("/_mainstay/reports", reports::reports(&self.insight, request).await)
+            }
             ("/m.js" | "/m.lite.js", ..) => ("{mainstay}", wrong_method("GET, HEAD")),
-            ("/events", ..) => ("{mainstay}", wrong_method("POST")),
+            ("/events" | "/reports", ..) => ("{mainstay}", wrong_method("POST")),
             _ => (
                 "{mainstay}",
                 Problem::new(ErrorCode::NotFound, "There is nothing at this address.").into_bytes(),

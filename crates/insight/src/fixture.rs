@@ -46,11 +46,22 @@ impl House {
         Self::open_in(dir, Clock::fixed(at), Settings::default()).await
     }
 
+    /// On what lies in a directory already, well or not.
+    pub(crate) async fn open_on(dir: TempDir) -> Self {
+        let clock = Clock::fixed(midnight().plus(10 * HOUR));
+        Self::open_in(Arc::new(dir), clock, Settings::default()).await
+    }
+
     async fn open_in(dir: Arc<TempDir>, clock: Clock, settings: Settings) -> Self {
-        let (group, store_settings) = (Group::new(), mainstay_store::Settings::default());
+        let group = Group::new();
+        let store_settings = mainstay_store::Settings {
+            reopen_every: mainstay_base::units::Span(Duration::from_millis(10)),
+            ..Default::default()
+        };
         let metrics = mainstay_telemetry::Settings::default().metrics;
         let registry = Registry::new(&metrics, clock.clone());
-        let store = Store::open(&store_settings, dir.path(), clock.clone()).await.expect("a store");
+        let store = Store::open_or_away(&store_settings, dir.path(), clock.clone()).await;
+        let store = store.expect("a store");
         let context = Context {
             sites: vec!["default".into()],
             recorder: store.start_recorder(&store_settings, &group, &registry),

@@ -9,7 +9,8 @@ pub(crate) const OTHER: &str = "other";
 /// Bytes of a page's name in a metric.
 const PAGE_BYTES_MAX: usize = 100;
 
-/// The pages named in metrics: the first ones seen, at most a fixed number.
+/// The pages named in metrics, at most a fixed number: the most viewed ones of the past, then the first ones seen. A
+/// page that has a name keeps it, because a counter must never go back.
 #[derive(Debug)]
 pub(crate) struct Pages {
     known: FxHashSet<Box<str>>,

@@ -16,6 +16,7 @@ mod label;
 pub mod live;
 mod meters;
 pub mod query;
+pub mod reports;
 mod retain;
 mod rollup;
 mod sample;
@@ -28,10 +29,11 @@ mod wire;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use mainstay_base::task::Group;
+use mainstay_base::task::{Group, Stop};
 use mainstay_base::{Clock, Entropy};
-use mainstay_store::{Recorder, Store, user_session};
+use mainstay_store::{Bots, Recorder, Span, Store, user_session};
 use mainstay_telemetry::http::HttpMetrics;
 use mainstay_telemetry::metrics::Registry;
 
@@ -39,11 +41,14 @@ use agent::{Agent, AgentCache};
 use country::Countries;
 use intake::Limits;
 use meters::Meters;
-use visit::Visits;
+use visit::{Visit, Visits};
 use visitor::Salts;
 
 pub use intake::Sender;
 pub use settings::Settings;
+
+/// How far back the pages that metrics name were viewed most.
+const NAMED_AFTER: Duration = Duration::from_secs(30 * 86_400);
 
 /// Everything the room needs of the house.
 #[derive(Clone, Debug)]
@@ -78,6 +83,7 @@ struct Inner {
     salts: Salts,
     meters: Meters,
     live: live::Cache,
+    reports: reports::Reports,
 }
 
 /// The room cannot be opened.
@@ -86,16 +92,14 @@ pub enum Error {
     /// The configured country database cannot be used.
     #[error(transparent)]
     Country(#[from] country::Error),
-    /// The running visits cannot be read.
-    #[error("the running visits cannot be read")]
-    Store(#[from] mainstay_store::Error),
 }
 
 impl Insight {
-    /// Opens the room and takes up the visits that were running when the server stopped.
+    /// Opens the room and takes up the visits that were running when the server stopped; of a store that is away, as
+    /// soon as it is open.
     ///
     /// # Errors
-    /// [`Error`] when the country database or the store cannot be read.
+    /// [`Error`] when the country database cannot be read.
     pub async fn open(settings: Settings, context: Context) -> Result<Self, Error> {
         agent::warm_up();
         let countries = Countries::open(settings.country_database.as_deref())?;
@@ -104,22 +108,82 @@ impl Insight {
         let inner = Inner {
             agents: Mutex::new(AgentCache::new(settings.agents_max)),
             countries,
-            visits: Mutex::new(read_visits(&settings, &context).await?),
+            visits: Mutex::new(Visits::new(settings.visit_idle.0, settings.visits_max)),
             salts: Salts::new(context.store.clone(), context.entropy.clone()),
             meters,
             live: live::Cache::default(),
+            reports: reports::Reports::new(&settings.reports, &context.registry),
             settings,
             context,
         };
-        Ok(Self(Arc::new(inner)))
+        let insight = Self(Arc::new(inner));
+        if insight.is_store_open() {
+            insight.take_up_visits().await;
+        }
+        Ok(insight)
     }
 
-    /// Starts the reconcilers: roll-ups, retention, samples.
+    /// Starts the reconcilers (roll-ups, retention, samples) and the one who makes reports durable.
     pub fn spawn(&self, group: &Group) {
-        let [rollups, retention, samples] = std::array::from_fn(|_| self.clone());
+        let [rollups, retention, samples, reports] = std::array::from_fn(|_| self.clone());
         group.spawn("insight rollup", |stop| rollup::run(rollups, stop));
         group.spawn("insight retention", |stop| retain::run(retention, stop));
         group.spawn("insight samples", |stop| sample::run(samples, stop));
+        group.spawn("insight reports", |stop| reports::run(reports, stop));
+    }
+
+    fn is_store_open(&self) -> bool {
+        self.0.context.store.list_away().is_empty()
+    }
+
+    /// Waits for the events' store and takes up what lies in it; false when told to stop first.
+    async fn wait_store(&self, stop: &Stop) -> bool {
+        let was_away = !self.is_store_open();
+        if !self.0.context.store.wait_insight(stop).await {
+            return false;
+        }
+        if was_away {
+            self.take_up_visits().await;
+        }
+        self.name_pages().await;
+        true
+    }
+
+    /// A visit that is not taken up is counted as two: no reason not to start.
+    async fn take_up_visits(&self) {
+        let (settings, context) = (&self.0.settings, &self.0.context);
+        let since = context.clock.now().minus(settings.visit_idle.0);
+        let limit = u32::try_from(settings.visits_max / 2).unwrap_or(u32::MAX);
+        let active = user_session::list_active_since(context.store.insight(), since, limit).await;
+        let active = active.unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "running visits cannot be read; they begin anew");
+            Vec::new()
+        });
+        let mut visits = self.0.visits.lock().unwrap_or_else(PoisonError::into_inner);
+        for known in active.into_iter().rev() {
+            let (session_id, visitor_id) = (known.session_id, known.visitor_id);
+            let visit = Visit { session_id, visitor_id, source: known.source };
+            visits.take_up(&visit, known.last_activity);
+        }
+    }
+
+    /// The metrics name the pages that were viewed most.
+    async fn name_pages(&self) {
+        let to = self.0.context.clock.now();
+        let limit = u32::try_from(self.0.settings.metric_pages_max).unwrap_or(u32::MAX);
+        for site in &self.0.context.sites {
+            let span = Span { site, from: to.minus(NAMED_AFTER), to, bots: Bots::Exclude };
+            match self.list_pages(&span, None, limit).await {
+                Ok(pages) => {
+                    self.0.meters.name_pages(pages.iter().filter_map(|p| p.key.as_deref()));
+                }
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "the most viewed pages cannot be read");
+                }
+            }
+        }
     }
 
     /// What a user agent says, remembered.
@@ -135,15 +199,4 @@ impl Insight {
     fn limits(&self) -> Limits {
         Limits { body_max: self.0.settings.body_max, events_max: self.0.settings.events_max }
     }
-}
-
-async fn read_visits(settings: &Settings, context: &Context) -> Result<Visits, Error> {
-    let mut visits = Visits::new(settings.visit_idle.0, settings.visits_max);
-    let since = context.clock.now().minus(settings.visit_idle.0);
-    let limit = u32::try_from(settings.visits_max / 2).unwrap_or(u32::MAX);
-    let active = user_session::list_active_since(context.store.insight(), since, limit).await?;
-    for visit in active.into_iter().rev() {
-        visits.put(visit.visitor_id, visit.session_id, visit.last_activity);
-    }
-    Ok(visits)
 }

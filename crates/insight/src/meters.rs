@@ -68,6 +68,14 @@ impl Meters {
         }
     }
 
+    /// Names these pages in the metrics, the first ones first, before any that visitors bring up.
+    pub(crate) fn name_pages<'a>(&self, paths: impl IntoIterator<Item = &'a str>) {
+        let mut bounded = self.bounded.lock().unwrap_or_else(PoisonError::into_inner);
+        for path in paths {
+            bounded.pages.label(path);
+        }
+    }
+
     /// Counts events that were not kept.
     pub(crate) fn count_dropped(&self, reason: &str, events: usize) {
         self.dropped.with(&[reason]).add(events as u64);
@@ -79,9 +87,16 @@ impl Meters {
         let Bounded { pages, seen } = &mut *bounded;
         let mut label = None;
         for event in &checked.events {
-            let (kind, key) = key_of(checked.page_id, event);
-            if !seen.is_new(counted.site, key) {
+            let (kind, id) = id_of(event);
+            if !seen.is_new(counted.site, (kind, id)) {
                 continue;
+            }
+            // A later report of a measurement replaces the first one, and a histogram cannot take that back.
+            if let Known::Vital(measured) = event {
+                let measurement = (checked.page_id, measured.vital as usize, measured.navigation);
+                if !seen.is_new(counted.site, measurement) {
+                    continue;
+                }
             }
             self.accepted[kind].inc();
             if counted.bot {
@@ -109,18 +124,14 @@ impl Meters {
     }
 }
 
-/// What makes an event the same as an earlier one: its id, and for a vital the measurement, whose later reports
-/// replace the first (a histogram cannot take an observation back).
-fn key_of<'a>(
-    page_id: &'a str,
-    event: &Known<'a>,
-) -> (usize, (&'a str, &'static str, &'static str)) {
+/// The kind of an event, as a place in [`KINDS`], and what makes it the same as an earlier one.
+fn id_of<'a>(event: &Known<'a>) -> (usize, &'a str) {
     match event {
-        Known::PageView { id } => (0, (id, "", "")),
-        Known::Vital(measured) => (1, (page_id, measured.vital.as_str(), measured.navigation)),
-        Known::Error(thrown) => (2, (thrown.id, "", "")),
-        Known::Engagement { id, .. } => (3, (id, "", "")),
-        Known::Custom(named) => (4, (named.id, "", "")),
+        Known::PageView { id } => (0, id),
+        Known::Vital(measured) => (1, measured.id),
+        Known::Error(thrown) => (2, thrown.id),
+        Known::Engagement { id, .. } => (3, id),
+        Known::Custom(named) => (4, named.id),
     }
 }
 

@@ -159,7 +159,11 @@ impl Insight {
 
     /// Whether a span is answered from counted hours: it is long, or its events are gone already.
     fn is_long(&self, span: &Span<'_>) -> bool {
-        let kept_since = self.0.context.clock.now().minus(self.0.settings.retain.events.0);
+        let events_since = self.0.context.clock.now().minus(self.0.settings.retain.events.0);
+        let kept_since = match span.bots {
+            Bots::Exclude => events_since,
+            Bots::Include | Bots::Only => events_since.max(self.bots_kept_since()),
+        };
         span.to.since(span.from) > self.0.settings.raw_range_max.0 || span.from < kept_since
     }
 

@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use mainstay_base::Timestamp;
 use mainstay_base::task::Stop;
 use mainstay_base::units::Span;
 use mainstay_store::retain::{self, Table};
 
+use crate::rollup::HOUR;
 use crate::visitor::{self, day_of};
 use crate::{Insight, sample, settings};
 
@@ -33,6 +35,8 @@ pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> 
         let midnight = now.floor_to(DAY).plus(DAY).since(now);
         let rest = match &outcome {
             Ok(()) => insight.0.settings.retain_every.0.min(midnight),
+            // Said once already, by whoever tries to open it.
+            Err(_) if !insight.0.context.store.list_away().is_empty() => RETRY,
             Err(error) => {
                 let error = error as &dyn std::error::Error;
                 tracing::warn!(error, "what is too old could not be removed");
@@ -51,18 +55,31 @@ pub(crate) async fn reconcile(insight: &Insight, stop: &Stop) -> Result<(), Erro
     insight.0.salts.destroy_old(day_of(now)).await?;
     sample::compact(insight, now.minus(insight.0.settings.retain.samples.0)).await?;
     for (table, kept) in kept_for(&insight.0.settings.retain) {
-        delete(insight, stop, table, kept).await?;
+        let (db, before) = (insight.0.context.store.insight(), now.minus(kept.0));
+        delete(insight, stop, |bite| retain::delete_before(db, table, before, bite)).await?;
+    }
+    for table in Table::WITH_BOTS {
+        let (db, before) = (insight.0.context.store.insight(), insight.bots_kept_since());
+        delete(insight, stop, |bite| retain::delete_bots_before(db, table, before, bite)).await?;
     }
     Ok(())
 }
 
-fn kept_for(retain: &settings::Retain) -> [(Table, Span); 11] {
+impl Insight {
+    /// Hours before this are final: their bots are gone, and they can no longer be counted from their events.
+    pub(crate) fn bots_kept_since(&self) -> Timestamp {
+        self.0.context.clock.now().minus(self.0.settings.retain.bots.0).floor_to(HOUR)
+    }
+}
+
+fn kept_for(retain: &settings::Retain) -> [(Table, Span); 12] {
     [
         (Table::PageViews, retain.events),
         (Table::Engagement, retain.events),
         (Table::PerformanceMetrics, retain.events),
         (Table::CustomEvents, retain.events),
         (Table::ErrorEvents, retain.errors),
+        (Table::Reports, retain.reports),
         (Table::UserSessions, retain.sessions),
         (Table::RollupTotal, retain.rollups),
         (Table::RollupKey, retain.rollups),
@@ -72,13 +89,14 @@ fn kept_for(retain: &settings::Retain) -> [(Table, Span); 11] {
     ]
 }
 
-async fn delete(insight: &Insight, stop: &Stop, table: Table, kept: Span) -> Result<(), Error> {
-    let db = insight.0.context.store.insight();
-    let before = insight.0.context.clock.now().minus(kept.0);
+async fn delete<F: Future<Output = Result<u64, mainstay_store::Error>>>(
+    insight: &Insight,
+    stop: &Stop,
+    take: impl Fn(u32) -> F,
+) -> Result<(), Error> {
     let bite = u32::try_from(insight.0.settings.retain_rows_max).unwrap_or(u32::MAX).max(1);
     while !stop.is_soft() {
-        let gone = retain::delete_before(db, table, before, bite).await?;
-        if gone < u64::from(bite) {
+        if take(bite).await? < u64::from(bite) {
             break;
         }
         // The writer is free between two bites, and events that waited go first.

@@ -27,6 +27,9 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// Counts hours until told to stop.
 pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> {
+    if !insight.wait_store(&stop).await {
+        return Ok(());
+    }
     loop {
         if let Err(error) = reconcile(&insight).await {
             tracing::warn!(
@@ -51,6 +54,10 @@ pub(crate) async fn reconcile(insight: &Insight) -> Result<(), Error> {
     }
     let limit = u32::try_from(insight.0.settings.rollup_hours_max).unwrap_or(u32::MAX);
     for dirty in rollup::list_dirty(db, limit).await? {
+        if dirty.hour < insight.bots_kept_since() {
+            rollup::clear_dirty(db, &dirty).await?;
+            continue;
+        }
         recount(insight, db, &dirty).await?;
     }
     Ok(())

@@ -38,6 +38,9 @@ pub(crate) struct Sampler {
 pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> {
     let step = Duration::from_secs(u64::from(fine_step_s(&insight.0.settings)));
     let mut sampler = Sampler::default();
+    if !insight.0.context.store.wait_insight(&stop).await {
+        return Ok(());
+    }
     loop {
         let begun = insight.0.context.clock.now().floor_to(step);
         let rest = begun.plus(step).since(insight.0.context.clock.now());

@@ -31,7 +31,8 @@ pub struct Settings {
     pub agents_max: usize,
     /// Most event ids remembered, so that an event sent twice is not counted twice in the metrics. Default 8192.
     pub repeats_max: usize,
-    /// Most different pages named in the metrics; the rest is counted as `other`. Default 30.
+    /// Most different pages named in the metrics: those viewed most in the 30 days before the start, then the first ones
+    /// seen; the rest is counted as `other`. Default 30.
     pub metric_pages_max: usize,
     /// Seconds a browser is told to wait when events cannot be made durable. Default 30 s.
     pub retry_after: Span,
@@ -52,8 +53,51 @@ pub struct Settings {
     pub retain_rows_max: usize,
     /// How often the traffic and the named metrics are sampled into the store. Default 10 s.
     pub sample_every: Span,
+    /// What browsers report about the pages, and how much of it is taken.
+    pub reports: Reports,
     /// How long things are kept.
     pub retain: Retain,
+}
+
+/// Reports of browsers: policy violations, deprecations, crashes, failed requests.
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reports {
+    /// Largest body of one request with reports. Default 64 KiB.
+    pub body_max: Size,
+    /// Most reports read of one request; further ones are dropped and counted. Default 1000.
+    pub reports_max: usize,
+    /// What is done with reports that extensions and browsers themselves cause. Default `"drop"`.
+    pub noise: Noise,
+    /// Reports one address may send at once; it gets as many again over time. Default 20 000.
+    pub burst: u32,
+    /// Reports per second one address gets back. Default 100.
+    pub per_second: u32,
+    /// Reports of all addresses that may wait for the disk, alike ones of a request counted once; beyond it they are
+    /// refused with 503. Default 4096.
+    pub waiting_max: usize,
+    /// The share of one address in them. Default 1024.
+    pub waiting_per_address_max: usize,
+    /// Most addresses whose sending is remembered; the least recent are forgotten first. Default 16 384 (about 2 MB
+    /// when full).
+    pub addresses_max: usize,
+    /// Most kinds of reports told apart per site and hour; what is beyond is counted as one kind per type. Default
+    /// 1000.
+    pub kinds_max: usize,
+    /// The share of one address in them, so that inventing kinds cannot blur what others report. Default 200.
+    pub kinds_per_address_max: usize,
+    /// How long reports wait for others to share their commit while many come. Default `"5ms"`.
+    pub gather: Span,
+}
+
+/// What is done with reports that say nothing about the site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Noise {
+    /// Dropped and counted.
+    Drop,
+    /// Kept like any other.
+    Keep,
 }
 
 /// How long each kind of row is kept. Visitor ids cannot be recomputed after 48 hours, whatever is set here.
@@ -62,8 +106,12 @@ pub struct Settings {
 pub struct Retain {
     /// Page views, engagement, vitals and named events. Default 90 days.
     pub events: Span,
+    /// The same of bots, and their errors, when that is shorter. Default 30 days.
+    pub bots: Span,
     /// JavaScript errors. Default 90 days.
     pub errors: Span,
+    /// Reports of browsers. Default 90 days.
+    pub reports: Span,
     /// Visits. Default 90 days.
     pub sessions: Span,
     /// Hourly roll-ups. Default 730 days.
@@ -96,7 +144,26 @@ impl Default for Settings {
             retain_every: Span::seconds(600),
             retain_rows_max: 2_000,
             sample_every: Span::seconds(10),
+            reports: Reports::default(),
             retain: Retain::default(),
+        }
+    }
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self {
+            body_max: Size::kib(64),
+            reports_max: 1_000,
+            noise: Noise::Drop,
+            burst: 20_000,
+            per_second: 100,
+            waiting_max: 4_096,
+            waiting_per_address_max: 1_024,
+            addresses_max: 16_384,
+            kinds_max: 1_000,
+            kinds_per_address_max: 200,
+            gather: Span(std::time::Duration::from_millis(5)),
         }
     }
 }
@@ -105,7 +172,9 @@ impl Default for Retain {
     fn default() -> Self {
         Self {
             events: Span::days(90),
+            bots: Span::days(30),
             errors: Span::days(90),
+            reports: Span::days(90),
             sessions: Span::days(90),
             rollups: Span::days(730),
             samples: Span::days(1),

@@ -2,6 +2,7 @@
 //!
 //! # Invariants
 //! - One writer per database file; every write transaction begins IMMEDIATE, so that it never meets `SQLITE_BUSY_SNAPSHOT`.
+//! - A file that cannot be opened is away, never an end of the process; it is left as it is and tried again.
 //! - What [`Recorder::record`] has answered with `Ok` is on disk.
 //! - Every visitor-facing question names a site and a time span, and is answered through an index.
 
@@ -21,12 +22,12 @@ mod contract;
 
 pub use engine::Engine;
 pub use error::Error;
-pub use open::Store;
+pub use open::{Away, Store};
 pub use query::{Bots, Cursor, Dimension, Group, KeyCount, Span};
 pub use recorder::{Batch, Health, Record, Recorder};
 pub use settings::Settings;
 pub use tables::{
     console_link, console_session, custom_event, engagement, error_event, metric_series, page_view,
-    performance_metric, retain, rollup, traffic, user_session, visitor_salt,
+    performance_metric, report, retain, rollup, traffic, user_session, visitor_salt,
 };
 pub use ts::Ts;

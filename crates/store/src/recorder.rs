@@ -10,10 +10,11 @@ use mainstay_telemetry::metrics::{Counter, Histogram, Registry};
 use mainstay_telemetry::names;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::sqlite::checkpoint;
 use crate::tables::{
-    custom_event, engagement, error_event, page_view, performance_metric, user_session,
+    custom_event, engagement, error_event, page_view, performance_metric, report, user_session,
 };
-use crate::{Settings, Store, record};
+use crate::{Engine, Settings, Store, record};
 
 mod commit;
 mod task;
@@ -32,6 +33,8 @@ pub enum Record {
     Error(error_event::Row),
     /// A named event.
     Custom(custom_event::Row),
+    /// Alike reports of a browser.
+    Report(report::Row),
 }
 
 /// The events of one request and the visit they belong to. All become durable together or not at all.
@@ -89,7 +92,7 @@ pub(crate) struct Metrics {
 }
 
 impl Store {
-    /// Starts the one task that writes events. Its group must be stopped after everybody who records has been.
+    /// Starts the one task that writes events, and the one that copies the log of what was written. Their group must be stopped after everybody who records has been.
     #[must_use]
     pub fn start_recorder(
         &self,
@@ -107,6 +110,8 @@ impl Store {
         });
         let task = task::Task::new(self, settings, entries, news, Arc::clone(&shared));
         group.spawn("recorder", |stop| task.run(stop));
+        let Engine::Sqlite(db) = self.insight().clone();
+        group.spawn("checkpoints", |stop| checkpoint::run(db, stop));
         Recorder { queue, shared, committed }
     }
 }

@@ -16,11 +16,13 @@ pub struct Settings {
     pub commit_gather: Span,
     /// How often a recorder that could not write tries whether the disk takes writes again. Default `"1s"`.
     pub recorder_probe_every: Span,
+    /// How often a database file that could not be opened (damaged, disk full) is tried again. Default `"5s"`.
+    pub reopen_every: Span,
     /// Connections for reading, per database file. Default 2.
     pub readers: u32,
     /// How long a statement waits for a lock held by another process, and a reader for a free connection. Default `"5s"`.
     pub busy_timeout: Span,
-    /// Size of the write-ahead log at which it is copied into the database file: each copy holds up the commits behind it for some milliseconds. Default `"32MiB"`.
+    /// Size of the write-ahead log at which it is copied into the database file, beside the commits. Kept alive by readers it may reach eight times as much; then commits wait until it is empty. Default `"32MiB"`.
     pub checkpoint_at: Size,
     /// Size to which a write-ahead log left large by a long read is cut. Default `"64MiB"`.
     pub wal_size_max: Size,
@@ -37,6 +39,7 @@ impl Default for Settings {
             commit_batches_max: 256,
             commit_gather: Span(std::time::Duration::from_millis(1)),
             recorder_probe_every: Span::seconds(1),
+            reopen_every: Span::seconds(5),
             readers: 2,
             busy_timeout: Span::seconds(5),
             checkpoint_at: Size::mib(32),

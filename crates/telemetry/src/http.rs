@@ -25,6 +25,8 @@ pub const OTHER_ROUTE: &str = "{other}";
 pub struct HttpMetrics {
     /// Connections open on the public listener.
     pub connections: Gauge,
+    /// Those of them that wait without buffers.
+    pub parked: Gauge,
     idle_closed: Counter,
     refused: Arc<[Counter; Refusal::ALL.len()]>,
     routes: Arc<Routes>,
@@ -81,6 +83,7 @@ impl HttpMetrics {
         let (known, ours) = (RwLock::default(), RwLock::default());
         Self {
             connections: registry.gauge(&names::CONNECTIONS),
+            parked: registry.gauge(&names::CONNECTIONS_PARKED),
             idle_closed: registry.counter(&names::CONNECTIONS_IDLE_CLOSED),
             refused: Arc::new(Refusal::ALL.map(|reason| refused.with(&[reason.as_str()]))),
             routes: Arc::new(Routes { max: max_routes, known, ours, other }),

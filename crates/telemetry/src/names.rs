@@ -98,15 +98,29 @@ table! {
     BUILD_INFO Gauge "mainstay_build_info" ["version"], "Always 1; the label tells the version.";
     CONNECTIONS Gauge "mainstay_connections" [], "Connections open on the public listener.";
     CONNECTIONS_IDLE_CLOSED Counter "mainstay_connections_idle_closed_total" [], "Connections closed because nothing was asked on them in time.";
+    CONNECTIONS_PARKED Gauge "mainstay_connections_parked" [], "Open connections that wait for their next request without holding buffers.";
     REQUESTS_REFUSED Counter "mainstay_requests_refused_total" ["reason"], "Requests and connections refused before they reached the site.";
     RESPONSE_BYTES Counter "mainstay_response_bytes_total" ["scope"], "Body bytes sent, by whether the site or our own paths answered.";
+    TLS_HANDSHAKES Counter "mainstay_tls_handshakes_total" ["version", "kind"], "TLS handshakes completed; a resumed one is the cheap kind.";
+    TLS_CERTIFICATE_EXPIRY Gauge "mainstay_tls_certificate_expiry_timestamp_seconds" [], "When the certificate in use ends, in seconds since the Unix epoch.";
+    TLS_RELOADS Counter "mainstay_tls_reloads_total" ["outcome"], "Changed certificates found, by whether they were taken into use.";
+    HTTPS_REDIRECTS Counter "mainstay_https_redirects_total" [], "Requests by plain http that were sent to https.";
     EVENTS_ACCEPTED Counter "mainstay_events_accepted_total" ["type"], "Visitor events made durable.";
     EVENTS_DROPPED Counter "mainstay_events_dropped_total" ["reason"], "Visitor events not kept.";
+    REPORTS_ACCEPTED Counter "mainstay_reports_accepted_total" ["type"], "Reports of browsers made durable.";
+    REPORTS_DROPPED Counter "mainstay_reports_dropped_total" ["reason"], "Reports of browsers not kept, noise among them.";
     RECORDER_QUEUE Gauge "mainstay_recorder_queue" [], "Batches waiting to be made durable.";
     RECORDER_COMMITTED Counter "mainstay_recorder_committed_total" [], "Batches made durable.";
     RECORDER_SHED Counter "mainstay_recorder_shed_total" [], "Batches refused because the queue was full or the store away.";
     RECORDER_COMMIT COMMIT "mainstay_recorder_commit_seconds" [], "Time one group commit took, with its fsync.";
     ACCESS_LOG_SHED Counter "mainstay_access_log_shed_total" [], "Access log lines dropped because the disk was full or too slow.";
+    UPSTREAM_REQUESTS Counter "mainstay_upstream_requests_total" ["site", "upstream", "outcome"], "Requests to the app behind a site, by how they ended.";
+    UPSTREAM_ANSWER HTTP "mainstay_upstream_answer_seconds" ["site", "upstream"], "Time from a request to the head of the upstream's answer.";
+    UPSTREAM_RETRIES Counter "mainstay_upstream_retries_total" ["site", "upstream"], "Requests repeated because the upstream left before it answered.";
+    UPSTREAM_BROKEN Counter "mainstay_upstream_broken_answers_total" ["site", "upstream"], "Answers that broke off or stalled after their head.";
+    UPSTREAM_CONNECTIONS Counter "mainstay_upstream_connections_total" ["site", "upstream"], "Connections opened to an upstream, those of checks included.";
+    UPSTREAM_IN_FLIGHT Gauge "mainstay_upstream_in_flight" ["site", "upstream"], "Exchanges with an upstream in hand.";
+    UPSTREAM_HEALTHY Gauge "mainstay_upstream_healthy" ["site", "upstream"], "1 while an upstream is asked, 0 while it fails or drains.";
     DROPPED_SERIES Counter "mainstay_metrics_dropped_series_total" ["family"], "Label combinations counted under other because the metric was full.";
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod errors;
 pub(crate) mod live;
 pub(crate) mod nodes;
 pub(crate) mod page;
+pub(crate) mod reports;
 pub(crate) mod session;
 pub(crate) mod traffic;
 pub(crate) mod visitors;

@@ -85,7 +85,7 @@ impl Insight {
             return Ok((Some(today), None));
         }
         let visit = self.find_visit(sender, checked, &keys, today)?;
-        Ok((Some(visit.map_or(today, |visit| visit.visitor_id)), visit))
+        Ok((Some(visit.as_ref().map_or(today, |visit| visit.visitor_id)), visit))
     }
 
     /// A visit that spans midnight goes on under the pseudonym it began with, so that it is neither split nor its
@@ -111,8 +111,9 @@ impl Insight {
         }
         let session_id =
             self.0.context.entropy.uuid_v7(at).map_err(|e| Error::Internal(e.into()))?;
-        visits.put(today, session_id, at);
-        Ok(Some(Visit { session_id, visitor_id: today }))
+        let visit = Visit { session_id, visitor_id: today, source: rows::source(checked) };
+        visits.put(&visit, at);
+        Ok(Some(visit))
     }
 
     fn not_recorded(&self, error: record::Error) -> Error {

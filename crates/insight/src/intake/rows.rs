@@ -7,8 +7,7 @@ use mainstay_store::tables::{
     custom_event, engagement, error_event, page_view, performance_metric, user_session,
 };
 use mainstay_store::{Batch, Record};
-use sha2::{Digest, Sha256};
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
 use super::check::{Checked, Entries, Known, Measured, Named, PROPS_BYTES_MAX, Thrown};
 use crate::agent::{Agent, BotReason};
@@ -45,7 +44,8 @@ pub(super) struct Context<'a> {
 /// The rows of one request.
 pub(super) fn batch(checked: &Checked<'_>, context: &Context<'_>) -> Batch {
     let records = checked.events.iter().map(|event| context.record(checked, event)).collect();
-    let visit = context.visit.map(|visit| context.touch(visit, external_host(checked)));
+    let visit = context.visit.as_ref();
+    let visit = visit.map(|visit| context.touch(visit, external_host(checked)));
     Batch { records, visit }
 }
 
@@ -58,15 +58,10 @@ fn external<'a, 'b>(checked: &'a Checked<'b>) -> Option<&'a Address<'b>> {
     checked.referrer.as_ref().filter(|referrer| referrer.host != checked.address.host)
 }
 
-/// An id that every copy of an event shares, so that a repeat meets the first copy in the table.
-fn row_id(site: &str, event_id: &str) -> Uuid {
-    let mut hash = Sha256::new();
-    hash.update(site.as_bytes());
-    hash.update([0]);
-    hash.update(event_id.as_bytes());
-    let mut id = [0; 16];
-    id.copy_from_slice(&hash.finalize()[..16]);
-    Builder::from_custom_bytes(id).into_uuid()
+/// Where a visit that begins with this page came from: the campaign of its address, else the referring site.
+pub(super) fn source(checked: &Checked<'_>) -> Option<Arc<str>> {
+    let named = campaign(checked.address.query).source.map(Arc::from);
+    named.or_else(|| external_host(checked).map(Arc::from))
 }
 
 impl Context<'_> {
@@ -76,8 +71,9 @@ impl Context<'_> {
             Known::Vital(measured) => Record::Vital(self.vital(checked, measured)),
             Known::Error(thrown) => Record::Error(self.error(checked, thrown)),
             Known::Custom(named) => Record::Custom(self.custom(checked, named)),
-            Known::Engagement { engaged_ms, scroll_percent, .. } => {
+            Known::Engagement { id, engaged_ms, scroll_percent } => {
                 Record::Engagement(engagement::Row {
+                    id: (*id).into(),
                     site: Arc::clone(self.site),
                     page_id: checked.page_id.into(),
                     recorded_at: self.received,
@@ -94,17 +90,22 @@ impl Context<'_> {
     fn page_view(&self, checked: &Checked<'_>, id: &str) -> page_view::Row {
         let referrer = external(checked);
         let campaign = if self.opted_out { None } else { Some(campaign(checked.address.query)) };
-        let (source, campaign) = campaign.map_or((None, None), |c| (c.source, c.rest));
+        let (own_source, campaign) = campaign.map_or((None, None), |c| (c.source, c.rest));
         let host = referrer.map(|r| r.host.to_string());
+        // Later views of a visit are its source's merit too, whatever their own address says.
+        let source = match &self.visit {
+            Some(visit) => visit.source.clone(),
+            None => own_source.or_else(|| host.clone()).map(Arc::from),
+        };
         page_view::Row {
-            id: row_id(self.site, id),
+            id: id.into(),
             site: Arc::clone(self.site),
             recorded_at: self.received,
             page_id: checked.page_id.into(),
             session_id: self.session_id(),
             visitor_id: self.visitor_id,
             path: path(checked),
-            source: source.or_else(|| host.clone()),
+            source,
             referrer_host: host,
             referrer_path: referrer.filter(|_| !self.opted_out).map(|r| r.path.to_string()),
             campaign,
@@ -120,7 +121,7 @@ impl Context<'_> {
 
     fn vital(&self, checked: &Checked<'_>, event: &Measured<'_>) -> performance_metric::Row {
         performance_metric::Row {
-            id: row_id(self.site, event.id),
+            id: event.id.into(),
             site: Arc::clone(self.site),
             timestamp: self.received,
             page_id: checked.page_id.into(),
@@ -145,7 +146,7 @@ impl Context<'_> {
         let error_stack = event.stack.map(|stack| scrub_error_text(stack, STACK_BYTES_MAX));
         let source = event.source.map(|source| scrub_error_text(source, SOURCE_BYTES_MAX));
         error_event::Row {
-            id: row_id(self.site, event.id),
+            id: event.id.into(),
             site: Arc::clone(self.site),
             timestamp: self.received,
             fingerprint: fingerprint(
@@ -172,7 +173,7 @@ impl Context<'_> {
 
     fn custom(&self, checked: &Checked<'_>, event: &Named<'_>) -> custom_event::Row {
         custom_event::Row {
-            id: row_id(self.site, event.id),
+            id: event.id.into(),
             site: Arc::clone(self.site),
             recorded_at: self.received,
             page_id: checked.page_id.into(),
@@ -187,7 +188,7 @@ impl Context<'_> {
         }
     }
 
-    fn touch(&self, visit: Visit, referrer: Option<&str>) -> user_session::Touch {
+    fn touch(&self, visit: &Visit, referrer: Option<&str>) -> user_session::Touch {
         user_session::Touch {
             session_id: visit.session_id,
             site: Arc::clone(self.site),
@@ -196,6 +197,7 @@ impl Context<'_> {
             ip_address: self.client.clone(),
             user_agent: self.agent.label.as_deref().map(Into::into),
             referrer: referrer.map(Into::into),
+            source: visit.source.clone(),
             country_code: self.country.clone(),
             device: self.agent.class,
             browser: self.agent.browser.map(Into::into),
@@ -209,7 +211,7 @@ impl Context<'_> {
     }
 
     fn session_id(&self) -> Option<Uuid> {
-        self.visit.map(|visit| visit.session_id)
+        self.visit.as_ref().map(|visit| visit.session_id)
     }
 }
 

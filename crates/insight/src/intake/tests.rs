@@ -320,7 +320,9 @@ async fn where_visitors_came_from_is_told_apart() {
         let n = n as u64;
         let body = page_view(n, &format!("https://h.example/{n}"))
             .replace(r#""events""#, &format!(r#""ref":"{referrer}","events""#));
-        assert!(house.send(&body).await.is_ok());
+        // A visitor of its own each: a visit has one source.
+        let sender = house.sender(&format!("192.0.2.{n}"), FIREFOX);
+        assert!(house.insight.accept(&sender, body.as_bytes()).await.is_ok());
     }
     for (referrer, kind) in cases {
         let series = format!(
@@ -334,5 +336,68 @@ async fn where_visitors_came_from_is_told_apart() {
     let want =
         [(None, 3), (Some("blog.example"), 1), (Some("google.de"), 1), (Some("old.reddit.com"), 1)];
     assert_eq!(found, want);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_visit_counts_under_its_first_source_also_after_a_restart() {
+    let house = House::open().await;
+    let views = ["https://h/?utm_source=letter", "https://h/b", "https://h/c?utm_source=other"];
+    for (n, url) in (0..).zip(views) {
+        assert!(house.send(&page_view(n, url)).await.is_ok());
+        house.clock.advance(SECOND);
+    }
+    let house = house.reopen().await;
+    assert!(house.send(&page_view(3, "https://h/d")).await.is_ok());
+    let sources = async |house: &House| -> Vec<_> {
+        let rows = house.insight.list_sources(&house.last(2 * HOUR), None, 9).await;
+        let rows = rows.expect("sources").into_iter();
+        rows.map(|row| (row.key, row.visitors, row.pageviews)).collect()
+    };
+    assert_eq!(sources(&house).await, [(Some("letter".into()), 1, 4)]);
+    // The next visit has a source of its own.
+    house.clock.advance(HOUR);
+    assert!(house.send(&page_view(4, "https://h/e")).await.is_ok());
+    assert_eq!(sources(&house).await, [(Some("letter".into()), 1, 4), (None, 1, 1)]);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn an_event_sent_again_for_another_page_is_the_same_event() {
+    let house = House::open().await;
+    let sent = format!(
+        r#"{{"id":"{}","type":"pageview","t":0}},{}"#,
+        crate::fixture::id(70),
+        vital(71, "LCP", 900.0, 5)
+    );
+    for page in [1, 2] {
+        assert!(house.send(&events(page, "https://h/", &sent)).await.is_ok());
+    }
+    let pages = house.insight.list_pages(&house.last(HOUR), None, 9).await.expect("pages");
+    assert_eq!(pages.iter().map(|row| row.pageviews).collect::<Vec<_>>(), [1]);
+    for kind in ["pageview", "vital"] {
+        let series = format!("mainstay_events_accepted_total{{type=\"{kind}\"}}");
+        assert_eq!(house.metric(&series), Some(1.0), "{kind}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_refuses_events_until_it_is_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("insight.db");
+    std::fs::write(&file, "no database. ".repeat(900)).expect("written");
+    let house = House::open_on(dir).await;
+    let group = mainstay_base::task::Group::new();
+    house.store.start_reopening(&group);
+    house.insight.spawn(&group);
+    let error = house.send(&page_view(1, "https://h/")).await.expect_err("away");
+    assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+    assert!(house.insight.list_pages(&house.last(HOUR), None, 9).await.is_err());
+    std::fs::remove_file(&file).expect("removed");
+    assert!(house.store.wait_insight(group.stop()).await);
+    assert!(house.send(&page_view(1, "https://h/")).await.is_ok());
+    assert_eq!(group.finish(10 * SECOND, SECOND).await, 0);
+    assert_eq!(group.crashes(), []);
     house.close().await;
 }

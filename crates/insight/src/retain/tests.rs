@@ -62,3 +62,35 @@ async fn the_reconcilers_live_until_they_are_stopped() {
     assert_eq!(group.crashes(), []);
     house.close().await;
 }
+
+#[tokio::test]
+async fn bots_go_first_and_their_counted_hours_are_final() {
+    let house = House::open().await;
+    let robot = house.sender("192.0.2.9", crate::fixture::CURL);
+    let body = page_view(1, "https://h/robots");
+    assert!(house.insight.accept(&robot, body.as_bytes()).await.is_ok());
+    assert!(house.send(&page_view(2, "https://h/people")).await.is_ok());
+    house.clock.advance(2 * HOUR);
+    rollup::reconcile(&house.insight).await.expect("counted");
+    house.clock.advance(31 * DAY);
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
+
+    let (db, all) = (house.store.insight(), house.last(40 * DAY));
+    let bots = mainstay_store::Span { bots: mainstay_store::Bots::Only, ..all };
+    let raw = async |span| mainstay_store::page_view::total(db, &span).await.expect("total");
+    assert_eq!((raw(all).await.pageviews, raw(bots).await.pageviews), (1, 0));
+    // Something late must not count the hour without its bots.
+    let then = house.clock.now().minus(31 * DAY + 2 * HOUR);
+    mainstay_store::rollup::mark_dirty(db, "default", then).await.expect("marked");
+    rollup::reconcile(&house.insight).await.expect("counted");
+    let dirty = mainstay_store::rollup::list_dirty(db, 1).await.expect("dirty");
+    assert!(dirty.iter().all(|dirty| dirty.hour > then), "{dirty:?}");
+    // A short span is answered from counted hours, because its bots are gone.
+    let hours = mainstay_store::Span { from: then.minus(HOUR), to: then.plus(HOUR), ..bots };
+    let pages = house.insight.list_pages(&hours, None, 9).await.expect("pages");
+    assert_eq!(
+        pages.iter().map(|p| (p.key.as_deref(), p.pageviews)).collect::<Vec<_>>(),
+        [(Some("/robots"), 1)]
+    );
+    house.close().await;
+}

@@ -154,3 +154,31 @@ async fn a_late_page_view_moves_who_was_first_seen_when() {
     assert_eq!(of(2 * HOUR).await, Some((0, 1)));
     house.close().await;
 }
+
+#[tokio::test]
+async fn metrics_name_the_most_viewed_pages_of_the_past() {
+    let house = House::open().await;
+    for n in 0..5 {
+        let path = if n == 0 { "rare" } else { "loved" };
+        assert!(house.send(&page_view(n, &format!("https://h/{path}"))).await.is_ok());
+    }
+    house.clock.advance(HOUR);
+    let one = Settings { metric_pages_max: 1, ..Settings::default() };
+    // The registry outlives the room here: what the first one counted is known.
+    let insight = house.with_settings(one).await;
+    assert!(insight.wait_store(&mainstay_base::task::Stop::default()).await);
+    for (n, path) in [(10, "rare"), (11, "loved")] {
+        let body = page_view(n, &format!("https://h/{path}"));
+        let sender = house.sender("192.0.2.1", FIREFOX);
+        assert!(insight.accept(&sender, body.as_bytes()).await.is_ok());
+    }
+    let views = |page: &str| {
+        let labels = "user_type=\"anonymous\",referrer_type=\"direct\"";
+        house.metric(&format!("page_views_total{{page=\"{page}\",{labels}}}"))
+    };
+    assert_eq!(
+        (views("/rare"), views("/loved"), views("other")),
+        (Some(1.0), Some(5.0), Some(1.0))
+    );
+    house.close().await;
+}

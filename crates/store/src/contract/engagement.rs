@@ -9,6 +9,7 @@ use crate::tables::engagement::{self, Point};
 pub(super) async fn keeps_the_largest_report_at_the_time_of_the_first(f: &Fixture) {
     let report = |at, engaged_ms, scroll| {
         let mut row = Sample(at).engagement(engaged_ms, scroll);
+        row.id = format!("report-{engaged_ms:09}");
         row.page_id = Sample(0).page_id();
         Record::Engagement(row)
     };
@@ -28,4 +29,13 @@ pub(super) async fn keeps_the_largest_report_at_the_time_of_the_first(f: &Fixtur
         .await
         .unwrap();
     assert_eq!(deepest, 80);
+}
+
+pub(super) async fn an_event_id_counts_once_whatever_page_it_names(f: &Fixture) {
+    let first = Sample(0).engagement(5_000, 10);
+    let elsewhere = engagement::Row { id: first.id.clone(), ..Sample(1).engagement(7_000, 90) };
+    f.record([Record::Engagement(first)], None).await;
+    f.record([Record::Engagement(elsewhere)], None).await;
+    let points = engagement::series(f.insight(), &day(), Duration::from_secs(3_600)).await.unwrap();
+    assert_eq!(points, [Point { t: NOON, engaged_ms: 5_000 }]);
 }

@@ -28,7 +28,7 @@ pub(super) async fn pages_go_on_after_the_last_row(f: &Fixture) {
     let rows = [(1, "cc"), (2, "bb"), (2, "aa"), (3, "dd")].into_iter().enumerate().map(
         |(i, (n, print))| {
             let mut row = Sample(n).error(print, "m");
-            row.id = Sample(u32::try_from(i).unwrap()).id();
+            row.id = Sample(u32::try_from(i).unwrap()).event_id();
             Record::Error(row)
         },
     );
@@ -41,4 +41,12 @@ pub(super) async fn pages_go_on_after_the_last_row(f: &Fixture) {
         seen.push(group.fingerprint);
     }
     assert_eq!(seen, ["dd", "aa", "bb", "cc"]);
+}
+
+pub(super) async fn an_event_id_counts_once_whatever_page_it_names(f: &Fixture) {
+    let elsewhere = error_event::Row { id: Sample(0).event_id(), ..Sample(1).error("aa", "m") };
+    f.record([Record::Error(Sample(0).error("aa", "m"))], None).await;
+    f.record([Record::Error(elsewhere)], None).await;
+    let groups = error_event::list_groups(f.insight(), &day(), 10, None).await.unwrap();
+    assert_eq!(groups.iter().map(|g| g.count).collect::<Vec<_>>(), [1]);
 }

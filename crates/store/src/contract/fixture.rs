@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::tables::{
-    custom_event, engagement, error_event, page_view, performance_metric, user_session,
+    custom_event, engagement, error_event, page_view, performance_metric, report, user_session,
 };
 use crate::{Batch, Bots, Engine, Record, Recorder, Settings, Span, Store, record};
 
@@ -92,13 +92,17 @@ impl Sample {
         Uuid::from_u128(0xabcd_0000 + u128::from(self.0))
     }
 
+    pub(crate) fn event_id(self) -> String {
+        format!("event-{:016}", self.0)
+    }
+
     pub(crate) fn page_id(self) -> String {
         format!("page-{:016}", self.0)
     }
 
     pub(crate) fn view(self) -> page_view::Row {
         page_view::Row {
-            id: self.id(),
+            id: self.event_id(),
             site: site(),
             recorded_at: self.at(),
             page_id: self.page_id(),
@@ -121,7 +125,7 @@ impl Sample {
 
     pub(crate) fn vital(self, name: &str, value: f64, page_ms: i64) -> performance_metric::Row {
         performance_metric::Row {
-            id: self.id(),
+            id: self.event_id(),
             site: site(),
             timestamp: self.at(),
             page_id: self.page_id(),
@@ -142,6 +146,7 @@ impl Sample {
 
     pub(crate) fn engagement(self, engaged_ms: i64, scroll_percent: i32) -> engagement::Row {
         engagement::Row {
+            id: self.event_id(),
             site: site(),
             page_id: self.page_id(),
             recorded_at: self.at(),
@@ -155,7 +160,7 @@ impl Sample {
 
     pub(crate) fn error(self, fingerprint: &str, message: &str) -> error_event::Row {
         error_event::Row {
-            id: self.id(),
+            id: self.event_id(),
             site: site(),
             timestamp: self.at(),
             fingerprint: fingerprint.into(),
@@ -177,7 +182,7 @@ impl Sample {
 
     pub(crate) fn custom(self, name: &str) -> custom_event::Row {
         custom_event::Row {
-            id: self.id(),
+            id: self.event_id(),
             site: site(),
             recorded_at: self.at(),
             page_id: self.page_id(),
@@ -192,6 +197,27 @@ impl Sample {
         }
     }
 
+    pub(crate) fn report(self, fingerprint: u32) -> report::Row {
+        report::Row {
+            site: site(),
+            fingerprint: Self(fingerprint).id(),
+            report_type: "csp-violation",
+            name: "script-src-elem".into(),
+            document: "/".into(),
+            blocked: "inline".into(),
+            source: "/".into(),
+            line_number: Some(12),
+            column_number: None,
+            disposition: "enforce",
+            message: String::new(),
+            user_agent: Some("Firefox 128 on Linux".into()),
+            ip_address: "203.0.113.0".into(),
+            count: 1,
+            first_seen: self.at(),
+            last_seen: self.at(),
+        }
+    }
+
     /// Visitor `who` is here, at this sample's time.
     pub(crate) fn touch(self, who: u32) -> user_session::Touch {
         user_session::Touch {
@@ -202,6 +228,7 @@ impl Sample {
             ip_address: "203.0.113.0".into(),
             user_agent: Some("Firefox 128 on Linux".into()),
             referrer: None,
+            source: None,
             country_code: Some("DE".into()),
             device: AgentClass::Desktop,
             browser: Some("Firefox".into()),

@@ -11,13 +11,14 @@ mod metric_series;
 mod page_view;
 mod performance_metric;
 mod plan;
+mod report;
 mod retain;
 mod rollup;
 mod traffic;
 mod user_session;
 mod visitor_salt;
 
-pub(crate) use fixture::{Fixture, Sample};
+pub(crate) use fixture::{Fixture, NOON, Sample};
 
 /// A second engine is a second module beside `on_sqlite`, with the same list.
 macro_rules! contract {
@@ -38,12 +39,20 @@ macro_rules! contract {
 contract! {
     console_link { is_spent_once_by_whoever_comes_first, expires_and_is_forgotten }
     console_session { lives_until_it_expires_or_is_revoked }
-    custom_event { counts_by_name_and_ignores_repeats }
-    engagement { keeps_the_largest_report_at_the_time_of_the_first }
-    error_event { groups_carry_the_words_of_the_latest, pages_go_on_after_the_last_row }
+    custom_event { counts_by_name_and_ignores_repeats, an_event_id_counts_once_whatever_page_it_names }
+    engagement {
+        keeps_the_largest_report_at_the_time_of_the_first,
+        an_event_id_counts_once_whatever_page_it_names,
+    }
+    error_event {
+        groups_carry_the_words_of_the_latest,
+        pages_go_on_after_the_last_row,
+        an_event_id_counts_once_whatever_page_it_names,
+    }
     metric_series { fine_samples_give_way_to_coarse_ones }
     page_view {
         a_repeat_changes_nothing,
+        an_event_id_counts_once_whatever_page_it_names,
         a_repeat_is_found_among_new_rows,
         keys_are_counted_and_paged,
         bots_are_kept_apart,
@@ -52,9 +61,16 @@ contract! {
     }
     performance_metric {
         the_last_report_wins,
+        an_event_id_counts_once_whatever_page_it_names,
         values_come_page_by_page_with_their_key,
     }
-    retain { deletes_whole_hours_in_chunks, every_table_can_be_cut }
+    report {
+        alike_ones_are_one_row_and_a_count,
+        hours_and_sites_are_kept_apart,
+        pages_go_on_after_the_last_row,
+        old_hours_go_whole,
+    }
+    retain { deletes_whole_hours_in_chunks, every_table_can_be_cut, bots_go_before_people }
     rollup {
         advancing_marks_every_hour_once,
         late_changes_mark_their_hour,
@@ -68,6 +84,7 @@ contract! {
         a_second_page_ends_the_bounce,
         event_names_are_a_set,
         active_visits_are_found_across_sites,
+        a_visit_keeps_its_first_source,
     }
     visitor_salt { everybody_gets_the_same_salt, destroyed_salts_leave_no_trace }
 }

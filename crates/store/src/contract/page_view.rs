@@ -14,6 +14,15 @@ pub(super) async fn a_repeat_changes_nothing(f: &Fixture) {
     assert_eq!(total, Point { t: day().from, visitors: 1, pageviews: 1 });
 }
 
+pub(super) async fn an_event_id_counts_once_whatever_page_it_names(f: &Fixture) {
+    let elsewhere = page_view::Row { id: Sample(0).event_id(), ..Sample(1).view() };
+    f.record([Record::PageView(Sample(0).view())], Some(Sample(0).touch(1))).await;
+    f.record([Record::PageView(elsewhere)], Some(Sample(1).touch(1))).await;
+    let total = page_view::total(f.insight(), &day()).await.unwrap();
+    assert_eq!(total.pageviews, 1);
+    assert_eq!(super::user_session::find(f, 1).await.page_views, 1);
+}
+
 pub(super) async fn a_repeat_is_found_among_new_rows(f: &Fixture) {
     let views = |from, to| (from..to).map(|n| Record::PageView(Sample(n).view()));
     f.record(views(0, 40), Some(Sample(0).touch(1))).await;
@@ -92,9 +101,16 @@ pub(super) async fn sites_do_not_see_each_other(f: &Fixture) {
     let mut other = Sample(0).view();
     other.site = "other".into();
     // The same page and event id on another site is another event.
-    f.record([Record::PageView(Sample(0).view()), Record::PageView(other)], None).await;
+    f.record([Record::PageView(Sample(0).view()), Record::PageView(other.clone())], None).await;
+    // Among new rows too it is told from a repeat.
+    let (mut there, here) = (Sample(1).view(), Sample(1).view());
+    there.site = "other".into();
+    let again = Record::PageView(other);
+    f.record([again, Record::PageView(there), Record::PageView(here)], Some(Sample(1).touch(1)))
+        .await;
+    assert_eq!(super::user_session::find(f, 1).await.page_views, 2);
     for site in [&*site(), "other"] {
         let total = page_view::total(f.insight(), &Span { site, ..day() }).await.unwrap();
-        assert_eq!(total.pageviews, 1, "{site}");
+        assert_eq!(total.pageviews, 2, "{site}");
     }
 }

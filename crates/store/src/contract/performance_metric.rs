@@ -19,6 +19,7 @@ async fn list(f: &Fixture, span: &Span<'_>, group: Group) -> Vec<Value> {
 pub(super) async fn the_last_report_wins(f: &Fixture) {
     let report = |at, value, page_ms| {
         let mut row = Sample(at).vital("LCP", value, page_ms);
+        row.id = format!("report-{page_ms:09}");
         row.page_id = Sample(0).page_id();
         Record::Vital(row)
     };
@@ -33,10 +34,21 @@ pub(super) async fn the_last_report_wins(f: &Fixture) {
     // It stays where it was first heard of.
     let first_hour = Span { to: Sample(60).at(), ..day() };
     assert_eq!(list(f, &first_hour, Group::Site).await.len(), 1);
-    let mut other = Sample(0).vital("LCP", 5.0, 1);
+    let mut other = Sample(2).vital("LCP", 5.0, 1);
     other.navigation = "back-forward-cache".into();
-    f.record([Record::Vital(other), Record::Vital(Sample(0).vital("INP", 8.0, 1))], None).await;
+    f.record([Record::Vital(other), Record::Vital(Sample(3).vital("INP", 8.0, 1))], None).await;
     assert_eq!(value(f).await.len(), 3);
+}
+
+pub(super) async fn an_event_id_counts_once_whatever_page_it_names(f: &Fixture) {
+    let first = Sample(0).vital("LCP", 800.0, 1);
+    let elsewhere =
+        performance_metric::Row { id: first.id.clone(), ..Sample(1).vital("LCP", 900.0, 1) };
+    let again = performance_metric::Row { value: 700.0, page_ms: 9, ..first.clone() };
+    f.record([Record::Vital(first)], None).await;
+    f.record([Record::Vital(elsewhere), Record::Vital(again)], None).await;
+    let values: Vec<_> = list(f, &day(), Group::Site).await.iter().map(|v| v.value).collect();
+    assert_eq!(values, [800.0]);
 }
 
 pub(super) async fn values_come_page_by_page_with_their_key(f: &Fixture) {

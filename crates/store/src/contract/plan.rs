@@ -3,8 +3,8 @@
 use super::Fixture;
 use crate::Engine;
 use crate::tables::{
-    custom_event, engagement, error_event, metric_series, page_view, performance_metric, retain,
-    rollup, traffic, user_session,
+    custom_event, engagement, error_event, metric_series, page_view, performance_metric, report,
+    retain, rollup, traffic, user_session,
 };
 
 #[tokio::test]
@@ -17,6 +17,7 @@ async fn no_question_reads_more_than_its_time_span() {
         performance_metric::list_texts(),
         error_event::list_texts(),
         custom_event::list_texts(),
+        report::list_texts(),
         metric_series::list_texts(),
         traffic::list_texts(),
         rollup::list_texts(),

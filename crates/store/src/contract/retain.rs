@@ -2,8 +2,8 @@
 
 use super::fixture::{Fixture, Sample, day};
 use crate::tables::retain::{self, Table};
-use crate::tables::{page_view, rollup};
-use crate::{Record, Span};
+use crate::tables::{custom_event, engagement, error_event, page_view, performance_metric, rollup};
+use crate::{Bots, Record, Span};
 
 pub(super) async fn deletes_whole_hours_in_chunks(f: &Fixture) {
     let mut other = Sample(5).view();
@@ -40,6 +40,7 @@ pub(super) async fn every_table_can_be_cut(f: &Fixture) {
         Record::Vital(Sample(0).vital("LCP", 1.0, 1)),
         Record::Error(Sample(0).error("f", "m")),
         Record::Custom(Sample(0).custom("signup")),
+        Record::Report(Sample(0).report(1)),
     ];
     f.record(records, Some(Sample(0).touch(1))).await;
     super::rollup::fill_hour(f, Sample(0).at()).await;
@@ -51,5 +52,42 @@ pub(super) async fn every_table_can_be_cut(f: &Fixture) {
         let gone = retain::delete_before(db, table, Sample(120).at(), 100).await.unwrap();
         assert_eq!(gone > 0, !core, "{table:?}");
         assert_eq!(retain::delete_before(db, table, Sample(120).at(), 100).await.unwrap(), 0);
+    }
+}
+
+pub(super) async fn bots_go_before_people(f: &Fixture) {
+    let people = |n| {
+        [
+            Record::PageView(Sample(n).view()),
+            Record::Engagement(Sample(n).engagement(1, 1)),
+            Record::Vital(Sample(n).vital("LCP", 1.0, 1)),
+            Record::Error(Sample(n).error("f", "m")),
+            Record::Custom(Sample(n).custom("signup")),
+        ]
+    };
+    let bots = |n| {
+        people(n).map(|record| match record {
+            Record::PageView(row) => {
+                Record::PageView(page_view::Row { bot_reason: Some("crawler".into()), ..row })
+            }
+            Record::Engagement(row) => Record::Engagement(engagement::Row { bot: true, ..row }),
+            Record::Vital(row) => Record::Vital(performance_metric::Row { bot: true, ..row }),
+            Record::Error(row) => Record::Error(error_event::Row { bot: true, ..row }),
+            Record::Custom(row) => Record::Custom(custom_event::Row { bot: true, ..row }),
+            Record::Report(row) => Record::Report(row),
+        })
+    };
+    let records = [people(0), bots(1), bots(2), bots(3), bots(70)].concat();
+    f.record(records, None).await;
+    let cut = async |table, max| {
+        retain::delete_bots_before(f.insight(), table, Sample(60).at(), max).await.unwrap()
+    };
+    for table in Table::WITH_BOTS {
+        assert_eq!([cut(table, 2).await, cut(table, 2).await, cut(table, 2).await], [2, 1, 0]);
+    }
+    assert_eq!(cut(Table::UserSessions, 2).await, 0);
+    for (bots, left) in [(Bots::Exclude, 1), (Bots::Only, 1)] {
+        let total = page_view::total(f.insight(), &Span { bots, ..day() }).await.unwrap();
+        assert_eq!(total.pageviews, left, "{bots:?}");
     }
 }

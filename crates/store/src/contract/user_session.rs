@@ -86,3 +86,15 @@ pub(super) async fn active_visits_are_found_across_sites(f: &Fixture) {
     let one = user_session::list_active_since(f.insight(), Sample(10).at(), 1).await.unwrap();
     assert_eq!(one.len(), 1);
 }
+
+pub(super) async fn a_visit_keeps_its_first_source(f: &Fixture) {
+    let touch = |n, source: Option<&str>| {
+        Some(user_session::Touch { source: source.map(Into::into), ..Sample(n).touch(1) })
+    };
+    let view = |n| [Record::PageView(Sample(n).view())];
+    f.record(view(0), touch(0, Some("letter"))).await;
+    f.record(view(1), touch(1, None)).await;
+    f.record(view(2), touch(2, Some("other"))).await;
+    let active = user_session::list_active_since(f.insight(), NOON, 10).await.unwrap();
+    assert_eq!(active.iter().map(|a| a.source.as_deref()).collect::<Vec<_>>(), [Some("letter")]);
+}

@@ -1,13 +1,20 @@
 //! Tests of `open`.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
 
 use mainstay_base::Clock;
+use mainstay_base::task::Group;
 
 use super::{Engine, Error, Store};
-use crate::Settings;
+use crate::contract::NOON;
+use crate::error::Kind;
+use crate::{Settings, rollup, visitor_salt};
 
-async fn open(dir: &std::path::Path) -> Result<Store, Error> {
+const LONG: Duration = Duration::from_secs(20);
+
+async fn open(dir: &Path) -> Result<Store, Error> {
     Store::open(&Settings::default(), dir, Clock::System).await
 }
 
@@ -74,5 +81,86 @@ async fn what_is_no_database_and_a_missing_folder_are_told_apart() {
     assert!(matches!(missing, Error::File { .. }), "{missing}");
     std::fs::write(dir.path().join("core.db"), vec![b'x'; 8_192]).unwrap();
     let garbage = open(dir.path()).await.unwrap_err();
-    assert!(matches!(garbage, Error::Open { .. }), "{garbage}");
+    assert!(matches!(garbage, Error::Damaged { .. }), "{garbage}");
+}
+
+#[tokio::test]
+async fn an_empty_file_does_not_cost_its_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, log) = (dir.path().join("insight.db"), dir.path().join("insight.db-wal"));
+    std::fs::write(&file, "").unwrap();
+    std::fs::write(&log, "what was committed").unwrap();
+    let error = open(dir.path()).await.unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    assert_eq!(std::fs::read(&log).unwrap(), b"what was committed");
+}
+
+async fn open_or_away(dir: &Path, clock: Clock) -> Result<Store, Error> {
+    let every = mainstay_base::units::Span(Duration::from_millis(10));
+    let settings = Settings { reopen_every: every, ..Settings::default() };
+    Store::open_or_away(&settings, dir, clock).await
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_away_until_somebody_mends_it_and_never_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, noise) = (dir.path().join("insight.db"), "no database. ".repeat(900));
+    std::fs::write(&file, &noise).unwrap();
+    let store = open_or_away(dir.path(), Clock::fixed(NOON)).await.unwrap();
+    let [away] = &store.list_away()[..] else { panic!("{:?}", store.list_away()) };
+    assert_eq!((away.file, away.since), ("insight.db", NOON));
+    assert!(away.reason.contains("not a database"), "{}", away.reason);
+
+    // Questions and changes are refused as unavailable; the other file works.
+    let asked = rollup::watermark(store.insight(), "default").await.unwrap_err();
+    let changed = rollup::mark_dirty(store.insight(), "default", NOON).await.unwrap_err();
+    let begun = rollup::advance_watermark(store.insight(), "default", NOON).await.unwrap_err();
+    for error in [asked, changed, begun] {
+        assert_eq!((error.kind, error.retryable), (Kind::Unavailable, true), "{error}");
+    }
+    visitor_salt::find_or_create(store.core(), 1, [1; 16]).await.unwrap();
+
+    let group = Group::new();
+    store.start_reopening(&group);
+    tokio::time::timeout(LONG, async {
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), noise);
+        std::fs::rename(&file, dir.path().join("mended")).unwrap();
+        assert!(store.wait_insight(group.stop()).await);
+    })
+    .await
+    .unwrap();
+    assert_eq!(store.list_away(), []);
+    rollup::mark_dirty(store.insight(), "default", NOON).await.unwrap();
+    assert_eq!(rollup::list_dirty(store.insight(), 9).await.unwrap().len(), 1);
+    assert_eq!(group.finish(LONG, LONG).await, 0);
+    assert_eq!(group.crashes(), []);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_file_longer_than_the_server_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("insight.db"), vec![b'x'; 8_192]).unwrap();
+    let store = open_or_away(dir.path(), Clock::System).await.unwrap();
+    let group = Group::new();
+    store.start_reopening(&group);
+    group.stop_softly();
+    assert!(!store.wait_insight(group.stop()).await);
+    assert_eq!(group.finish(LONG, LONG).await, 0);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_another_process_holds_ends_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(dir.path().join("insight.db"))
+        .create_if_missing(true)
+        .journal_mode(sqlx::sqlite::SqliteJournalMode::Delete);
+    let mut other = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+    let at_once = mainstay_base::units::Span(Duration::from_millis(1));
+    let settings = Settings { busy_timeout: at_once, ..Settings::default() };
+    let error = Store::open_or_away(&settings, dir.path(), Clock::System).await.unwrap_err();
+    assert!(matches!(error, Error::Locked { .. }), "{error}");
 }

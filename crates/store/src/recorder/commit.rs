@@ -6,13 +6,13 @@ use std::time::Duration;
 use mainstay_base::Timestamp;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteQueryResult;
-use uuid::Uuid;
 
 use super::visits::Visits;
 use super::{Batch, Record};
 use crate::sqlite::bulk::{Binder, Bulk};
 use crate::tables::{
-    custom_event, engagement, error_event, page_view, performance_metric, rollup, user_session,
+    custom_event, engagement, error_event, page_view, performance_metric, report, rollup,
+    user_session,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -25,6 +25,7 @@ pub(super) struct Committer {
     vitals: Bulk,
     errors: Bulk,
     customs: Bulk,
+    reports: Bulk,
     sessions: Bulk,
     newest_hour: Timestamp,
 }
@@ -37,6 +38,7 @@ struct Sorted<'a> {
     vitals: Vec<&'a performance_metric::Row>,
     errors: Vec<&'a error_event::Row>,
     customs: Vec<&'a custom_event::Row>,
+    reports: Vec<&'a report::Row>,
     late: HashSet<(&'a str, Timestamp)>,
 }
 
@@ -48,6 +50,7 @@ impl Committer {
             vitals: Bulk::new(&performance_metric::UPSERT),
             errors: Bulk::new(&error_event::INSERT),
             customs: Bulk::new(&custom_event::INSERT),
+            reports: Bulk::new(&report::UPSERT),
             sessions: Bulk::new(&user_session::UPSERT),
             newest_hour: Timestamp::EPOCH,
         }
@@ -76,18 +79,26 @@ impl Committer {
     ) -> Result<(), sqlx::Error> {
         let rows = self.sort(batches);
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
-        let new_views =
-            insert_new(conn, &self.page_views, &rows.page_views, page_view::bind, |r| {
-                (r.id, page_view::IDS_AFTER)
-            })
-            .await?;
-        let new_customs = insert_new(conn, &self.customs, &rows.customs, custom_event::bind, |r| {
-            (r.id, custom_event::IDS_AFTER)
-        })
+        let new_views = insert_new(
+            conn,
+            (&self.page_views, page_view::KEYS_AFTER),
+            &rows.page_views,
+            page_view::bind,
+            |r| (&r.site, &r.id),
+        )
+        .await?;
+        let new_customs = insert_new(
+            conn,
+            (&self.customs, custom_event::KEYS_AFTER),
+            &rows.customs,
+            custom_event::bind,
+            |r| (&r.site, &r.id),
+        )
         .await?;
         self.errors.insert_all(conn, &rows.errors, error_event::bind).await?;
         self.vitals.insert_all(conn, &rows.vitals, performance_metric::bind).await?;
         self.engagement.insert_all(conn, &rows.engagement, engagement::bind).await?;
+        self.reports.insert_all(conn, &rows.reports, report::bind).await?;
         let changes = add_up(batches, &new_views, &new_customs).into_changes();
         self.sessions.insert_all(conn, &changes, user_session::bind).await?;
         for (site, hour) in &rows.late {
@@ -121,6 +132,11 @@ impl Committer {
                     rows.customs.push(row);
                     (&row.site, row.recorded_at)
                 }
+                // No roll-up is counted from reports.
+                Record::Report(row) => {
+                    rows.reports.push(row);
+                    continue;
+                }
             };
             // Rows of the present hour cannot be late, so that the usual event costs one comparison.
             if at < self.newest_hour {
@@ -137,10 +153,10 @@ impl Committer {
 /// Inserts rows and tells for each whether it was new. A row that comes twice in one group is new once.
 async fn insert_new<R>(
     conn: &mut SqliteConnection,
-    bulk: &Bulk,
+    (bulk, keys_after): (&Bulk, &'static str),
     rows: &[R],
     bind: impl Fn(&R, &mut Binder),
-    key: impl Fn(&R) -> (Uuid, &'static str),
+    key: impl Fn(&R) -> (&str, &str),
 ) -> Result<Vec<bool>, sqlx::Error> {
     let mut new = Vec::with_capacity(rows.len());
     for chunk in bulk.chunks(rows) {
@@ -151,9 +167,9 @@ async fn insert_new<R>(
         } else if inserted == 0 {
             new.resize(new.len() + chunk.rows.len(), false);
         } else {
-            let Some((_, ids_after)) = chunk.rows.first().map(&key) else { continue };
-            let mut ids = inserted_ids(conn, ids_after, &result).await?;
-            new.extend(chunk.rows.iter().map(|row| ids.remove(&key(row).0)));
+            let inserted = inserted_keys(conn, keys_after, &result).await?;
+            let mut keys: HashSet<_> = inserted.iter().map(|(site, id)| (&**site, &**id)).collect();
+            new.extend(chunk.rows.iter().map(|row| keys.remove(&key(row))));
         }
     }
     Ok(new)
@@ -161,17 +177,13 @@ async fn insert_new<R>(
 
 /// With a single writer the rows of a statement lie at the end of the table: SQLite gives each new row the largest
 /// rowid plus one, and a row that meets its first copy takes none.
-async fn inserted_ids(
+async fn inserted_keys(
     conn: &mut SqliteConnection,
-    ids_after: &'static str,
+    keys_after: &'static str,
     result: &SqliteQueryResult,
-) -> Result<HashSet<Uuid>, sqlx::Error> {
+) -> Result<Vec<(String, String)>, sqlx::Error> {
     let inserted = i64::try_from(result.rows_affected()).unwrap_or(i64::MAX);
-    let ids: Vec<Uuid> = sqlx::query_scalar(ids_after)
-        .bind(result.last_insert_rowid() - inserted)
-        .fetch_all(conn)
-        .await?;
-    Ok(ids.into_iter().collect())
+    sqlx::query_as(keys_after).bind(result.last_insert_rowid() - inserted).fetch_all(conn).await
 }
 
 /// What the batches say about visits. A batch that only repeats what is known says nothing.
@@ -186,7 +198,7 @@ fn add_up<'a>(batches: &[&'a Batch], new_views: &[bool], new_customs: &[bool]) -
                 Record::Custom(row) if new_customs.next() == Some(&true) => {
                     names.push(row.name.as_str());
                 }
-                Record::Custom(_) => {}
+                Record::Custom(_) | Record::Report(_) => {}
                 Record::Engagement(_) | Record::Vital(_) | Record::Error(_) => alive = true,
             }
         }

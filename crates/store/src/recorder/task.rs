@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use mainstay_base::Clock;
 use mainstay_base::task::Stop;
+use mainstay_base::{Clock, Timestamp};
 use tokio::sync::{mpsc, watch};
 
 use super::commit::Committer;
@@ -14,6 +14,7 @@ use crate::error::Kind;
 use crate::{Engine, Error, Settings, Store, Ts, record};
 
 const OP: &str = "recorder.commit";
+const AWAY: &str = "insight.db is away";
 /// A group of at least this many batches shows that more are on their way: the next one gathers before it commits.
 const BUSY_FROM: usize = 8;
 
@@ -41,7 +42,14 @@ impl Task {
         news: watch::Sender<u64>,
         shared: Arc<Shared>,
     ) -> Self {
+        let Engine::Sqlite(db) = store.insight();
+        // Nothing is committed while the file is away: probes find out when it is open.
+        let degraded = !db.is_open();
+        if degraded {
+            degrade(&shared, store.clock.now(), AWAY.into());
+        }
         Self {
+            degraded,
             engine: store.insight().clone(),
             clock: store.clock.clone(),
             entries,
@@ -52,7 +60,6 @@ impl Task {
             gather: settings.commit_gather.0,
             busy: false,
             probe_every: settings.recorder_probe_every.0.max(Duration::from_millis(10)),
-            degraded: false,
         }
     }
 
@@ -185,12 +192,7 @@ impl Task {
         if !self.degraded {
             tracing::warn!(%reason, "events cannot be made durable; they are refused until they can");
         }
-        let mut health = self.shared.health.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = match &*health {
-            Health::Degraded { since, .. } => *since,
-            Health::Ok => self.clock.now(),
-        };
-        *health = Health::Degraded { since, reason };
+        degrade(&self.shared, self.clock.now(), reason);
         self.degraded = true;
     }
 
@@ -201,6 +203,16 @@ impl Task {
             tracing::info!("events are durable again");
         }
     }
+}
+
+/// Notes that events do not reach the disk, since when it began.
+fn degrade(shared: &Shared, now: Timestamp, reason: String) {
+    let mut health = shared.health.lock().unwrap_or_else(PoisonError::into_inner);
+    let since = match &*health {
+        Health::Degraded { since, .. } => *since,
+        Health::Ok => now,
+    };
+    *health = Health::Degraded { since, reason };
 }
 
 /// Somebody who no longer waits is no error: the batch is durable all the same.

@@ -135,6 +135,10 @@ impl Binder {
         self.add(Arc::clone(value))
     }
 
+    pub(crate) fn maybe_shared(&mut self, value: Option<&Arc<str>>) -> &mut Self {
+        self.add(value.cloned())
+    }
+
     pub(crate) fn id(&mut self, value: Uuid) -> &mut Self {
         self.add(value)
     }

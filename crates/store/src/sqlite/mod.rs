@@ -1,15 +1,18 @@
-//! One SQLite file: a single writing connection behind a lock, and a few that only read.
+//! One SQLite file: a single writing connection behind a lock, and a few that only read. Away until it could be opened.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Connection, Sqlite, SqliteConnection, Transaction};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Notify};
 
 use crate::Error;
 
 pub(crate) mod bulk;
+pub(crate) mod checkpoint;
 pub(crate) mod options;
 
 pub(crate) use options::Shape;
@@ -20,58 +23,105 @@ pub struct Db(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    path: PathBuf,
+    shape: Shape,
     writer: Mutex<Writer>,
-    readers: SqlitePool,
+    /// Set once the file is open.
+    readers: OnceLock<SqlitePool>,
+    /// A closed pool: who asks it learns that the file is away.
+    nobody: SqlitePool,
+    /// The connection that copies the log into the file, made when it is first needed.
+    checkpoints: Mutex<Option<SqliteConnection>>,
+    /// Somebody had the writer: the log may have grown.
+    written: Notify,
 }
 
 /// The one connection that writes. Connects anew after a transaction could not even begin.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    conn: SqliteConnection,
+    /// None while the file is away.
+    conn: Option<SqliteConnection>,
     options: SqliteConnectOptions,
     suspect: bool,
+    /// Why the file is away.
+    reason: String,
 }
 
 impl Db {
-    /// Opens or creates the file at `path`.
-    pub(crate) async fn open(path: &Path, shape: &Shape) -> Result<Self, sqlx::Error> {
-        let options = options::writer(path, shape);
-        let conn = options.connect().await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(shape.readers.max(1))
-            .acquire_timeout(shape.busy_timeout)
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(options::reader(path, shape));
-        Ok(Self(Arc::new(Inner {
-            writer: Mutex::new(Writer { conn, options, suspect: false }),
-            readers,
-        })))
+    /// The file at `path`, away until [`Db::open`] succeeds. Nothing is touched.
+    pub(crate) async fn away(path: &Path, shape: &Shape) -> Self {
+        let nobody = SqlitePoolOptions::new().connect_lazy_with(options::reader(path, shape));
+        nobody.close().await;
+        let writer = Writer {
+            conn: None,
+            options: options::writer(path, shape),
+            suspect: false,
+            reason: "it was not opened yet".into(),
+        };
+        Self(Arc::new(Inner {
+            path: path.to_owned(),
+            shape: shape.clone(),
+            writer: Mutex::new(writer),
+            readers: OnceLock::new(),
+            nobody,
+            checkpoints: Mutex::new(None),
+            written: Notify::new(),
+        }))
     }
 
-    /// Connections for questions.
+    /// Opens or creates the file and brings its schema up to date; from then on questions and changes are taken.
+    pub(crate) async fn open(&self, migrator: &Migrator) -> Result<(), MigrateError> {
+        let mut writer = self.0.writer.lock().await;
+        let mut conn = writer.options.connect().await?;
+        // `run` borrows in a way that the compiler cannot see to be `Send`; this is what it calls.
+        migrator.run_direct(None, &mut conn, false).await?;
+        writer.conn = Some(conn);
+        let shape = &self.0.shape;
+        self.0.readers.get_or_init(|| {
+            SqlitePoolOptions::new()
+                .max_connections(shape.readers.max(1))
+                .acquire_timeout(shape.busy_timeout)
+                .test_before_acquire(false)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .connect_lazy_with(options::reader(&self.0.path, shape))
+        });
+        Ok(())
+    }
+
+    /// Notes why the file cannot be opened, for whoever wants to write meanwhile.
+    pub(crate) async fn note_away(&self, reason: String) {
+        self.0.writer.lock().await.reason = reason;
+    }
+
+    /// Whether the file was opened.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.readers.get().is_some()
+    }
+
+    /// Where the file lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Connections for questions; none is to be had while the file is away.
     pub(crate) fn readers(&self) -> &SqlitePool {
-        &self.0.readers
+        self.0.readers.get().unwrap_or(&self.0.nobody)
     }
 
     /// The connection for changes; waits for its turn, first come first served.
     pub(crate) async fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.0.writer.lock().await
+        let writer = self.0.writer.lock().await;
+        self.0.written.notify_one();
+        writer
     }
 
-    /// Copies the write-ahead log into the file and empties it. True when nothing of it is left, false when a
-    /// reader still needs it.
-    pub(crate) async fn checkpoint(&self) -> Result<bool, sqlx::Error> {
-        let mut writer = self.writer().await;
-        let (busy, _, _): (i64, i64, i64) =
-            sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut writer.conn).await?;
-        Ok(busy == 0)
-    }
-
-    /// Ends the readers and checkpoints. Later calls fail.
+    /// Ends the readers and checkpoints. Later calls fail. A file that is away has nothing to be closed.
     pub(crate) async fn close(&self) -> Result<(), sqlx::Error> {
-        self.0.readers.close().await;
+        if !self.is_open() {
+            return Ok(());
+        }
+        self.readers().close().await;
         self.checkpoint().await.map(drop)
     }
 }
@@ -80,15 +130,15 @@ impl Writer {
     /// The connection itself, for a single statement that is its own transaction.
     pub(crate) async fn conn(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
         if self.suspect {
-            self.conn = self.options.connect().await?;
+            self.conn = Some(self.options.connect().await?);
             self.suspect = false;
         }
-        Ok(&mut self.conn)
+        self.conn.as_mut().ok_or_else(|| sqlx::Error::Io(io::Error::other(self.reason.clone())))
     }
 
     /// Notes that the connection answered badly; the next use connects anew.
     pub(crate) fn suspect(&mut self) {
-        self.suspect = true;
+        self.suspect = self.conn.is_some();
     }
 
     /// A transaction that holds the write lock from its first moment. Dropped without commit it is rolled back.
@@ -97,8 +147,12 @@ impl Writer {
         op: &'static str,
     ) -> Result<Transaction<'_, Sqlite>, Error> {
         self.conn().await.map_err(|e| Error::new(op, e))?;
-        self.conn.begin_with("BEGIN IMMEDIATE").await.map_err(|e| {
-            self.suspect = true;
+        let Self { conn, suspect, reason, .. } = self;
+        let Some(conn) = conn else {
+            return Err(Error::new(op, sqlx::Error::Io(io::Error::other(reason.clone()))));
+        };
+        conn.begin_with("BEGIN IMMEDIATE").await.map_err(|e| {
+            *suspect = true;
             Error::new(op, e)
         })
     }

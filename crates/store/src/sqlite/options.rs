@@ -12,13 +12,18 @@ const PAGE_BYTES: u64 = 4_096;
 /// Distinct statements kept prepared on the writer: five bulk sizes of six tables and the small ones.
 const WRITER_STATEMENTS: usize = 96;
 const READER_STATEMENTS: usize = 48;
+/// How long commits may wait for readers that keep an overlong log alive.
+const READERS_PATIENCE: Duration = Duration::from_millis(250);
 
 /// What differs between the files, and what the operator set.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
     pub(crate) readers: u32,
     pub(crate) busy_timeout: Duration,
-    checkpoint_pages: u64,
+    /// Pages of log from which they are copied into the file.
+    pub(crate) checkpoint_pages: u64,
+    /// Whether the log is copied beside the commits instead of within one.
+    copied_beside: bool,
     wal_bytes: u64,
     cache_kib: u64,
     pages_max: Option<u64>,
@@ -28,16 +33,23 @@ pub(crate) struct Shape {
 impl Shape {
     /// `core.db`: deleted secrets are overwritten, never just unlinked.
     pub(crate) fn core(settings: &Settings) -> Self {
-        Self { secure_delete: true, pages_max: None, ..Self::insight(settings) }
+        Self {
+            secure_delete: true,
+            pages_max: None,
+            copied_beside: false,
+            ..Self::insight(settings)
+        }
     }
 
-    /// `insight.db`: the operator may limit its size.
+    /// `insight.db`: the operator may limit its size; its log is copied by a connection of its own, because a commit
+    /// must not wait for that.
     pub(crate) fn insight(settings: &Settings) -> Self {
         let limit = settings.insight_size_max.0;
         Self {
             readers: settings.readers,
             busy_timeout: settings.busy_timeout.0,
             checkpoint_pages: (settings.checkpoint_at.0 / PAGE_BYTES).max(1),
+            copied_beside: true,
             wal_bytes: settings.wal_size_max.0,
             cache_kib: (settings.cache_size.0 >> 10).max(64),
             pages_max: (limit > 0).then(|| (limit / PAGE_BYTES).max(1)),
@@ -54,7 +66,10 @@ pub(crate) fn writer(path: &Path, shape: &Shape) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .statement_cache_capacity(WRITER_STATEMENTS)
-        .pragma("wal_autocheckpoint", shape.checkpoint_pages.to_string())
+        .pragma(
+            "wal_autocheckpoint",
+            if shape.copied_beside { 0 } else { shape.checkpoint_pages }.to_string(),
+        )
         .pragma("journal_size_limit", shape.wal_bytes.to_string())
         .pragma("secure_delete", if shape.secure_delete { "ON" } else { "OFF" })
         .pragma("cache_size", format!("-{}", shape.cache_kib));
@@ -62,6 +77,17 @@ pub(crate) fn writer(path: &Path, shape: &Shape) -> SqliteConnectOptions {
         Some(pages) => options.pragma("max_page_count", pages.to_string()),
         None => options,
     }
+}
+
+/// The connection that copies the log: it syncs the file before it lets the log begin anew (`synchronous=FULL`), and
+/// waits for readers only a moment.
+pub(crate) fn checkpoints(path: &Path, shape: &Shape) -> SqliteConnectOptions {
+    common(path, shape)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(shape.busy_timeout.min(READERS_PATIENCE))
+        .statement_cache_capacity(4)
+        .pragma("wal_autocheckpoint", "0")
+        .pragma("journal_size_limit", shape.wal_bytes.to_string())
 }
 
 /// A connection that cannot change anything.

@@ -12,8 +12,8 @@ use crate::{Engine, Error, Span, Ts};
 /// One named event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Derived from site and event id.
-    pub id: Uuid,
+    /// The event's id, 16–32 characters; ids that grow with time keep a commit to the end of the index: half the cost.
+    pub id: String,
     /// Which site.
     pub site: Arc<str>,
     /// When the server received it.
@@ -43,14 +43,14 @@ pub(crate) const INSERT: Text = Text {
     head: "INSERT INTO custom_events (id, site, recorded_at, page_id, session_id, visitor_id, name, path,
         props, revenue_amount, revenue_currency, bot)",
     columns: 12,
-    tail: "ON CONFLICT (site, page_id, id) DO NOTHING",
+    tail: "ON CONFLICT (site, id) DO NOTHING",
 };
 
-/// Ids of the rows inserted last, by their hidden rowid.
-pub(crate) const IDS_AFTER: &str = "SELECT id FROM custom_events WHERE rowid > $1";
+/// Keys of the rows inserted last, by their hidden rowid.
+pub(crate) const KEYS_AFTER: &str = "SELECT site, id FROM custom_events WHERE rowid > $1";
 
 pub(crate) fn bind(row: &&Row, to: &mut Binder) {
-    to.id(row.id)
+    to.text(&row.id)
         .shared(&row.site)
         .at(row.recorded_at)
         .text(&row.page_id)

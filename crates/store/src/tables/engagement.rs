@@ -14,6 +14,8 @@ use crate::{Engine, Error, Span, Ts};
 /// The engagement with one page view so far. Key: (site, page_id).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
+    /// The event's id, 16–32 characters. Of several reports about one page view, the first one's.
+    pub id: String,
     /// Which site.
     pub site: Arc<str>,
     /// The browser's id of the page view.
@@ -32,12 +34,14 @@ pub struct Row {
     pub bot: bool,
 }
 
-/// The largest report wins; the time of the first one stays.
+/// An event that was sent before changes nothing, whichever page it names. Of the other reports the largest wins; the
+/// time of the first one and its id stay.
 pub(crate) const UPSERT: Text = Text {
-    head: "INSERT INTO engagement (site, page_id, recorded_at, session_id, path, engaged_ms,
+    head: "INSERT INTO engagement (id, site, page_id, recorded_at, session_id, path, engaged_ms,
         scroll_percent, bot)",
-    columns: 8,
-    tail: "ON CONFLICT (site, page_id) DO UPDATE SET
+    columns: 9,
+    tail: "ON CONFLICT (site, id) DO NOTHING
+        ON CONFLICT (site, page_id) DO UPDATE SET
         engaged_ms = max(engagement.engaged_ms, excluded.engaged_ms),
         scroll_percent = max(engagement.scroll_percent, excluded.scroll_percent)
         WHERE excluded.engaged_ms > engagement.engaged_ms
@@ -45,7 +49,8 @@ pub(crate) const UPSERT: Text = Text {
 };
 
 pub(crate) fn bind(row: &&Row, to: &mut Binder) {
-    to.shared(&row.site)
+    to.text(&row.id)
+        .shared(&row.site)
         .text(&row.page_id)
         .at(row.recorded_at)
         .add(row.session_id)

@@ -8,6 +8,7 @@ pub mod error_event;
 pub mod metric_series;
 pub mod page_view;
 pub mod performance_metric;
+pub mod report;
 pub mod retain;
 pub mod rollup;
 pub mod traffic;

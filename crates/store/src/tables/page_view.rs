@@ -14,13 +14,13 @@ use crate::{Bots, Cursor, Dimension, Engine, Error, KeyCount, Span, Ts};
 /// One view of one page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Derived from site and event id, so that a repeated event meets its first copy.
-    pub id: Uuid,
+    /// The event's id, 16–32 characters; ids that grow with time keep a commit to the end of the index: half the cost.
+    pub id: String,
     /// Which site.
     pub site: Arc<str>,
     /// When the server received it.
     pub recorded_at: Timestamp,
-    /// The browser's id of this page view, 16–32 characters; ids that grow with time are stored at half the cost.
+    /// The browser's id of this page view, 16–32 characters.
     pub page_id: String,
     /// The visit it belongs to; none when the visitor opted out (GPC, DNT) or is a bot.
     pub session_id: Option<Uuid>,
@@ -32,8 +32,9 @@ pub struct Row {
     pub referrer_host: Option<String>,
     /// Referring page's path; none when opted out.
     pub referrer_path: Option<String>,
-    /// Named source: `utm_source`/`ref`/`source`/`via`, else the referrer's host; none = direct.
-    pub source: Option<String>,
+    /// Where the visit came from: `utm_source`/`ref`/`source`/`via` of its first page, else the referrer's host there;
+    /// none = direct.
+    pub source: Option<Arc<str>>,
     /// The remaining allowed campaign parameters as JSON text, none when there are none.
     pub campaign: Option<String>,
     /// Client kind.
@@ -58,14 +59,14 @@ pub(crate) const INSERT: Text = Text {
         referrer_host, referrer_path, source, campaign, device_type, browser, os, country_code, width,
         release, bot_reason)",
     columns: 18,
-    tail: "ON CONFLICT (site, page_id, id) DO NOTHING",
+    tail: "ON CONFLICT (site, id) DO NOTHING",
 };
 
-/// Ids of the rows inserted last, by their hidden rowid.
-pub(crate) const IDS_AFTER: &str = "SELECT id FROM page_views WHERE rowid > $1";
+/// Keys of the rows inserted last, by their hidden rowid.
+pub(crate) const KEYS_AFTER: &str = "SELECT site, id FROM page_views WHERE rowid > $1";
 
 pub(crate) fn bind(row: &&Row, to: &mut Binder) {
-    to.id(row.id)
+    to.text(&row.id)
         .shared(&row.site)
         .at(row.recorded_at)
         .text(&row.page_id)
@@ -74,7 +75,7 @@ pub(crate) fn bind(row: &&Row, to: &mut Binder) {
         .text(&row.path)
         .maybe_text(row.referrer_host.as_deref())
         .maybe_text(row.referrer_path.as_deref())
-        .maybe_text(row.source.as_deref())
+        .maybe_shared(row.source.as_ref())
         .maybe_text(row.campaign.as_deref())
         .text(row.device.as_str())
         .maybe_text(row.browser.as_deref())

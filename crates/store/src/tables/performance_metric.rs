@@ -13,8 +13,8 @@ use crate::{Engine, Error, Group, Span, Ts};
 /// One measurement. Key of replacement: (site, page_id, metric_name, navigation).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Derived from site and event id.
-    pub id: Uuid,
+    /// The event's id, 16–32 characters. Of several reports of one measurement, the first one's.
+    pub id: String,
     /// Which site.
     pub site: Arc<str>,
     /// When the server first received this measurement; kept when a later report replaces the value.
@@ -47,18 +47,20 @@ pub struct Row {
     pub bot: bool,
 }
 
-/// The last report by the browser's own clock wins; the time of the first one and its id stay.
+/// An event that was sent before changes nothing, whichever page it names. Of the other reports the last by the
+/// browser's own clock wins; the time of the first one and its id stay.
 pub(crate) const UPSERT: Text = Text {
     head: "INSERT INTO performance_metrics (id, site, timestamp, page_id, session_id, metric_type,
         metric_name, value, page_ms, rating, navigation, url, device_type, release, additional_data, bot)",
     columns: 16,
-    tail: "ON CONFLICT (site, page_id, metric_name, navigation) DO UPDATE SET value = excluded.value,
+    tail: "ON CONFLICT (site, id) DO NOTHING
+        ON CONFLICT (site, page_id, metric_name, navigation) DO UPDATE SET value = excluded.value,
         page_ms = excluded.page_ms, rating = excluded.rating, additional_data = excluded.additional_data
         WHERE excluded.page_ms >= performance_metrics.page_ms",
 };
 
 pub(crate) fn bind(row: &&Row, to: &mut Binder) {
-    to.id(row.id)
+    to.text(&row.id)
         .shared(&row.site)
         .at(row.timestamp)
         .text(&row.page_id)
@@ -97,7 +99,7 @@ pub struct Values<'a> {
     db: &'a Engine,
     span: Span<'a>,
     text: &'static str,
-    after: Option<(Ts, Uuid)>,
+    after: Option<(Ts, String)>,
     done: bool,
 }
 
@@ -144,9 +146,9 @@ impl Values<'_> {
             return Ok(Vec::new());
         }
         let (low, high) = self.span.bots.bounds();
-        let (from, id) = match self.after {
-            Some((at, id)) => (at, id.as_bytes().to_vec()),
-            None => (Ts(self.span.from), Vec::new()),
+        let (from, id) = match &self.after {
+            Some((at, id)) => (*at, id.as_str()),
+            None => (Ts(self.span.from), ""),
         };
         let rows = sqlx::query(self.text)
             .bind(self.span.site)

@@ -22,6 +22,8 @@ pub enum Table {
     ErrorEvents,
     /// Named events.
     CustomEvents,
+    /// Browsers' reports.
+    Reports,
     /// Raw and coarse samples of the server's metrics.
     MetricSeries,
     /// Traffic samples of every step.
@@ -40,13 +42,14 @@ pub enum Table {
 
 impl Table {
     /// Every table, those of `insight.db` first.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::PageViews,
         Self::UserSessions,
         Self::Engagement,
         Self::PerformanceMetrics,
         Self::ErrorEvents,
         Self::CustomEvents,
+        Self::Reports,
         Self::MetricSeries,
         Self::TrafficSamples,
         Self::RollupTotal,
@@ -54,6 +57,15 @@ impl Table {
         Self::RollupVital,
         Self::SecurityEvents,
         Self::ScalingEvents,
+    ];
+
+    /// The tables that tell bots from people.
+    pub const WITH_BOTS: [Self; 5] = [
+        Self::PageViews,
+        Self::Engagement,
+        Self::PerformanceMetrics,
+        Self::ErrorEvents,
+        Self::CustomEvents,
     ];
 
     /// Whether the hourly roll-ups are counted from it.
@@ -78,27 +90,54 @@ pub async fn delete_before(
     before: Timestamp,
     max_rows: u32,
 ) -> Result<u64, Error> {
-    const OP: &str = "retain.delete_before";
+    delete(db, "retain.delete_before", table, (deleting(table), before), max_rows).await
+}
+
+/// Deletes at most `max_rows` rows of bots older than `before`; everything else as [`delete_before`]. Of a table that
+/// does not tell bots from people nothing goes.
+///
+/// The hours the roll-ups are counted from lose their bots and keep their people: hours before `before` must not be
+/// counted again, and their marks go.
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn delete_bots_before(
+    db: &Engine,
+    table: Table,
+    before: Timestamp,
+    max_rows: u32,
+) -> Result<u64, Error> {
+    let Some(text) = deleting_bots(table) else { return Ok(0) };
+    delete(db, "retain.delete_bots_before", table, (text, before), max_rows).await
+}
+
+async fn delete(
+    db: &Engine,
+    op: &'static str,
+    table: Table,
+    (text, before): (&'static str, Timestamp),
+    max_rows: u32,
+) -> Result<u64, Error> {
     const HOUR: Duration = Duration::from_secs(3_600);
     let Engine::Sqlite(db) = db;
     let before = if table.feeds_rollups() { before.floor_to(HOUR) } else { before };
     let mut writer = db.writer().await;
-    let mut tx = writer.begin(OP).await?;
+    let mut tx = writer.begin(op).await?;
     if table.feeds_rollups() {
         sqlx::query("DELETE FROM rollup_dirty WHERE hour < $1")
             .bind(Ts(before))
             .execute(&mut *tx)
             .await
-            .in_op(OP)?;
+            .in_op(op)?;
     }
-    let deleted = sqlx::query(deleting(table))
+    let deleted = sqlx::query(text)
         .bind(Ts(before))
         .bind(max_rows)
         .execute(&mut *tx)
         .await
-        .in_op(OP)?
+        .in_op(op)?
         .rows_affected();
-    tx.commit().await.in_op(OP)?;
+    tx.commit().await.in_op(op)?;
     Ok(deleted)
 }
 
@@ -107,7 +146,10 @@ macro_rules! oldest_by_site {
     ($table:literal, $time:literal) => {
         oldest_by_site!($table, $time, "")
     };
-    ($table:literal, $time:literal, $further:literal) => {
+    ($table:literal, $time:literal, $further:expr) => {
+        oldest_by_site!($table, $time, $further, "")
+    };
+    ($table:literal, $time:literal, $further:expr, $index:expr) => {
         concat!(
             "DELETE FROM ",
             $table,
@@ -121,11 +163,25 @@ macro_rules! oldest_by_site {
             "FROM sites WHERE sites.site IS NOT NULL) ",
             "SELECT old.rowid FROM sites JOIN ",
             $table,
-            " old ON old.site = sites.site ",
+            " old ",
+            $index,
+            "ON old.site = sites.site ",
             $further,
             "AND old.",
             $time,
             " < $1 LIMIT $2)"
+        )
+    };
+}
+
+/// Old rows of bots, through the index that holds nothing else.
+macro_rules! oldest_bots {
+    ($table:literal, $time:literal, $bots:literal) => {
+        oldest_by_site!(
+            $table,
+            $time,
+            concat!("AND old.", $bots, " "),
+            concat!("INDEXED BY ", $table, "_bots ")
         )
     };
 }
@@ -152,6 +208,7 @@ fn deleting(table: Table) -> &'static str {
         Table::PerformanceMetrics => oldest_by_site!("performance_metrics", "timestamp"),
         Table::ErrorEvents => oldest_by_site!("error_events", "timestamp"),
         Table::CustomEvents => oldest_by_site!("custom_events", "recorded_at"),
+        Table::Reports => oldest_by_site!("reports", "hour"),
         Table::MetricSeries => oldest!("metrics_timeseries", "recorded_at"),
         Table::TrafficSamples => oldest!("traffic_samples", "t"),
         Table::RollupTotal => oldest_by_site!("rollup_total", "hour"),
@@ -170,8 +227,20 @@ fn deleting(table: Table) -> &'static str {
     }
 }
 
+fn deleting_bots(table: Table) -> Option<&'static str> {
+    Some(match table {
+        Table::PageViews => oldest_bots!("page_views", "recorded_at", "bot_reason IS NOT NULL"),
+        Table::Engagement => oldest_bots!("engagement", "recorded_at", "bot = 1"),
+        Table::PerformanceMetrics => oldest_bots!("performance_metrics", "timestamp", "bot = 1"),
+        Table::ErrorEvents => oldest_bots!("error_events", "timestamp", "bot = 1"),
+        Table::CustomEvents => oldest_bots!("custom_events", "recorded_at", "bot = 1"),
+        _ => return None,
+    })
+}
+
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<&'static str> {
-    Table::ALL.map(deleting).into()
+    let bots = Table::WITH_BOTS.into_iter().filter_map(deleting_bots);
+    Table::ALL.map(deleting).into_iter().chain(bots).collect()
 }

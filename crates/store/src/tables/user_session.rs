@@ -29,6 +29,8 @@ pub struct Touch {
     pub user_agent: Option<String>,
     /// Referring host, of the first page.
     pub referrer: Option<String>,
+    /// Where the visit came from, of its first page; none = direct.
+    pub source: Option<Arc<str>>,
     /// ISO 3166-1 alpha-2.
     pub country_code: Option<String>,
     /// Client kind.
@@ -55,9 +57,9 @@ pub(crate) struct Change<'a> {
 /// Counts add up; the beginning and everything told by the first page stay. Event names are a set of at most 50.
 pub(crate) const UPSERT: Text = Text {
     head: "INSERT INTO user_sessions (session_id, site, visitor_id, started_at, last_activity, ip_address,
-        user_agent, referrer, country_code, device_type, browser, os, page_views, custom_events,
+        user_agent, referrer, source, country_code, device_type, browser, os, page_views, custom_events,
         total_time_seconds, conversion_events, bot)",
-    columns: 17,
+    columns: 18,
     tail: "ON CONFLICT (session_id) DO UPDATE SET
         last_activity = max(user_sessions.last_activity, excluded.last_activity),
         page_views = user_sessions.page_views + excluded.page_views,
@@ -82,6 +84,7 @@ pub(crate) fn bind(change: &Change<'_>, to: &mut Binder) {
         .text(&touch.ip_address)
         .maybe_text(touch.user_agent.as_deref())
         .maybe_text(touch.referrer.as_deref())
+        .maybe_shared(touch.source.as_ref())
         .maybe_text(touch.country_code.as_deref())
         .text(touch.device.as_str())
         .maybe_text(touch.browser.as_deref())
@@ -117,6 +120,8 @@ pub struct Active {
     pub started_at: Timestamp,
     /// Its last event.
     pub last_activity: Timestamp,
+    /// Where it came from; none = direct.
+    pub source: Option<Arc<str>>,
 }
 
 /// A visit is not longer than this: the visitor's pseudonym rotates daily and its salt is gone after 48 hours.
@@ -154,7 +159,7 @@ const ACTIVE: &str = "WITH RECURSIVE sites (site) AS (
     SELECT (SELECT min(u.site) FROM user_sessions u WHERE u.site > sites.site)
     FROM sites WHERE sites.site IS NOT NULL
 )
-SELECT u.session_id, u.site, u.visitor_id, u.started_at, u.last_activity
+SELECT u.session_id, u.site, u.visitor_id, u.started_at, u.last_activity, u.source
 FROM sites JOIN user_sessions u ON u.site = sites.site AND u.started_at >= $2
 WHERE u.last_activity >= $1 ORDER BY u.last_activity DESC LIMIT $3";
 
@@ -169,7 +174,7 @@ pub async fn list_active_since(
     limit: u32,
 ) -> Result<Vec<Active>, Error> {
     let Engine::Sqlite(db) = db;
-    let rows: Vec<(Uuid, String, Uuid, Ts, Ts)> = sqlx::query_as(ACTIVE)
+    let rows: Vec<(Uuid, String, Uuid, Ts, Ts, Option<String>)> = sqlx::query_as(ACTIVE)
         .bind(Ts(since))
         .bind(Ts(since.minus(VISIT_MAX)))
         .bind(limit)
@@ -178,12 +183,13 @@ pub async fn list_active_since(
         .in_op("user_session.list_active_since")?;
     Ok(rows
         .into_iter()
-        .map(|(session_id, site, visitor_id, started_at, last_activity)| Active {
+        .map(|(session_id, site, visitor_id, started_at, last_activity, source)| Active {
             session_id,
             site: site.into(),
             visitor_id,
             started_at: started_at.0,
             last_activity: last_activity.0,
+            source: source.map(Into::into),
         })
         .collect())
 }

@@ -21,11 +21,17 @@ pub enum Refusal {
     Method,
     /// A host that is none of ours.
     Host,
+    /// Too many connections of one address.
+    AddressConnections,
+    /// Not a TLS handshake, or one without anything in common.
+    Handshake,
+    /// A handshake that was not completed in time.
+    HandshakeTimeout,
 }
 
 impl Refusal {
     /// Every reason, in the order of [`Refusal::index`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::BadRequest,
         Self::HeaderTooLarge,
         Self::HeaderTimeout,
@@ -35,6 +41,9 @@ impl Refusal {
         Self::WriteTimeout,
         Self::Method,
         Self::Host,
+        Self::AddressConnections,
+        Self::Handshake,
+        Self::HandshakeTimeout,
     ];
 
     /// The label value.
@@ -50,6 +59,9 @@ impl Refusal {
             Self::WriteTimeout => "write_timeout",
             Self::Method => "method",
             Self::Host => "host",
+            Self::AddressConnections => "address_connections",
+            Self::Handshake => "handshake",
+            Self::HandshakeTimeout => "handshake_timeout",
         }
     }
 

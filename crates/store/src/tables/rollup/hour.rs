@@ -33,7 +33,8 @@ pub struct KeyRow {
     pub bot: bool,
     /// Page views.
     pub pageviews: i64,
-    /// Distinct visitors of this hour.
+    /// Distinct visitors of this hour whom the day had not seen with this key before: the hours of a day add up to its
+    /// distinct visitors.
     pub visitors: i64,
 }
 
@@ -44,7 +45,7 @@ pub struct TotalRow {
     pub bot: bool,
     /// Page views.
     pub pageviews: i64,
-    /// Distinct visitors of this hour.
+    /// Distinct visitors of this hour, whether or not an earlier hour saw them.
     pub visitors: i64,
     /// Visits that began in it.
     pub sessions: i64,

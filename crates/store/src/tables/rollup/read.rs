@@ -54,7 +54,7 @@ const COUNTS: &str =
          ORDER BY 3 DESC, r.key LIMIT $9";
 
 /// Visitors and page views by key over the hours that begin in `span`, ordered as `page_view::count_by_key`.
-/// Visitors are added up over hours: somebody seen in two hours counts twice.
+/// Visitors are added up over hours: what a sum of hours means is what [`super::KeyRow::visitors`] was counted as.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
