@@ -41,12 +41,12 @@ async function measureHide(visitor, console, path, views) {
   await whenPainted(visitor);
   await visitor.click("button.hour");
   await whenAnswered(visitor);
-  const waits = Promise.all([whenRead(views), whenSeen(console, views)]);
-  // The old page is hidden once the new one is committed.
+  // The old page is hidden once the new one is committed. Nothing is asked before: on a busy machine the questions
+  // themselves would be what keeps the visit from arriving.
   await visitor.goto("about:blank", { waitUntil: "commit" });
   const hidden = Date.now();
-  const [api, screen] = await waits;
-  return { path, api_ms: Math.max(0, api - hidden), screen_ms: Math.max(0, screen - hidden) };
+  const [api, screen] = await Promise.all([whenRead(views), whenSeen(console, views)]);
+  return { path, api_ms: api - hidden, screen_ms: screen - hidden };
 }
 
 /** In-page navigation as a single-page application does it. */
@@ -124,6 +124,19 @@ async function compare(console) {
   };
 }
 
+/** A link to the console on a page of another site, which browsers follow without the session's cookie. */
+async function followLink({ context }) {
+  const page = await context.newPage();
+  // Other ports of one host are the same site; another name is not. A file that is no page adds no view.
+  await page.goto(`${input.site.replace("127.0.0.1", "localhost")}/robots.txt`);
+  await page.evaluate((admin) => {
+    document.body.append(Object.assign(document.createElement("a"), { id: "console", href: `${admin}/#range=24h` }));
+    document.querySelector("#console").click();
+  }, input.admin);
+  await whenShown(page, "h1", /^Last 24 hours$/);
+  await page.close();
+}
+
 /** Everything else in the console that asks the server: the longer ranges, and the way out. */
 async function useConsole(page, views) {
   const ranges = [];
@@ -150,6 +163,7 @@ const errors = await fail(visitor.page);
 const private_ = await visitPrivately(browser);
 const bot = await visitAsBot();
 const shown = await compare(console_);
+await followLink(console_);
 const used = await useConsole(console_.page, shown.views[1]);
 await browser.close();
 console.log(JSON.stringify({ hides, vitals, soft, errors, private: private_, bot, shown, used, console_faults: console_.faults }));

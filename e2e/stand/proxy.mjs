@@ -39,6 +39,7 @@ export async function startProxy(target, { html = "", add = {}, strip = [] }) {
       for (const name of strip) delete kept[name];
       if (kept["content-type"]?.startsWith("text/html")) {
         body = Buffer.from(body.toString().replace(/<body[^>]*>/, (tag) => tag + html));
+        delete kept["transfer-encoding"];
         kept["content-length"] = String(body.length);
       }
       outgoing.writeHead(answer.statusCode, kept).end(body);

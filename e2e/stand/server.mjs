@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
-const POLL_MS = 20;
+/** Rare enough that asking does not slow down what is waited for. */
+const POLL_MS = 50;
 const DEADLINE_MS = 20_000;
 
 /** One request to the control socket of a data directory. */

@@ -1,0 +1,91 @@
+// examples/plain-app through Mainstay over TLS, in Chromium and in Firefox: works wholly while its policy only
+// reports, and the reports arrive; is held by the policy once it is enforced. Prints one line of JSON.
+// Argument: {"site", "enforced", "admin", "token", "certificate"}: the site as on its first start and its API, and the
+// site with `csp = "enforce"`.
+import { inBoth, listBroken, open, untilIn, whenLoaded } from "./stand/pair.mjs";
+import { reader, until } from "./stand/server.mjs";
+
+const input = JSON.parse(process.argv[2]);
+const read = reader(input);
+
+/** Each thing the pages do, and whether it was done. */
+async function use({ page }, name) {
+  const response = await open(page, `${input.site}/`);
+  await whenLoaded(page);
+  const facts = { policies: listPolicies(response), broken: await listBroken(page), ...(await probe(page)) };
+  facts.counted = await untilIn(page, "letters left", () => document.querySelector("#left").textContent === "396");
+  facts.note = await post(page, name);
+  facts.heard = await talk(page, name);
+  await page.goto(`${input.site}/ledger`);
+  facts.ledger = await untilIn(page, "the end of the ledger", () => document.querySelector("#end")?.textContent);
+  facts.rows = await page.evaluate(() => document.querySelectorAll("tr").length);
+  return facts;
+}
+
+const listPolicies = (response) =>
+  Object.keys(response.headers()).filter((header) => header.startsWith("content-security-policy")).sort();
+
+/** Did the inline script run, and does the handler of the button? */
+async function probe(page) {
+  await page.click("#kettle");
+  await page.locator("textarea[name=words]").fill("Lamp");
+  return page.evaluate(() => ({
+    inline: document.querySelector("#hour").textContent !== "some time of day",
+    handler: document.querySelector("#kettle").textContent === "The kettle is on",
+  }));
+}
+
+/** The form: posted, redirected back, and the session knows. */
+async function post(page, name) {
+  await page.locator("input[name=name]").fill(name);
+  await page.click("form button");
+  const said = await untilIn(page, "thanks", () => document.querySelector("#said")?.textContent);
+  const [visits, listed] = await page.evaluate(() => [
+    document.querySelector("#visits").textContent,
+    document.querySelector("blockquote").innerText,
+  ]);
+  return { said, visits, listed, path: await page.evaluate(() => location.pathname) };
+}
+
+/** The WebSocket: what is said comes back, whole and in order. */
+async function talk(page, name) {
+  await page.goto(`${input.site}/bench`);
+  await untilIn(page, "an open socket", () => document.querySelector("#state").textContent === "You are in.");
+  for (const words of [`${name} asks`, "ü".repeat(200)]) {
+    await page.locator("input[name=words]").fill(words);
+    await page.click("#say button");
+  }
+  return untilIn(page, "two answers", () => {
+    const heard = [...document.querySelectorAll("#heard li")].map((line) => line.textContent);
+    return heard.length === 2 && heard;
+  });
+}
+
+/** The same under the enforced policy, as far as it goes: forms are no scripts. */
+async function useEnforced(openVisitor, name) {
+  const { context, page, faults } = await openVisitor(input.enforced);
+  const response = await open(page, `${input.enforced}/`);
+  await whenLoaded(page);
+  const facts = { policies: listPolicies(response), ...(await probe(page)), note: await post(page, name) };
+  await context.close();
+  return { ...facts, blocked: faults.filter((fault) => fault.startsWith("policy:")).length };
+}
+
+async function visit(name, openVisitor) {
+  const visitor = await openVisitor(input.site);
+  const used = await use(visitor, name);
+  // Some reports are only sent when the page goes away.
+  await visitor.page.goto("about:blank");
+  const agent = new RegExp(name === "firefox" ? "Firefox" : "Chrom");
+  const reports = await until(`reports of ${name}`, async (note) => {
+    const { data } = await read("reports");
+    note(data);
+    const names = new Set(data.filter((row) => agent.test(row.browser)).map((row) => row.name));
+    return ["script-src-elem", "script-src-attr"].every((directive) => names.has(directive)) && data;
+  });
+  const faults = visitor.faults.splice(0);
+  await visitor.context.close();
+  return { ...used, reports, faults, enforced: await useEnforced(openVisitor, name) };
+}
+
+console.log(JSON.stringify(await inBoth(input.certificate, visit)));
