@@ -1,6 +1,6 @@
 //! Builds the rooms in layer order and hands each what it needs. Decides nothing a room could decide itself.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -13,7 +13,7 @@ use mainstay_api::script::{Name, Script};
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Entropy};
 use mainstay_edge::html::Tag;
-use mainstay_edge::site::Plan;
+use mainstay_edge::tls::{Material, Tls};
 use mainstay_edge::{Edge, Parts};
 use mainstay_identity::{AdminToken, Owner};
 use mainstay_insight::Insight;
@@ -25,7 +25,8 @@ use mainstay_telemetry::process;
 
 use crate::cli::Exit;
 use crate::data_dir::DataDir;
-use crate::settings::{Insert, Loaded, Settings, Site};
+use crate::plan;
+use crate::settings::{Loaded, Settings, Site};
 
 /// Everything that runs, in the order in which it was started.
 pub(crate) struct Running {
@@ -37,6 +38,9 @@ pub(crate) struct Running {
     pub(crate) traffic: Group,
     pub(crate) health: Health,
     pub(crate) store: Store,
+    pub(crate) edge: Edge,
+    /// Our script, as pages name it.
+    pub(crate) tag: Tag,
     pub(crate) site_url: String,
     pub(crate) console_url: String,
     /// A sign-in link, when this data dir was never used before or a person watches.
@@ -88,19 +92,18 @@ struct Groups {
 /// Builds and starts everything. On failure nothing is left running.
 pub(crate) async fn boot(loaded: &Loaded, wants_link: bool) -> Result<Running, Failed> {
     let settings = &loaded.settings;
-    let (site, dir) =
-        loaded.site().map_err(|problem| Failed::refused(anyhow::anyhow!("{problem}")))?;
+    let sites = loaded.sites().map_err(|problem| Failed::refused(anyhow::anyhow!("{problem}")))?;
     let token = admin_token(settings.admin.token_file.as_deref())?;
     let data_dir = DataDir::open(&settings.data_dir).map_err(Failed::refused)?;
     let groups = Groups { services: Group::new(), control: Group::new(), traffic: Group::new() };
     crate::descriptors::raise_limit(settings.edge.connections_max);
-    let rooms = build(settings, site, &data_dir, &groups).await?;
+    let rooms = build(settings, sites, &data_dir, &groups).await?;
 
     // Both sockets are taken before anything is served on either: a taken port leaves nothing half started.
     let admin_listener = admin::bind(&settings.admin)
         .with_context(|| format!("cannot listen on {} (admin)", settings.admin.listen))
         .map_err(Failed::refused)?;
-    let edge = start_traffic(loaded, site, dir, &data_dir, &rooms, &groups)?;
+    let (edge, tag) = start_traffic(loaded, &data_dir, &rooms, &groups)?;
 
     let site_url = site_url(settings, &edge);
     let admin_address = admin_listener.local_addr().context("the admin listener has no address")?;
@@ -110,7 +113,7 @@ pub(crate) async fn boot(loaded: &Loaded, wants_link: bool) -> Result<Running, F
         version: env!("CARGO_PKG_VERSION"),
         environment: settings.environment().into(),
         site_url: site_url.clone(),
-        sites: vec![site.name.clone()],
+        sites: sites.iter().map(|site| site.name.clone()).collect(),
         started: rooms.clock.now(),
     };
     let link = if wants_link || data_dir.fresh {
@@ -134,6 +137,8 @@ pub(crate) async fn boot(loaded: &Loaded, wants_link: bool) -> Result<Running, F
         traffic,
         health,
         store,
+        edge,
+        tag,
         site_url,
         console_url,
         link,
@@ -143,7 +148,7 @@ pub(crate) async fn boot(loaded: &Loaded, wants_link: bool) -> Result<Running, F
 
 async fn build(
     settings: &Settings,
-    site: &Site,
+    sites: &[Site],
     data_dir: &DataDir,
     groups: &Groups,
 ) -> Result<Rooms, Failed> {
@@ -151,12 +156,13 @@ async fn build(
     let registry = Registry::new(&settings.metrics, clock.clone());
     process::register(&registry);
     let http = HttpMetrics::new(&registry, settings.metrics.max_routes);
-    let store = Store::open(&settings.store, data_dir.path(), clock.clone())
+    let store = Store::open_or_away(&settings.store, data_dir.path(), clock.clone())
         .await
         .map_err(Failed::refused)?;
+    store.start_reopening(&groups.services);
     let recorder = store.start_recorder(&settings.store, &groups.services, &registry);
     let context = mainstay_insight::Context {
-        sites: vec![Arc::from(site.name.as_str())],
+        sites: sites.iter().map(|site| Arc::from(site.name.as_str())).collect(),
         store: store.clone(),
         recorder: recorder.clone(),
         registry: registry.clone(),
@@ -172,32 +178,35 @@ async fn build(
     let owner =
         Owner::new(settings.identity.clone(), store.clone(), clock.clone(), entropy.clone());
     let watched = vec![groups.services.clone(), groups.control.clone(), groups.traffic.clone()];
-    let health = Health::new(recorder.clone(), watched, clock.clone());
+    let health = Health::new(store.clone(), recorder.clone(), watched, clock.clone());
     Ok(Rooms { clock, entropy, registry, http, store, recorder, insight, owner, health })
 }
 
 fn start_traffic(
     loaded: &Loaded,
-    site: &Site,
-    dir: &Path,
     data_dir: &DataDir,
     rooms: &Rooms,
     groups: &Groups,
-) -> Result<Edge, Failed> {
+) -> Result<(Edge, Tag), Failed> {
     let settings = &loaded.settings;
     let access = AccessLog::open(&settings.log, data_dir.path(), &rooms.registry, &groups.services)
         .map_err(Failed::refused)?;
-    let (public, tag) = public(settings, site, &rooms.insight)?;
+    let (public, tag) = public(settings, &rooms.insight)?;
     let parts = Parts {
         settings: settings.edge.clone(),
-        site: plan(loaded, site, dir, tag, rooms.clock.clone()),
+        sites: plan::plans(loaded, &tag).map_err(Failed::refused)?,
+        trust: settings.trust.clone(),
+        tls: tls(settings, data_dir, rooms)?,
+        https_port: https_port(settings),
+        registry: rooms.registry.clone(),
         ours: Arc::new(Arc::new(public).handler()),
         http: rooms.http.clone(),
         access,
         clock: rooms.clock.clone(),
         entropy: rooms.entropy.clone(),
     };
-    mainstay_edge::start(parts, &groups.traffic).map_err(Failed::refused)
+    let edge = mainstay_edge::start(parts, &groups.traffic).map_err(Failed::refused)?;
+    Ok((edge, tag))
 }
 
 #[expect(
@@ -251,7 +260,7 @@ fn start_control(
     Ok(())
 }
 
-fn public(settings: &Settings, site: &Site, insight: &Insight) -> Result<(Public, Tag), Failed> {
+fn public(settings: &Settings, insight: &Insight) -> Result<(Public, Tag), Failed> {
     let script =
         |name| Script::load(name).with_context(|| format!("{} is not built in", Name::file(name)));
     let (full, lite) = (script(Name::Full)?, script(Name::Lite)?);
@@ -259,60 +268,51 @@ fn public(settings: &Settings, site: &Site, insight: &Insight) -> Result<(Public
     let tag = Tag {
         src: format!("{prefix}/m.js?v={}", full.version()),
         integrity: full.integrity().clone(),
-        attributes: tag_attributes(settings, site),
+        attributes: Vec::new(),
         known: vec![
             (format!("{prefix}/m.js"), full.integrity().clone()),
             (format!("{prefix}/m.lite.js"), lite.integrity().clone()),
         ],
-        inserted: site.insert == Insert::Auto,
+        inserted: true,
     };
-    let headers = settings.headers_of(site);
     let environment = settings.environment().into();
-    Ok((Public::new(prefix, insight.clone(), (full, lite), &headers, environment), tag))
+    Ok((Public::new(prefix, insight.clone(), (full, lite), &settings.headers, environment), tag))
 }
 
-fn tag_attributes(settings: &Settings, site: &Site) -> Vec<(String, String)> {
-    let mut attributes = vec![("data-site".to_owned(), site.name.clone())];
-    if let Some(release) = &settings.insight.release {
-        attributes.push(("data-release".to_owned(), release.clone()));
+fn tls(settings: &Settings, data_dir: &DataDir, rooms: &Rooms) -> Result<Option<Tls>, Failed> {
+    if !settings.tls.is_on() {
+        return Ok(None);
     }
-    attributes
+    let known = settings.site.iter().flat_map(|site| plan::known_hosts(settings, site));
+    let wild = settings.site.iter().flat_map(|site| site.hosts.iter().cloned());
+    let mut hosts: Vec<String> = known.chain(wild).collect();
+    hosts.sort();
+    hosts.dedup();
+    let material = Material {
+        keys_dir: &data_dir.path().join("keys"),
+        hosts: &hosts,
+        clock: rooms.clock.clone(),
+        registry: &rooms.registry,
+    };
+    material.open(&settings.tls).map(Some).map_err(Failed::refused)
 }
 
-fn plan(loaded: &Loaded, site: &Site, dir: &Path, tag: Tag, clock: Clock) -> Plan {
-    let settings = &loaded.settings;
-    let hidden: Vec<PathBuf> =
-        [Some(settings.data_dir.clone()), loaded.file.clone(), settings.admin.token_file.clone()]
-            .into_iter()
-            .flatten()
-            .collect();
-    Plan {
-        name: Arc::from(site.name.as_str()),
-        hosts: hosts(settings),
-        dir: dir.to_owned(),
-        headers: settings.headers_of(site),
-        cors: settings.cors.clone(),
-        environment: settings.environment().into(),
-        tag: Some(tag),
-        clock,
-        hidden,
-    }
-}
-
-/// The host of `public_url`, so that absolute links of pages to their own site are known as such.
-fn hosts(settings: &Settings) -> Vec<String> {
-    let rest = settings.public_url.as_deref().and_then(|url| url.split_once("://"));
-    rest.and_then(|(_, rest)| rest.split('/').next()).map(str::to_owned).into_iter().collect()
+/// The port of `public_url`, where visitors reach TLS when something in front of us maps ports.
+fn https_port(settings: &Settings) -> Option<u16> {
+    let url: http::Uri = settings.public_url.as_deref()?.parse().ok()?;
+    let is_https = url.scheme_str() == Some("https");
+    is_https.then(|| url.port_u16().unwrap_or(443))
 }
 
 fn site_url(settings: &Settings, edge: &Edge) -> String {
+    let scheme = if settings.tls.is_on() { "https" } else { "http" };
     match &settings.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         // "Every address" is none that a browser can open.
         None if edge.address.ip().is_unspecified() => {
-            format!("http://127.0.0.1:{}", edge.address.port())
+            format!("{scheme}://127.0.0.1:{}", edge.address.port())
         }
-        None => format!("http://{}", edge.address),
+        None => format!("{scheme}://{}", edge.address),
     }
 }
 

@@ -55,9 +55,18 @@ pub struct Serve {
     /// Folder to serve.
     #[arg(value_name = "SITE_DIR")]
     pub site_dir: Option<PathBuf>,
+    /// App to stand in front of, as in http://127.0.0.1:3000; again for each further copy of it.
+    #[arg(long, value_name = "URL", conflicts_with = "site_dir")]
+    pub upstream: Vec<String>,
     /// Where settings and data are.
     #[command(flatten)]
     pub place: Place,
+    /// Certificate chain (PEM); with it and the key the public listener speaks TLS.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<String>,
+    /// Private key of the certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<String>,
     /// Address of the public listener.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
@@ -133,7 +142,10 @@ impl Serve {
     pub fn inputs(&self) -> Inputs {
         let mut inputs = self.place.inputs();
         inputs.site_dir.clone_from(&self.site_dir);
+        inputs.upstreams.clone_from(&self.upstream);
         inputs.flags.extend(list_given([
+            ("--tls-cert", "tls.cert", &self.tls_cert),
+            ("--tls-key", "tls.key", &self.tls_key),
             ("--listen", "edge.listen", &self.listen),
             ("--admin-listen", "admin.listen", &self.admin_listen),
             ("--workers", "edge.workers", &self.workers),
@@ -163,6 +175,7 @@ impl Place {
         Inputs {
             config: self.config.clone(),
             site_dir: None,
+            upstreams: Vec::new(),
             flags: flags.collect(),
             variables: read_process(),
         }
@@ -227,7 +240,8 @@ mod tests {
         for line in [
             "mainstay",
             "mainstay sreve",
-            "mainstay serve --upstream http://127.0.0.1:3000",
+            "mainstay serve a --upstream http://127.0.0.1:3000",
+            "mainstay serve a --tls-cert cert.pem",
             "mainstay serve a b",
             "mainstay serve --json",
             "mainstay admin",

@@ -7,4 +7,6 @@ pub mod settings;
 mod boot;
 mod data_dir;
 mod descriptors;
+mod plan;
+mod reload;
 mod run;

@@ -7,24 +7,40 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::boot::Running;
 use crate::cli::Exit;
+use crate::reload::reload;
+use crate::settings::{Inputs, Loaded};
 
 /// Time the hard stop may take for each group.
 const LAST: Duration = Duration::from_secs(2);
 
 /// Waits until the server shall stop, stops it, and says how it went.
 ///
-/// SIGTERM or SIGINT drains: no new connections, requests in hand are finished within `grace`. A second signal stops now.
-pub(crate) async fn run(running: Running, grace: Duration) -> std::io::Result<Exit> {
+/// SIGTERM or SIGINT drains: no new connections, requests in hand are finished within the grace of the settings. A second
+/// signal stops now. SIGHUP reads the settings again.
+pub(crate) async fn run(
+    running: Running,
+    inputs: &Inputs,
+    mut loaded: Loaded,
+) -> std::io::Result<Exit> {
+    let grace = loaded.settings.shutdown_grace.0;
     let mut signals = Signals {
         terminate: signal(SignalKind::terminate())?,
         interrupt: signal(SignalKind::interrupt())?,
     };
+    let mut hang_up = signal(SignalKind::hangup())?;
     let Running { services, control, traffic, .. } = &running;
-    tokio::select! {
-        () = signals.next() => tracing::info!("stopping: finishing what is in hand"),
-        () = services.crashed() => {}
-        () = control.crashed() => {}
-        () = traffic.crashed() => {}
+    loop {
+        tokio::select! {
+            () = signals.next() => tracing::info!("stopping: finishing what is in hand"),
+            () = services.crashed() => {}
+            () = control.crashed() => {}
+            () = traffic.crashed() => {}
+            Some(()) = hang_up.recv() => {
+                reload(&running, inputs, &mut loaded);
+                continue;
+            }
+        }
+        break;
     }
     running.health.draining();
     let deadline = Instant::now() + grace;

@@ -22,11 +22,13 @@ use std::path::PathBuf;
 use mainstay_api as api;
 use mainstay_base::units::Span;
 use mainstay_edge::settings as edge;
+use mainstay_edge::tls::settings as tls;
 use mainstay_guard::settings as guard;
 use mainstay_identity as identity;
 use mainstay_insight::settings as insight;
 use mainstay_store::settings as store;
 use mainstay_telemetry::settings as telemetry;
+use mainstay_upstream as upstream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +58,12 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// The public listener and what one client may take.
     pub edge: edge::Settings,
+    /// Certificate and key: with them the public listener speaks TLS.
+    pub tls: tls::Settings,
+    /// Proxies in front of this server.
+    pub trust: upstream::Trust,
+    /// The app behind this server: how long it may take, how its health is judged.
+    pub upstream: upstream::Settings,
     /// The private listener: console, metrics, health and the admin API.
     pub admin: api::Settings,
     /// Sign-in to the console.
@@ -93,9 +101,23 @@ pub enum Environment {
 pub struct Site {
     /// Its name in tables, metrics and the console: letters, digits, `-` and `_`, at most 64.
     pub name: String,
-    /// Folder that is served. Not set: the folder of the command line.
+    /// Names it is reached by: `"example.org"`, `"*.example.org"` for every name below, `"example.org:8443"` for one
+    /// port. Empty: every name no other site has.
+    pub hosts: Vec<String>,
+    /// The name visitors shall see: requests by the site's other names are sent there (308). Not set: every name of
+    /// `hosts` answers by itself.
+    #[schemars(extend("examples" = ["example.org"]))]
+    pub canonical: Option<String>,
+    /// Folder that is served. Not set, and no `upstreams`: the folder of the command line.
     #[schemars(extend("examples" = ["./public"]))]
     pub dir: Option<PathBuf>,
+    /// Addresses of the app that answers for the site, `"http://127.0.0.1:3000"`; several are copies of one app. Not
+    /// together with `dir`.
+    pub upstreams: Vec<String>,
+    /// Build output of a Next.js app (its `.next` folder): the scripts of prerendered pages are allowed by what is
+    /// found there.
+    #[schemars(extend("examples" = ["./.next"]))]
+    pub build_dir: Option<PathBuf>,
     /// Family of security headers. Not set: `headers.headers`.
     #[schemars(extend("examples" = ["default"]))]
     pub headers: Option<guard::Preset>,
@@ -128,6 +150,9 @@ impl Default for Settings {
             shutdown_grace: Span::seconds(30),
             public_url: None,
             edge: edge::Settings::default(),
+            tls: tls::Settings::default(),
+            trust: upstream::Trust::default(),
+            upstream: upstream::Settings::default(),
             admin: api::Settings::default(),
             identity: identity::Settings::default(),
             site: Vec::new(),
@@ -145,7 +170,11 @@ impl Default for Site {
     fn default() -> Self {
         Self {
             name: "default".into(),
+            hosts: Vec::new(),
+            canonical: None,
             dir: None,
+            upstreams: Vec::new(),
+            build_dir: None,
             headers: None,
             hsts: None,
             csp: None,
@@ -169,14 +198,14 @@ impl Settings {
         }
     }
 
-    /// The header settings of a site: the common ones with its own in their place, every `auto` decided.
+    /// The header settings of a site as they are written: the common ones with its own in their place.
     #[must_use]
     pub fn headers_of(&self, site: &Site) -> guard::Headers {
         let mut headers = self.headers.clone();
         headers.headers = site.headers.unwrap_or(headers.headers);
         headers.hsts = site.hsts.unwrap_or(headers.hsts);
         headers.csp = site.csp.unwrap_or(headers.csp);
-        headers.resolved(self.environment().into())
+        headers
     }
 
     /// The settings of logs and metrics, as their room takes them.

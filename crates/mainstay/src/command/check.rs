@@ -1,14 +1,15 @@
 //! `mainstay check`: everything wrong with the settings and the site, at once. Changes and starts nothing.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mainstay_edge::check::{self, check_site};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::Exit;
-use crate::settings::{Inputs, Loaded, Problem, Settings, Site, survey};
+use crate::plan;
+use crate::settings::{Inputs, Loaded, Problem, Site, survey};
 
 /// How the answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +68,9 @@ pub fn look_through(loaded: &Loaded, site: &Site) -> Vec<Finding> {
     let settings = &loaded.settings;
     let served = check::Site {
         dir,
-        hosts: &list_hosts(settings),
-        headers: &settings.headers_of(site),
-        hidden: &list_hidden(loaded),
+        hosts: &plan::known_hosts(settings, site),
+        headers: &settings.headers_of(site).resolved(settings.environment().into()),
+        hidden: &plan::hidden(loaded),
         prefix: &settings.edge.prefix,
     };
     let shown =
@@ -88,19 +89,6 @@ pub fn look_through(loaded: &Loaded, site: &Site) -> Vec<Finding> {
             vec![Finding { file: dir.display().to_string(), line: None, message }]
         }
     }
-}
-
-/// The host of `public_url`: absolute references to it are references to the site.
-fn list_hosts(settings: &Settings) -> Vec<String> {
-    let authority = |url: &str| url.parse::<http::Uri>().ok()?.authority().map(ToString::to_string);
-    settings.public_url.as_deref().and_then(authority).into_iter().collect()
-}
-
-/// What is never served, wherever it lies.
-fn list_hidden(loaded: &Loaded) -> Vec<PathBuf> {
-    let settings = &loaded.settings;
-    let data = std::iter::once(settings.data_dir.clone());
-    data.chain(loaded.file.clone()).chain(settings.admin.token_file.clone()).collect()
 }
 
 fn list_findings(loaded: &Loaded, look: Look<'_>) -> Vec<Finding> {

@@ -34,17 +34,21 @@ pub fn serve(inputs: &Inputs, out: &mut dyn Write) -> anyhow::Result<Exit> {
         .enable_all()
         .build()
         .context("no threads")?;
-    let exit = runtime.block_on(start_and_run(&loaded, out));
+    let exit = runtime.block_on(start_and_run(inputs, loaded, out));
     // Blocking reads of large files may still sit on a client that is gone.
     runtime.shutdown_background();
     exit
 }
 
-async fn start_and_run(loaded: &Loaded, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    match boot::boot(loaded, std::io::stdout().is_terminal()).await {
+async fn start_and_run(
+    inputs: &Inputs,
+    loaded: Loaded,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    match boot::boot(&loaded, std::io::stdout().is_terminal()).await {
         Ok(running) => {
-            greet(loaded, &running, out)?;
-            Ok(run::run(running, loaded.settings.shutdown_grace.0).await?)
+            greet(&loaded, &running, out)?;
+            Ok(run::run(running, inputs, loaded).await?)
         }
         Err(failed) => {
             writeln!(std::io::stderr(), "mainstay: {:#}", failed.error)?;

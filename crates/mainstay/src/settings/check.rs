@@ -13,8 +13,11 @@ use super::shape::{Kind, Shape};
 use super::{Settings, value};
 
 /// Settings whose manual gives zero a meaning; everywhere else zero would switch the product off by mistake.
-const MAY_BE_ZERO: [&str; 6] = [
+const MAY_BE_ZERO: [&str; 9] = [
     "edge.workers",
+    "edge.write_rate_min",
+    "edge.body_rate_min",
+    "upstream.slow_start",
     "shutdown_grace",
     "cors.max_age_seconds",
     "log.access_keep",
@@ -54,6 +57,7 @@ pub(super) fn check(settings: &Settings, sources: &Sources, shape: &Shape) -> Ve
     let mut check = Check { settings, sources, problems: Vec::new() };
     check.zeroes(shape);
     check.listeners();
+    check.tls();
     check.edge();
     check.public_url();
     check.admin();

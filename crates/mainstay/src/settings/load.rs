@@ -21,6 +21,8 @@ pub struct Inputs {
     pub config: Option<PathBuf>,
     /// The folder given as an argument: the one site, or the folder of the `[[site]]` that names none.
     pub site_dir: Option<PathBuf>,
+    /// `--upstream`, each time it was given: like `site_dir`, an app in the folder's place.
+    pub upstreams: Vec<String>,
     /// Flags that give settings, in the order of the command line.
     pub flags: Vec<Flag>,
     /// Environment variables, ours and others'.
@@ -59,13 +61,21 @@ pub struct Reading {
 }
 
 impl Loaded {
-    /// The site to serve and its folder; a problem when nobody named one.
-    pub fn site(&self) -> Result<(&Site, &Path), Problem> {
-        let found = self.settings.site.iter().find_map(|s| s.dir.as_deref().map(|dir| (s, dir)));
-        found.ok_or_else(|| {
-            let message = "no folder to serve: give one, as in `mainstay serve ./public`, or `dir` in [[site]]";
-            Problem::new(Source::Default, &KeyPath::dotted("site"), message)
-        })
+    /// The sites to serve, at least one; a problem when one of them has nothing to serve.
+    pub fn sites(&self) -> Result<&[Site], Problem> {
+        let sites = &self.settings.site;
+        let message = "nothing to serve: give a folder, as in `mainstay serve ./public`, an app, as in \
+            `mainstay serve --upstream http://127.0.0.1:3000`, or `dir` or `upstreams` in [[site]]";
+        let path = KeyPath::dotted("site");
+        let bare = sites.iter().position(|site| site.dir.is_none() && site.upstreams.is_empty());
+        match bare {
+            Some(at) => {
+                let path = path.index(at);
+                Err(Problem::new(self.sources.nearest(&path), &path, message))
+            }
+            None if sites.is_empty() => Err(Problem::new(Source::Default, &path, message)),
+            None => Ok(sites),
+        }
     }
 }
 
@@ -87,8 +97,8 @@ pub fn survey(inputs: &Inputs) -> Reading {
         path.as_deref().map(|path| file::read(path, &shape)).unwrap_or_default();
     assignments.extend(variables::read(&inputs.variables, &shape, &mut problems));
     assignments.extend(read_flags(&inputs.flags, &shape, &mut problems));
-    if let Some(dir) = &inputs.site_dir {
-        place_site(dir, &mut assignments, &mut problems);
+    if let Some(content) = Content::of(inputs, &mut problems) {
+        place_site(content, &mut assignments, &mut problems);
     }
     let resolved = layers::resolve::<Settings>(assignments, &mut problems);
     if resolved.is_none() && problems.is_empty() {
@@ -132,18 +142,42 @@ fn read_flags(flags: &[Flag], shape: &Shape, problems: &mut Vec<Problem>) -> Vec
     found
 }
 
-/// Gives the folder of the command line to the site that has none; without any site it is the one named `default`.
-fn place_site(dir: &Path, assignments: &mut Vec<Assignment>, problems: &mut Vec<Problem>) {
-    let source = Source::Flag("SITE_DIR");
-    let Some(text) = dir.to_str() else {
-        problems.push(Problem::new(source, &KeyPath::default(), "is not UTF-8"));
-        return;
-    };
+/// What the command line serves.
+struct Content {
+    source: Source,
+    key: &'static str,
+    value: Value,
+}
+
+impl Content {
+    fn of(inputs: &Inputs, problems: &mut Vec<Problem>) -> Option<Self> {
+        let (dir, upstream) = (Source::Flag("SITE_DIR"), Source::Flag("--upstream"));
+        if let Some(path) = &inputs.site_dir {
+            let Some(text) = path.to_str() else {
+                problems.push(Problem::new(dir, &KeyPath::default(), "is not UTF-8"));
+                return None;
+            };
+            let value = Value::String(text.to_owned());
+            return Some(Self { source: dir, key: "dir", value });
+        }
+        let urls = inputs.upstreams.iter().cloned().map(Value::String).collect::<Vec<_>>();
+        (!urls.is_empty()).then(|| Self {
+            source: upstream,
+            key: "upstreams",
+            value: Value::Array(urls),
+        })
+    }
+}
+
+/// Gives what the command line serves to the site that has nothing to serve; without any site it is the one named
+/// `default`.
+fn place_site(content: Content, assignments: &mut Vec<Assignment>, problems: &mut Vec<Problem>) {
+    let Content { source, key, value } = content;
     let sites = KeyPath::dotted("site");
     let count = (0..).take_while(|n| assignments.iter().any(|a| a.path == sites.index(*n))).count();
     let homeless = (0..count).map(|n| sites.index(n)).find(|site| {
-        let dir = site.key("dir");
-        !assignments.iter().any(|a| a.path == dir)
+        let served = [site.key("dir"), site.key("upstreams")];
+        !assignments.iter().any(|a| served.contains(&a.path))
     });
     let site = match homeless {
         Some(site) => site,
@@ -154,13 +188,13 @@ fn place_site(dir: &Path, assignments: &mut Vec<Assignment>, problems: &mut Vec<
             site
         }
         None => {
-            let message = "every [[site]] of the settings file names its own folder already";
+            let message =
+                "every [[site]] of the settings file names its own folder or upstreams already";
             problems.push(Problem::new(source, &sites, message));
             return;
         }
     };
-    let value = Value::String(text.to_owned());
-    assignments.push(Assignment { path: site.key("dir"), value, source });
+    assignments.push(Assignment { path: site.key(key), value, source });
 }
 
 fn order(problem: &Problem) -> (u8, usize, usize) {

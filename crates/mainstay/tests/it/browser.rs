@@ -112,7 +112,7 @@ fn portfolio() -> PathBuf {
     root().join("examples/portfolio/site")
 }
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
@@ -127,7 +127,7 @@ fn input(server: &Server) -> Value {
 }
 
 /// Runs a script of `e2e/` and reads the facts it prints.
-fn run_script(name: &str, input: &Value) -> Value {
+pub(crate) fn run_script(name: &str, input: &Value) -> Value {
     let folder = root().join("e2e");
     assert!(folder.join("node_modules").is_dir(), "e2e/node_modules is missing: run scripts/setup");
     let mut command = Process::command("node");
@@ -137,7 +137,7 @@ fn run_script(name: &str, input: &Value) -> Value {
     serde_json::from_str(&ended.stdout).expect("one line of JSON")
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 

@@ -64,16 +64,6 @@ fn a_folder_of_somebody_else_is_no_data_dir_and_left_as_it_is() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
-    let data = tempfile::tempdir().expect("a temp folder");
-    launch().data_dir(data.path()).start().stop();
-    let (database, noise) = (data.path().join("insight.db"), "this is no database. ".repeat(500));
-    std::fs::write(&database, &noise).expect("written");
-    assert_refused(&launch().data_dir(data.path()).run(), &["insight.db"]);
-    assert_eq!(std::fs::read_to_string(&database).expect("a file"), noise);
-}
-
-#[test]
 fn unknown_settings_are_named_with_their_place_and_what_was_meant() {
     let config = "[edge]\nworkers = 1\n  lisen = \"127.0.0.1:0\"\n[insigth]\nevents_max = 5\n";
     let ended = launch().config(config).run();

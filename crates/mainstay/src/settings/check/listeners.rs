@@ -20,6 +20,32 @@ impl Check<'_> {
         }
     }
 
+    pub(super) fn tls(&mut self) {
+        let tls = &self.settings.tls;
+        let path = |key: &str| KeyPath::dotted("tls").key(key);
+        match (&tls.cert, &tls.key) {
+            (Some(_), None) => {
+                self.complain(&path("key"), "is missing: \"tls.cert\" needs its key")
+            }
+            (None, Some(_)) => {
+                self.complain(&path("cert"), "is missing: \"tls.key\" needs its certificate");
+            }
+            (Some(_), Some(_)) if tls.self_signed => {
+                self.complain(&path("self_signed"), "cannot be together with \"tls.cert\"");
+            }
+            _ => {}
+        }
+        let Some(text) = &tls.redirect_listen else { return };
+        let Some(redirect) = self.address(&path("redirect_listen"), text) else { return };
+        if !tls.is_on() {
+            let message = "sends visitors to https, which is not spoken without \"tls.cert\" or \"tls.self_signed\"";
+            self.complain(&path("redirect_listen"), message);
+        }
+        if redirect.port() != 0 && self.settings.edge.listen.parse() == Ok(redirect) {
+            self.complain(&path("redirect_listen"), "is the address of the public listener");
+        }
+    }
+
     fn address(&mut self, path: &KeyPath, text: &str) -> Option<SocketAddr> {
         if let Ok(address) = text.parse() {
             return Some(address);

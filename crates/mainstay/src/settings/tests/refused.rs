@@ -19,8 +19,10 @@ fn unknown_settings_name_line_column_and_what_was_meant() {
         ],
     );
     refused(
-        "[[site]]\nupstreams = [\"http://127.0.0.1:3000\"]\n",
-        &["mainstay.toml:2:1: unknown setting \"site[0].upstreams\""],
+        "[[site]]\nupstream = [\"http://127.0.0.1:3000\"]\n",
+        &[
+            "mainstay.toml:2:1: unknown setting \"site[0].upstream\"; did you mean \"site[0].upstreams\"?",
+        ],
     );
 }
 
@@ -139,13 +141,40 @@ fn folders_of_sites_are_checked() {
     assert_eq!(outside.problems(), [""; 0], "a data dir inside the site is well");
     refused(
         "[[site]]\ndir = \"DIR/site\"\n[[site]]\ndir = \"DIR/site\"\n",
-        &["mainstay.toml:3:1: \"site[1].name\" \"default\" is taken already"],
+        &[
+            "mainstay.toml:3:1: \"site[1].name\" \"default\" is taken already",
+            "mainstay.toml:3:1: \"site[1].hosts\" is empty: the site would answer for every host, as \"default\" does already",
+        ],
     );
     refused(
         "[[site]]\nname = \"a\"\ndir = \"DIR/site\"\n[[site]]\nname = \"b c\"\ndir = \"DIR/site\"\n",
         &[
-            "mainstay.toml:4:1: \"site[1]\" is a second site for the same hosts: it would never be seen",
+            "mainstay.toml:4:1: \"site[1].hosts\" is empty: the site would answer for every host, as \"a\" does already",
             "mainstay.toml:5:8: \"site[1].name\" must be 1 to 64 letters, digits, \"-\" or \"_\"",
+        ],
+    );
+}
+
+#[test]
+fn hosts_upstreams_and_certificates_must_fit_together() {
+    refused(
+        "[[site]]\nhosts = [\"https://example.org/\", \"a b\", \"a.test\", \"A.test\"]\ndir = \"DIR/site\"\n[[site]]\nname = \"b\"\nhosts = [\"a.test\"]\ncanonical = \"a/b\"\nupstreams = [\"http://127.0.0.1:1/x\"]\ndir = \"DIR/site\"\n",
+        &[
+            "mainstay.toml:2:9: \"site[0].hosts\" must hold names such as \"example.org\", not \"https://example.org/\"; did you mean \"example.org\"?",
+            "mainstay.toml:2:9: \"site[0].hosts\" must hold names such as \"example.org\", not \"a b\"",
+            "mainstay.toml:2:9: \"site[0].hosts\" names \"A.test\" twice",
+            "mainstay.toml:6:9: \"site[1].hosts\" \"a.test\" belongs to \"default\" already",
+            "mainstay.toml:7:13: \"site[1].canonical\" must be a host name such as \"example.org\", not \"a/b\"",
+            "mainstay.toml:8:13: \"site[1].upstreams\" cannot be together with \"dir\"",
+            "mainstay.toml:8:13: \"site[1].upstreams\" \"http://127.0.0.1:1/x\": must end after the port: paths are passed on as they come",
+        ],
+    );
+    refused(
+        "[tls]\ncert = \"c.pem\"\nredirect_listen = \"127.0.0.1:8080\"\n[[site]]\ndir = \"DIR/site\"\nbuild_dir = \"DIR/site\"\n",
+        &[
+            "mainstay.toml:3:19: \"tls.redirect_listen\" is the address of the public listener",
+            "mainstay.toml:6:13: \"site[0].build_dir\" belongs to a site with \"upstreams\"",
+            "settings: \"tls.key\" is missing: \"tls.cert\" needs its key",
         ],
     );
 }

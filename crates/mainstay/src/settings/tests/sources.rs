@@ -97,16 +97,41 @@ fn the_folder_of_the_command_line_finds_its_site() {
     let taken = scene("[[site]]\ndir = \"DIR/site\"\n").site("site");
     assert_eq!(
         taken.problems(),
-        ["argument SITE_DIR: every [[site]] of the settings file names its own folder already"]
+        [
+            "argument SITE_DIR: every [[site]] of the settings file names its own folder or upstreams already"
+        ]
     );
     let none = load(&Inputs::default()).unwrap();
-    assert!(none.site().is_err_and(|p| p.to_string().starts_with("settings: no folder to serve")));
+    assert!(none.sites().is_err_and(|p| p.to_string().starts_with("settings: nothing to serve")));
+    let bare = scene("[[site]]\nname = \"mine\"\n");
+    let loaded = load(&bare.inputs).unwrap();
+    let problem = loaded.sites().map(<[_]>::len).map_err(|p| p.to_string());
+    assert!(problem.is_err_and(|p| p.contains("mainstay.toml:1:1: nothing to serve")));
 
     let missing = scene("").site("none").problems();
     assert_eq!(
         missing,
         ["argument SITE_DIR: \"site[0].dir\" \"none\": No such file or directory (os error 2)"]
     );
+}
+
+#[test]
+fn upstreams_of_the_command_line_find_their_site() {
+    let urls = ["http://127.0.0.1:3000".to_owned(), "http://127.0.0.1:3001".to_owned()];
+    let mut alone = scene("");
+    alone.inputs.upstreams = urls.to_vec();
+    assert_eq!(alone.settings().site[0].upstreams, urls);
+
+    let mut homeless = scene("[[site]]\nname = \"mine\"\nhosts = [\"example.org\"]\n");
+    homeless.inputs.upstreams = urls.to_vec();
+    let settings = homeless.settings();
+    assert_eq!((settings.site.len(), &*settings.site[0].name), (1, "mine"));
+    assert_eq!(settings.site[0].upstreams, urls);
+
+    let mut wrong = scene("");
+    wrong.inputs.upstreams = vec!["localhost:3000".into()];
+    let problem = "flag --upstream: \"site[0].upstreams\" \"localhost:3000\": is not a URL such as http://127.0.0.1:3000";
+    assert_eq!(wrong.problems(), [problem]);
 }
 
 #[test]

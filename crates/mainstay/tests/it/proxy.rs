@@ -1,0 +1,154 @@
+//! An app behind the server, as a visitor meets it: bodies both ways, failures that say what they are, several copies.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use mainstay_testkit::{Launch, Request, Upstream, Wire, eventually};
+
+use crate::launch;
+
+const HTML: &str = "<!doctype html><html><head><title>x</title></head><body>hi</body></html>";
+
+fn before(app: &Upstream) -> Launch {
+    launch().upstream(&format!("http://{}", app.address))
+}
+
+fn page(more: &str) -> String {
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n{more}Content-Length: {}\r\n\r\n{HTML}",
+        HTML.len()
+    )
+}
+
+#[test]
+fn a_page_of_an_app_gets_headers_a_report_only_policy_and_our_tag_with_its_nonce() {
+    let app = Upstream::answering(page(
+        "X-Frame-Options: ALLOWALL\r\nServer: old/1\r\nX-Powered-By: PHP/5\r\nSet-Cookie: __Host-mainstay_admin=x\r\nSet-Cookie: a=1\r\n",
+    ));
+    let server = before(&app).start();
+    let page = server.send(&Request::get("/").header("accept", "text/html"));
+    for name in [
+        "x-frame-options",
+        "x-content-type-options",
+        "content-security-policy-report-only",
+        "x-request-id",
+    ] {
+        assert_eq!(page.count(name), 1, "{name}");
+    }
+    for name in ["server", "x-powered-by", "content-security-policy", "etag"] {
+        assert_eq!(page.count(name), 0, "{name}");
+    }
+    let cookies: Vec<_> = page
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "set-cookie")
+        .map(|(_, v)| v.as_str())
+        .collect();
+    assert_eq!(cookies, ["a=1"]);
+    let policy = page.header("content-security-policy-report-only").unwrap_or_default();
+    let nonce =
+        policy.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).unwrap_or("");
+    assert!(nonce.len() >= 22, "{policy}");
+    assert!(page.text().contains(&format!("nonce=\"{nonce}\"")), "{}", page.text());
+    assert!(page.header("server-timing").is_some_and(|t| t.contains("upstream;dur=")), "{page:?}");
+    let heard = app.requests();
+    let told = heard[0].header("content-security-policy").unwrap_or_default();
+    assert!(told.contains(&format!("'nonce-{nonce}'")), "{told}");
+}
+
+#[test]
+fn no_answer_is_a_page_for_people_and_a_problem_for_programs() {
+    let app = Upstream::start(|wire| {
+        let Some(heard) = wire.read_request()? else { return Ok(()) };
+        if heard.target == "/hangs" { wire.read_to_end().map(drop) } else { Ok(()) }
+    });
+    let config = "[upstream]\nanswer_timeout = \"300ms\"\n";
+    let server = before(&app).config(config).start();
+    for (path, status) in [("/closes", 502), ("/hangs", 504)] {
+        let people = server.send(&Request::get(path).header("accept", "text/html"));
+        assert_eq!(
+            (people.status, people.header("content-type")),
+            (status, Some("text/html; charset=utf-8")),
+            "{path}"
+        );
+        assert!(people.text().contains("The application behind this site"), "{}", people.text());
+        let program = server.send(&Request::get(path).header("accept", "application/json"));
+        assert_eq!(
+            (program.status, program.header("content-type")),
+            (status, Some("application/problem+json"))
+        );
+        let problem = program.json();
+        assert_eq!((&problem["status"], &problem["source"]), (&status.into(), &"upstream".into()));
+        assert_eq!(problem["retryable"], false, "{problem}");
+        assert_eq!(program.count("content-security-policy"), 1);
+    }
+    app.kill();
+    let gone = server.send(&Request::post("/").body("x"));
+    assert_eq!((gone.status, &gone.json()["retryable"]), (502, &true.into()));
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_never_taken_for_a_whole_one() {
+    let app = Upstream::start(|wire| {
+        wire.read_request()?;
+        wire.write("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+    });
+    let server = before(&app).start();
+    let mut connection = server.connect();
+    connection.write(&Request::get("/").to_bytes("x.test")).expect("written");
+    let bytes = connection.read_to_end().expect("read");
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.starts_with("HTTP/1.1 200") && text.contains("hello"), "{text}");
+    assert!(!text.ends_with("0\r\n\r\n"), "the end was made up: {text}");
+}
+
+#[test]
+fn one_copy_may_die_and_come_back_and_no_visitor_notices() {
+    let script = |body: &'static str| {
+        move |wire: &mut Wire| {
+            while wire.read_request()?.is_some() {
+                wire.write(format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                ))?;
+            }
+            Ok(())
+        }
+    };
+    let (one, two) = (Upstream::start(script("one")), Upstream::start(script("two")));
+    let config =
+        "[upstream]\nhealth_interval = \"100ms\"\nslow_start = \"0s\"\nrecover_after = 1\n";
+    let server = before(&one).upstream(&format!("http://{}", two.address)).config(config).start();
+    let stop = Arc::new(AtomicBool::new(false));
+    let failed = std::thread::scope(|scope| {
+        let visitors: Vec<_> = (0..4)
+            .map(|_| {
+                let (stop, server) = (Arc::clone(&stop), &server);
+                scope.spawn(move || {
+                    let (mut connection, mut failed, mut asked) = (server.connect(), 0, 0);
+                    while !stop.load(SeqCst) {
+                        asked += 1;
+                        failed += usize::from(connection.send(&Request::get("/")).status != 200);
+                    }
+                    (asked, failed)
+                })
+            })
+            .collect();
+        let served = |app: &Upstream| app.requests().len();
+        let wait = |app: &Upstream, what: &str| {
+            let before = served(app);
+            eventually(what, Duration::from_secs(20), || (served(app) > before + 50).then_some(()));
+        };
+        wait(&two, "traffic on the second copy");
+        two.kill();
+        wait(&one, "traffic on the first copy alone");
+        let back = Upstream::start_at(two.address, script("two"));
+        wait(&back, "traffic on the copy that came back");
+        one.kill();
+        wait(&back, "traffic on the copy that came back alone");
+        stop.store(true, SeqCst);
+        visitors.into_iter().map(|v| v.join().expect("a visitor")).collect::<Vec<_>>()
+    });
+    assert!(failed.iter().all(|(asked, failed)| *asked > 20 && *failed == 0), "{failed:?}");
+}
