@@ -82,8 +82,8 @@ async function navigate({ page }) {
   await clickAwake(page, 'nav a[href="/week"]');
   const heads = [];
   const shown = async (path, head) => {
-    await untilIn(page, `${head} on ${path}`, (path, head) =>
-      location.pathname === path && document.querySelector("h1")?.textContent.startsWith(head), path, head);
+    await untilIn(page, `${head} on ${path}`, ([path, head]) =>
+      location.pathname === path && document.querySelector("h1")?.textContent.startsWith(head), [path, head]);
     expectView(path);
     heads.push(head);
   };

@@ -29,12 +29,13 @@ export async function inBoth(certificate, visit) {
   return facts;
 }
 
-/** Waits in the page until `check` gives something, over navigations as well. */
-export const untilIn = (page, what, check, ...values) =>
+/** Waits in the page until `check(value)` gives something, over navigations as well. Playwright passes no second value. */
+export const untilIn = (page, what, check, value) =>
   until(what, async (note) => {
+    let fault = "";
     // A page that is just being replaced has nothing to say.
-    const seen = await page.evaluate(check, ...values).catch((error) => note(String(error)));
-    if (!seen) note(await page.evaluate(() => `${location.href}: ${document.body?.innerText.slice(0, 800)}`).catch(String));
+    const seen = await page.evaluate(check, value).catch((error) => void (fault = `${error}; `));
+    if (!seen) note(fault + (await page.evaluate(() => `${location.href}: ${document.body?.innerText.slice(0, 800)}`).catch(String)));
     return seen;
   });
 

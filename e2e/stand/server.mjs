@@ -27,7 +27,7 @@ export async function until(what, read) {
   const end = Date.now() + DEADLINE_MS;
   let seen;
   while (Date.now() < end) {
-    const value = await read((now) => (seen = now));
+    const value = await read((now) => void (seen = now));
     if (value) return value;
     await pause(POLL_MS);
   }

@@ -207,6 +207,12 @@ impl Activity {
         while self.ordered().await != Order::Cut {}
     }
 
+    /// Completes when the connection shall take nothing new. An order to park may be left over from before; whoever
+    /// waits for the first byte holds no buffers anyway.
+    pub(crate) async fn told_to_leave(&self) {
+        while self.ordered().await == Order::Park {}
+    }
+
     /// Whether it was told to finish before.
     pub(crate) fn is_drained(&self) -> bool {
         self.drained.load(Relaxed)
@@ -356,3 +362,6 @@ impl Drop for InHand {
         self.0.request_ended();
     }
 }
+
+#[cfg(test)]
+mod tests;

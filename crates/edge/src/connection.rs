@@ -70,7 +70,7 @@ impl Connection {
         let mut first = [0];
         tokio::select! {
             peeked = tcp.peek(&mut first) => (peeked.ok()? > 0).then_some(first[0]),
-            _ = self.activity.ordered() => None,
+            () = self.activity.told_to_leave() => None,
         }
     }
 
@@ -78,7 +78,7 @@ impl Connection {
         self.activity.begin_handshake();
         let shaken = tokio::select! {
             shaken = tls.acceptor().accept(socket) => shaken,
-            _ = self.activity.ordered() => return None,
+            () = self.activity.told_to_leave() => return None,
         };
         match shaken {
             Ok(stream) => {
@@ -105,7 +105,7 @@ impl Connection {
         loop {
             let received = tokio::select! {
                 received = stream.read_buf(&mut read) => received.ok()?,
-                _ = self.activity.ordered() => return None,
+                () = self.activity.told_to_leave() => return None,
             };
             if received == 0 {
                 return None;

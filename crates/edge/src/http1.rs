@@ -70,7 +70,7 @@ async fn wait(connection: &Connection, stream: &Stream) -> bool {
     tokio::select! {
         biased;
         readable = stream.readable() => readable.is_ok(),
-        _ = connection.activity.ordered() => false,
+        () = connection.activity.told_to_leave() => false,
     }
 }
 

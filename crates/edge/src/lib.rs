@@ -10,6 +10,7 @@
 //! - No lock is held across an await; no file is read on a worker thread except by `stat`.
 
 pub mod check;
+pub mod desync;
 pub mod html;
 pub mod settings;
 pub mod site;

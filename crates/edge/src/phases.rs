@@ -78,7 +78,12 @@ pub(crate) async fn answer(
         Ok(site) => site,
         Err(refusal) => {
             shared.http.refused(refusal);
-            let answer = sites.refuse(refusal, &asking);
+            let mut answer = sites.refuse(refusal, &asking);
+            // What follows may be a part of what was not understood (RFC 9112 §6.3, RFC 9110 §9.3.6).
+            if refusal == Refusal::BadRequest && request.version() < Version::HTTP_2 {
+                let close = HeaderValue::from_static("close");
+                answer.response.headers_mut().insert(header::CONNECTION, close);
+            }
             return finish(&worker, asking, None, request.into_parts().0, answer);
         }
     };
@@ -172,12 +177,14 @@ impl Asking {
 }
 
 /// HTTP/1.1 demands exactly one `Host` that is one (RFC 9112 §3.2), HTTP/2 an `:authority` that it does not contradict
-/// (RFC 9113 §8.3.1); every version a path we can read.
+/// (RFC 9113 §8.3.1); every version a path we can read and a body whose end has one
+/// reading.
 fn is_malformed(request: &Request<Incoming>) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let first = hosts.next();
     let (uri, version) = (request.uri(), request.version());
-    let bad_path = !uri.path().starts_with('/') && *request.method() != Method::OPTIONS;
+    let is_star = uri.path() == "*" && *request.method() == Method::OPTIONS;
+    let bad_path = !uri.path().starts_with('/') && !is_star;
     let needs_host = version == Version::HTTP_11 && first.is_none();
     let contradicts = version == Version::HTTP_2
         && first.is_some_and(|host| uri.authority().is_some_and(|a| a.as_str() != host));
@@ -186,7 +193,17 @@ fn is_malformed(request: &Request<Incoming>) -> bool {
         (None, Some(host)) => host.to_str().map_or(true, |host| !host.is_empty() && !is_host(host)),
         (None, None) => false,
     };
-    needs_host || hosts.next().is_some() || bad_path || contradicts || bad_host
+    let bad_coding = is_another_coding(request.headers());
+    needs_host || hosts.next().is_some() || bad_path || contradicts || bad_host || bad_coding
+}
+
+/// A transfer coding that is not `chunked` once and alone: the library reads the last word of the last line, which is
+/// where readers differ, and would hand on a body that is still coded (RFC 9112 §6.1).
+fn is_another_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let first = codings.next();
+    let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    first.is_some_and(|coding| !chunked(coding) || codings.next().is_some())
 }
 
 async fn from_ours(

@@ -62,7 +62,7 @@ pub enum Serves {
         /// Build output of a Next.js app.
         build_dir: Option<PathBuf>,
         /// How they are asked.
-        settings: mainstay_upstream::Settings,
+        settings: Box<mainstay_upstream::Settings>,
     },
 }
 
@@ -116,7 +116,7 @@ pub(crate) struct Site {
 /// What answers for a site.
 pub(crate) enum Answers {
     Files(Arc<Files>),
-    App(App),
+    App(Box<App>),
 }
 
 impl Site {
@@ -145,11 +145,11 @@ impl Site {
                 let wanted = mainstay_upstream::Plan {
                     site: Arc::clone(&plan.name),
                     targets: upstreams.clone(),
-                    settings: settings.clone(),
+                    settings: mainstay_upstream::Settings::clone(settings),
                 };
                 let app = App::open(&plan, wanted, build_dir.as_deref(), before, with);
                 let fault = |source| OpenError::App { site: Arc::clone(&plan.name), source };
-                Answers::App(app.map_err(fault)?)
+                Answers::App(Box::new(app.map_err(fault)?))
             }
         };
         let (unmatched, redirected) =

@@ -1,5 +1,6 @@
 //! The command line: commands, flags and exit codes. Nothing is done here; every flag that gives a setting only says which.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -47,6 +48,8 @@ pub enum Command {
     Admin(Admin),
     /// Report what is wrong with the settings and the site.
     Check(Check),
+    /// Look for what is wrong around the running server.
+    Doctor(Doctor),
 }
 
 /// `mainstay serve`.
@@ -114,6 +117,26 @@ pub struct Check {
     /// Folder of the site.
     #[arg(value_name = "SITE_DIR")]
     pub site_dir: Option<PathBuf>,
+    /// Where settings and data are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mainstay doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Send it requests that a proxy and an app may read in two ways (request smuggling).
+    #[arg(long, required = true)]
+    pub edge: bool,
+    /// Address of the public listener [default: the running server's own word].
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "edge")]
+    pub address: Option<SocketAddr>,
+    /// Name of the site to ask [default: the one of the public URL].
+    #[arg(long, value_name = "NAME", requires = "edge")]
+    pub host: Option<String>,
     /// Where settings and data are.
     #[command(flatten)]
     pub place: Place,
@@ -246,6 +269,8 @@ mod tests {
             "mainstay serve --json",
             "mainstay admin",
             "mainstay check --workers 2",
+            "mainstay doctor",
+            "mainstay doctor --edge --address localhost",
         ] {
             let error = parse(line).map(|_| ()).map_err(|e| e.exit_code());
             assert_eq!(error, Err(Exit::Usage as i32), "{line}");
@@ -257,6 +282,7 @@ mod tests {
         for line in [
             "mainstay admin link --config f --data-dir d --json",
             "mainstay check site --config f --data-dir d --json",
+            "mainstay doctor --edge --address [::1]:80 --host a --config f --data-dir d --json",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }

@@ -2,5 +2,6 @@
 
 pub mod admin_link;
 pub mod check;
+pub mod doctor;
 pub mod print_config;
 pub mod serve;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use mainstay::cli::{Admin, Cli, Command, Exit};
 use mainstay::command::check::{self, Format};
-use mainstay::command::{admin_link, print_config, serve};
+use mainstay::command::{admin_link, doctor, print_config, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -35,6 +35,11 @@ fn run(cli: &Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Check(check) => {
             let format = if check.json { Format::Json } else { Format::Text };
             Ok(check::check(&check.inputs(), format, &check::look_through, out)?)
+        }
+        Command::Doctor(cli) => {
+            let format = if cli.json { Format::Json } else { Format::Text };
+            let way = doctor::Way { address: cli.address, host: cli.host.clone() };
+            doctor::edge(&cli.place.inputs(), &way, format, out)
         }
         Command::Admin(Admin::Link(link)) => {
             admin_link::admin_link(&link.place.inputs(), link.json, out)

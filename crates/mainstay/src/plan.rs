@@ -42,7 +42,7 @@ fn serves(loaded: &Loaded, site: &Site) -> Result<Serves, TargetError> {
                 .map(|url| Target::parse(url))
                 .collect::<Result<_, _>>()?,
             build_dir: site.build_dir.clone(),
-            settings: loaded.settings.upstream.clone(),
+            settings: Box::new(loaded.settings.upstream.clone()),
         }),
     }
 }

@@ -84,6 +84,7 @@ pub fn request_headers(incoming: &HeaderMap, forward: &Forward<'_>) -> HeaderMap
         }
     }
     cookie::keep_foreign(&mut out);
+    strip::announce_trailers(&mut out, trusted);
     insert_text(&mut out, header::HOST, forward.host);
     if forward.kind == Kind::WebSocket {
         out.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));

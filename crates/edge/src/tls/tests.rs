@@ -153,6 +153,22 @@ async fn the_protocol_is_what_the_client_prefers_of_ours() {
 }
 
 #[tokio::test]
+async fn keys_are_agreed_on_so_that_a_later_quantum_computer_reads_nothing() {
+    let bench = Bench::new();
+    let good = pair("a.test", 2030);
+    bench.write_pair(borrowed(&good));
+    let tls = bench.open(&bench.settings(), &[]).expect("good");
+    let (near, far) = tokio::io::duplex(64 << 10);
+    let name = ServerName::try_from("a.test").expect("a name");
+    let client = client(&good.0, &[]);
+    let (served, asked) = tokio::join!(tls.acceptor().accept(near), client.connect(name, far));
+    asked.expect("agreed");
+    let stream = served.expect("agreed");
+    let group = stream.get_ref().1.negotiated_key_exchange_group().expect("a group");
+    assert_eq!(group.name(), rustls::NamedGroup::X25519MLKEM768);
+}
+
+#[tokio::test]
 async fn a_changed_pair_is_taken_and_a_broken_one_is_not() {
     let bench = Bench::new();
     let (first, second) = (pair("a.test", 2030), pair("a.test", 2031));

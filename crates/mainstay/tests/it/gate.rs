@@ -5,7 +5,7 @@ use mainstay_testkit::{Request, Response, Server, TOKEN};
 use crate::{launch, serve};
 
 /// Every read behind the console.
-const READS: [&str; 12] = [
+const READS: [&str; 13] = [
     "/api/v1/session",
     "/api/v1/live",
     "/api/v1/traffic",
@@ -17,6 +17,7 @@ const READS: [&str; 12] = [
     "/api/v1/countries",
     "/api/v1/vitals",
     "/api/v1/errors",
+    "/api/v1/reports",
     "/api/v1/nodes",
 ];
 const OPEN: [&str; 4] = ["/livez", "/readyz", "/startupz", "/metrics"];

@@ -9,6 +9,7 @@ mod changes;
 mod compression;
 mod cors;
 mod csp;
+mod desync;
 mod downloads;
 mod example;
 mod files;

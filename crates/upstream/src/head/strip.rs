@@ -1,6 +1,6 @@
 //! Which headers of a request never reach an upstream as they came. A table and its reasons; changes no header itself.
 
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// What becomes of a header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +101,26 @@ pub(super) fn judge(name: &HeaderName, trusted: bool) -> Verdict {
         || text.starts_with(IDENTITY)
         || (!trusted && (TOLD_BY_PROXIES.contains(&text) || TRACE.contains(&text)));
     if dropped { Verdict::Drop } else { Verdict::Pass }
+}
+
+/// Takes out of `Trailer` what would not pass as a header: only announced trailers are sent, and some apps merge them
+/// into the headers (RFC 9110 §6.5.1 forbids it).
+pub(super) fn announce_trailers(out: &mut HeaderMap, trusted: bool) {
+    if !out.contains_key(header::TRAILER) {
+        return;
+    }
+    let passes = |name: &HeaderName| {
+        let is_secret = [header::COOKIE, header::AUTHORIZATION].contains(name);
+        judge(name, trusted) == Verdict::Pass && !is_secret
+    };
+    let lines = out.get_all(header::TRAILER).iter().filter_map(|line| line.to_str().ok());
+    let names = lines.flat_map(|line| line.split(',')).map(str::trim);
+    let kept: Vec<HeaderValue> =
+        names.filter_map(|name| name.parse().ok()).filter(passes).map(HeaderValue::from).collect();
+    out.remove(header::TRAILER);
+    for name in kept {
+        out.append(header::TRAILER, name);
+    }
 }
 
 /// What a request's `Connection` header names besides the usual: of this connection too. Mostly nothing.

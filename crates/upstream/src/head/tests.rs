@@ -282,3 +282,11 @@ fn what_concerned_our_connection_does_not_reach_the_client() {
     assert_eq!(left, ["trailer", "etag"]);
     assert!(framed(204, &[("content-length", "5")]).unwrap().1.is_empty());
 }
+
+#[test]
+fn a_trailer_is_announced_only_where_it_would_pass_as_a_header() {
+    let lines = ["X-Sum, x-forwarded-for", "Host, cookie, X-Other,x_real_ip, Content-Length"];
+    let sent: Vec<_> = lines.iter().map(|line| ("trailer", *line)).collect();
+    assert_eq!(values(&forwarded(&sent, &[]), "trailer"), ["x-sum", "x-other"]);
+    assert!(values(&forwarded(&[("trailer", "Host")], &[]), "trailer").is_empty());
+}

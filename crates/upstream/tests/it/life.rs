@@ -63,7 +63,8 @@ async fn a_soft_stop_ends_what_is_unused_and_lets_the_rest_finish() {
             if heard.target == "/slow" {
                 wire.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nsl")?;
                 let _told = wait.lock().unwrap().recv();
-                return wire.write("ow");
+                wire.write("ow")?;
+                continue;
             }
             wire.write(OK)?;
         }

@@ -25,7 +25,7 @@ impl Check<'_> {
         let path = |key: &str| KeyPath::dotted("tls").key(key);
         match (&tls.cert, &tls.key) {
             (Some(_), None) => {
-                self.complain(&path("key"), "is missing: \"tls.cert\" needs its key")
+                self.complain(&path("key"), "is missing: \"tls.cert\" needs its key");
             }
             (None, Some(_)) => {
                 self.complain(&path("cert"), "is missing: \"tls.key\" needs its certificate");

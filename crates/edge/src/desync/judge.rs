@@ -1,0 +1,185 @@
+//! Whether what came of a case is sound: what the app saw, what the client saw. Says what is not in words for the operator.
+
+use super::{Case, End, Intended, Reading};
+
+/// A request as the app read it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// `GET`.
+    pub method: String,
+    /// What stood between method and version.
+    pub target: String,
+    /// Every line.
+    pub headers: Vec<(String, String)>,
+    /// The body, decoded.
+    pub body: Vec<u8>,
+    /// What followed the last chunk.
+    pub trailers: Vec<(String, String)>,
+}
+
+/// What became of the connection once the answers had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// The server closed it.
+    Closed,
+    /// It served one request more, [`super::Target::last`], whose answer is not among the others.
+    Served,
+    /// Neither, within the time given.
+    Silent,
+}
+
+/// What the client saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// What was said.
+    pub reading: Reading,
+    /// And then.
+    pub after: After,
+}
+
+/// Headers that concern one connection alone, in no request of a proxy's.
+const OF_CONNECTION: [&str; 6] =
+    ["te", "keep-alive", "proxy-connection", "http2-settings", "proxy-authorization", "trailers"];
+/// Trailers that somebody might take for headers (RFC 9110 §6.5.1).
+const NO_TRAILERS: [&str; 7] = [
+    "content-length",
+    "transfer-encoding",
+    "host",
+    "authorization",
+    "cookie",
+    "x-forwarded-for",
+    "connection",
+];
+
+/// What is wrong with what the app saw. Nothing, when it saw the requests that were meant, in order and whole, the last
+/// ones maybe not, and every one in a form that is read in one way only.
+#[must_use]
+pub fn judge_app(case: &Case, seen: &[Seen]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (at, seen) in seen.iter().enumerate() {
+        let line = format!("{} {}", seen.method, seen.target);
+        match case.requests.get(at) {
+            None => faults.push(format!("the app saw a request that nobody meant: {line}")),
+            Some(meant) => faults.extend(compare(meant, seen)),
+        }
+        faults.extend(list_ambiguous(seen).map(|what| format!("the app was sent {what}: {line}")));
+    }
+    if seen.len() < case.least {
+        let (least, seen) = (case.least, seen.len());
+        faults.push(format!("the app saw {seen} of {least} sound requests"));
+    }
+    faults
+}
+
+fn compare(meant: &Intended, seen: &Seen) -> Option<String> {
+    let (method, target) = (meant.method, &meant.target);
+    let host = seen.headers.iter().find(|(name, _)| name == "host").map(|(_, value)| value);
+    if seen.method != method || seen.target != *target {
+        let (other, elsewhere) = (&seen.method, &seen.target);
+        return Some(format!("the app saw {other} {elsewhere} where {method} {target} was meant"));
+    }
+    if seen.body != meant.body {
+        let (seen, meant) = (seen.body.len(), meant.body.len());
+        return Some(format!("the app saw a body of {seen} bytes where {meant} others were meant"));
+    }
+    if meant.host.is_some() && meant.host.as_ref() != host {
+        return Some(format!("the app was told another host: {}", host.map_or("none", |h| h)));
+    }
+    None
+}
+
+/// What the next reader might read in another way.
+fn list_ambiguous(seen: &Seen) -> impl Iterator<Item = String> {
+    let of = |name: &str| -> Vec<&str> {
+        let lines = seen.headers.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name));
+        lines.map(|(_, value)| value.as_str()).collect()
+    };
+    let (lengths, codings) = (of("content-length"), of("transfer-encoding"));
+    let mut faults = Vec::new();
+    let mut add = |wrong: bool, what: String| wrong.then(|| faults.push(what));
+    add(of("host").len() != 1, format!("{} hosts", of("host").len()));
+    add(lengths.len() + codings.len() > 1, "two ways to tell the length".into());
+    let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    add(!lengths.iter().all(is_number), "a length that is no number".into());
+    add(codings.iter().any(|coding| *coding != "chunked"), "another coding than chunked".into());
+    add(
+        !of("upgrade").iter().all(|to| *to == "websocket"),
+        "an upgrade to another protocol".into(),
+    );
+    let connection = of("connection").join(",");
+    let is_usual = |word: &str| ["", "close", "keep-alive", "upgrade"].contains(&word);
+    let named = connection.split(',').map(|word| word.trim().to_ascii_lowercase());
+    for word in named.filter(|word| !is_usual(word)) {
+        add(true, format!("a connection that names {word}"));
+    }
+    for (name, value) in &seen.headers {
+        let lower = name.to_ascii_lowercase();
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-^`|~".contains(&b);
+        let is_text = |b: u8| b == b'\t' || (b >= 0x20 && b != 0x7f);
+        // An underscore or a dot is no fault of HTTP, but one of what CGI makes of names.
+        add(name.is_empty() || !name.bytes().all(is_token), format!("the header name {name:?}"));
+        add(!value.bytes().all(is_text), format!("control characters in {name:?}"));
+        add(OF_CONNECTION.contains(&lower.as_str()), format!("{name}, which is of one connection"));
+    }
+    for (name, _) in &seen.trailers {
+        let lower = name.to_ascii_lowercase();
+        add(NO_TRAILERS.contains(&lower.as_str()), format!("{name} as a trailer"));
+    }
+    faults.into_iter()
+}
+
+/// What is wrong with what the client saw.
+#[must_use]
+pub fn judge_client(case: &Case, client: &Client) -> Vec<String> {
+    let mut faults = Vec::new();
+    if case.end == End::Left {
+        return faults;
+    }
+    let Reading { answers, alien, .. } = &client.reading;
+    let meant = case.requests.len();
+    if let Some(why) = alien {
+        faults.push(format!("the client was sent {why}"));
+    }
+    // At most one refusal ends what was meant.
+    if answers.len() > meant + 1 {
+        faults.push(format!("{} answers came to {meant} requests", answers.len()));
+    }
+    for answer in answers.iter().skip(meant) {
+        if !is_refusal(answer.status) {
+            let status = answer.status;
+            faults.push(format!("bytes that are no request were answered with {status}"));
+        }
+    }
+    if client.reading.whole() < case.least {
+        faults.push(format!(
+            "{} of {} sound requests were answered",
+            client.reading.whole(),
+            case.least
+        ));
+    }
+    for answer in answers.iter().take(meant).filter(|a| matches!(a.status, 502 | 504)) {
+        let status = answer.status;
+        faults.push(format!("the app gave no answer to what it was sent ({status})"));
+    }
+    faults.extend(judge_end(case.end, client.after));
+    faults
+}
+
+fn judge_end(end: End, after: After) -> Option<String> {
+    let fault = match (end, after) {
+        (End::Closed, After::Served) => "the connection went on, though nobody can say where",
+        (End::Closed, After::Silent) => "the connection stayed open and silent",
+        (End::Open, After::Closed) => "the connection was closed after a sound request",
+        (End::Open | End::Any, After::Silent) => {
+            "the connection fell silent: somebody waits for bytes that were not meant to come"
+        }
+        (End::Waits, After::Served) => "an unfinished request was taken for a whole one",
+        _ => return None,
+    };
+    Some(fault.to_owned())
+}
+
+/// Client errors, and the two server errors that say "not this method or coding", "not this version".
+fn is_refusal(status: u16) -> bool {
+    (400..500).contains(&status) || matches!(status, 501 | 505)
+}

@@ -1,0 +1,116 @@
+//! The corpus is what it says, and its judgement finds each kind of fault. Opens no socket either.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn target() -> Target {
+    Target { host: "app.test".into(), canary: "/canary".into() }
+}
+
+fn find(name: &str) -> Case {
+    cases(&target()).into_iter().find(|case| case.name == name).expect(name)
+}
+
+fn seen(method: &str, path: &str, body: &str) -> Seen {
+    Seen {
+        method: method.into(),
+        target: path.into(),
+        headers: vec![("host".into(), "app.test".into())],
+        body: body.into(),
+        trailers: vec![],
+    }
+}
+
+fn client(bytes: &str, after: After) -> Client {
+    let reading = read_answers(bytes.as_bytes(), &[], after == After::Closed);
+    Client { reading, after }
+}
+
+#[test]
+fn the_corpus_is_large_and_every_case_has_its_own_name_and_bytes() {
+    let cases = cases(&target());
+    assert!(cases.len() >= 150, "{}", cases.len());
+    let names: BTreeSet<_> = cases.iter().map(|case| case.name).collect();
+    assert_eq!(names.len(), cases.len());
+    let bytes: BTreeSet<_> = cases.iter().map(|case| &case.sends).collect();
+    assert_eq!(bytes.len(), cases.len());
+    for case in &cases {
+        assert!(case.least <= case.requests.len(), "{}", case.name);
+        let text = String::from_utf8_lossy(&case.sends.concat()).into_owned();
+        assert!(!text.contains('@') || case.name.contains("user"), "{}: {text}", case.name);
+    }
+}
+
+#[test]
+fn what_was_meant_or_nothing_is_sound() {
+    let case = find("a length before a coding that ends sooner");
+    assert!(judge_app(&case, &[]).is_empty());
+    assert!(judge_app(&case, &[seen("POST", "/canary/a", "")]).is_empty());
+    let case = find("three requests");
+    assert_eq!(judge_app(&case, &[]), ["the app saw 0 of 3 sound requests"]);
+    let all = ["a", "b", "c"].map(|name| seen("GET", &format!("/canary/{name}"), ""));
+    assert!(judge_app(&case, &all).is_empty());
+    let [a, b, c] = all;
+    assert_eq!(judge_app(&case, &[b, a, c]).len(), 2);
+}
+
+#[test]
+fn a_smuggled_a_changed_and_an_ambiguous_request_are_found() {
+    let case = find("a length before a coding that ends sooner");
+    let first = seen("POST", "/canary/a", "");
+    let faults = judge_app(&case, &[first.clone(), seen("GET", "/canary/smuggled", "")]);
+    assert_eq!(faults, ["the app saw a request that nobody meant: GET /canary/smuggled"]);
+    assert_eq!(judge_app(&case, &[seen("POST", "/canary/a", "0\r\n\r\n")]).len(), 1);
+    for (name, value) in [
+        ("host", "app.test"),
+        ("transfer-encoding", "xchunked"),
+        ("transfer-encoding ", "chunked"),
+        ("content-length", "+5"),
+        ("te", "trailers"),
+        ("connection", "close, Content-Length"),
+        ("upgrade", "h2c"),
+        ("http2-settings", "AAMAAABkAAQAAP__"),
+        ("content_length", "5"),
+        ("x-a", "b\rc"),
+    ] {
+        let mut ambiguous = first.clone();
+        ambiguous.headers.push((name.into(), value.into()));
+        assert_eq!(judge_app(&case, &[ambiguous]).len(), 1, "{name}: {value}");
+    }
+    let mut trailed = first;
+    trailed.trailers.push(("X-Forwarded-For".into(), "192.0.2.1".into()));
+    assert_eq!(judge_app(&case, &[trailed]).len(), 1);
+}
+
+#[test]
+fn answers_to_what_is_no_request_are_found() {
+    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    const BAD: &str = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+    let refused = find("a list of two lengths");
+    assert!(judge_client(&refused, &client(BAD, After::Closed)).is_empty());
+    assert!(judge_client(&refused, &client("", After::Closed)).is_empty());
+    assert_eq!(judge_client(&refused, &client(OK, After::Closed)).len(), 1);
+    assert_eq!(judge_client(&refused, &client(BAD, After::Served)).len(), 1);
+    assert_eq!(judge_client(&refused, &client("", After::Silent)).len(), 1);
+    let three = find("three requests");
+    assert!(judge_client(&three, &client(&OK.repeat(3), After::Served)).is_empty());
+    assert_eq!(judge_client(&three, &client(&OK.repeat(2), After::Served)).len(), 1);
+    assert_eq!(judge_client(&three, &client(&OK.repeat(4), After::Served)).len(), 1);
+    assert_eq!(judge_client(&three, &client(&format!("{OK}junk"), After::Served)).len(), 2);
+}
+
+#[test]
+fn answers_are_read_by_their_framing() {
+    let bytes = "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\
+        HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n\
+        HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel";
+    let reading = read_answers(bytes.as_bytes(), &["HEAD"], false);
+    assert_eq!((reading.interim, reading.whole(), reading.alien), (1, 3, None));
+    let bodies: Vec<_> = reading.answers.iter().map(|a| String::from_utf8_lossy(&a.body)).collect();
+    assert_eq!(bodies, ["", "hello", "", "hel"]);
+    let until_end = "HTTP/1.1 200 OK\r\n\r\nall of it";
+    assert_eq!(read_answers(until_end.as_bytes(), &[], false).whole(), 0);
+    assert_eq!(read_answers(until_end.as_bytes(), &[], true).whole(), 1);
+    assert!(read_answers(b"\0\0\x12\x04\0", &[], false).alien.is_some());
+}

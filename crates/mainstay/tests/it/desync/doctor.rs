@@ -1,0 +1,95 @@
+//! `mainstay doctor --edge`, as an owner runs it.
+
+use std::path::Path;
+
+use mainstay_testkit::{Authority, Ended, Process, Upstream};
+use serde_json::Value;
+
+use super::{App, LIMITS, before, read_strictly};
+use crate::launch;
+
+fn doctor(data_dir: &Path, more: &[&str]) -> Ended {
+    let mut command = Process::command(env!("CARGO_BIN_EXE_mainstay"));
+    command.args(["doctor", "--edge", "--data-dir"]).arg(data_dir).args(more);
+    Process::run(&mut command, std::time::Duration::from_secs(200))
+}
+
+#[test]
+fn a_sound_server_is_well() {
+    let app = App::start(read_strictly);
+    let server = before(&app).start();
+    let ended = doctor(server.data_dir(), &["--json"]);
+    let report: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let cases = report["cases"].as_array().expect("cases");
+    let bad: Vec<_> = cases.iter().filter(|case| case["ok"] != true).collect();
+    assert_eq!((ended.code, bad.len()), (Some(0), 0), "{bad:#?}");
+    assert!(cases.len() > 150, "{}", cases.len());
+    let never = report["never_asked_for"].as_str().expect("a path");
+    assert!(app.upstream.requests().iter().all(|heard| heard.target != never));
+    assert!(
+        app.upstream.requests().iter().any(|heard| heard.target == never.replace("smuggled", "a"))
+    );
+}
+
+#[test]
+fn what_is_suspicious_is_said_and_is_code_1() {
+    // An app that hangs up on whatever is not the plainest request: somebody between would be to blame for that.
+    let app = Upstream::start(|wire| {
+        while let Some(heard) = wire.read_request()? {
+            if heard.target.ends_with("/b") {
+                return Ok(());
+            }
+            wire.write(super::echo(&heard))?;
+        }
+        Ok(())
+    });
+    let server = launch().upstream(&format!("http://{}", app.address)).config(LIMITS).start();
+    let ended = doctor(server.data_dir(), &[]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("suspicious: three requests (RFC 9112 §9.3.2)"),
+        "{}",
+        ended.stdout
+    );
+    assert!(
+        ended.stdout.contains("the app gave no answer to what it was sent (502)"),
+        "{}",
+        ended.stdout
+    );
+    assert!(!ended.stdout.contains("suspicious: a folded header"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_listener_with_tls_is_asked_over_tls() {
+    let app = App::start(read_strictly);
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().expect("a folder"));
+    let pair = authority.issue(&["app.test", "127.0.0.1"]);
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&cert, pair.cert).expect("written");
+    std::fs::write(&key, pair.key).expect("written");
+    let server = launch()
+        .upstream(&app.url())
+        .argument("--tls-cert")
+        .argument(&cert.display().to_string())
+        .argument("--tls-key")
+        .argument(&key.display().to_string())
+        .config(LIMITS)
+        .start();
+    let ended = doctor(server.data_dir(), &[]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(app.upstream.requests().iter().all(|h| h.header("x-forwarded-proto") == Some("https")));
+}
+
+#[test]
+fn without_a_server_or_an_app_there_is_nothing_to_say() {
+    let empty = tempfile::tempdir().expect("a folder");
+    let ended = doctor(empty.path(), &[]);
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no server answers for the data dir"), "{}", ended.stderr);
+    let app = App::start(read_strictly);
+    let server = before(&app).start();
+    app.upstream.kill();
+    let ended = doctor(server.data_dir(), &[]);
+    assert_eq!(ended.code, Some(4), "{}", ended.stdout);
+    assert!(ended.stderr.contains("does not answer (502)"), "{}", ended.stderr);
+}
