@@ -59,8 +59,9 @@ export async function openPage(browser, home, options = DESKTOP) {
   const page = await context.newPage();
   page.on("console", (message) => {
     // Chromium writes one such line for a page whose own status is 404.
-    const own = message.location().url === page.url() && message.text().includes("status of 404");
-    if (["error", "warning"].includes(message.type()) && !own) faults.push(`console: ${message.text()}`);
+    const { url } = message.location();
+    const own = url === page.url() && message.text().includes("status of 404");
+    if (["error", "warning"].includes(message.type()) && !own) faults.push(`console: ${message.text()} ${url}`);
   });
   page.on("pageerror", (error) => faults.push(`uncaught: ${error}`));
   page.on("request", (request) => {

@@ -101,7 +101,7 @@ pub(crate) async fn answer(
     let path = request.uri().path();
     // 4 what is ours
     if shared.is_ours(request.method(), path) {
-        return from_ours(&worker, asking, site, request).await;
+        return Box::pin(from_ours(&worker, asking, site, request)).await;
     }
     if let Some(answer) =
         host.and_then(|host| site.canonical_redirect(&asking, host, request.uri()))
@@ -114,7 +114,8 @@ pub(crate) async fn answer(
             let answer = folder::answer(site, files, &asking, &request, worker.coarse.now()).await;
             (request.into_parts().0, answer)
         }
-        Answers::App(app) => app.answer(&worker, site, &asking, request).await,
+        // Boxed: the library moves this whole future about for every request, and a file's needs little of it.
+        Answers::App(app) => Box::pin(app.answer(&worker, site, &asking, request)).await,
     };
     finish(&worker, asking, Some(site), head, answer)
 }

@@ -69,6 +69,8 @@ pub(super) struct Relay {
     encoder: Option<Encoder>,
     /// The encoder has bytes that the client does not have.
     unflushed: bool,
+    /// The connection to the app was given a turn since its last piece: it hands over one at a time.
+    waited: bool,
     trailers: Option<HeaderMap>,
     ended: bool,
 }
@@ -79,7 +81,15 @@ impl Relay {
         insertion: Option<Insertion>,
         encoder: Option<Encoder>,
     ) -> Self {
-        Self { inner, insertion, encoder, unflushed: false, trailers: None, ended: false }
+        Self {
+            inner,
+            insertion,
+            encoder,
+            unflushed: false,
+            waited: false,
+            trailers: None,
+            ended: false,
+        }
     }
 
     fn pass(&mut self, bytes: Bytes) -> io::Result<Bytes> {
@@ -130,6 +140,11 @@ impl Body for Relay {
         let this = self.get_mut();
         while !this.ended {
             let bytes = match this.inner.as_mut().poll_frame(cx) {
+                Poll::Pending if this.unflushed && !std::mem::replace(&mut this.waited, true) => {
+                    // An app that pauses is told from one whose next piece lies ready: flushing costs bytes and time.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Poll::Pending => {
                     let late = this.flush()?;
                     if late.is_empty() {
@@ -141,7 +156,10 @@ impl Body for Relay {
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) => this.end()?,
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(bytes) => this.pass(bytes)?,
+                    Ok(bytes) => {
+                        this.waited = false;
+                        this.pass(bytes)?
+                    }
                     Err(frame) => {
                         this.trailers = frame.into_trailers().ok();
                         this.end()?
