@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::Waker;
+use std::task::{Wake, Waker};
 
 use mainstay_base::coding::Coding;
 
@@ -15,6 +15,8 @@ enum Step {
     Data(Bytes),
     /// Nothing, until the test says so.
     Pause(Arc<AtomicBool>),
+    /// Its next piece is there once others had their turn.
+    Turn,
     Fail,
     Trailers(HeaderMap),
 }
@@ -36,6 +38,7 @@ impl Body for Script {
             self.0.pop_front();
         }
         match self.0.pop_front() {
+            Some(Step::Turn) => Poll::Pending,
             None | Some(Step::Pause(_)) => Poll::Ready(None),
             Some(Step::Data(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
             Some(Step::Fail) => Poll::Ready(Some(Err(io::Error::other("cut")))),
@@ -53,10 +56,23 @@ struct Got {
     failed: bool,
 }
 
+/// Whether the body asked to be polled again.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 fn poll(relay: &mut Relay, got: &mut Got) {
-    let mut cx = Context::from_waker(Waker::noop());
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut cx = Context::from_waker(&waker);
     loop {
         match Pin::new(&mut *relay).poll_frame(&mut cx) {
+            Poll::Pending if woken.0.swap(false, Relaxed) => {}
             Poll::Pending => return,
             Poll::Ready(None) => return got.ended = true,
             Poll::Ready(Some(Err(_))) => return got.failed = true,
@@ -143,6 +159,18 @@ fn what_the_app_wrote_before_a_pause_reaches_the_client() {
         poll(&mut relay, &mut got);
         assert_eq!(text(&got), b"<html><head><T><p>shelllate", "{coding:?}");
         assert!(got.ended && relay.is_end_stream());
+    }
+}
+
+#[test]
+fn pieces_that_follow_each_other_are_packed_as_one() {
+    for coding in [Coding::Gzip, Coding::Brotli, Coding::Zstd] {
+        let turns = (0..500).flat_map(|_| [data("<li>another line of the ledger"), Step::Turn]);
+        let (mut whole, mut got) = (relay(turns.collect(), None, Some(coding)), Got::default());
+        poll(&mut whole, &mut got);
+        assert!(got.ended, "{coding:?}");
+        assert_eq!(decode(coding, &got.bytes).len(), 500 * "<li>another line of the ledger".len());
+        assert!(got.bytes.len() < 600, "{coding:?}: flushed on the way: {}", got.bytes.len());
     }
 }
 
