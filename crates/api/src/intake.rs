@@ -17,7 +17,12 @@ const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 
 pub(crate) async fn events(insight: &Insight, request: Request<Incoming>) -> Response<Bytes> {
-    match accept(insight, request).await {
+    answer(accept(insight, request).await)
+}
+
+/// 204 for what is durable, else the reason.
+pub(crate) fn answer(accepted: Result<(), Problem>) -> Response<Bytes> {
+    match accepted {
         Ok(()) => {
             let mut response = Response::new(Bytes::new());
             *response.status_mut() = StatusCode::NO_CONTENT;

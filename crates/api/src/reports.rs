@@ -8,7 +8,7 @@ use mainstay_guard::Facts;
 use mainstay_insight::Insight;
 use mainstay_insight::reports::{Error, Sender};
 
-use crate::intake::read_body;
+use crate::intake::{answer, read_body};
 use crate::problem::Problem;
 
 /// CSP level 2, the Reporting API, and what browsers before both called them. The body tells what it is; the type only
@@ -17,14 +17,7 @@ const MEDIA_TYPES: [&str; 3] =
     ["application/csp-report", "application/reports+json", "application/json"];
 
 pub(crate) async fn reports(insight: &Insight, request: Request<Incoming>) -> Response<Bytes> {
-    match accept(insight, request).await {
-        Ok(()) => {
-            let mut response = Response::new(Bytes::new());
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            response
-        }
-        Err(problem) => problem.into_bytes(),
-    }
+    answer(accept(insight, request).await)
 }
 
 async fn accept(insight: &Insight, request: Request<Incoming>) -> Result<(), Problem> {

@@ -19,7 +19,7 @@ use crate::html::Tag;
 use crate::pages::{Page, Pages};
 use crate::phases::{Answer, Asking};
 pub use crate::sites::is_host;
-use crate::sites::without_port;
+use crate::sites::split_port;
 
 /// What a site is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -201,12 +201,9 @@ impl Site {
         uri: &Uri,
     ) -> Option<Answer> {
         let canonical = self.plan.canonical.as_deref()?;
-        let name = without_port(host);
-        let port = host.get(host.trim_end_matches('.').len().min(name.len())..).unwrap_or("");
-        let port = port.trim_start_matches('.');
-        let has_port = without_port(canonical).len() < canonical.len();
-        let here = if has_port { host } else { name };
-        if here.eq_ignore_ascii_case(canonical) {
+        let (name, port) = split_port(host);
+        let has_port = !split_port(canonical).1.is_empty();
+        if canonical.eq_ignore_ascii_case(if has_port { host } else { name }) {
             return None;
         }
         let scheme = if asking.https { "https" } else { "http" };

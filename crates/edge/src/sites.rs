@@ -98,7 +98,7 @@ impl<T> ByHost<T> {
             return self.any.as_ref();
         };
         let host = lower(host);
-        let name = without_port(&host);
+        let (name, _) = split_port(&host);
         let exact = self.exact.get(&*host).or_else(|| self.exact.get(name));
         exact.or_else(|| self.find_below(name)).or(self.any.as_ref())
     }
@@ -115,13 +115,12 @@ impl<T> ByHost<T> {
     }
 }
 
-/// A host name without its port and without the dot that makes it absolute; brackets of IPv6 stay.
-pub(crate) fn without_port(host: &str) -> &str {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    name.strip_suffix('.').unwrap_or(name)
+/// A host name without the dot that makes it absolute, and its port with the colon, empty where there is none; brackets
+/// of IPv6 stay.
+pub(crate) fn split_port(host: &str) -> (&str, &str) {
+    let at = host.rfind(':').filter(|at| host[at + 1..].bytes().all(|b| b.is_ascii_digit()));
+    let (name, port) = host.split_at(at.unwrap_or(host.len()));
+    (name.strip_suffix('.').unwrap_or(name), port)
 }
 
 /// Whether a text can be a host and an optional port (RFC 3986 §3.2.2 without user information and percent-encoding,

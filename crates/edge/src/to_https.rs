@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Uri};
 
-use crate::sites::{is_host, without_port};
+use crate::sites::{is_host, split_port};
 
 /// The https address that stands for a plain one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,8 @@ impl ToHttps {
         let location = match self {
             // The client's word for the port stays: what is in front of us may map it.
             Self::SamePort => format!("https://{host}{path}"),
-            Self::Port(443) => format!("https://{}{path}", without_port(host)),
-            Self::Port(port) => format!("https://{}:{port}{path}", without_port(host)),
+            Self::Port(443) => format!("https://{}{path}", split_port(host).0),
+            Self::Port(port) => format!("https://{}:{port}{path}", split_port(host).0),
         };
         HeaderValue::from_str(&location).ok()
     }

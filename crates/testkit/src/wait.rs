@@ -42,5 +42,7 @@ pub fn holds_for(what: &str, time: Duration, mut look: impl FnMut() -> bool) {
 
 #[expect(clippy::disallowed_methods, reason = "the one pause between two looks at an event")]
 fn pause() {
+    // What is awaited (another process, a file, a port) tells nobody when it comes; looking without a pause would take
+    // the processor from it.
     std::thread::sleep(PAUSE);
 }

@@ -113,7 +113,7 @@ pub(super) fn bare(host: &str) -> &str {
     if host.parse::<std::net::Ipv6Addr>().is_ok() {
         return host;
     }
-    let name = crate::sites::without_port(host);
+    let name = crate::sites::split_port(host).0;
     name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name)
 }
 

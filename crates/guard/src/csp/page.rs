@@ -115,14 +115,21 @@ fn strict(facts: &PageFacts, settings: &Headers, https: bool) -> Builder {
 fn roadmap(facts: &PageFacts, settings: &Headers, https: bool) -> Builder {
     let none = PageFacts::default();
     let extra = Named { facts: &none, allow: &settings.allow, https };
-    let cdns =
-        ["'self'", "https://cdn.jsdelivr.net", "https://unpkg.com", "https://cdnjs.cloudflare.com"];
-    let google_styles = ["'self'", "https://fonts.googleapis.com"];
     let policy = Builder::default()
         .fixed("default-src", "'self'")
-        .add("script-src", &extra.list(Kind::Script, &cdns, &facts.inline_scripts))
-        .add("style-src", &extra.list(Kind::Style, &google_styles, &facts.inline_styles));
-    style_attributes(policy, facts)
+        .add("script-src", &extra.list(Kind::Script, &ROADMAP_SCRIPTS, &facts.inline_scripts))
+        .add("style-src", &extra.list(Kind::Style, &ROADMAP_STYLES, &facts.inline_styles));
+    roadmap_rest(style_attributes(policy, facts), &extra, settings)
+}
+
+/// Hosts of scripts and of styles that the preset names.
+pub(super) const ROADMAP_SCRIPTS: [&str; 4] =
+    ["'self'", "https://cdn.jsdelivr.net", "https://unpkg.com", "https://cdnjs.cloudflare.com"];
+pub(super) const ROADMAP_STYLES: [&str; 2] = ["'self'", "https://fonts.googleapis.com"];
+
+/// The preset's directives behind those of scripts and styles.
+pub(super) fn roadmap_rest(policy: Builder, extra: &Named<'_>, settings: &Headers) -> Builder {
+    policy
         .add("font-src", &extra.sources(Kind::Font, &["'self'", "https://fonts.gstatic.com"]))
         .add("img-src", &extra.sources(Kind::Img, &["'self'", "data:", "https:", "blob:"]))
         .add("connect-src", &extra.sources(Kind::Connect, &["'self'"]))

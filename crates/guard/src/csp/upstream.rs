@@ -8,7 +8,10 @@ use http::header::HeaderValue;
 use mainstay_base::Entropy;
 use mainstay_base::entropy::Exhausted;
 
-use super::page::{HASHES_MAX, Named, PageFacts, frame_ancestors, or_none};
+use super::page::{
+    HASHES_MAX, Named, PageFacts, ROADMAP_SCRIPTS, ROADMAP_STYLES, frame_ancestors, or_none,
+    roadmap_rest,
+};
 use super::policy::{Builder, Mode, Policy};
 use super::{Kind, Source};
 use crate::settings::{Csp, Environment, Headers, Preset};
@@ -105,24 +108,15 @@ fn strict(trusted: Trusted<'_>, settings: &Headers, https: bool) -> Builder {
 fn roadmap(trusted: Trusted<'_>, settings: &Headers, https: bool) -> Builder {
     let none = PageFacts::default();
     let extra = Named { facts: &none, allow: &settings.allow, https };
-    let cdns =
-        ["'self'", "https://cdn.jsdelivr.net", "https://unpkg.com", "https://cdnjs.cloudflare.com"];
-    let mut scripts = extra.list(Kind::Script, &cdns, &trusted.known.inline_scripts);
+    let mut scripts = extra.list(Kind::Script, &ROADMAP_SCRIPTS, &trusted.known.inline_scripts);
     scripts.extend(trusted.nonce.map(Nonce::source));
     scripts.extend(settings.allow.wasm.then(|| "'wasm-unsafe-eval'".to_owned()));
-    Builder::default()
+    let policy = Builder::default()
         .fixed("default-src", "'self'")
         .add("script-src", &scripts)
-        .add("style-src", &styles(trusted, &extra, &["'self'", "https://fonts.googleapis.com"]))
-        .fixed("style-src-attr", "'unsafe-inline'")
-        .add("font-src", &extra.sources(Kind::Font, &["'self'", "https://fonts.gstatic.com"]))
-        .add("img-src", &extra.sources(Kind::Img, &["'self'", "data:", "https:", "blob:"]))
-        .add("connect-src", &extra.sources(Kind::Connect, &["'self'"]))
-        .add("media-src", &extra.sources(Kind::Media, &["'self'", "https://stream.mux.com"]))
-        .fixed("object-src", "'none'")
-        .fixed("base-uri", "'self'")
-        .add("form-action", &extra.sources(Kind::Form, &["'self'"]))
-        .fixed("frame-ancestors", frame_ancestors(settings.frame))
+        .add("style-src", &styles(trusted, &extra, &ROADMAP_STYLES))
+        .fixed("style-src-attr", "'unsafe-inline'");
+    roadmap_rest(policy, &extra, settings)
 }
 
 /// As for pages of a folder: the last two sources are for browsers that know neither nonces nor `'strict-dynamic'`.

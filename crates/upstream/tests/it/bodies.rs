@@ -184,6 +184,7 @@ async fn a_slow_sender_is_not_the_upstreams_fault() {
     let feed = async move {
         for _ in 0..6 {
             pieces.send(piece("slow ")).unwrap();
+            // Time itself is tried here: each pause is within `answer_timeout`, all of them together far above it.
             tokio::time::sleep(Duration::from_millis(60)).await;
         }
     };

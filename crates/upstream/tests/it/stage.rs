@@ -122,6 +122,6 @@ pub(crate) async fn until(what: &str, mut look: impl FnMut() -> bool) {
     let began = std::time::Instant::now();
     while !look() {
         assert!(began.elapsed() < LONG, "{what}: not in time");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
     }
 }
