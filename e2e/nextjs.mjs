@@ -2,9 +2,10 @@
 // violation, wakes up, moves on without loading anew, takes a form; what was planted does not run; views and vitals
 // arrive. Prints one line of JSON. Argument: {"site", "planted", "bare", "app", "admin", "token", "certificate"}: the
 // site, the same behind planted script, that without Mainstay, the app, and the API of the first.
-import { byKey, inBoth, listBroken, open, untilIn, whenLoaded, whenQuiet } from "./stand/pair.mjs";
+import { takeFaults } from "./stand/faults.mjs";
+import { byKey, fill, goBack, inBoth, listBroken, open, untilIn, whenLoaded } from "./stand/pair.mjs";
 import { listWeaknesses } from "./stand/policy.mjs";
-import { reader, until } from "./stand/server.mjs";
+import { reader, until, within } from "./stand/server.mjs";
 
 const PAGES = ["/", "/week", "/cove", "/book", "/no/such/page"];
 /** One page of each kind: made for the request, and made by the build. */
@@ -20,8 +21,6 @@ const views = {};
 const expectView = (path) => (views[path] = (views[path] ?? 0) + 1);
 
 async function goTo(page, path) {
-  // Links ask for their pages beforehand.
-  await whenQuiet(page);
   const response = await open(page, input.site + path);
   await whenLoaded(page);
   expectView(path);
@@ -29,18 +28,20 @@ async function goTo(page, path) {
 }
 
 /** Each page by its address. */
-async function load({ page, faults }) {
+async function load(visitor) {
+  const { page } = visitor;
   const pages = [];
   for (const path of PAGES) {
     const response = await goTo(page, path);
     const weaknesses = listWeaknesses(response.headers()["content-security-policy"]);
-    pages.push({ path, status: response.status(), broken: await listBroken(page), weaknesses, faults: faults.splice(0) });
+    pages.push({ path, status: response.status(), broken: await listBroken(page), weaknesses, faults: await takeFaults(visitor) });
   }
   return pages;
 }
 
 /** The page that is made again while the server runs, once it has been: its scripts are no longer the build's. */
-async function renew({ page, faults }) {
+async function renew(visitor) {
+  const { page } = visitor;
   await until("a page made after the start", async (note) => {
     await goTo(page, "/week");
     const printed = await page.$eval("#printed", (time) => time.dateTime);
@@ -48,7 +49,7 @@ async function renew({ page, faults }) {
     return Date.parse(printed) > began;
   });
   await clickAwake(page, ".night");
-  return { night: await whenNight(page), faults: faults.splice(0) };
+  return { night: await whenNight(page), faults: await takeFaults(visitor) };
 }
 
 /** Clicks what React has taken charge of: before, a click says nothing about waking up. */
@@ -75,10 +76,23 @@ async function wake({ page }) {
   return { lengths, asked, zone, night: night && still };
 }
 
-/** By the links of the page from kind to kind and back, in one document. */
+/** Is it still the document that was marked? */
+const isKept = (page) => within("a word of the document", page.evaluate(() => window.kept === true));
+
+/** The views of these pages, once there are as many as there should be. */
+const whenCounted = (paths) =>
+  until(`all views of ${paths}`, async (note) => {
+    const rows = byKey((await read("pages")).data);
+    const expected = Object.fromEntries(paths.map((path) => [path, views[path]]));
+    const counted = Object.fromEntries(paths.map((path) => [path, rows[path]?.pageviews ?? 0]));
+    note({ expected, counted });
+    return paths.every((path) => counted[path] >= expected[path]) && { expected, counted };
+  });
+
+/** By the links of the page from kind to kind and back, in one document; going back is a view as well. */
 async function navigate({ page }) {
   await goTo(page, "/cove");
-  await page.evaluate(() => (window.kept = true));
+  await within("a mark in the document", page.evaluate(() => (window.kept = true)));
   await clickAwake(page, 'nav a[href="/week"]');
   const heads = [];
   const shown = async (path, head) => {
@@ -91,22 +105,23 @@ async function navigate({ page }) {
   await page.click("a.brand");
   await shown("/", "The sea holds");
   await untilIn(page, "the script of that page", () => document.querySelector("#zone").textContent !== "its own zone");
-  await page.goBack();
+  await goBack(page);
   await shown("/week", "Seven days");
+  const back = await whenCounted(["/week"]);
   await page.click('nav a[href="/book"]');
   await shown("/book", "The swimmers");
-  return { heads, kept: await page.evaluate(() => window.kept === true), broken: await listBroken(page) };
+  return { heads, back, kept: await isKept(page), broken: await listBroken(page) };
 }
 
 /** The form with its server action; the page is left as it is by `navigate`. */
 async function write({ page }, name) {
   const words = `Cold, said ${name}.`;
-  await page.locator("input[name=name]").fill(name);
-  await page.locator("textarea[name=words]").fill(words);
+  await fill(page, "input[name=name]", name);
+  await fill(page, "textarea[name=words]", words);
   await page.click(".book-form button");
   const thanks = await untilIn(page, "thanks", () => document.querySelector("[role=status]").textContent);
   const listed = await untilIn(page, "the entry", (words) => document.querySelector(".entries").textContent.includes(words), words);
-  return { thanks, listed, kept: await page.evaluate(() => window.kept === true) };
+  return { thanks, listed, kept: await isKept(page) };
 }
 
 /** What runs of the script that was planted in the app's pages, and what the policy said to it. */
@@ -114,7 +129,7 @@ async function plant(openVisitor, origin) {
   const { context, page, faults } = await openVisitor(origin);
   const found = [];
   for (const path of PLANTED) {
-    await page.goto(origin + path);
+    await within(`a load of ${path} with plants`, page.goto(origin + path));
     const listBlocked = () => faults.filter((fault) => fault.startsWith("policy:"));
     const ran = await until("a verdict on each plant", async (note) => {
       const ran = await page.evaluate(() => window.planted ?? []);
@@ -124,7 +139,7 @@ async function plant(openVisitor, origin) {
     found.push({ path, ran, blocked: listBlocked().length });
     faults.splice(0);
   }
-  await context.close();
+  await within("the end of the planted visit", context.close());
   return found;
 }
 
@@ -133,23 +148,17 @@ async function visit(name, openVisitor) {
   const facts = { pages: await load(visitor), renewed: await renew(visitor), awake: await wake(visitor) };
   facts.navigated = await navigate(visitor);
   facts.written = await write(visitor, name);
-  facts.faults = visitor.faults.splice(0);
-  await whenQuiet(visitor.page);
   // What was measured is sent when the page goes away.
-  await visitor.page.goto("about:blank");
+  await within("a blank page", visitor.page.goto("about:blank"));
+  facts.faults = await takeFaults(visitor);
   facts.vitals = await until("vitals", async (note) => {
     const names = new Set((await read("vitals?by=site")).data.map((row) => row.name));
     note([...names]);
     return ["FCP", "LCP", "TTFB"].every((vital) => names.has(vital)) && [...names].sort();
   });
-  facts.views = await until("all views", async (note) => {
-    const rows = byKey((await read("pages")).data);
-    const counted = Object.fromEntries(Object.keys(views).map((path) => [path, rows[path]?.pageviews ?? 0]));
-    note({ views, counted });
-    return Object.keys(views).every((path) => counted[path] >= views[path]) && { expected: { ...views }, counted };
-  });
+  facts.views = await whenCounted(Object.keys(views));
   facts.visitors = (await read("visitors/now")).now;
-  await visitor.context.close();
+  await within("the end of the visit", visitor.context.close());
   facts.planted = { guarded: await plant(openVisitor, input.planted), bare: await plant(openVisitor, input.bare) };
   return facts;
 }

@@ -2,8 +2,8 @@
 // reports, and the reports arrive; is held by the policy once it is enforced. Prints one line of JSON.
 // Argument: {"site", "enforced", "admin", "token", "certificate"}: the site as on its first start and its API, and the
 // site with `csp = "enforce"`.
-import { inBoth, listBroken, open, untilIn, whenLoaded } from "./stand/pair.mjs";
-import { reader, until } from "./stand/server.mjs";
+import { byKey, fill, goBack, inBoth, listBroken, open, untilIn, whenLoaded } from "./stand/pair.mjs";
+import { reader, until, within } from "./stand/server.mjs";
 
 const input = JSON.parse(process.argv[2]);
 const read = reader(input);
@@ -16,9 +16,10 @@ async function use({ page }, name) {
   facts.counted = await untilIn(page, "letters left", () => document.querySelector("#left").textContent === "396");
   facts.note = await post(page, name);
   facts.heard = await talk(page, name);
-  await page.goto(`${input.site}/ledger`);
+  facts.back = await turnBack(page);
+  await within("the ledger", page.goto(`${input.site}/ledger`));
   facts.ledger = await untilIn(page, "the end of the ledger", () => document.querySelector("#end")?.textContent);
-  facts.rows = await page.evaluate(() => document.querySelectorAll("tr").length);
+  facts.rows = await within("rows", page.evaluate(() => document.querySelectorAll("tr").length));
   return facts;
 }
 
@@ -28,31 +29,32 @@ const listPolicies = (response) =>
 /** Did the inline script run, and does the handler of the button? */
 async function probe(page) {
   await page.click("#kettle");
-  await page.locator("textarea[name=words]").fill("Lamp");
-  return page.evaluate(() => ({
+  await fill(page, "textarea[name=words]", "Lamp");
+  return within("what the page's scripts did", page.evaluate(() => ({
     inline: document.querySelector("#hour").textContent !== "some time of day",
     handler: document.querySelector("#kettle").textContent === "The kettle is on",
-  }));
+  })));
 }
 
 /** The form: posted, redirected back, and the session knows. */
 async function post(page, name) {
-  await page.locator("input[name=name]").fill(name);
+  await fill(page, "input[name=name]", name);
   await page.click("form button");
   const said = await untilIn(page, "thanks", () => document.querySelector("#said")?.textContent);
-  const [visits, listed] = await page.evaluate(() => [
-    document.querySelector("#visits").textContent,
-    document.querySelector("blockquote").innerText,
-  ]);
-  return { said, visits, listed, path: await page.evaluate(() => location.pathname) };
+  const noted = page.evaluate(() => ({
+    visits: document.querySelector("#visits").textContent,
+    listed: document.querySelector("blockquote").innerText,
+    path: location.pathname,
+  }));
+  return { said, ...(await within("the note", noted)) };
 }
 
 /** The WebSocket: what is said comes back, whole and in order. */
 async function talk(page, name) {
-  await page.goto(`${input.site}/bench`);
+  await within("the bench", page.goto(`${input.site}/bench`));
   await untilIn(page, "an open socket", () => document.querySelector("#state").textContent === "You are in.");
   for (const words of [`${name} asks`, "ü".repeat(200)]) {
-    await page.locator("input[name=words]").fill(words);
+    await fill(page, "input[name=words]", words);
     await page.click("#say button");
   }
   return untilIn(page, "two answers", () => {
@@ -61,13 +63,37 @@ async function talk(page, name) {
   });
 }
 
+/** In-page navigation without a framework: nothing but `popstate` tells of the way back. How many views that made. */
+async function turnBack(page) {
+  await whenLoaded(page);
+  const read = () => countViews(["/bench", "/bench/aside"]);
+  const before = await until("the view of the bench", async () => {
+    const seen = await read();
+    return seen[0] > seen[1] && seen;
+  });
+  await within("a step aside", page.evaluate(() => history.pushState(null, "", "/bench/aside")));
+  await goBack(page);
+  await untilIn(page, "the former address", () => location.pathname === "/bench");
+  return until("the views aside and back", async (note) => {
+    const gained = (await read()).map((views, at) => views - before[at]);
+    note(gained);
+    return gained.every((views) => views > 0) && gained;
+  });
+}
+
+/** Views of these pages. */
+async function countViews(paths) {
+  const rows = byKey((await read("pages")).data);
+  return paths.map((path) => rows[path]?.pageviews ?? 0);
+}
+
 /** The same under the enforced policy, as far as it goes: forms are no scripts. */
 async function useEnforced(openVisitor, name) {
   const { context, page, faults } = await openVisitor(input.enforced);
   const response = await open(page, `${input.enforced}/`);
   await whenLoaded(page);
   const facts = { policies: listPolicies(response), ...(await probe(page)), note: await post(page, name) };
-  await context.close();
+  await within("the end of the enforced visit", context.close());
   return { ...facts, blocked: faults.filter((fault) => fault.startsWith("policy:")).length };
 }
 
@@ -75,7 +101,7 @@ async function visit(name, openVisitor) {
   const visitor = await openVisitor(input.site);
   const used = await use(visitor, name);
   // Some reports are only sent when the page goes away.
-  await visitor.page.goto("about:blank");
+  await within("a blank page", visitor.page.goto("about:blank"));
   const agent = new RegExp(name === "firefox" ? "Firefox" : "Chrom");
   const reports = await until(`reports of ${name}`, async (note) => {
     const { data } = await read("reports");
@@ -84,7 +110,7 @@ async function visit(name, openVisitor) {
     return ["script-src-elem", "script-src-attr"].every((directive) => names.has(directive)) && data;
   });
   const faults = visitor.faults.splice(0);
-  await visitor.context.close();
+  await within("the end of the visit", visitor.context.close());
   return { ...used, reports, faults, enforced: await useEnforced(openVisitor, name) };
 }
 

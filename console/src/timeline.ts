@@ -4,7 +4,7 @@ import type { Cell, History, Snapshot } from "./wire";
 /** How many seconds the live charts show. */
 export const WINDOW_S = 300;
 
-const COLUMNS = ["requests", "errors", "refused", "p50", "p95", "p99"] as const;
+const COLUMNS = ["requests", "errors", "refused", "p50", "p95", "p99", "appP50", "appP95", "oursP50", "oursP95"] as const;
 
 type Column = (typeof COLUMNS)[number];
 
@@ -25,7 +25,8 @@ export function emptyTimeline(): Timeline {
 
 export function fromHistory(history: History): Timeline {
   const { requests, errors, refused, p50_ms: p50, p95_ms: p95, p99_ms: p99 } = history;
-  const sent = { requests, errors, refused, p50, p95, p99 };
+  const { upstream_p50_ms: appP50, upstream_p95_ms: appP95, ours_p50_ms: oursP50, ours_p95_ms: oursP95 } = history;
+  const sent = { requests, errors, refused, p50, p95, p99, appP50, appP95, oursP50, oursP95 };
   const start = Math.max(0, requests.length - WINDOW_S);
   const length = requests.length - start;
   return {
@@ -47,7 +48,7 @@ function push(line: Timeline, t: number, point: Record<Column, Cell> | null): Ti
   return { t: [...kept.t, t], sequence: line.sequence, ...eachColumn((name) => [...kept[name], point?.[name] ?? null]) };
 }
 
-function pointOf({ rate, latency_ms: latency }: Snapshot): Record<Column, Cell> {
+function pointOf({ rate, latency_ms: latency, split_ms: split }: Snapshot): Record<Column, Cell> {
   return {
     requests: rate.requests,
     errors: rate.errors,
@@ -55,6 +56,10 @@ function pointOf({ rate, latency_ms: latency }: Snapshot): Record<Column, Cell> 
     p50: latency?.p50 ?? null,
     p95: latency?.p95 ?? null,
     p99: latency?.p99 ?? null,
+    appP50: split?.upstream_p50 ?? null,
+    appP95: split?.upstream_p95 ?? null,
+    oursP50: split?.ours_p50 ?? null,
+    oursP95: split?.ours_p95 ?? null,
   };
 }
 

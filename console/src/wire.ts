@@ -14,6 +14,14 @@ export interface Percentiles {
   p99: Cell;
 }
 
+/** Milliseconds to the head of an app's answers: waiting for the app, and the rest. The percentiles do not add up. */
+export interface Split {
+  upstream_p50: number;
+  upstream_p95: number;
+  ours_p50: number;
+  ours_p95: number;
+}
+
 export interface RankRow {
   key: string;
   visitors: number;
@@ -69,6 +77,18 @@ export interface Check {
   output?: string;
 }
 
+/** One copy of an app; `errors` are requests it did not answer, `latency_ms` a running mean, null before the first. */
+export interface UpstreamRow {
+  site: string;
+  url: string;
+  state: string;
+  in_flight: number;
+  requests: number;
+  errors: number;
+  latency_ms: Cell;
+  since: string;
+}
+
 /** `cpu` is a share of one core; `recorder_shed` counts events dropped since start. */
 export interface Saturation {
   cpu: Cell;
@@ -78,16 +98,24 @@ export interface Saturation {
   recorder_shed: Cell;
 }
 
-/** One second of the stream; `rate` is per second, `errors` are answers with a 5xx status. */
+/**
+ * One second of the stream; `rate` is per second, `errors` are answers with a 5xx status. What is refused reached no
+ * site: those numbers are the whole server's. `sites` names all, `apps` says how many of them have an app.
+ */
 export interface Snapshot {
   t: string;
   version: string;
   environment: string;
   site: string;
+  sites: string[];
   uptime_s: number;
   rate: { requests: number; errors: number; refused: number; bytes: number };
   latency_ms: Percentiles | null;
   latency_1m_ms: Percentiles | null;
+  split_ms: Split | null;
+  split_1m_ms: Split | null;
+  upstreams: UpstreamRow[];
+  apps: number;
   visitors_now: number;
   pageviews_30m: number[];
   pages: RankRow[];
@@ -110,6 +138,10 @@ export interface History {
   p50_ms: Cell[];
   p95_ms: Cell[];
   p99_ms: Cell[];
+  upstream_p50_ms: Cell[];
+  upstream_p95_ms: Cell[];
+  ours_p50_ms: Cell[];
+  ours_p95_ms: Cell[];
 }
 
 export interface Session {
@@ -131,6 +163,10 @@ export interface TrafficRow {
   p99_ms: Cell;
   refused: number;
   bytes: number;
+  upstream_p50_ms: Cell;
+  upstream_p95_ms: Cell;
+  ours_p50_ms: Cell;
+  ours_p95_ms: Cell;
 }
 
 export interface VisitorRow {
@@ -164,14 +200,15 @@ export function parseJson(text: string): unknown {
 /** True when every part the panels read is there; a frame of another version is refused whole. */
 export function isSnapshot(value: unknown): value is Snapshot {
   if (!isRecord(value) || typeof value["t"] !== "string") return false;
-  const lists = ["pageviews_30m", "pages", "sources", "vitals", "js_errors", "checks"];
+  const lists = ["pageviews_30m", "pages", "sources", "vitals", "js_errors", "checks", "sites", "upstreams"];
   const records = ["rate", "refused_total", "saturation"];
   return lists.every((name) => Array.isArray(value[name])) && records.every((name) => isRecord(value[name]));
 }
 
 export function isHistory(value: unknown): value is History {
   if (!isRecord(value) || typeof value["t0"] !== "number") return false;
-  return ["requests", "errors", "refused", "p50_ms", "p95_ms", "p99_ms"].every((name) => Array.isArray(value[name]));
+  const split = ["upstream_p50_ms", "upstream_p95_ms", "ours_p50_ms", "ours_p95_ms"];
+  return ["requests", "errors", "refused", "p50_ms", "p95_ms", "p99_ms", ...split].every((name) => Array.isArray(value[name]));
 }
 
 export function isSession(value: unknown): value is Session {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { launch, open } from "./stand/browser.mjs";
+import { copiesOf } from "./stand/data.mjs";
 import { Stand } from "./stand/server.mjs";
 
 /** @type {import("playwright-core").Browser} */
@@ -308,10 +309,78 @@ describe("sites", () => {
   });
 });
 
+describe("sites of a running server", () => {
+  test("a name that a reload brought is there to choose, and one it took away is left", async () => {
+    stand.sites = ["default", "shop"];
+    const { page } = await show("/#site=shop");
+    await page.waitForFunction(() => document.title.includes("shop"));
+    stand.sites = ["default", "shop", "blog"];
+    await page.getByLabel("Site").locator("option", { hasText: "blog" }).waitFor({ state: "attached" });
+    assert.equal(await page.getByLabel("Site").inputValue(), "shop");
+    stand.sites = ["default", "blog"];
+    stand.drop();
+    await page.waitForFunction(() => document.title.includes("default"), undefined, { timeout: 15_000 });
+    assert.deepEqual(await page.getByLabel("Site").locator("option").allTextContents(), ["default", "blog"]);
+  });
+
+  test("the history is of the chosen site", async () => {
+    stand.sites = ["default", "shop"];
+    const { page } = await show("/#range=24h&site=shop");
+    await page.locator("[data-panel=pages] tbody tr").first().waitFor();
+    assert.ok(stand.reads.length > 9 && stand.reads.every((read) => read.includes("site=shop")), stand.reads.join("\n"));
+  });
+});
+
+describe("an app", () => {
+  test("shows the health of each copy in words and where the time goes", async () => {
+    stand.copies = copiesOf("default");
+    const { page, faults } = await show();
+    await live(page);
+    const panel = page.locator("[data-panel=app]");
+    assert.match(await panel.innerText(), /2 of 3 copies in use[\s\S]*p50[\s\S]*app\s+13 ms[\s\S]*ours\s+0\.22 ms[\s\S]*p95[\s\S]*84 ms/);
+    const copies = await panel.locator(".copy").allInnerTexts();
+    assert.match(copies[0] ?? "", /http:\/\/127\.0\.0\.1:3000\s+● Healthy[\s\S]*11 ms · 4 in hand · 48,213 requests\s+since 2 h ago/);
+    assert.match(copies[1] ?? "", /▲ Starting/);
+    assert.match(copies[2] ?? "", /■ Failing[\s\S]*– · 0 in hand · 12,007 requests, 41 unanswered/);
+    await page.getByRole("radio", { name: "Split" }).check();
+    await page.getByRole("heading", { name: "Where the time goes" }).nth(0).waitFor();
+    await page.getByRole("button", { name: "Where the time goes as a table" }).click();
+    const heads = await page.locator("[data-panel=latency] thead th").allTextContents();
+    assert.deepEqual(heads, ["Time", "app p50", "app p95", "ours p50", "ours p95"]);
+    assert.deepEqual(faults, []);
+  });
+
+  test("another site's panel says how to put one behind, and without any app there is none", async () => {
+    stand.sites = ["default", "shop"];
+    stand.copies = copiesOf("shop");
+    const { page } = await show();
+    await live(page);
+    await page.locator("[data-panel=app]").getByText("mainstay serve --upstream http://127.0.0.1:3000").waitFor();
+    assert.equal(await page.getByRole("radio", { name: "Split" }).count(), 0);
+    await page.getByLabel("Site").selectOption("shop");
+    await page.locator("[data-panel=app] .copy").nth(2).waitFor();
+    stand.copies = [];
+    await page.locator("[data-panel=app]").waitFor({ state: "detached" });
+  });
+
+  test("the history of latency is split too", async () => {
+    stand.copies = copiesOf("default");
+    const { page } = await show("/#range=24h");
+    await page.getByRole("radio", { name: "Split" }).check();
+    assert.match(await page.locator("[data-panel=history-latency]").innerText(), /Where the time goes[\s\S]*app p95[\s\S]*ours p95/);
+  });
+});
+
+/** Everything at once: several sites and an app. */
+const full = () => {
+  stand.sites = ["default", "shop"];
+  stand.copies = copiesOf("default");
+};
+
 describe("everyone", () => {
   for (const path of ["/", "/#range=7d"]) {
     test(`the keyboard reaches every control of ${path}`, async () => {
-      stand.sites = ["default", "shop"];
+      full();
       const { page } = await show(path);
       await page.locator("[data-panel=pages] tbody tr").first().waitFor();
       const wanted = await page.evaluate(() => {
@@ -348,8 +417,9 @@ describe("everyone", () => {
     assert.match(page.url(), /#range=24h$/);
   });
 
-  for (const path of ["/", "/#range=30d"]) {
+  for (const [path, prepare] of /** @type {[string, () => void][]} */ ([["/", () => {}], ["/#range=30d", () => {}], ["/#site=default", full]])) {
     test(`nothing scrolls at 1440 x 900, nothing sideways on a phone: ${path}`, async () => {
+      prepare();
       const { page } = await show(path);
       await page.locator("[data-panel=pages] tbody tr").first().waitFor();
       const overflow = () => page.evaluate(() => {
@@ -370,6 +440,7 @@ describe("everyone", () => {
   for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     for (const path of ["/", "/#range=24h"]) {
       test(`text stands out enough (WCAG AA), ${colorScheme} ${path}`, async () => {
+        full();
         const { page } = await show(path, { colorScheme });
         await page.locator("[data-panel=pages] tbody tr").first().waitFor();
         await page.locator("[data-vital=CLS]").filter({ hasText: "Poor" }).waitFor();

@@ -2,12 +2,13 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { launch, open } from "./stand/browser.mjs";
+import { copiesOf } from "./stand/data.mjs";
 import { Stand } from "./stand/server.mjs";
 
 const folder = process.argv[2] ?? "shots";
 const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 };
 
-/** @type {{ name: string, scene?: import("./stand/data.mjs").Scene, path?: string, full?: true, options?: import("playwright-core").BrowserContextOptions, after?: (page: import("playwright-core").Page) => Promise<void> }[]} */
+/** @type {{ name: string, scene?: import("./stand/data.mjs").Scene, path?: string, full?: true, app?: string, options?: import("playwright-core").BrowserContextOptions, after?: (page: import("playwright-core").Page) => Promise<void> }[]} */
 const SHOTS = [
   { name: "light", options: { colorScheme: "light" } },
   { name: "dark", options: { colorScheme: "dark" } },
@@ -21,6 +22,11 @@ const SHOTS = [
   { name: "history-phone", path: "/#range=30d", full: true, options: { ...phone, colorScheme: "light" } },
   { name: "health", options: { colorScheme: "light" }, after: async (page) => { await page.getByRole("button", { name: "Degraded" }).click(); await page.mouse.move(400, 330); } },
   { name: "tablet", options: { viewport: { width: 900, height: 1100 }, colorScheme: "light" }, full: true },
+  { name: "app", app: "default", options: { colorScheme: "light" } },
+  { name: "app-dark", app: "default", options: { colorScheme: "dark" }, after: async (page) => { await page.getByRole("radio", { name: "Split" }).check(); } },
+  { name: "app-phone", app: "default", full: true, options: { ...phone, colorScheme: "light" } },
+  { name: "app-elsewhere", app: "shop", options: { colorScheme: "light" } },
+  { name: "app-history", app: "default", path: "/#range=24h", options: { colorScheme: "dark" }, after: async (page) => { await page.getByRole("radio", { name: "Split" }).check(); } },
   { name: "enter", path: "/enter.html", options: { colorScheme: "light" } },
   { name: "signed-out", path: "/signed-out.html", options: { ...phone, colorScheme: "dark" } },
 ];
@@ -31,6 +37,10 @@ const only = process.argv.slice(3);
 for (const shot of SHOTS.filter((each) => only.length === 0 || only.includes(each.name))) {
   const stand = new Stand();
   stand.scene = shot.scene ?? "busy";
+  if (shot.app !== undefined) {
+    stand.sites = ["default", "shop"];
+    stand.copies = copiesOf(shot.app);
+  }
   const address = await stand.listen();
   const { page, faults, close } = await open(browser, address + (shot.path ?? "/"), shot.options);
   await page.waitForTimeout(1600);

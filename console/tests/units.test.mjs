@@ -68,9 +68,10 @@ test("the window holds five minutes, whatever arrives", () => {
 });
 
 test("history becomes aligned columns, short ones padded with null", () => {
-  const line = timeline.fromHistory({ t0: T0, step_s: 1, requests: [1, 2, 3], errors: [0, 0, 1], refused: [0, 0, 0], p50_ms: [null, 0.2], p95_ms: [], p99_ms: [1, 2, 3] });
+  const line = timeline.fromHistory({ t0: T0, step_s: 1, requests: [1, 2, 3], errors: [0, 0, 1], refused: [0, 0, 0], p50_ms: [null, 0.2], p95_ms: [], p99_ms: [1, 2, 3], upstream_p50_ms: [7], upstream_p95_ms: [], ours_p50_ms: [], ours_p95_ms: [] });
   assert.deepEqual(line.p50, [null, 0.2, null]);
   assert.deepEqual(line.p95, [null, null, null]);
+  assert.deepEqual(line.appP50, [7, null, null]);
   const next = timeline.append(line, at(4), 77);
   assert.deepEqual(next.t, [0, 1, 2, 3].map((s) => T0 + s), "the first snapshot joins history without a hole");
 });
@@ -124,6 +125,13 @@ test("errors come by visitors, then by occurrences, open ones first", () => {
   ];
   assert.deepEqual(order.rankErrors(rows).map(({ fingerprint }) => fingerprint), ["many", "often", "once", "done"]);
   assert.equal(rows[0]?.fingerprint, "once", "what was read stays as it is");
+});
+
+test("seconds in which no app answered are gaps in its lines", () => {
+  const copies = [{ site: "default", url: "http://a", state: "healthy", in_flight: 0, requests: 1, errors: 0, latency_ms: 1, since: "" }];
+  const line = timeline.append(timeline.append(timeline.emptyTimeline(), at(0), 1), snapshotOf("busy", (T0 + 1) * 1000, "default", ["default"], copies), 2);
+  assert.equal(line.appP50[0], null);
+  assert.ok((line.appP95[1] ?? 0) > (line.oursP95[1] ?? 0) && line.oursP50[1] !== null);
 });
 
 test("frames of another shape are refused whole", () => {

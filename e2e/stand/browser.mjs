@@ -1,5 +1,7 @@
 // One Chromium, and contexts that write down whatever a page must not do. Knows no site.
 import { chromium } from "playwright-core";
+import { watchPage } from "./faults.mjs";
+import { within } from "./server.mjs";
 
 const ARGS = [
   "--no-sandbox",
@@ -45,30 +47,19 @@ export const launch = (agent = DESKTOP_AGENT, more = []) =>
   });
 
 /**
- * Opens a page in a context of its own. `faults` gathers policy violations, console errors and warnings, uncaught
- * errors, and requests to other hosts than `home`.
+ * Opens a page in a context of its own. `faults` gathers policy violations and what faults.mjs writes down of a page
+ * that comes from `home`.
  */
 export async function openPage(browser, home, options = DESKTOP) {
-  const context = await browser.newContext(options);
-  const faults = [];
-  await context.exposeBinding("reportViolation", (_, text) => faults.push(text));
+  const context = await within("a context", browser.newContext(options));
+  const page = await within("a page", context.newPage());
+  const watched = watchPage(page, home);
+  await context.exposeBinding("reportViolation", (_, text) => watched.faults.push(text));
   await context.addInitScript(() => {
     addEventListener("securitypolicyviolation", (event) =>
       window.reportViolation(`policy: ${event.effectiveDirective} blocked ${event.blockedURI} ${event.sample}`));
   });
-  const page = await context.newPage();
-  page.on("console", (message) => {
-    // Chromium writes one such line for a page whose own status is 404.
-    const { url } = message.location();
-    const own = url === page.url() && message.text().includes("status of 404");
-    if (["error", "warning"].includes(message.type()) && !own) faults.push(`console: ${message.text()} ${url}`);
-  });
-  page.on("pageerror", (error) => faults.push(`uncaught: ${error}`));
-  page.on("request", (request) => {
-    const url = new URL(request.url());
-    if (url.origin !== home && !["data:", "about:", "blob:"].includes(url.protocol)) faults.push(`foreign: ${url}`);
-  });
-  return { context, page, faults };
+  return { context, page, ...watched };
 }
 
 /** Waits in the page until `check` holds; a failure names what was waited for and what the page shows instead. */

@@ -1,5 +1,9 @@
 // One Firefox over WebDriver BiDi, and pages that write down whatever they must not do, in the words of browser.mjs.
 import puppeteer from "puppeteer-core";
+import { watchPage } from "./faults.mjs";
+
+/** For each command that is given to the browser. */
+const DEADLINE_MS = 30_000;
 
 const PREFERENCES = {
   // Nothing but the site is asked for anything.
@@ -17,6 +21,7 @@ export const launchFirefox = () =>
     executablePath: process.env.FIREFOX || "/usr/bin/firefox-esr",
     headless: true,
     acceptInsecureCerts: true,
+    protocolTimeout: DEADLINE_MS,
     extraPrefsFirefox: PREFERENCES,
   });
 
@@ -28,19 +33,11 @@ export async function openFirefoxPage(browser, home) {
     // Older releases know no screen orientation, which is set after the size.
     if (!String(error).includes("setScreenOrientationOverride")) throw error;
   });
-  const faults = [];
-  await page.exposeFunction("reportViolation", (text) => void faults.push(text));
+  const watched = watchPage(page, home);
+  await page.exposeFunction("reportViolation", (text) => void watched.faults.push(text));
   await page.evaluateOnNewDocument(() => {
     addEventListener("securitypolicyviolation", (event) =>
       window.reportViolation(`policy: ${event.effectiveDirective} blocked ${event.blockedURI} ${event.sample}`));
   });
-  page.on("console", (message) => {
-    if (["error", "warn"].includes(message.type())) faults.push(`console: ${message.text()}`);
-  });
-  page.on("pageerror", (error) => faults.push(`uncaught: ${error}`));
-  page.on("request", (request) => {
-    const url = new URL(request.url());
-    if (url.origin !== home && !["data:", "about:", "blob:"].includes(url.protocol)) faults.push(`foreign: ${url}`);
-  });
-  return { context, page, faults };
+  return { context, page, ...watched };
 }

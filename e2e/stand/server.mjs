@@ -22,21 +22,56 @@ export const askControl = (dataDir, method, path) =>
     asking.on("error", reject).end();
   });
 
+/** What is waited for now, and since when; and what took long before. */
+const [waits, long] = [new Map(), []];
+const LONG_MS = 5_000;
+
+/** Waits for a promise, but not for ever; a failure names what was waited for. */
+export async function within(what, promise, time = DEADLINE_MS) {
+  const [key, began] = [Symbol(what), Date.now()];
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${time} ms for ${what}`)), time);
+  });
+  waits.set(key, { what, began });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+    waits.delete(key);
+    if (Date.now() - began >= LONG_MS) long.push(`${what}: ${Date.now() - began} ms`);
+  }
+}
+
+/** Ends this process when it is not done in time, and says what it was at. */
+export function endAfter(time) {
+  setTimeout(() => {
+    const now = [...waits.values()].map(({ what, began }) => `${what}: for ${Date.now() - began} ms`);
+    console.error(`not done after ${time} ms; waiting for ${now.join("; ") || "nothing with a name"}; took long: ${long.join("; ") || "nothing"}`);
+    process.exit(1);
+  }, time).unref();
+}
+
 /** Polls until `read` gives something; a failure names what was waited for and what was seen last. */
 export async function until(what, read) {
-  const end = Date.now() + DEADLINE_MS;
   let seen;
-  while (Date.now() < end) {
-    const value = await read((now) => void (seen = now));
-    if (value) return value;
-    await pause(POLL_MS);
-  }
-  throw new Error(`waited ${DEADLINE_MS} ms for ${what}; last seen: ${JSON.stringify(seen)}`);
+  const look = async () => {
+    const end = Date.now() + DEADLINE_MS;
+    while (Date.now() < end) {
+      const value = await read((now) => void (seen = now));
+      if (value) return value;
+      await pause(POLL_MS);
+    }
+    throw new Error(`waited ${DEADLINE_MS} ms for ${what}; last seen: ${JSON.stringify(seen)}`);
+  };
+  // One look may be a matter of several waits, each with a bound of its own.
+  return within(what, look(), 3 * DEADLINE_MS);
 }
 
 /** Reads `/api/v1/{path}` with the admin token. */
 export const reader = ({ admin, token }) => async (path) => {
-  const response = await fetch(`${admin}/api/v1/${path}`, { headers: { authorization: `Bearer ${token}` } });
+  const headers = { authorization: `Bearer ${token}` };
+  const response = await fetch(`${admin}/api/v1/${path}`, { headers, signal: AbortSignal.timeout(DEADLINE_MS) });
   if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
   return response.json();
 };

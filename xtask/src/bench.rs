@@ -4,26 +4,39 @@
 //! server's whole process tree per request, which neighbours disturb least.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 
+mod caddy;
+mod connections;
 mod cost;
 mod disk;
 mod duel;
 mod files;
 mod footprint;
+mod generator;
+mod h2load;
+mod handshakes;
+mod haproxy;
+mod headers;
 mod intake;
 mod nginx;
 mod open_loop;
 mod ours;
 mod peer;
 mod prepare;
+mod proxy;
+mod running;
+mod secure;
 mod site;
 mod table;
+mod tls;
 mod wrk;
 
+use nginx::Role;
 use table::{Row, Table};
 
 /// `cargo xtask bench`.
@@ -43,7 +56,8 @@ pub struct Args {
     /// Fail when a bar is missed.
     #[arg(long)]
     gate: bool,
-    /// Measure this command instead of the release binary; `{site}`, `{port}` and `{data}` are filled in.
+    /// Measure this command instead of the release binary; `{port}`, `{data}`, `{site}` or `{upstream}`, `{cert}` and
+    /// `{key}` are filled in.
     #[arg(long, value_name = "COMMAND")]
     ours_cmd: Option<String>,
     /// Where sites, databases and logs are put meanwhile: a disk, not memory, or fsync costs nothing.
@@ -52,7 +66,7 @@ pub struct Args {
     /// Install and build nothing.
     #[arg(long)]
     no_setup: bool,
-    /// Be the load generator of an open-loop run.
+    /// Be the load generator of a run.
     #[arg(long, hide = true, value_name = "JSON")]
     generate: Option<String>,
 }
@@ -74,8 +88,7 @@ struct Bench {
 /// When a peer or a tool is missing, a server does not start, or answers wrongly.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(load) = &args.generate {
-        let latencies = open_loop::generate(&serde_json::from_str(load)?)?;
-        writeln!(std::io::stdout(), "{}", serde_json::to_string(&latencies)?)?;
+        writeln!(std::io::stdout(), "{}", generator::generate(load)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     ensure!(args.rounds > 0 && args.seconds > 0, "at least one round of one second");
@@ -108,22 +121,31 @@ fn measure(bench: &Bench, names: &[String], table: &mut Table) -> anyhow::Result
     let wanted = |name: &str| {
         names.is_empty() || names.iter().any(|wanted| name.starts_with(wanted.as_str()))
     };
-    files::measure(bench, &wanted, &mut |row: Row| table.add(row))?;
-    intake::measure(bench, &wanted, &mut |row: Row| table.add(row))?;
-    footprint::measure(bench, &wanted, &mut |row: Row| table.add(row))
+    let mut add = |row: Row| table.add(row);
+    files::measure(bench, &wanted, &mut add)?;
+    proxy::measure(bench, &wanted, &mut add)?;
+    secure::measure(bench, &wanted, &mut add)?;
+    intake::measure(bench, &wanted, &mut add)?;
+    connections::measure(bench, &wanted, &mut add)?;
+    footprint::measure(bench, &wanted, &mut add)
 }
 
 impl Bench {
-    /// Both configurations, so that a reader can judge whether the comparison is fair.
+    /// All configurations, so that a reader can judge whether the comparisons are fair.
     fn describe(&self) -> String {
-        let root = self.dir.display().to_string();
-        let text = format!(
-            "ours:    {}\nnginx:\n{}\nFastify: {}",
-            self.ours.describe(),
-            nginx::config(Path::new("DIR"), 0),
-            peer::describe(),
-        );
-        text.replace(&root, "DIR")
+        let (root, nobody) =
+            (self.dir.display().to_string(), SocketAddr::from(([127, 0, 0, 1], 0)));
+        let pair = tls::Pair { cert: "DIR/cert.pem".into(), key: "DIR/key.pem".into() };
+        let text = [
+            format!("ours:    {}", self.ours.describe()),
+            format!("nginx:\n{}", nginx::config(Path::new("DIR"), 0, &Role::Site)),
+            format!("nginx over TLS differs:\n{}", nginx::describe(&Role::SiteOverTls(&pair))),
+            format!("nginx as proxy differs:\n{}", nginx::describe(&Role::Proxy(nobody))),
+            format!("\nHAProxy:\n{}", haproxy::config(nobody, nobody)),
+            format!("Caddy:\n{}", caddy::config(Path::new("DIR"), 0, &pair)),
+            format!("Fastify: {}", peer::describe()),
+        ];
+        text.join("\n").replace(&root, "DIR")
     }
 }
 

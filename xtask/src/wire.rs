@@ -102,16 +102,29 @@ pub(crate) fn fetch(
 ///
 /// # Errors
 /// When the connection ends first.
-pub(crate) fn exchange(stream: &mut TcpStream, request: &[u8]) -> anyhow::Result<u16> {
+pub(crate) fn ask(stream: &mut (impl Read + Write), request: &[u8]) -> anyhow::Result<Answer> {
     stream.write_all(request)?;
-    read_status(stream)
+    stream.flush()?;
+    read_answer(stream)
+}
+
+/// The same, and only the status of the answer.
+///
+/// # Errors
+/// When the connection ends first.
+pub(crate) fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> anyhow::Result<u16> {
+    Ok(ask(stream, request)?.head.status)
 }
 
 /// Reads one answer, whose length must be told, and forgets its body.
 ///
 /// # Errors
 /// When the connection ends first.
-pub(crate) fn read_status(stream: &mut TcpStream) -> anyhow::Result<u16> {
+pub(crate) fn read_status(stream: &mut impl Read) -> anyhow::Result<u16> {
+    Ok(read_answer(stream)?.head.status)
+}
+
+fn read_answer(stream: &mut impl Read) -> anyhow::Result<Answer> {
     let mut bytes = Vec::with_capacity(1024);
     let mut chunk = [0; 16 * 1024];
     loop {
@@ -123,7 +136,9 @@ pub(crate) fn read_status(stream: &mut TcpStream) -> anyhow::Result<u16> {
         if let Some(head) = parse_head(&bytes)? {
             let length = head.body.context("an answer that does not tell its length")?;
             if bytes.len() >= head.bytes + length {
-                return Ok(head.status);
+                let text = String::from_utf8_lossy(&bytes[..head.bytes]).into_owned();
+                let body = bytes.split_off(head.bytes);
+                return Ok(Answer { head, text, body });
             }
         }
     }

@@ -38,7 +38,7 @@ function TrafficTiles() {
     <>
       <Tile name="requests" label="Requests" value={count(requests)} note="answered in this time" />
       <Tile name="errors" label="Error rate" value={percent(share)} note={errors === null ? MISSING : plural(errors, "server error")} tone={tone} />
-      <Tile name="refused" label="Refused" value={count(refused)} note="before they reached the site" />
+      <Tile name="refused" label="Refused" value={count(refused)} note="before they reached a site" />
     </>
   );
 }

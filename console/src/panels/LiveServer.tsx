@@ -48,7 +48,7 @@ export function LiveServer() {
           <Fact label="CPU"><Processor cpu={saturation.cpu} /></Fact>
           <Fact label="Memory">{bytes(saturation.memory_bytes)}</Fact>
           <Fact label="Connections">{count(saturation.connections)}</Fact>
-          <Fact label="Sent">{bytes(now.rate.bytes)}/s</Fact>
+          <Fact label={now.sites.length > 1 ? "Sent by this site" : "Sent"}>{bytes(now.rate.bytes)}/s</Fact>
           <Fact label="Recorder queue">{count(saturation.recorder_queue)}</Fact>
           <Fact label="Events shed" tone={shed > 0 ? "bad" : "plain"}>{count(saturation.recorder_shed)}</Fact>
           {refusedRows(now).map(([reason, value]) => (

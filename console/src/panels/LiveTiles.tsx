@@ -43,7 +43,8 @@ function ErrorsTile() {
 
 function RefusedTile({ now }: { now: Snapshot | null }) {
   const total = now === null ? null : Object.values(now.refused_total).reduce((sum, value) => sum + value, 0);
-  return <Tile name="refused" label="Refused" value={rate(now?.rate.refused)} unit="/s" note={`${count(total)} since start`} />;
+  const whose = (now?.sites.length ?? 0) > 1 ? ", all sites" : "";
+  return <Tile name="refused" label="Refused" value={rate(now?.rate.refused)} unit="/s" note={`${count(total)} since start${whose}`} />;
 }
 
 export function LiveTiles() {

@@ -1,4 +1,5 @@
-// Which site is looked at: a name, or a choice when there are several.
+// Which site is looked at: a name, or a choice when there are several. The stream tells new names.
+import { snapshot } from "../state/live";
 import { site } from "../state/view";
 import type { Session } from "../wire";
 
@@ -8,12 +9,13 @@ function hostOf(url: string, name: string): string {
 }
 
 export function SitePicker({ session }: { session: Session }) {
-  if (session.sites.length < 2) return <span class="site-name">{hostOf(session.site_url, site.value)}</span>;
+  const sites = snapshot.value?.sites ?? session.sites;
+  if (sites.length < 2) return <span class="site-name">{hostOf(session.site_url, site.value)}</span>;
   return (
     <label class="site-picker">
       <span class="hidden">Site</span>
       <select value={site.value} onChange={(event) => { site.value = event.currentTarget.value; }}>
-        {session.sites.map((name) => <option key={name} value={name}>{name}</option>)}
+        {sites.map((name) => <option key={name} value={name}>{name}</option>)}
       </select>
     </label>
   );

@@ -23,6 +23,8 @@ export interface ChartProps {
   text: (value: Cell) => string;
   /** Text of a time in read-out and table. */
   time: (second: number) => string;
+  /** Another way to look at it, beside the table. */
+  choice?: ComponentChildren;
   /** What to say instead of a chart without data. */
   empty: ComponentChildren;
 }
@@ -102,9 +104,12 @@ export function Chart(props: ChartProps) {
   const pointed = hover === null ? undefined : props.t[hover];
   const of = pointed === undefined ? props.latestOf : props.time(pointed);
   const controls = (
-    <button type="button" class="quiet" aria-pressed={asTable} aria-label={`${props.title} as a table`} onClick={() => setAsTable(!asTable)}>
-      Table
-    </button>
+    <>
+      {props.choice}
+      <button type="button" class="quiet" aria-pressed={asTable} aria-label={`${props.title} as a table`} onClick={() => setAsTable(!asTable)}>
+        Table
+      </button>
+    </>
   );
   return (
     <Panel

@@ -21,6 +21,10 @@ function secondOf(second) {
     p50: round(0.18 + 0.06 * noise(second + 1)),
     p95: round((0.9 + 0.5 * noise(second + 2)) * spike),
     p99: round((2.1 + 2.4 * noise(second + 3)) * spike * 1.6),
+    split: {
+      upstream_p50: round(11 + 3 * noise(second + 4)), upstream_p95: round((62 + 30 * noise(second + 5)) * (spike > 1 ? 3 : 1)),
+      ours_p50: round(0.2 + 0.05 * noise(second + 6)), ours_p95: round(0.7 + 0.4 * noise(second + 7)),
+    },
   };
 }
 
@@ -28,12 +32,23 @@ function secondOf(second) {
 const round = (value) => Math.round(value * 1000) / 1000;
 
 /** @typedef {"busy" | "empty" | "quiet"} Scene */
+/** @typedef {import("../../src/wire.ts").UpstreamRow} UpstreamRow */
+
+/** Three copies of the app behind a site: one well, one coming back, one away. @param {string} site @returns {UpstreamRow[]} */
+export function copiesOf(site) {
+  const row = { site, url: "http://127.0.0.1:3000", state: "healthy", in_flight: 4, requests: 48_213, errors: 0, latency_ms: 11.4, since: iso(Date.now() - 9.3e6) };
+  return [
+    row,
+    { ...row, url: "http://127.0.0.1:3001", state: "starting", in_flight: 1, requests: 310, errors: 2, latency_ms: 14.9, since: iso(Date.now() - 6_000) },
+    { ...row, url: "https://app-3.internal.example:8443", state: "failing", in_flight: 0, requests: 12_007, errors: 41, latency_ms: null, since: iso(Date.now() - 190_000) },
+  ];
+}
 
 /** @param {Scene} scene @param {number} now @returns {import("../../src/wire.ts").History} */
-export function historyOf(scene, now) {
+export function historyOf(scene, now, hasApp = false) {
   const length = scene === "busy" ? 300 : 40;
   const seconds = Array.from({ length }, (_, i) => now - length + i);
-  const points = seconds.map((second) => pointOf(scene, second));
+  const points = seconds.map((second) => pointOf(scene, second, hasApp));
   return {
     t0: seconds[0],
     step_s: 1,
@@ -43,15 +58,20 @@ export function historyOf(scene, now) {
     p50_ms: points.map((p) => p.p50),
     p95_ms: points.map((p) => p.p95),
     p99_ms: points.map((p) => p.p99),
+    upstream_p50_ms: points.map((p) => p.split?.upstream_p50 ?? null),
+    upstream_p95_ms: points.map((p) => p.split?.upstream_p95 ?? null),
+    ours_p50_ms: points.map((p) => p.split?.ours_p50 ?? null),
+    ours_p95_ms: points.map((p) => p.split?.ours_p95 ?? null),
   };
 }
 
-/** @param {Scene} scene @param {number} second */
-function pointOf(scene, second) {
-  const none = { requests: 0, errors: 0, refused: 0, p50: null, p95: null, p99: null };
+/** @param {Scene} scene @param {number} second @param {boolean} hasApp */
+function pointOf(scene, second, hasApp) {
+  const none = { requests: 0, errors: 0, refused: 0, p50: null, p95: null, p99: null, split: null };
   if (scene === "empty") return none;
-  if (scene === "quiet") return second % 7 === 0 ? { ...secondOf(second), requests: 1, errors: 0 } : none;
-  return secondOf(second);
+  const point = hasApp ? secondOf(second) : { ...secondOf(second), split: null };
+  if (scene === "quiet") return second % 7 === 0 ? { ...point, requests: 1, errors: 0 } : none;
+  return point;
 }
 
 const PAGES = [
@@ -95,10 +115,11 @@ const errorsOf = (nowMs) => [
 /** @param {number} ms */
 const iso = (ms) => new Date(ms).toISOString();
 
-/** @param {Scene} scene @param {number} nowMs @param {string} site @returns {import("../../src/wire.ts").Snapshot} */
-export function snapshotOf(scene, nowMs, site) {
+/** @param {Scene} scene @param {number} nowMs @param {string} site @param {string[]} sites @param {UpstreamRow[]} copies @returns {import("../../src/wire.ts").Snapshot} */
+export function snapshotOf(scene, nowMs, site, sites = [site], copies = []) {
   const second = Math.floor(nowMs / 1000);
-  const now = pointOf(scene, second);
+  const upstreams = copies.filter((row) => row.site === site);
+  const now = pointOf(scene, second, upstreams.length > 0);
   const latency = now.p50 === null ? null : { p50: now.p50, p95: now.p95, p99: now.p99 };
   const busy = scene === "busy";
   return {
@@ -106,10 +127,15 @@ export function snapshotOf(scene, nowMs, site) {
     version: "0.1.0",
     environment: "production",
     site,
+    sites,
     uptime_s: 187_654,
     rate: { requests: now.requests, errors: now.errors, refused: now.refused, bytes: busy ? now.requests * 18_431 : 0 },
     latency_ms: latency ?? { p50: null, p95: null, p99: null },
     latency_1m_ms: busy ? { p50: 0.21, p95: 1.9, p99: 7.4 } : { p50: null, p95: null, p99: null },
+    split_ms: now.split,
+    split_1m_ms: busy && upstreams.length > 0 ? { upstream_p50: 12.6, upstream_p95: 84.3, ours_p50: 0.22, ours_p95: 0.9 } : null,
+    upstreams,
+    apps: new Set(copies.map((row) => row.site)).size,
     visitors_now: busy ? 23 : 0,
     pageviews_30m: Array.from({ length: 30 }, (_, i) => (busy ? Math.round(5 + 4 * Math.sin(i / 4) + 3 * noise(i)) * (i === 11 ? 0 : 1) : 0)),
     pages: busy ? PAGES : [],
@@ -134,7 +160,7 @@ const reportsOf = (nowMs) => [
 ];
 
 /** @param {string} path @param {URLSearchParams} query @param {Scene} scene @returns {object[] | null} */
-export function rowsOf(path, query, scene) {
+export function rowsOf(path, query, scene, hasApp = false) {
   const empty = scene === "empty";
   const from = Date.parse(query.get("from") ?? "") / 1000;
   const to = Date.parse(query.get("to") ?? "") / 1000;
@@ -142,7 +168,7 @@ export function rowsOf(path, query, scene) {
   const times = [];
   for (let t = Math.floor(from / step) * step; t < to; t += step) times.push(t);
   switch (path) {
-    case "/api/v1/traffic": return empty ? [] : times.filter((_, i) => i < 40 || i > 52).map((t) => trafficRow(t, step));
+    case "/api/v1/traffic": return empty ? [] : times.filter((_, i) => i < 40 || i > 52).map((t) => trafficRow(t, step, hasApp));
     case "/api/v1/visitors": return empty ? [] : times.map((t) => visitorRow(t, step));
     case "/api/v1/pages": return empty ? [] : PAGES.map((row) => ({ ...row, visitors: row.visitors * 31, pageviews: row.pageviews * 37 }));
     case "/api/v1/sources": return empty ? [] : SOURCES.map((row) => ({ ...row, visitors: row.visitors * 31, pageviews: row.pageviews * 37 }));
@@ -155,14 +181,16 @@ export function rowsOf(path, query, scene) {
   }
 }
 
-/** @param {number} t @param {number} step */
-function trafficRow(t, step) {
+/** @param {number} t @param {number} step @param {boolean} hasApp */
+function trafficRow(t, step, hasApp) {
   const day = 0.55 + 0.45 * Math.sin(((t % 86_400) / 86_400) * 2 * Math.PI - 1.9);
   const requests = Math.round(day * 9 * step * (0.85 + 0.3 * noise(t)));
   return {
     t: iso(t * 1000), requests, errors: Math.round(requests * 0.002 * noise(t + 5)),
     p50_ms: round(0.2 + 0.05 * noise(t)), p95_ms: round(1.1 + noise(t + 1)), p99_ms: round(4 + 9 * noise(t + 2)),
     refused: Math.round(3 * noise(t + 3)), bytes: requests * 18_000,
+    upstream_p50_ms: hasApp ? round(11 + 3 * noise(t + 4)) : null, upstream_p95_ms: hasApp ? round(60 + 40 * noise(t + 5)) : null,
+    ours_p50_ms: hasApp ? round(0.2 + 0.1 * noise(t + 6)) : null, ours_p95_ms: hasApp ? round(0.8 + 0.4 * noise(t + 7)) : null,
   };
 }
 

@@ -19,6 +19,7 @@ const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; ch
 export class Stand {
   /** @type {Scene} */ scene = "busy";
   /** @type {string[]} */ sites = ["default"];
+  /** Copies of apps, each with its site. @type {import("./data.mjs").UpstreamRow[]} */ copies = [];
   signedIn = true;
   /** Paths that answer 503. @type {Set<string>} */ broken = new Set();
   /** Header `Last-Event-ID` of each stream opened. @type {(string | null)[]} */ resumes = [];
@@ -61,8 +62,11 @@ export class Stand {
   #tick() {
     this.#sequence += 1;
     if (!this.#flowing) return;
-    for (const [stream, site] of this.#streams) this.#send(stream, "snapshot", snapshotOf(this.scene, Date.now(), site));
+    for (const [stream, site] of this.#streams) this.#send(stream, "snapshot", snapshotOf(this.scene, Date.now(), site, this.sites, this.copies));
   }
+
+  /** @param {string} site */
+  #hasApp(site) { return this.copies.some((row) => row.site === site); }
 
   /** @param {Answer} stream @param {string} event @param {object} data */
   #send(stream, event, data) {
@@ -90,7 +94,7 @@ export class Stand {
     if (url.pathname === "/api/v1/session") return json(answer, this.#session());
     if (url.pathname === "/api/v1/live") return this.#stream(url, request, answer);
     this.reads.push(url.pathname + url.search);
-    const rows = rowsOf(url.pathname, url.searchParams, this.scene);
+    const rows = rowsOf(url.pathname, url.searchParams, this.scene, this.#hasApp(url.searchParams.get("site") ?? ""));
     if (rows === null) return problem(answer, 404, "No such path");
     return json(answer, { data: rows, next: null, as_of: new Date().toISOString() });
   }
@@ -102,10 +106,11 @@ export class Stand {
   /** @param {URL} url @param {import("node:http").IncomingMessage} request @param {Answer} answer */
   #stream(url, request, answer) {
     this.resumes.push(String(request.headers["last-event-id"] ?? "") || null);
-    answer.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     const site = url.searchParams.get("site") ?? "default";
-    this.#send(answer, "history", historyOf(this.scene, Math.floor(Date.now() / 1000)));
-    if (this.#flowing) this.#send(answer, "snapshot", snapshotOf(this.scene, Date.now(), site));
+    if (!this.sites.includes(site)) return problem(answer, 404, "There is no site of this name.");
+    answer.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+    this.#send(answer, "history", historyOf(this.scene, Math.floor(Date.now() / 1000), this.#hasApp(site)));
+    if (this.#flowing) this.#send(answer, "snapshot", snapshotOf(this.scene, Date.now(), site, this.sites, this.copies));
     this.#streams.set(answer, site);
     answer.on("close", () => this.#streams.delete(answer));
   }

@@ -21,6 +21,8 @@ use tokio::net::TcpListener;
 use crate::health::Health;
 use crate::live::Live;
 use crate::problem::Problem;
+use crate::sites::ListSites;
+use crate::v1::openapi::Reads;
 use crate::{Settings, access, console, probes, v1};
 
 /// Everything but scripts: files of its own; Trusted Types leave no sink for injected markup.
@@ -38,8 +40,6 @@ pub struct Node {
     pub environment: Environment,
     /// Where the site is reached.
     pub site_url: String,
-    /// Names of the sites.
-    pub sites: Vec<String>,
     /// When this process started.
     pub started: mainstay_base::Timestamp,
 }
@@ -72,6 +72,8 @@ pub struct Parts {
     pub health: Health,
     /// The live snapshots.
     pub live: Live,
+    /// The sites as they are served.
+    pub sites: ListSites,
     /// About this process.
     pub node: Node,
     /// The time.
@@ -89,6 +91,7 @@ pub(crate) struct Admin {
     pub(crate) registry: Registry,
     pub(crate) health: Health,
     pub(crate) live: Live,
+    pub(crate) sites: ListSites,
     pub(crate) node: Node,
     pub(crate) clock: Clock,
     pub(crate) stop: Stop,
@@ -132,6 +135,7 @@ pub fn start(parts: Parts, group: &Group) -> std::io::Result<()> {
         registry: parts.registry,
         health: parts.health,
         live: parts.live,
+        sites: parts.sites,
         node: parts.node,
         clock: parts.clock,
         stop: group.stop().clone(),
@@ -162,6 +166,12 @@ fn headers(environment: Environment) -> Vec<(HeaderName, HeaderValue)> {
 }
 
 fn router(admin: Arc<Admin>) -> Router {
+    routes(admin.node.version)
+        .layer(from_fn_with_state(Arc::clone(&admin), access::gate))
+        .with_state(admin)
+}
+
+pub(crate) fn routes(version: &str) -> Router<Arc<Admin>> {
     Router::new()
         // open on this private address: probes and metrics (see `probes` for what they give away: a verdict)
         .route("/livez", get(probes::livez))
@@ -175,25 +185,31 @@ fn router(admin: Arc<Admin>) -> Router {
         // the console
         .route("/", get(console::index))
         .route("/assets/{*file}", get(console::asset))
-        // reads, owner only
-        .route("/api/v1/session", get(v1::session::find))
-        .route("/api/v1/live", get(v1::live::stream))
-        .route("/api/v1/traffic", get(v1::traffic::list))
-        .route("/api/v1/visitors", get(v1::visitors::list))
-        .route("/api/v1/visitors/now", get(v1::visitors::now))
-        .route("/api/v1/pages", get(v1::breakdown::list_pages))
-        .route("/api/v1/sources", get(v1::breakdown::list_sources))
-        .route("/api/v1/devices", get(v1::breakdown::list_devices))
-        .route("/api/v1/countries", get(v1::breakdown::list_countries))
-        .route("/api/v1/vitals", get(v1::vitals::list))
-        .route("/api/v1/errors", get(v1::errors::list))
-        .route("/api/v1/reports", get(v1::reports::list))
-        .route("/api/v1/nodes", get(v1::nodes::list))
+        .merge(reads().into_router(version))
         .fallback(|| async {
             Problem::new(ErrorCode::NotFound, "There is nothing at this address.")
         })
-        .layer(from_fn_with_state(Arc::clone(&admin), access::gate))
-        .with_state(admin)
+}
+
+/// What the owner may read, with what it takes. The last words of a row are the document's.
+pub(crate) fn reads() -> Reads {
+    use v1::openapi::{GROUPS, LIST, NONE, SERIES, SITE};
+    Reads::new()
+        .read("/api/v1/session", NONE, "Who is signed in, and where.", v1::session::find)
+        .stream("/api/v1/live", SITE, "A snapshot a second, history first.", v1::live::stream)
+        .read("/api/v1/traffic", SERIES, "Requests, errors and latency.", v1::traffic::list)
+        .read("/api/v1/visitors", SERIES, "People, views, bounces, time.", v1::visitors::list)
+        .read("/api/v1/visitors/now", SITE, "People of the last five minutes.", v1::visitors::now)
+        .read("/api/v1/pages", LIST, "Views by page.", v1::breakdown::list_pages)
+        .read("/api/v1/sources", LIST, "Views by source.", v1::breakdown::list_sources)
+        .read("/api/v1/devices", LIST, "Views by device.", v1::breakdown::list_devices)
+        .read("/api/v1/countries", LIST, "Views by country.", v1::breakdown::list_countries)
+        .read("/api/v1/vitals", GROUPS, "75th percentiles of web vitals.", v1::vitals::list)
+        .read("/api/v1/errors", LIST, "Faults of scripts, grouped.", v1::errors::list)
+        .read("/api/v1/reports", LIST, "Browsers' reports, grouped.", v1::reports::list)
+        .read("/api/v1/sites", NONE, "The sites, and what is behind them.", v1::sites::list)
+        .read("/api/v1/upstreams", SITE, "Copies of apps and their health.", v1::upstreams::list)
+        .read("/api/v1/nodes", NONE, "The processes that serve.", v1::nodes::list)
 }
 
 async fn forget_ended(admin: Arc<Admin>, stop: Stop) -> Result<(), std::convert::Infallible> {

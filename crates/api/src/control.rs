@@ -1,6 +1,7 @@
 //! The control socket: how commands on this machine talk to the running server. The file's mode (0600) is the access check.
 
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,8 +27,10 @@ pub struct Status {
     pub pid: u32,
     /// Version of the binary.
     pub version: String,
-    /// The site's address, `http://…`.
+    /// Where visitors find the site, `https://…`: the public URL where one is set.
     pub site: String,
+    /// The public listener as bound, with the port it was given.
+    pub address: SocketAddr,
     /// The admin listener's address, `http://…`.
     pub admin: String,
 }

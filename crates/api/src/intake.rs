@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use mainstay_base::{Coded, ErrorCode};
-use mainstay_guard::Facts;
+use mainstay_guard::{Facts, Origin};
 use mainstay_insight::Insight;
 use mainstay_insight::intake::Sender;
 
@@ -37,6 +37,11 @@ async fn accept(insight: &Insight, request: Request<Incoming>) -> Result<(), Pro
     let Some(facts) = head.extensions.get::<Facts>() else {
         return Err(Problem::new(ErrorCode::Internal, "no facts of the request"));
     };
+    if facts.origin == Origin::Foreign {
+        let text =
+            "Events come from this site's own pages, or from an origin that `cors.origins` names.";
+        return Err(Problem::new(ErrorCode::Forbidden, text).with_field("origin"));
+    }
     check_media_type(&head.headers)?;
     let body = read_body(body, insight.body_bytes_max(), insight.body_timeout()).await?;
     let text = |name: HeaderName| {

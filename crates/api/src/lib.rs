@@ -15,6 +15,7 @@ pub mod live;
 pub mod public;
 pub mod script;
 pub mod settings;
+pub mod sites;
 
 mod access;
 mod console;

@@ -1,53 +1,43 @@
-//! One shared snapshot per second for every open console: made once, sent to all, kept for five minutes of history.
+//! One snapshot per second for every site that somebody looks at: made once, sent to all who do. Decides nothing.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mainstay_base::Clock;
 use mainstay_base::task::{Group, Stop};
 use mainstay_insight::Insight;
 use mainstay_store::recorder::Recorder;
-use mainstay_telemetry::http::{HttpMetrics, Totals};
+use mainstay_telemetry::http::HttpMetrics;
 use mainstay_telemetry::process;
-use mainstay_telemetry::sketch::Snapshot as Latencies;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use self::wire::{CheckLine, History, Percentiles, Rate, Saturation, Snapshot, millis};
+use self::points::{Point, Points};
+pub(crate) use self::wire::describe_events;
+use self::wire::{CheckLine, Saturation, Snapshot};
 use crate::admin::Node;
 use crate::health::Health;
+use crate::sites::ListSites;
 use crate::v1::breakdown::Row as Breakdown;
 use crate::v1::errors::Row as JsError;
+use crate::v1::scope::Scope;
+use crate::v1::upstreams::rows_of;
 use crate::v1::vitals::Overall as Vital;
 
+mod points;
 mod wire;
 
 const STEP: Duration = Duration::from_secs(1);
-/// Points of history, one a step.
-const HISTORY_POINTS: u64 = 300;
-/// Seconds behind the "last minute" percentiles.
-const MINUTE_POINTS: usize = 60;
-
-/// What happened in one step.
-struct Point {
-    /// Which step since the start; a late process skips some.
-    step: u64,
-    /// End of the step, in unix seconds.
-    at: i64,
-    /// Steps it covers: more than one after a late one.
-    steps: u64,
-    delta: Totals,
-    latency: Latencies,
-}
 
 /// The stream's source; cheap to clone.
 #[derive(Clone)]
 pub struct Live {
-    frames: watch::Sender<Frame>,
-    points: Arc<Mutex<VecDeque<Point>>>,
+    /// One channel for each scope that somebody looks at: never more than streams.
+    channels: Arc<Mutex<HashMap<Scope, watch::Sender<Frame>>>>,
+    points: Arc<Mutex<Points>>,
     streams: Arc<AtomicUsize>,
     streams_max: usize,
 }
@@ -62,6 +52,8 @@ pub struct Sources {
     pub recorder: Recorder,
     /// The verdict.
     pub health: Health,
+    /// The sites as they are served.
+    pub sites: ListSites,
     /// About this process.
     pub node: Node,
     /// The time.
@@ -92,7 +84,7 @@ impl Live {
     #[must_use]
     pub fn new(streams_max: usize) -> Self {
         Self {
-            frames: watch::Sender::new(Frame { sequence: 0, json: Arc::from("") }),
+            channels: Arc::default(),
             points: Arc::default(),
             streams: Arc::default(),
             streams_max,
@@ -105,54 +97,28 @@ impl Live {
         group.spawn("live snapshots", |stop| async move { live.run(&sources, &stop).await });
     }
 
-    /// Opens a stream; `None` when too many are open.
-    pub(crate) fn open(&self) -> Option<Stream> {
+    /// Opens a stream of one site or of all; `None` when too many are open.
+    pub(crate) fn open(&self, scope: &Scope) -> Option<Stream> {
         if self.streams.fetch_add(1, Ordering::Relaxed) >= self.streams_max {
             self.streams.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        Some(Stream { frames: self.frames.subscribe(), streams: Arc::clone(&self.streams) })
+        let nothing = || watch::Sender::new(Frame { sequence: 0, json: Arc::from("") });
+        let mut channels = own(&self.channels);
+        let channel = channels.entry(scope.clone()).or_insert_with(nothing);
+        Some(Stream { frames: channel.subscribe(), streams: Arc::clone(&self.streams) })
     }
 
     /// The last five minutes, as JSON.
-    pub(crate) fn history(&self) -> String {
-        let points = self.points.lock().unwrap_or_else(PoisonError::into_inner);
-        let (first, last) = match (points.front(), points.back()) {
-            (Some(first), Some(last)) => (first.step, last.step),
-            _ => return History::default().to_json(),
-        };
-        // One place per step, whether or not somebody reported: places tell the time.
-        let place = |point: &Point| (point.step - first) as usize;
-        let places = (last - first + 1) as usize;
-        let series = |of: &dyn Fn(&Point) -> u64| {
-            let mut row = vec![None; places];
-            points.iter().for_each(|point| row[place(point)] = Some(of(point)));
-            row
-        };
-        let quantiles = |q: f64| {
-            let mut row = vec![None; places];
-            points.iter().for_each(|point| row[place(point)] = millis(&point.latency, q));
-            row
-        };
-        let history = History {
-            t0: points.back().map_or(0, |p| p.at) - (last - first) as i64,
-            step_s: STEP.as_secs(),
-            requests: series(&|p| p.delta.requests),
-            errors: series(&|p| p.delta.errors),
-            refused: series(&|p| p.delta.refused),
-            p50_ms: quantiles(0.5),
-            p95_ms: quantiles(0.95),
-            p99_ms: quantiles(0.99),
-        };
-        history.to_json()
+    pub(crate) fn history(&self, scope: &Scope) -> String {
+        own(&self.points).history(scope).to_json()
     }
 
     async fn run(&self, sources: &Sources, stop: &Stop) -> Result<(), Infallible> {
-        let mut totals = sources.http.totals();
-        let mut latency = sources.http.latency().snapshot();
+        let mut tallies = sources.http.tally();
         let mut cpu = process::cpu_seconds();
         let begin = Instant::now();
-        let mut step = 0;
+        let (mut step, mut sequence) = (0, 0);
         // By the clock, not a pause after each: the work of a step would add up to seconds over five minutes.
         let mut ticks = interval_at(begin + STEP, STEP);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -163,25 +129,15 @@ impl Live {
             };
             let now_step = (due - begin).as_secs();
             let steps = now_step.saturating_sub(step).max(1);
-            let (now_totals, now_latency) =
-                (sources.http.totals(), sources.http.latency().snapshot());
-            let point = Point {
-                step: now_step,
-                at: sources.clock.now().as_seconds(),
-                steps,
-                delta: difference(now_totals, totals),
-                latency: now_latency.minus(&latency),
-            };
+            let now = sources.http.tally();
+            let at = sources.clock.now().as_seconds();
+            own(&self.points).remember(Point::new(now_step, at, steps, &now.minus(&tallies)));
             let now_cpu = process::cpu_seconds();
             let cpu_share = now_cpu.zip(cpu).map(|(now, before)| (now - before) / steps as f64);
-            (totals, latency, cpu, step) = (now_totals, now_latency, now_cpu, now_step);
-            self.remember(point);
-            if self.frames.receiver_count() > 0 {
-                match self.snapshot(sources, cpu_share).await {
-                    Ok(json) => {
-                        let sequence = self.frames.borrow().sequence + 1;
-                        self.frames.send_replace(Frame { sequence, json: Arc::from(json) });
-                    }
+            (tallies, cpu, step, sequence) = (now, now_cpu, now_step, sequence + 1);
+            for scope in self.list_watched(sources) {
+                match self.snapshot(sources, &scope, cpu_share).await {
+                    Ok(json) => self.send(&scope, Frame { sequence, json: Arc::from(json) }),
                     // The consoles see that the view is stale; requests and the next second go on.
                     Err(error) => tracing::warn!(error = %error, "no live snapshot"),
                 }
@@ -189,32 +145,50 @@ impl Live {
         }
     }
 
-    fn remember(&self, point: Point) {
-        let mut points = self.points.lock().unwrap_or_else(PoisonError::into_inner);
-        while points.front().is_some_and(|first| first.step + HISTORY_POINTS <= point.step) {
-            points.pop_front();
+    /// What somebody looks at. Channels without a stream go, and so do those of sites that are gone: that ends their
+    /// streams.
+    fn list_watched(&self, sources: &Sources) -> Vec<Scope> {
+        let sites = sources.insight.list_sites();
+        let mut channels = own(&self.channels);
+        channels.retain(|scope, channel| {
+            let is_there = scope.0.as_ref().is_none_or(|name| sites.contains(name));
+            is_there && channel.receiver_count() > 0
+        });
+        channels.keys().cloned().collect()
+    }
+
+    fn send(&self, scope: &Scope, frame: Frame) {
+        if let Some(channel) = own(&self.channels).get(scope) {
+            channel.send_replace(frame);
         }
-        points.push_back(point);
     }
 
     async fn snapshot(
         &self,
         sources: &Sources,
+        scope: &Scope,
         cpu: Option<f64>,
     ) -> Result<String, mainstay_store::Error> {
-        let site = sources.node.sites.first().map_or("default", String::as_str);
+        let names = sources.insight.list_sites();
+        let site = scope.0.as_ref().or(names.first()).map_or("default", |name| name);
         let overview = sources.insight.find_overview(site).await?;
         let (status, checks) = sources.health.report();
-        let (rate, latency_ms, latency_1m_ms) = self.recent();
+        let recent = own(&self.points).recent(scope);
+        let served = (sources.sites)();
         let snapshot = Snapshot {
             t: sources.clock.now(),
             version: sources.node.version,
             environment: sources.node.environment_name(),
             site,
+            sites: &names,
             uptime_s: sources.clock.now().since(sources.node.started).as_secs(),
-            rate,
-            latency_ms,
-            latency_1m_ms,
+            rate: recent.rate,
+            latency_ms: recent.second,
+            latency_1m_ms: recent.minute,
+            split_ms: recent.split_second,
+            split_1m_ms: recent.split_minute,
+            upstreams: rows_of(&served, scope),
+            apps: served.iter().filter(|site| site.upstreams.is_some()).count(),
             visitors_now: overview.visitors_now,
             pageviews_30m: &overview.pageviews_30m,
             pages: overview.pages.iter().map(Breakdown::page).collect(),
@@ -227,13 +201,7 @@ impl Live {
                 .into_iter()
                 .map(|(reason, n)| (reason.as_str(), n))
                 .collect(),
-            saturation: Saturation {
-                cpu,
-                memory_bytes: process::resident_bytes(),
-                connections: sources.http.connections.get(),
-                recorder_queue: sources.recorder.queued(),
-                recorder_shed: sources.recorder.shed_total(),
-            },
+            saturation: saturation(sources, cpu),
             health: status.as_str(),
             checks: checks
                 .iter()
@@ -246,28 +214,18 @@ impl Live {
         };
         Ok(serde_json::to_string(&snapshot).unwrap_or_default())
     }
+}
 
-    fn recent(&self) -> (Rate, Percentiles, Percentiles) {
-        let points = self.points.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut minute = Latencies::empty();
-        for point in points.iter().rev().take(MINUTE_POINTS) {
-            minute.merge(&point.latency);
-        }
-        let last = points.back();
-        let rate = last.map_or_else(Rate::default, Rate::of);
-        let second = last.map_or_else(Percentiles::default, |p| Percentiles::of(&p.latency));
-        (rate, second, Percentiles::of(&minute))
+fn saturation(sources: &Sources, cpu: Option<f64>) -> Saturation {
+    Saturation {
+        cpu,
+        memory_bytes: process::resident_bytes(),
+        connections: sources.http.connections.get(),
+        recorder_queue: sources.recorder.queued(),
+        recorder_shed: sources.recorder.shed_total(),
     }
 }
 
-fn difference(now: Totals, before: Totals) -> Totals {
-    Totals {
-        requests: now.requests.saturating_sub(before.requests),
-        errors: now.errors.saturating_sub(before.errors),
-        refused: now.refused.saturating_sub(before.refused),
-        bytes: now.bytes.saturating_sub(before.bytes),
-    }
+fn own<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-#[cfg(test)]
-mod tests;

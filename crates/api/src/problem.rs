@@ -4,6 +4,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use mainstay_base::{Coded, ErrorCode};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 /// An error on its way to a client.
@@ -16,13 +17,18 @@ pub(crate) struct Problem {
     retry_after_s: Option<u64>,
 }
 
-#[derive(Serialize)]
+/// RFC 9457.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
 struct Wire<'a> {
+    /// `urn:mainstay:problem:` and what programs may branch on.
     r#type: String,
     title: &'a str,
     status: u16,
+    /// A sentence for people; none for a fault of the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    /// The parameter or field that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
 }
@@ -71,6 +77,11 @@ impl Problem {
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
         self
+    }
+
+    /// The schema of the body.
+    pub(crate) fn describe(schemas: &mut SchemaGenerator) -> Schema {
+        schemas.subschema_for::<Wire<'_>>()
     }
 
     /// As a response with a body in memory.

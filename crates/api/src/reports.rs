@@ -1,5 +1,7 @@
 //! `POST /_mainstay/reports`: what browsers report about the pages; 204 once durable. No token, cookie or Sec-Fetch header is asked for, because browsers send reports by themselves.
 
+mod body;
+
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -8,7 +10,7 @@ use mainstay_guard::Facts;
 use mainstay_insight::Insight;
 use mainstay_insight::reports::{Error, Sender};
 
-use crate::intake::{answer, read_body};
+use crate::intake::answer;
 use crate::problem::Problem;
 
 /// CSP level 2, the Reporting API, and what browsers before both called them. The body tells what it is; the type only
@@ -26,9 +28,9 @@ async fn accept(insight: &Insight, request: Request<Incoming>) -> Result<(), Pro
         return Err(Problem::new(ErrorCode::Internal, "no facts of the request"));
     };
     // A flood is refused before its bodies cost anything.
-    let pass = insight.admit_reports(facts.client, facts.received).map_err(|e| problem(&e))?;
-    check_media_type(&head.headers)?;
-    let body = read_body(body, insight.report_bytes_max(), insight.body_timeout()).await?;
+    let mut pass = insight.admit_reports(facts.client, facts.received).map_err(|e| problem(&e))?;
+    check_media_type(&head.headers).inspect_err(|_| insight.count_refused_report("media_type"))?;
+    let body = body::read(insight, &mut pass, body).await?;
     let user_agent = head.headers.get(header::USER_AGENT);
     let sender = Sender {
         client: facts.client,

@@ -35,6 +35,8 @@ const REQUEST: u8 = 2;
 const HANDSHAKE: u8 = 3;
 /// It left HTTP: whoever carries it on has limits of their own.
 const SWITCHED: u8 = 4;
+/// An app has the request: the room that asks it has limits of its own.
+const IN_APP: u8 = 5;
 
 /// One connection's state, shared between its I/O, its requests and the sweep.
 #[derive(Debug)]
@@ -286,12 +288,18 @@ impl Activity {
         if self.multiplexed.load(Relaxed) {
             return self.judge_multiplexed(settings, found);
         }
+        let is_busy = found.moving > 0 || self.in_answer.load(Relaxed) > 0;
         match (found.lagging, self.phase.load(Relaxed)) {
             (Some((_, refusal)), _) => Verdict::Refuse(refusal),
             (None, HANDSHAKE) if self.is_quiet(handshake) => {
                 Verdict::Refuse(Refusal::HandshakeTimeout)
             }
             _ if blocked => Verdict::Keep,
+            // Bytes of a body whose answer began already, or of a request behind it: nobody waits for a head yet.
+            (None, HEAD) if is_busy => {
+                self.begin_waiting();
+                Verdict::Keep
+            }
             (None, HEAD) if self.is_quiet(settings.head_timeout) => {
                 Verdict::Refuse(Refusal::HeaderTimeout)
             }
@@ -335,6 +343,12 @@ impl Activity {
         u128::from(quiet) > limit.0.as_millis()
     }
 
+    /// From here on the next byte is a head's first.
+    fn begin_waiting(&self) {
+        self.phase.store(IDLE, Relaxed);
+        self.progress();
+    }
+
     fn progress(&self) {
         self.since.store(self.clock.now(), Relaxed);
     }
@@ -349,13 +363,24 @@ pub(crate) struct InAnswer(Arc<Activity>);
 
 impl Drop for InAnswer {
     fn drop(&mut self) {
-        self.0.in_answer.fetch_sub(1, Relaxed);
-        self.0.progress();
+        let is_last = self.0.in_answer.fetch_sub(1, Relaxed) == 1;
+        if is_last && self.0.phase.load(Relaxed) == HEAD {
+            self.0.begin_waiting();
+        } else {
+            self.0.progress();
+        }
     }
 }
 
 /// A request being answered.
 pub(crate) struct InHand(Arc<Activity>);
+
+impl InHand {
+    /// An app has the request.
+    pub(crate) fn hand_over(&self) {
+        self.0.phase.store(IN_APP, Relaxed);
+    }
+}
 
 impl Drop for InHand {
     fn drop(&mut self) {

@@ -1,8 +1,9 @@
 //! A request handed to the app behind a site, and its answer made ours. Connections are [`mainstay_upstream`]'s, documents [`crate::proxied`]'s.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,9 +12,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, h
 use http_body::Body as _;
 use hyper::body::Incoming;
 use mainstay_base::Coded;
-use mainstay_telemetry::http::{HttpMetrics, Route};
+use mainstay_telemetry::http::{Route, SiteMetrics};
 use mainstay_upstream::head::{self, Forward, Kind};
-use mainstay_upstream::{Error, Exchange, RequestBody, Status, Timing, Upstreams, tunnel};
+use mainstay_upstream::{Error, Exchange, Fault, RequestBody, Status, Timing, Upstreams, tunnel};
 
 pub(crate) use mainstay_upstream::OpenError;
 
@@ -24,20 +25,17 @@ use crate::proxied::{self, Asked, Documents, Payload, add_timing};
 use crate::site::{Opening, Plan, Site};
 use crate::switch::Switch;
 use crate::template::template;
+use crate::watch::Watch;
 use crate::worker::Worker;
 
 /// Failures are logged at most this often; every one is counted.
 const LOG_EVERY_MS: u32 = 1_000;
 
-/// Numbers apps, so that workers tell their connections apart.
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
 /// The app behind a site.
 pub(crate) struct App {
-    pub(crate) id: u64,
     pub(crate) upstreams: Upstreams,
     documents: Documents,
-    http: HttpMetrics,
+    http: SiteMetrics,
     tunnel_timeout: Duration,
     logged_ms: AtomicU32,
 }
@@ -75,8 +73,8 @@ impl App {
             cache_bytes_max: with.settings.cache_bytes_max,
             revalidate_after: with.settings.revalidate_after,
         });
-        let (id, http) = (NEXT.fetch_add(1, Relaxed), with.http.clone());
-        Ok(Self { id, upstreams, documents, http, tunnel_timeout, logged_ms: AtomicU32::new(0) })
+        let http = with.http.site(&plan.name);
+        Ok(Self { upstreams, documents, http, tunnel_timeout, logged_ms: AtomicU32::new(0) })
     }
 
     /// How its copies stand.
@@ -96,6 +94,7 @@ impl App {
         site: &Site,
         asking: &Asking,
         request: Request<Incoming>,
+        watch: &Watch,
     ) -> (Head, Answer) {
         // TRACE would show the client what we tell the app (RFC 9110 §9.3.8), CONNECT is for proxies of another kind.
         if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
@@ -103,6 +102,7 @@ impl App {
             return (request.into_parts().0, answer);
         }
         let (handed, outgoing) = self.hand_over(worker, asking, request);
+        watch.hand_over();
         let sent = worker.connections_to(self).send(outgoing).await;
         let Handed { asked, head, switch } = handed;
         let answer = match sent {
@@ -116,7 +116,7 @@ impl App {
                 Answer { response, route, ours: false }
             }
             Err(error) => {
-                self.log(&error, worker.coarse.now());
+                self.log(site, &error, worker.coarse.now());
                 failed(site, &error, asking, &head.headers)
             }
         };
@@ -171,14 +171,14 @@ impl App {
         let (timing, upstream) = (exchange.timing, exchange.upstream);
         let response = exchange.response.map(|body| Box::pin(body) as proxied::Relayed);
         let made = self.documents.answer(asked, response, asking.https, now_ms).await;
-        let made = made.map_err(|_| Error::Closed { upstream, source: None })?;
+        let (made, waited) = made.map_err(|_| Error::Closed { upstream, source: None })?;
         let mut response = made.map(|payload| match payload {
             Payload::Whole(bytes) => Body::whole(bytes),
             Payload::Relayed(body) => Body::relayed(body),
         });
         // Only now: the name of what it runs on tells how an app's pages are made.
         head::answer_headers(response.headers_mut());
-        tell_timing(&mut response, timing, asking);
+        self.tell_timing(&mut response, (timing, waited), asking);
         Ok(response)
     }
 
@@ -200,9 +200,23 @@ impl App {
             })
         }));
         let mut response = Response::from_parts(head, Body::empty());
+        head::answer_headers(response.headers_mut());
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         Ok(response)
+    }
+
+    /// How the time to the answer's head was spent, for the browser and for the console; ours includes what we did before
+    /// and after. A body's time is the client's and the network's too: it is in neither part.
+    fn tell_timing(
+        &self,
+        response: &mut Response<Body>,
+        (timing, waited): (Timing, Duration),
+        asking: &Asking,
+    ) {
+        let (upstream, total) = (timing.first_byte, asking.began.elapsed().saturating_sub(waited));
+        add_timing(response.headers_mut(), upstream, total);
+        self.http.record_split(upstream, total.saturating_sub(upstream));
     }
 
     fn route(&self, site: &Site, path: &str, status: StatusCode) -> Arc<Route> {
@@ -214,20 +228,34 @@ impl App {
         }
     }
 
-    fn log(&self, error: &Error, now_ms: u32) {
+    fn log(&self, site: &Site, error: &Error, now_ms: u32) {
         let before = self.logged_ms.load(Relaxed);
         if before != 0 && now_ms.wrapping_sub(before) < LOG_EVERY_MS {
             return;
         }
         self.logged_ms.store(now_ms.max(1), Relaxed);
-        let cause = std::error::Error::source(error).map(ToString::to_string);
         tracing::warn!(
-            error = %error,
-            cause = cause.as_deref(),
+            site = %site.name(),
+            error = %Chain(error),
             outcome = error.outcome(),
             retryable = error.retryable(),
             "the app gave no answer (further ones within a second are only counted)"
         );
+    }
+}
+
+/// An error with all its causes.
+struct Chain<'a>(&'a Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = std::error::Error::source(self.0);
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
     }
 }
 
@@ -237,11 +265,6 @@ fn origin_form(uri: &Uri) -> Uri {
         Some(path) => Uri::from(path.clone()),
         None => Uri::from_static("/"),
     }
-}
-
-/// How the time was spent, for the browser; ours includes what we did before and after.
-fn tell_timing(response: &mut Response<Body>, timing: Timing, asking: &Asking) {
-    add_timing(response.headers_mut(), timing.first_byte, asking.began.elapsed());
 }
 
 /// 502, 503 or 504: a page for those who read pages, problem+json (RFC 9457) for others.
@@ -271,7 +294,11 @@ fn problem(response: &mut Response<Body>, error: &Error) {
         "type": format!("urn:mainstay:problem:{}", error.code().slug()),
         "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(),
-        "source": "upstream",
+        "source": match error.fault() {
+            Fault::Client => "client",
+            Fault::Upstream => "upstream",
+            Fault::Us => "mainstay",
+        },
         "retryable": error.retryable(),
     });
     let headers = response.headers_mut();

@@ -71,12 +71,12 @@ impl Body {
         }
     }
 
-    /// Bytes that are to come; zero where nobody knows.
-    pub(crate) fn length(&self) -> u64 {
+    /// Bytes that are to come, where they are ours to send: what an app sends is told by the app.
+    pub(crate) fn length(&self) -> Option<u64> {
         match self {
-            Self::Whole(bytes) => bytes.as_ref().map_or(0, |b| b.len() as u64),
-            Self::Pieces(streamed) => streamed.left,
-            Self::Relayed(relayed) => relayed.body.size_hint().exact().unwrap_or(0),
+            Self::Whole(bytes) => Some(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Pieces(streamed) => Some(streamed.left),
+            Self::Relayed(_) => None,
         }
     }
 }
@@ -136,9 +136,9 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Relayed(relayed) => relayed.body.size_hint(),
-            _ => SizeHint::with_exact(self.length()),
+        match (self, self.length()) {
+            (Self::Relayed(relayed), _) => relayed.body.size_hint(),
+            (_, length) => SizeHint::with_exact(length.unwrap_or(0)),
         }
     }
 }

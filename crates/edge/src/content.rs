@@ -12,7 +12,7 @@ use mainstay_base::units::Size;
 use mainstay_guard::csp::{self, Reporting};
 use mainstay_guard::headers::{Kind as HeaderKind, security_headers};
 use mainstay_guard::settings::{Environment, Headers};
-use mainstay_telemetry::http::{HttpMetrics, Route};
+use mainstay_telemetry::http::{Route, SiteMetrics};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
@@ -212,7 +212,7 @@ pub(crate) struct Loader {
     hosts: Vec<String>,
     vary_origin: bool,
     file_max: Size,
-    http: HttpMetrics,
+    http: SiteMetrics,
     clock: Clock,
 }
 
@@ -222,7 +222,7 @@ impl Loader {
         hosts: Vec<String>,
         vary_origin: bool,
         file_max: Size,
-        http: HttpMetrics,
+        http: SiteMetrics,
         clock: Clock,
     ) -> Self {
         Self { policy, hosts, vary_origin, file_max, http, clock }

@@ -21,6 +21,8 @@ const ASKED: u8 = 0;
 const ANSWERING: u8 = 1;
 /// That future is done; what is left of the answer is in the protocol's own queue.
 const HANDED_OVER: u8 = 2;
+/// An app has the request: the room that asks it has limits of its own.
+const IN_APP: u8 = 4;
 
 /// State of one exchange, shared between its request, its answer's bytes and the sweep. One thread writes it.
 #[derive(Debug)]
@@ -79,6 +81,11 @@ impl Exchange {
             order: Notify::new(),
             body_waits: AtomicWaker::new(),
         }
+    }
+
+    /// An app has the request.
+    pub(crate) fn hand_over(&self) {
+        self.phase.store(IN_APP, Relaxed);
     }
 
     /// The answer's head is ready.

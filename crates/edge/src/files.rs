@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use http::HeaderValue;
 use mainstay_base::Clock;
 use mainstay_base::units::Size;
-use mainstay_telemetry::http::HttpMetrics;
+use mainstay_telemetry::http::SiteMetrics;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
@@ -109,7 +109,7 @@ impl Files {
         (hosts, clock): (Vec<String>, Clock),
         vary_origin: bool,
         settings: &Settings,
-        http: &HttpMetrics,
+        http: &SiteMetrics,
     ) -> Self {
         // A file that would not fit its shard of the cache would be read anew for every request.
         let file_max = settings.cache_file_max.0.min(settings.cache_bytes_max.0 / FILE_SHARE);
@@ -135,6 +135,21 @@ impl Files {
             return self.find_canonical(&safe.canonical(), now_ms).await;
         }
         self.find_canonical(path, now_ms).await
+    }
+
+    /// The answer for a raw request path, where it is known and not due for a look at the disk.
+    pub(crate) fn remembered(&self, path: &str, now_ms: u32) -> Option<Entry> {
+        let found = self.found.get(path)?;
+        let checked = found.checked_ms.load(Relaxed);
+        (now_ms.wrapping_sub(checked) < self.revalidate_ms).then(|| found.entry.clone())
+    }
+
+    /// The folder's own page for paths that lead nowhere, likewise.
+    pub(crate) fn remembered_not_found_page(&self, now_ms: u32) -> Option<Option<Arc<Content>>> {
+        Some(match self.remembered(NOT_FOUND_PAGE, now_ms)? {
+            Entry::Content(content) => Some(content),
+            Entry::Redirect(_) | Entry::Missing | Entry::Unreadable => None,
+        })
     }
 
     /// The folder's own page for paths that lead nowhere.

@@ -1,10 +1,13 @@
 //! A request answered from a folder of files: conditional, ranges, codings. Asks [`crate::files`]; reads nothing itself.
 
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use mainstay_base::coding;
+use mainstay_base::coding::{self, Coding};
+use mainstay_telemetry::http::Route;
 
 use crate::body::Body;
 use crate::conditional::{self, Outcome, Validators};
@@ -16,6 +19,35 @@ use crate::range::{self, Asked};
 use crate::site::Site;
 use crate::stream;
 
+/// The answer, where all of it is in memory: no file to look at, nothing to compress or to stream.
+pub(crate) fn remembered(
+    site: &Site,
+    files: &Files,
+    asking: &Asking,
+    request: &Request<Incoming>,
+    now_ms: u32,
+) -> Option<Answer> {
+    if let Some(refusal) = refuse_writing(site, asking, request.method()) {
+        return Some(refusal);
+    }
+    let (content, route) = match files.remembered(request.uri().path(), now_ms)? {
+        Entry::Content(content) => (content, None),
+        Entry::Missing => match files.remembered_not_found_page(now_ms)? {
+            Some(content) => (content, Some(&site.unmatched)),
+            None => return Some(site.page(&site.pages.not_found, asking)),
+        },
+        Entry::Redirect(_) | Entry::Unreadable => return None,
+    };
+    let coded = match wanted_coding(&content, request) {
+        Some(coding) => content.ready(coding)?,
+        None => None,
+    };
+    match choose(site, &content, coded, asking, request) {
+        Chosen::Response(response) => Some(found(&content, route, asking, response)),
+        Chosen::Streamed { .. } => None,
+    }
+}
+
 /// The answer of a folder: reads only.
 pub(crate) async fn answer(
     site: &Site,
@@ -24,16 +56,10 @@ pub(crate) async fn answer(
     request: &Request<Incoming>,
     now_ms: u32,
 ) -> Answer {
-    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
-    let reading = matches!(*method, Method::GET | Method::HEAD);
-    if !reading {
-        let page = if *method == Method::OPTIONS {
-            &site.pages.options
-        } else {
-            &site.pages.method_not_allowed
-        };
-        return site.page(page, asking);
+    if let Some(refusal) = refuse_writing(site, asking, request.method()) {
+        return refusal;
     }
+    let uri = request.uri();
     let (content, route) = match files.find(uri.path(), now_ms).await {
         Entry::Content(content) => (content, None),
         Entry::Redirect(path) => {
@@ -48,7 +74,40 @@ pub(crate) async fn answer(
         },
         Entry::Unreadable => return site.page(&site.pages.internal, asking),
     };
-    let mut response = from_content(site, &content, asking, method, headers).await;
+    let coded = match wanted_coding(&content, request) {
+        Some(coding) => match content.ready(coding) {
+            Some(variant) => variant.cloned(),
+            None => content.make(coding).await,
+        },
+        None => None,
+    };
+    let response = match choose(site, &content, coded.as_ref(), asking, request) {
+        Chosen::Response(response) => response,
+        Chosen::Streamed { file, part, status, headers } => {
+            match stream::open(file, part.clone()).await {
+                Ok(pieces) => plain(status, headers, Body::streamed(pieces, part.end - part.start)),
+                Err(_) => site.pages.not_found.response(asking.https),
+            }
+        }
+    };
+    found(&content, route, asking, response)
+}
+
+/// A folder is only read.
+fn refuse_writing(site: &Site, asking: &Asking, method: &Method) -> Option<Answer> {
+    match *method {
+        Method::GET | Method::HEAD => None,
+        Method::OPTIONS => Some(site.page(&site.pages.options, asking)),
+        _ => Some(site.page(&site.pages.method_not_allowed, asking)),
+    }
+}
+
+fn found(
+    content: &Content,
+    route: Option<&Arc<Route>>,
+    asking: &Asking,
+    mut response: Response<Body>,
+) -> Answer {
     if asking.https {
         set_all(response.headers_mut(), &content.over_tls);
     }
@@ -56,86 +115,95 @@ pub(crate) async fn answer(
     Answer { response, route, ours: false }
 }
 
+/// RFC 9110 §14.2: a range is defined for GET alone.
+fn asks_range(content: &Content, request: &Request<Incoming>) -> bool {
+    content.status == 200
+        && *request.method() == Method::GET
+        && request.headers().contains_key(header::RANGE)
+}
+
+/// A range is one of the bytes as they lie on the disk.
+fn wanted_coding(content: &Content, request: &Request<Incoming>) -> Option<Coding> {
+    if asks_range(content, request) {
+        return None;
+    }
+    let accepted = request.headers().get(header::ACCEPT_ENCODING);
+    coding::best(accepted.and_then(|value| value.to_str().ok()))
+}
+
+/// What is sent of a file.
+enum Chosen<'a> {
+    Response(Response<Body>),
+    /// A part of a file that memory does not hold, or all of it.
+    Streamed {
+        file: &'a Path,
+        part: Range<u64>,
+        status: StatusCode,
+        headers: HeaderMap,
+    },
+}
+
 /// Picks the representation: conditional first, then range (identity only), then the best coding.
-async fn from_content(
+fn choose<'a>(
     site: &Site,
-    content: &Arc<Content>,
+    content: &'a Content,
+    coded: Option<&Arc<Variant>>,
     asking: &Asking,
-    method: &Method,
-    headers: &HeaderMap,
-) -> Response<Body> {
-    let found = content.status == 200;
-    // RFC 9110 §14.2: a range is defined for GET alone.
-    let asks_range = found && *method == Method::GET && headers.contains_key(header::RANGE);
-    let coded = if asks_range { None } else { coded_variant(content, headers).await };
-    let variant = coded.as_deref().unwrap_or(&content.identity);
-    if found {
+    request: &Request<Incoming>,
+) -> Chosen<'a> {
+    let (method, headers) = (request.method(), request.headers());
+    let variant = coded.map_or(&content.identity, Arc::as_ref);
+    if content.status == 200 {
         let validators = Validators { etag: &variant.etag, modified: content.modified };
         match conditional::evaluate(headers, &validators) {
             Outcome::Send => {}
             Outcome::NotModified => {
-                return plain(
-                    StatusCode::NOT_MODIFIED,
-                    variant.headers_not_modified.clone(),
-                    Body::empty(),
-                );
+                let headers = variant.headers_not_modified.clone();
+                return Chosen::Response(plain(StatusCode::NOT_MODIFIED, headers, Body::empty()));
             }
-            Outcome::Failed => return site.pages.precondition_failed.response(asking.https),
+            Outcome::Failed => {
+                return Chosen::Response(site.pages.precondition_failed.response(asking.https));
+            }
         }
-        if asks_range && conditional::range_allowed(headers, &validators) {
+        if asks_range(content, request) && conditional::range_allowed(headers, &validators) {
             let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
             match range::read(asked, content.length()) {
                 Asked::Whole => {}
-                Asked::Part(part) => return partial(site, content, asking, part).await,
-                Asked::Unsatisfiable => return unsatisfiable(content),
+                Asked::Part(part) => return partial(content, part),
+                Asked::Unsatisfiable => return Chosen::Response(unsatisfiable(content)),
             }
         }
     }
     let status = StatusCode::from_u16(content.status).unwrap_or(StatusCode::OK);
-    match (&content.source, &coded) {
+    let mut headers = variant.headers.clone();
+    match (&content.source, coded) {
         (Source::Disk { length, .. }, None) if *method == Method::HEAD => {
-            let mut headers = variant.headers.clone();
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(*length));
-            plain(status, headers, Body::empty())
+            Chosen::Response(plain(status, headers, Body::empty()))
         }
-        (Source::Disk { file, length }, None) => match stream::open(file, 0..*length).await {
-            Ok(pieces) => plain(status, variant.headers.clone(), Body::streamed(pieces, *length)),
-            Err(_) => site.pages.not_found.response(asking.https),
-        },
-        _ => plain(status, variant.headers.clone(), Body::whole(variant.body.clone())),
+        (Source::Disk { file, length }, None) => {
+            Chosen::Streamed { file, part: 0..*length, status, headers }
+        }
+        _ => Chosen::Response(plain(status, headers, Body::whole(variant.body.clone()))),
     }
 }
 
-async fn coded_variant(content: &Arc<Content>, headers: &HeaderMap) -> Option<Arc<Variant>> {
-    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-    let coding = coding::best(accepted)?;
-    match content.ready(coding) {
-        Some(variant) => variant.cloned(),
-        None => content.make(coding).await,
-    }
-}
-
-async fn partial(
-    site: &Site,
-    content: &Arc<Content>,
-    asking: &Asking,
-    part: std::ops::Range<u64>,
-) -> Response<Body> {
+fn partial(content: &Content, part: Range<u64>) -> Chosen<'_> {
     let mut headers = content.identity.headers.clone();
     let length = content.length();
     let span = format!("bytes {}-{}/{length}", part.start, part.end.saturating_sub(1));
     if let Ok(value) = HeaderValue::from_str(&span) {
         headers.insert(header::CONTENT_RANGE, value);
     }
-    let body = match &content.source {
+    let status = StatusCode::PARTIAL_CONTENT;
+    match &content.source {
         // A part lies inside the body and a body in memory is shorter than usize.
-        Source::Memory(bytes) => Body::whole(bytes.slice(part.start as usize..part.end as usize)),
-        Source::Disk { file, .. } => match stream::open(file, part.clone()).await {
-            Ok(pieces) => Body::streamed(pieces, part.end - part.start),
-            Err(_) => return site.pages.not_found.response(asking.https),
-        },
-    };
-    plain(StatusCode::PARTIAL_CONTENT, headers, body)
+        Source::Memory(bytes) => {
+            let body = Body::whole(bytes.slice(part.start as usize..part.end as usize));
+            Chosen::Response(plain(status, headers, body))
+        }
+        Source::Disk { file, .. } => Chosen::Streamed { file, part, status, headers },
+    }
 }
 
 fn unsatisfiable(content: &Content) -> Response<Body> {

@@ -22,6 +22,7 @@ use crate::connection::Connection;
 use crate::phases;
 use crate::socket::Stream;
 use crate::switch::{Carry, Switch};
+use crate::watch::Watch;
 use crate::watched::Watched;
 
 /// How the library's part of a connection ended.
@@ -78,17 +79,17 @@ async fn serve(connection: &Connection, stream: Stream) -> Left {
     let Connection { worker, peer, activity, .. } = connection;
     let (peer, switch) = (*peer, Switch::default());
     let service = service_fn(|mut request: Request<Incoming>| {
-        let (worker, activity) = (Arc::clone(worker), Arc::clone(activity));
         if request.headers().contains_key(header::UPGRADE) {
             request.extensions_mut().insert(switch.clone());
         }
+        if !request.body().is_end_stream() {
+            request.extensions_mut().insert(activity.begin_exchange());
+        }
+        let watch = Watch::Connection(Arc::clone(activity).begin_request());
+        let answering = phases::answer(worker, peer, request, watch);
+        let activity = Arc::clone(activity);
         async move {
-            if !request.body().is_end_stream() {
-                request.extensions_mut().insert(activity.begin_exchange());
-            }
-            let in_hand = Arc::clone(&activity).begin_request();
-            let response = phases::answer(worker, peer, request).await;
-            drop(in_hand);
+            let response = answering.wait().await;
             Ok::<_, Infallible>(response.map(|body| Lasting::new(body, &activity)))
         }
     });

@@ -18,6 +18,7 @@ use crate::exchange::Exchange;
 use crate::followed::Followed;
 use crate::phases;
 use crate::socket::Stream;
+use crate::watch::Watch;
 use crate::watched::Watched;
 
 /// Receive window of one HTTP/2 stream and of its connection (Envoy's edge guide).
@@ -47,10 +48,11 @@ pub(crate) async fn carry(connection: &Connection, stream: Stream) {
             exchange.has_body();
             request.extensions_mut().insert(Arc::clone(&exchange));
         }
-        let (worker, activity) = (Arc::clone(worker), Arc::clone(activity));
+        let in_hand = Arc::clone(activity).begin_request();
+        let watch = Watch::Stream(Arc::clone(&exchange));
+        let answering = phases::answer(worker, peer, request, watch);
         async move {
-            let in_hand = activity.begin_request();
-            let response = phases::answer(worker, peer, request).await;
+            let response = answering.wait().await;
             drop(in_hand);
             exchange.answered();
             Ok::<_, Infallible>(response.map(|body| Followed::new(body, exchange)))

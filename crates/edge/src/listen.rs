@@ -88,21 +88,16 @@ fn is_clients_fault(error: &std::io::Error) -> bool {
 }
 
 fn adopt(worker: &Arc<Worker>, stream: TcpStream, peer: Peer, group: &Group) {
-    let open = match Open::new(&worker.shared, peer.address) {
+    let activity = Arc::new(Activity::new(Arc::clone(&worker.coarse)));
+    let open = match Open::new(&worker.shared, peer.address, &activity) {
         Ok(open) => open,
         Err(refusal) => return worker.shared.http.refused(refusal),
     };
-    let activity = Arc::new(Activity::new(Arc::clone(&worker.coarse)));
     worker.adopt(Arc::clone(&activity));
-    let connection = Connection {
-        worker: Arc::clone(worker),
-        peer,
-        activity: Arc::clone(&activity),
-        group: group.clone(),
-    };
+    let connection =
+        Connection { worker: Arc::clone(worker), peer, activity, group: group.clone() };
     group.spawn_child("connection", async move {
         connection.carry(stream).await;
-        activity.closed();
         drop(open);
     });
 }
@@ -110,19 +105,27 @@ fn adopt(worker: &Arc<Worker>, stream: TcpStream, peer: Peer, group: &Group) {
 /// Counts an open connection for as long as it lives, also when it ends by a panic.
 struct Open {
     shared: Arc<Shared>,
+    /// No longer swept once this is dropped.
+    activity: Arc<Activity>,
     /// Given back with it; none where addresses are not counted.
     place: Option<Place>,
 }
 
 impl Open {
-    fn new(shared: &Arc<Shared>, address: IpAddr) -> Result<Self, Refusal> {
+    fn new(
+        shared: &Arc<Shared>,
+        address: IpAddr,
+        activity: &Arc<Activity>,
+    ) -> Result<Self, Refusal> {
         if shared.open.fetch_add(1, Relaxed) >= shared.settings.connections_max {
             shared.open.fetch_sub(1, Relaxed);
             return Err(Refusal::Connections);
         }
         shared.http.connections.add(1.0);
-        let mut open = Self { shared: Arc::clone(shared), place: None };
+        let (shared, activity) = (Arc::clone(shared), Arc::clone(activity));
+        let mut open = Self { shared, activity, place: None };
         // Behind a proxy, or a tunnel on this machine, one address is everybody.
+        let shared = &open.shared;
         if !address.is_loopback() && !shared.trust.contains(address) {
             let max = shared.settings.connections_per_address_max;
             let place = shared.addresses.enter(address, max).ok_or(Refusal::AddressConnections)?;
@@ -134,6 +137,7 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
+        self.activity.closed();
         drop(self.place.take());
         self.shared.open.fetch_sub(1, Relaxed);
         self.shared.http.connections.sub(1.0);

@@ -1,28 +1,31 @@
 //! The request, from its head to its answer, in one function that reads top to bottom.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::request::Parts as Head;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use mainstay_base::Timestamp;
 use mainstay_base::agent::AgentClass;
-use mainstay_guard::Facts;
-use mainstay_guard::cors::{self, Decision};
-use mainstay_guard::settings::Cors;
+use mainstay_guard::cors::Decision;
+use mainstay_guard::{Facts, Origin};
 use mainstay_telemetry::http::{Refusal, Route};
 use mainstay_upstream::{Client, Scheme};
 
 use crate::body::Body;
+use crate::cors;
 use crate::folder;
+use crate::origin;
 use crate::settle::settle;
 use crate::site::{Answers, Site};
 use crate::sites::is_host;
 pub(crate) use crate::to_https::ToHttps;
+use crate::watch::Watch;
 use crate::worker::Worker;
 
 /// The header that names a request in answers and logs.
@@ -61,18 +64,41 @@ pub(crate) struct Answer {
     pub(crate) ours: bool,
 }
 
+/// What becomes of a request.
+pub(crate) enum Answering {
+    /// It is answered: all of it was in memory.
+    Now(Response<Body>),
+    /// A disk, an app or a handler of ours is asked. Boxed: the library moves this about for every request.
+    Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+}
+
+impl Answering {
+    fn later(answer: impl Future<Output = Response<Body>> + Send + 'static) -> Self {
+        Self::Later(Box::pin(answer))
+    }
+
+    /// The answer.
+    pub(crate) async fn wait(self) -> Response<Body> {
+        match self {
+            Self::Now(response) => response,
+            Self::Later(answer) => answer.await,
+        }
+    }
+}
+
 /// Answers one request: who · id · which site · our own paths · the site's answer · headers · settle.
-pub(crate) async fn answer(
-    worker: Arc<Worker>,
+pub(crate) fn answer(
+    worker: &Arc<Worker>,
     peer: Peer,
     request: Request<Incoming>,
-) -> Response<Body> {
+    watch: Watch,
+) -> Answering {
     // 1 who, 2 request id
-    let asking = Asking::of(&worker, peer, &request);
-    let shared = Arc::clone(&worker.shared);
+    let asking = Asking::of(worker, peer, &request);
+    let shared = &worker.shared;
     let host = asking.host(&request);
     // 3 may it pass: understood, and meant for one of our sites
-    let sites = worker.sites();
+    let sites = shared.sites.load();
     let site = if is_malformed(&request) { Err(Refusal::BadRequest) } else { sites.find(host) };
     let site = match site {
         Ok(site) => site,
@@ -84,7 +110,7 @@ pub(crate) async fn answer(
                 let close = HeaderValue::from_static("close");
                 answer.response.headers_mut().insert(header::CONNECTION, close);
             }
-            return finish(&worker, asking, None, request.into_parts().0, answer);
+            return finish(worker, asking, None, request.into_parts().0, answer);
         }
     };
     if let Some(to_https) = asking.peer.to_https.filter(|_| !asking.https) {
@@ -95,44 +121,72 @@ pub(crate) async fn answer(
             }
             None => sites.refuse(Refusal::BadRequest, &asking),
         };
-        let site = Arc::clone(site);
-        return finish(&worker, asking, Some(&site), request.into_parts().0, answer);
+        return finish(worker, asking, Some(site), request.into_parts().0, answer);
     }
     let path = request.uri().path();
     // 4 what is ours
     if shared.is_ours(request.method(), path) {
-        return Box::pin(from_ours(&worker, asking, site, request)).await;
+        let origin = origin::find(&sites, site, request.headers(), host);
+        let (worker, site) = (Arc::clone(worker), Arc::clone(site));
+        return Answering::later(async move {
+            let response = from_ours(&worker, asking, &site, origin, request).await;
+            drop(watch);
+            response
+        });
+    }
+    if let Some(answer) = cors::preflight(site, &asking, &request) {
+        return finish(worker, asking, Some(site), request.into_parts().0, answer);
     }
     if let Some(answer) =
         host.and_then(|host| site.canonical_redirect(&asking, host, request.uri()))
     {
-        return finish(&worker, asking, Some(site), request.into_parts().0, answer);
+        return finish(worker, asking, Some(site), request.into_parts().0, answer);
     }
     // 7 the site's answer
-    let (head, answer) = match &site.answers {
-        Answers::Files(files) => {
-            let answer = folder::answer(site, files, &asking, &request, worker.coarse.now()).await;
-            (request.into_parts().0, answer)
-        }
-        // Boxed: the library moves this whole future about for every request, and a file's needs little of it.
-        Answers::App(app) => Box::pin(app.answer(&worker, site, &asking, request)).await,
-    };
-    finish(&worker, asking, Some(site), head, answer)
+    let now = worker.coarse.now();
+    if let Answers::Files(files) = &site.answers
+        && let Some(answer) = folder::remembered(site, files, &asking, &request, now)
+    {
+        return finish(worker, asking, Some(site), request.into_parts().0, answer);
+    }
+    let (worker, site) = (Arc::clone(worker), Arc::clone(site));
+    Answering::later(async move {
+        let (head, answer) = match &site.answers {
+            Answers::Files(files) => {
+                let answer = folder::answer(&site, files, &asking, &request, now).await;
+                (request.into_parts().0, answer)
+            }
+            Answers::App(app) => app.answer(&worker, &site, &asking, request, &watch).await,
+        };
+        let response = dressed(&worker, asking, Some(&site), head, answer);
+        drop(watch);
+        response
+    })
+}
+
+fn finish(
+    worker: &Arc<Worker>,
+    asking: Asking,
+    site: Option<&Arc<Site>>,
+    head: Head,
+    answer: Answer,
+) -> Answering {
+    Answering::Now(dressed(worker, asking, site, head, answer))
 }
 
 /// 8 headers that depend on the request, 9 settle.
-fn finish(
+fn dressed(
     worker: &Arc<Worker>,
     asking: Asking,
     site: Option<&Arc<Site>>,
     head: Head,
     mut answer: Answer,
 ) -> Response<Body> {
-    let cors = match site.and_then(|site| site.cors()) {
-        Some(cors) => cors_of(cors, &head.method, &head.headers),
+    let decision = match site.and_then(|site| site.cors()) {
+        Some(settings) => cors::decide(settings, &head.method, &head.headers),
         None => Decision::Silent,
     };
-    dress(&mut answer.response, asking.id, cors);
+    dress(&mut answer.response, &asking, decision);
     settle(worker, asking, head, answer)
 }
 
@@ -163,6 +217,11 @@ impl Asking {
         told.or_else(|| host_of(request.headers(), request.uri()))
     }
 
+    /// The id that a trusted proxy gave the request; it takes the place of ours wherever people read it.
+    pub(crate) fn told_id(&self) -> Option<&HeaderValue> {
+        self.told.as_ref()?.request_id.as_ref()
+    }
+
     /// Who is asking, as the app behind us is told.
     pub(crate) fn client(&self, host: Option<&str>) -> Client {
         match &self.told {
@@ -172,6 +231,7 @@ impl Asking {
                 https: self.https,
                 host: host.map(Into::into),
                 trusted: false,
+                request_id: None,
             },
         }
     }
@@ -211,9 +271,11 @@ async fn from_ours(
     worker: &Arc<Worker>,
     asking: Asking,
     site: &Site,
+    origin: Origin,
     mut request: Request<Incoming>,
 ) -> Response<Body> {
     let facts = Facts {
+        origin,
         client: asking.client,
         https: asking.https,
         host: asking.host(&request).map(|host| host.to_ascii_lowercase().into()),
@@ -230,34 +292,16 @@ async fn from_ours(
     if asking.https {
         site.set_hsts(response.headers_mut());
     }
-    dress(&mut response, asking.id, Decision::Silent);
+    dress(&mut response, &asking, Decision::Silent);
     let answer = Answer { response, route: worker.shared.http.resolve_ours(route), ours: true };
     settle(worker, asking, kept, answer)
 }
 
-fn cors_of(settings: &Cors, method: &Method, headers: &HeaderMap) -> Decision {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let asked = text(header::ACCESS_CONTROL_REQUEST_METHOD);
-    cors::decide(settings, text(header::ORIGIN), method, asked)
-}
-
 /// Headers that depend on the request: its id, and what CORS says.
-fn dress(response: &mut Response<Body>, id: u128, cors: Decision) {
-    let preflight = matches!(cors, Decision::Preflight(_));
-    if let Decision::Pass(set) | Decision::Preflight(set) = cors {
-        for (name, value) in set {
-            // Files carry `Vary: origin` already where a list is configured.
-            if name == header::VARY && response.headers().contains_key(header::VARY) && !preflight {
-                continue;
-            }
-            response.headers_mut().insert(name, value);
-        }
-    }
-    if preflight {
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        *response.body_mut() = Body::empty();
-    }
-    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&hex_id(id))) {
+fn dress(response: &mut Response<Body>, asking: &Asking, decision: Decision) {
+    cors::apply(decision, response);
+    let ours = || HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&hex_id(asking.id))).ok();
+    if let Some(value) = asking.told_id().cloned().or_else(ours) {
         match response.headers_mut().get_mut(REQUEST_ID) {
             Some(place) => *place = value,
             None => drop(response.headers_mut().insert(REQUEST_ID, value)),

@@ -12,6 +12,7 @@ mod timing;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
@@ -134,7 +135,8 @@ impl Documents {
         ask::ask(headers, method, uri, nonce)
     }
 
-    /// Makes an answer ours. Hop-by-hop headers are gone already. `now_ms` is the coarse clock.
+    /// Makes an answer ours, and says how long the app's body was waited for. Hop-by-hop headers are gone already.
+    /// `now_ms` is the coarse clock.
     ///
     /// # Errors
     /// The app broke off a prerendered page: nothing was sent yet.
@@ -144,10 +146,10 @@ impl Documents {
         response: Response<Relayed>,
         https: bool,
         now_ms: u32,
-    ) -> io::Result<Response<Payload>> {
+    ) -> io::Result<(Response<Payload>, Duration)> {
         let (mut head, body) = response.into_parts();
         if head.status.is_informational() {
-            return Ok(Response::from_parts(head, Payload::Relayed(body)));
+            return Ok((Response::from_parts(head, Payload::Relayed(body)), Duration::ZERO));
         }
         let signs = Signs::of(&head.headers);
         signs::remove(&mut head.headers);
@@ -163,7 +165,7 @@ impl Documents {
                 let passing = Passing { asked, head, signs, own, https };
                 self.document(passing, body, now_ms).await
             }
-            sort => Ok(self.part(&asked, head, body, (sort, &essence, signs))),
+            sort => Ok((self.part(&asked, head, body, (sort, &essence, signs)), Duration::ZERO)),
         }
     }
 
@@ -189,6 +191,12 @@ impl Documents {
         if let Some((policy, app)) = policy {
             let mode = upstream::mode(&self.settings, self.environment, app);
             head.headers.extend(policy.header(mode).map(|(name, value)| (Some(name), value)));
+        }
+        // The client's copy may be one that we compressed, under a weak tag: a strong one would not stand for it
+        // (RFC 9111 §4.3.4).
+        if sort == Sort::Unchanged && asked.coding.is_some() && may_be_coded(essence, asked, &media)
+        {
+            dress::weaken_tag(&mut head.headers);
         }
         let compressible = sort != Sort::Unchanged && encode::is_compressible(essence);
         let encoder = if compressible { start_coding(asked, &mut head) } else { None };
@@ -247,6 +255,14 @@ fn start_coding(asked: &Asked, head: &mut Parts) -> Option<Encoder> {
     let encoder = Encoder::new(coding).ok()?;
     dress::set_coding(&mut head.headers, coding);
     (asked.method != Method::HEAD).then_some(encoder)
+}
+
+/// Whether the answer that a 304 stands for may have been compressed, as far as type and path tell.
+fn may_be_coded(essence: &str, asked: &Asked, media: &Media) -> bool {
+    match essence {
+        "" => media.compressible || !names_a_type(&asked.path),
+        known => encode::is_compressible(known),
+    }
 }
 
 fn length(headers: &HeaderMap) -> Option<usize> {

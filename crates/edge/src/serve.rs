@@ -20,6 +20,7 @@ use mainstay_telemetry::metrics::Registry;
 use mainstay_upstream::Trust;
 
 use crate::Settings;
+use crate::app::App;
 use crate::listen::{self, Listeners};
 use crate::site::{OpenError, Opening, Plan};
 use crate::sites::Sites;
@@ -74,11 +75,20 @@ pub struct Edge {
     group: Group,
 }
 
+/// A site as it is served now.
+#[derive(Clone, Debug)]
+pub struct SiteStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Host names it answers to; none = every name that no other site has.
+    pub hosts: Vec<String>,
+    /// How the app behind it stands; none = it is a folder.
+    pub app: Option<AppStatus>,
+}
+
 /// How the app behind a site stands.
 #[derive(Clone, Debug)]
 pub struct AppStatus {
-    /// The site.
-    pub site: Arc<str>,
     /// Its pages are known well enough for an enforced policy.
     pub recognised: bool,
     /// Its copies.
@@ -100,25 +110,27 @@ impl Edge {
             group: &self.group,
             clock: &shared.clock,
         };
-        let opened = Sites::open(sites, Some(&shared.sites.load()), &opening)?;
-        shared.sites.store(Arc::new(opened));
+        let opened = Arc::new(Sites::open(sites, Some(&shared.sites.load()), &opening)?);
+        let before = shared.sites.swap(Arc::clone(&opened));
+        before.give_way_to(&opened);
         if let Some(tls) = &shared.tls {
             tls.reload();
         }
         Ok(())
     }
 
-    /// The apps behind sites, in the order of the settings.
+    /// The sites in the order of the settings, and how the apps behind them stand.
     #[must_use]
-    pub fn list_apps(&self) -> Vec<AppStatus> {
+    pub fn list_sites(&self) -> Vec<SiteStatus> {
+        let status =
+            |app: &App| AppStatus { recognised: app.is_recognised(), upstreams: app.status() };
         let sites = self.shared.sites.load();
-        let apps = sites.iter().filter_map(|site| Some((site, site.app()?)));
-        apps.map(|(site, app)| AppStatus {
-            site: Arc::clone(site.name()),
-            recognised: app.is_recognised(),
-            upstreams: app.status(),
-        })
-        .collect()
+        let listed = sites.iter().map(|site| SiteStatus {
+            name: Arc::clone(site.name()),
+            hosts: site.plan.hosts.clone(),
+            app: site.app().map(status),
+        });
+        listed.collect()
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Settings {
     pub body_timeout: Span,
     /// Bytes of a request body that a client has to send per second on average. "0B" = any byte will do.
     pub body_rate_min: Size,
-    /// Time without progress after which a request in hand is cut.
+    /// Time without progress after which a request in hand is cut. An app's time is `upstream.answer_timeout`.
     pub request_timeout: Span,
     /// Concurrent streams of one HTTP/2 connection.
     pub h2_streams_max: u32,

@@ -22,7 +22,7 @@ pub(crate) fn settle(
     let Answer { mut response, route, ours } = answer;
     frame(&mut response, &head);
     if !response.body().is_streamed() {
-        let bytes = response.body().length();
+        let bytes = response.body().length().unwrap_or(0);
         note(worker, &asking, &head, &route, ours, response.status(), bytes);
         return response;
     }
@@ -37,9 +37,12 @@ pub(crate) fn settle(
 fn frame(response: &mut Response<Body>, head: &Head) {
     let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if head.method == Method::HEAD && !bodiless {
-        // The library drops the body itself on HTTP/1 alone, and leaves out a length of zero.
-        let length = HeaderValue::from(response.body().length());
-        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length);
+        // The library drops the body itself on HTTP/1 alone, and leaves out a length of zero. An app's answer to HEAD
+        // has no body whose length could be told: what it says itself stays (RFC 9110 §8.6).
+        if let Some(length) = response.body().length() {
+            let length = HeaderValue::from(length);
+            response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length);
+        }
         *response.body_mut() = Body::empty();
     }
 }
@@ -63,6 +66,7 @@ fn note(
     worker.log(&Line {
         at: asking.received,
         request_id: asking.id,
+        told_id: asking.told_id().and_then(|id| id.to_str().ok()),
         client: asking.client,
         method: head.method.as_str(),
         host: host_of(&head.headers, &head.uri).unwrap_or(""),

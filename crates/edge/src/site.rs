@@ -45,6 +45,14 @@ pub struct Plan {
     pub tag: Option<Tag>,
 }
 
+impl Plan {
+    /// The name it is asked by, where it has one.
+    fn own_host(&self) -> Option<&str> {
+        let first = || self.hosts.iter().find(|host| !host.starts_with('*'));
+        self.canonical.as_ref().or_else(first).map(String::as_str)
+    }
+}
+
 /// Where a site's answers come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Serves {
@@ -130,6 +138,7 @@ impl Site {
             let (tag, prefix) = (plan.tag.clone(), &with.settings.prefix);
             crate::content::Policy::new(&plan.headers, plan.environment, tag, prefix)
         };
+        let http = with.http.site(&plan.name);
         let answers = match &plan.serves {
             Serves::Folder { dir, hidden } => Answers::Files(Arc::new(Files::new(
                 open_folder(dir)?,
@@ -138,12 +147,13 @@ impl Site {
                 (plan.known.clone(), with.clock.clone()),
                 !plan.cors.origins.is_empty(),
                 with.settings,
-                with.http,
+                &http,
             ))),
             Serves::App { upstreams, build_dir, settings } => {
                 let before = before.and_then(Self::app);
                 let wanted = mainstay_upstream::Plan {
                     site: Arc::clone(&plan.name),
+                    host: plan.own_host().map(Arc::from),
                     targets: upstreams.clone(),
                     settings: mainstay_upstream::Settings::clone(settings),
                 };
@@ -152,12 +162,16 @@ impl Site {
                 Answers::App(Box::new(app.map_err(fault)?))
             }
         };
-        let (unmatched, redirected) =
-            (with.http.resolve(UNMATCHED_ROUTE), with.http.resolve("{redirect}"));
+        let (unmatched, redirected) = (http.resolve(UNMATCHED_ROUTE), http.resolve("{redirect}"));
         unmatched.declare(Method::Get, 404);
         unmatched.declare(Method::Other, 405);
         let pages = Pages::new(&policy());
         Ok(Self { plan, answers, pages, unmatched, redirected })
+    }
+
+    /// Whether opening it again would read the same authorities of https upstreams. Blocking.
+    pub(crate) fn is_current(&self) -> bool {
+        self.app().is_none_or(|app| app.upstreams.is_current())
     }
 
     /// The app, where one answers.
@@ -201,6 +215,9 @@ impl Site {
         uri: &Uri,
     ) -> Option<Answer> {
         let canonical = self.plan.canonical.as_deref()?;
+        // Browsers leave it out: a request with it would never come.
+        let default_port = if asking.https { ":443" } else { ":80" };
+        let canonical = canonical.strip_suffix(default_port).unwrap_or(canonical);
         let (name, port) = split_port(host);
         let has_port = !split_port(canonical).1.is_empty();
         if canonical.eq_ignore_ascii_case(if has_port { host } else { name }) {
@@ -209,6 +226,7 @@ impl Site {
         let scheme = if asking.https { "https" } else { "http" };
         let port = if has_port { "" } else { port };
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let path = if path.starts_with('/') { path } else { "/" };
         let location =
             HeaderValue::from_str(&format!("{scheme}://{canonical}{port}{path}")).ok()?;
         Some(self.redirect(location, asking))

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use mainstay_telemetry::http::Refusal;
+use mainstay_telemetry::http::{Refusal, Route};
 use rustc_hash::FxHashMap;
 
+use crate::files::UNMATCHED_ROUTE;
 use crate::phases::{Answer, Asking};
 use crate::site::{OpenError, Opening, Plan, Site};
 
@@ -14,6 +15,8 @@ pub(crate) struct Sites {
     by_host: ByHost<Site>,
     /// Pages for requests that reach no site, in the manner of the first.
     first: Arc<Site>,
+    /// Route of those requests: they count for no site.
+    unmatched: Arc<Route>,
 }
 
 impl Sites {
@@ -30,13 +33,22 @@ impl Sites {
             let before = before.and_then(|sites| sites.iter().find(named));
             let hosts = plan.hosts.clone();
             let site = match before {
-                Some(site) if site.plan == plan => Arc::clone(site),
+                Some(site) if site.plan == plan && site.is_current() => Arc::clone(site),
                 before => Arc::new(Site::open(plan, before.map(Arc::as_ref), with)?),
             };
             first.get_or_insert_with(|| Arc::clone(&site));
             by_host.add(&hosts, site);
         }
-        Ok(Self { by_host, first: first.ok_or(OpenError::NoSite)? })
+        let unmatched = with.http.nobody().resolve(UNMATCHED_ROUTE);
+        Ok(Self { by_host, first: first.ok_or(OpenError::NoSite)?, unmatched })
+    }
+
+    /// Others are in force: lets go of what is not among them. Requests in hand end as they began.
+    pub(crate) fn give_way_to(&self, others: &Self) {
+        let stays = |site: &Arc<Site>| others.iter().any(|other| Arc::ptr_eq(other, site));
+        for app in self.iter().filter(|site| !stays(site)).filter_map(|site| site.app()) {
+            app.upstreams.retire();
+        }
     }
 
     /// The site that answers for a host.
@@ -50,7 +62,7 @@ impl Sites {
             Refusal::Host => &self.first.pages.misdirected,
             _ => &self.first.pages.bad_request,
         };
-        self.first.page(page, asking)
+        Answer { route: Arc::clone(&self.unmatched), ..self.first.page(page, asking) }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Site>> {

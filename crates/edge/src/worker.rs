@@ -82,8 +82,8 @@ pub(crate) struct Worker {
     ids: Mutex<SmallRng>,
     nonces: Mutex<StdRng>,
     connections: Mutex<Vec<Arc<Activity>>>,
-    /// Connections to apps, by the app's number.
-    apps: Mutex<Vec<(u64, Connections)>>,
+    /// Connections to apps.
+    apps: Mutex<Vec<Connections>>,
     group: Group,
 }
 
@@ -109,22 +109,20 @@ impl Worker {
         Nonce::of(random)
     }
 
-    /// The sites as they are now; a request keeps what it began with.
-    pub(crate) fn sites(&self) -> Arc<Sites> {
-        self.shared.sites.load_full()
-    }
-
-    /// This worker's connections to an app. Those to apps that are gone are let go.
+    /// This worker's connections to an app.
     pub(crate) fn connections_to(&self, app: &App) -> Connections {
         let mut apps = own(&self.apps);
-        if let Some((_, connections)) = apps.iter().find(|(id, _)| *id == app.id) {
-            return connections.clone();
+        if let Some(known) = apps.iter().find(|known| known.lead_to(&app.upstreams)) {
+            return known.clone();
         }
-        let sites = self.sites();
-        apps.retain(|(id, _)| sites.iter().any(|site| site.app().is_some_and(|app| app.id == *id)));
         let connections = app.upstreams.connections(&self.group);
-        apps.push((app.id, connections.clone()));
+        apps.push(connections.clone());
         connections
+    }
+
+    /// Lets go of connections to apps that are no longer served.
+    fn forget_retired(&self) {
+        own(&self.apps).retain(|connections| !connections.are_retired());
     }
 
     pub(crate) fn log(&self, line: &Line<'_>) {
@@ -256,6 +254,7 @@ async fn tick(worker: &Worker) {
         count = count.wrapping_add(1);
         if count.is_multiple_of(TICKS_PER_SWEEP) {
             worker.sweep(now_ms.wrapping_sub(swept_ms));
+            worker.forget_retired();
             swept_ms = now_ms;
         }
         own(&worker.access).flush_due(worker.shared.clock.now());

@@ -15,6 +15,17 @@ pub const METHODS: &str = "GET, POST, PUT, DELETE, OPTIONS";
 pub const REQUEST_HEADERS: &str =
     "Content-Type, Authorization, X-Requested-With, X-API-Key, traceparent, sentry-trace, baggage";
 
+/// Answer headers that only the list may speak through: an app's own copies are taken away. What an app exposes of its
+/// headers (`Access-Control-Expose-Headers`) stays its own affair, and nobody is let into a private network.
+pub const OWNED: [HeaderName; 6] = [
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    header::ACCESS_CONTROL_ALLOW_METHODS,
+    header::ACCESS_CONTROL_ALLOW_HEADERS,
+    header::ACCESS_CONTROL_MAX_AGE,
+    HeaderName::from_static("access-control-allow-private-network"),
+];
+
 /// What becomes of a request, as far as CORS is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -66,7 +77,9 @@ pub fn decide(
     Decision::Preflight(headers)
 }
 
-fn is_listed(settings: &Settings, origin: &str) -> bool {
+/// Whether an origin is on the list.
+#[must_use]
+pub fn is_listed(settings: &Settings, origin: &str) -> bool {
     origin != "null"
         && !origin.contains('*')
         && settings.origins.iter().any(|listed| listed == origin)

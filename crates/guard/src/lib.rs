@@ -11,5 +11,5 @@ pub mod facts;
 pub mod headers;
 pub mod settings;
 
-pub use facts::Facts;
+pub use facts::{Facts, Origin};
 pub use settings::Environment;

@@ -67,7 +67,7 @@ impl House {
             recorder: store.start_recorder(&store_settings, &group, &registry),
             store: store.clone(),
             registry: registry.clone(),
-            http: HttpMetrics::new(&registry, 10),
+            http: HttpMetrics::new(&registry, &metrics),
             clock: clock.clone(),
             entropy: Entropy::System,
         };

@@ -28,7 +28,7 @@ pub mod vitals;
 mod wire;
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use mainstay_base::task::{Group, Stop};
@@ -53,7 +53,7 @@ const NAMED_AFTER: Duration = Duration::from_secs(30 * 86_400);
 /// Everything the room needs of the house.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// The configured sites, at least one. Hours are rolled up for these.
+    /// The configured sites, at least one; see [`Insight::set_sites`].
     pub sites: Vec<Arc<str>>,
     /// Where events and roll-ups lie.
     pub store: Store,
@@ -77,6 +77,8 @@ pub struct Insight(Arc<Inner>);
 struct Inner {
     settings: Settings,
     context: Context,
+    /// The sites as they are now.
+    sites: RwLock<Arc<[Arc<str>]>>,
     agents: Mutex<AgentCache>,
     countries: Countries,
     visits: Mutex<Visits>,
@@ -113,6 +115,7 @@ impl Insight {
             meters,
             live: live::Cache::default(),
             reports: reports::Reports::new(&settings.reports, &context.registry),
+            sites: RwLock::new(context.sites.clone().into()),
             settings,
             context,
         };
@@ -130,6 +133,17 @@ impl Insight {
         group.spawn("insight retention", |stop| retain::run(retention, stop));
         group.spawn("insight samples", |stop| sample::run(samples, stop));
         group.spawn("insight reports", |stop| reports::run(reports, stop));
+    }
+
+    /// The configured sites, in their order: those whose hours are rolled up and whose numbers may be asked for.
+    #[must_use]
+    pub fn list_sites(&self) -> Arc<[Arc<str>]> {
+        Arc::clone(&self.0.sites.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes other sites for the configured ones from now on. What was counted of one that is gone stays.
+    pub fn set_sites(&self, sites: Vec<Arc<str>>) {
+        *self.0.sites.write().unwrap_or_else(PoisonError::into_inner) = sites.into();
     }
 
     fn is_store_open(&self) -> bool {
@@ -172,7 +186,7 @@ impl Insight {
     async fn name_pages(&self) {
         let to = self.0.context.clock.now();
         let limit = u32::try_from(self.0.settings.metric_pages_max).unwrap_or(u32::MAX);
-        for site in &self.0.context.sites {
+        for site in self.list_sites().iter() {
             let span = Span { site, from: to.minus(NAMED_AFTER), to, bots: Bots::Exclude };
             match self.list_pages(&span, None, limit).await {
                 Ok(pages) => {

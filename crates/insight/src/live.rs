@@ -36,7 +36,7 @@ pub struct Overview {
     pub sources: Vec<KeyCount>,
     /// Web vitals of the last 24 hours, whole site, in the order of [`crate::vitals::Vital::ALL`].
     pub vitals: Vec<VitalRow>,
-    /// JavaScript errors of the last 24 hours, the latest seen first.
+    /// The JavaScript errors of the last 24 hours that matter most; see [`Insight::list_worst_errors`].
     pub js_errors: Vec<ErrorGroup>,
 }
 
@@ -75,8 +75,11 @@ impl Insight {
         }
         let at = Instant::now();
         let overview = Arc::new(read(self, site).await?);
-        // Names of sites that are not ours must not fill the memory.
-        if self.0.context.sites.iter().any(|ours| **ours == *site) {
+        // Names of sites that are not ours, or no longer, must not fill the memory.
+        let sites = self.list_sites();
+        let is_ours = |name: &str| sites.iter().any(|ours| **ours == *name);
+        kept.retain(|name, _| is_ours(name));
+        if is_ours(site) {
             let took = at.elapsed();
             let known = Kept { overview: Arc::clone(&overview), commits, at, took };
             kept.insert(site.to_owned(), known);
@@ -102,7 +105,7 @@ async fn read(insight: &Insight, site: &str) -> Result<Overview, Error> {
         pages: insight.list_pages(&recent, None, KEYS).await?,
         sources: insight.list_sources(&recent, None, KEYS).await?,
         vitals,
-        js_errors: insight.list_errors(&day, None, ERRORS).await?,
+        js_errors: insight.list_worst_errors(&day, ERRORS).await?,
     })
 }
 

@@ -16,11 +16,12 @@ mod traffic;
 mod vitals;
 
 pub use mainstay_store::error_event::{After as ErrorCursor, Group as ErrorGroup};
+pub use mainstay_store::traffic::WHOLE as ALL_SITES;
 pub use mainstay_store::{Bots, Cursor, Group, KeyCount, Span};
 pub use series::VisitorsPoint;
 pub(crate) use tally::{Tally, tally_keys, tally_vitals};
-pub use traffic::TrafficPoint;
 pub(crate) use traffic::merge_rows;
+pub use traffic::{SplitPoint, TrafficPoint};
 pub(crate) use vitals::list_merged as list_vitals_merged;
 
 /// Most points of one series; a smaller step is widened until they suffice.
@@ -145,7 +146,19 @@ impl Insight {
         error_event::list_groups(self.0.context.store.insight(), span, limit, after).await
     }
 
-    /// Requests, errors and latency per step; every step of the span has a point.
+    /// The JavaScript errors that matter most: open ones first, then by visitors, occurrences and how lately.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_worst_errors(
+        &self,
+        span: &Span<'_>,
+        limit: u32,
+    ) -> Result<Vec<ErrorGroup>, Error> {
+        error_event::list_worst(self.0.context.store.insight(), span, limit).await
+    }
+
+    /// Requests, errors and latency per step, of one site or of [`ALL_SITES`]; every step of the span has a point.
     ///
     /// # Errors
     /// The store's.

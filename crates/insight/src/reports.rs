@@ -27,8 +27,11 @@ mod types;
 pub use admit::Pass;
 pub(crate) use gather::run;
 
-use admit::Senders;
+use admit::{NoRoom, Senders};
 use gather::Entry;
+
+/// A body with reports that is longer takes one of few places while it is read, in bytes.
+pub const SMALL_BODY_BYTES: usize = 64 << 10;
 
 /// Who sent a request with reports. All of it is ours to tell; nothing is taken from the body.
 #[derive(Clone, Debug)]
@@ -177,6 +180,26 @@ impl Insight {
         })
     }
 
+    /// Asks whether a body may grow beyond [`SMALL_BODY_BYTES`] now.
+    ///
+    /// # Errors
+    /// [`Error::Limited`] when this address is sending too many such bodies, [`Error::Unavailable`] when all together do.
+    pub fn admit_large_report(&self, pass: &mut Pass) -> Result<(), Error> {
+        pass.make_room().map_err(|no_room| {
+            let error = match no_room {
+                NoRoom::Share => self.limited(),
+                NoRoom::All => self.not_kept(record::Error::Full),
+            };
+            self.count_refused_report(error.dropped_reason());
+            error
+        })
+    }
+
+    /// Counts a request with reports that was refused before its body could be read, under a reason of few words.
+    pub fn count_refused_report(&self, reason: &'static str) {
+        self.0.reports.count_dropped(reason, 1);
+    }
+
     /// Takes the reports of one request; when it returns `Ok`, what was kept of them is on disk.
     ///
     /// # Errors
@@ -184,11 +207,13 @@ impl Insight {
     pub async fn accept_reports(
         &self,
         sender: &Sender<'_>,
-        pass: Pass,
+        mut pass: Pass,
         body: &[u8],
     ) -> Result<(), Error> {
         let reports = &self.0.reports;
-        let outcome = match self.read_reports(sender, &pass, body) {
+        let read = self.read_reports(sender, &pass, body);
+        pass.leave_room();
+        let outcome = match read {
             Ok(rows) if rows.is_empty() => return Ok(()),
             Ok(rows) => self.keep(rows, pass).await,
             Err(error) => Err((error, 1)),
@@ -207,11 +232,12 @@ impl Insight {
         body: &[u8],
     ) -> Result<Vec<Row>, Error> {
         let (settings, reports) = (&self.0.settings.reports, &self.0.reports);
-        let parsed = read::parse(body).map_err(Error::Invalid)?;
-        let found = read::list_reports(&parsed);
+        let sent = read::parse(body, settings.reports_max).map_err(Error::Invalid)?;
+        let found = read::list_reports(&sent);
         reports.count_dropped("invalid", found.malformed);
+        reports.count_dropped("too_many", found.beyond);
         let total = found.reports.len();
-        let taken = pass.charge(total.min(settings.reports_max), sender.received);
+        let taken = pass.charge(total, sender.received);
         reports.count_dropped("limited", total - taken);
         let agent = self.find_agent(sender.user_agent);
         let origin = rows::Origin {
@@ -231,15 +257,15 @@ impl Insight {
     }
 
     /// Waits until the rows are on disk. Tells how many reports were lost when they are not.
-    async fn keep(&self, rows: Vec<Row>, mut pass: Pass) -> Result<(), (Error, usize)> {
+    async fn keep(&self, mut rows: Vec<Row>, mut pass: Pass) -> Result<(), (Error, usize)> {
         let reports = &self.0.reports;
+        // Part of a batch is better than none of it.
+        let without_place = rows.split_off(pass.hold(rows.len()));
+        reports.count_dropped("limited", count(&without_place));
+        let lost = count(&rows);
         let counts: Vec<_> = rows.iter().map(|row| (row.report_type, row.count)).collect();
-        let lost = || counts.iter().map(|(_, count)| usize::try_from(*count).unwrap_or(0)).sum();
-        if !pass.hold(rows.len()) {
-            return Err((self.limited(), lost()));
-        }
         let outcome = gather::enqueue(reports, rows, pass).await;
-        outcome.map_err(|error| (self.not_kept(error), lost()))?;
+        outcome.map_err(|error| (self.not_kept(error), lost))?;
         reports.count_accepted(&counts);
         Ok(())
     }
@@ -259,18 +285,23 @@ impl Insight {
     }
 
     fn limited(&self) -> Error {
-        Error::Limited { retry_after: self.0.settings.retry_after.0.as_secs() }
+        Error::Limited { retry_after: self.0.settings.retry_after_s() }
     }
 
     fn not_kept(&self, source: record::Error) -> Error {
         match source {
             record::Error::Full | record::Error::Unavailable => {
-                let retry_after = self.0.settings.retry_after.0.as_secs();
+                let retry_after = self.0.settings.retry_after_s();
                 Error::Unavailable { retry_after, source }
             }
             record::Error::Refused => Error::Internal(source),
         }
     }
+}
+
+/// How many reports these rows stand for.
+fn count(rows: &[Row]) -> usize {
+    rows.iter().map(|row| usize::try_from(row.count).unwrap_or(0)).sum()
 }
 
 #[cfg(test)]

@@ -9,9 +9,8 @@ use mainstay_base::task::Stop;
 use mainstay_store::metric_series::{self, Range, Sample};
 use mainstay_store::traffic::{self, Compaction};
 use mainstay_store::{Bots, Error, Span, Ts};
-use mainstay_telemetry::http::Totals;
+use mainstay_telemetry::http::{Tallies, Tally};
 use mainstay_telemetry::names::{self, Kind};
-use mainstay_telemetry::sketch::Snapshot;
 
 use crate::query::merge_rows;
 use crate::{Insight, Settings};
@@ -29,10 +28,8 @@ pub(crate) fn fine_step_s(settings: &Settings) -> u32 {
 }
 
 /// What was counted when the last sample was taken.
-pub(crate) struct Sampler {
-    totals: Totals,
-    latency: Snapshot,
-}
+#[derive(Default)]
+pub(crate) struct Sampler(Tallies);
 
 /// Takes samples at whole steps until told to stop, and one at the end.
 pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> {
@@ -54,39 +51,40 @@ pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> 
     }
 }
 
-impl Default for Sampler {
-    fn default() -> Self {
-        Self { totals: Totals::default(), latency: Snapshot::empty() }
-    }
-}
-
 impl Sampler {
-    /// Keeps what was counted since the last call as the step that began at `begun`.
+    /// Keeps what was counted since the last call as the step that began at `begun`: the whole, and each site that was
+    /// asked for something.
     pub(crate) async fn take(&mut self, insight: &Insight, begun: Timestamp) -> Result<(), Error> {
         let (db, step_s) = (insight.0.context.store.insight(), fine_step_s(&insight.0.settings));
-        let (totals, latency) =
-            (insight.0.context.http.totals(), insight.0.context.http.latency().snapshot());
-        let since =
-            |now: u64, then: u64| i64::try_from(now.saturating_sub(then)).unwrap_or(i64::MAX);
-        let row = traffic::Row {
-            t: begun,
-            requests: since(totals.requests, self.totals.requests),
-            errors: since(totals.errors, self.totals.errors),
-            refused: since(totals.refused, self.totals.refused),
-            bytes: since(totals.bytes, self.totals.bytes),
-            latency_sketch: latency.minus(&self.latency).encode(),
-        };
-        // Requests are not told apart by site yet: they belong to the first one.
-        if let Some(site) = insight.0.context.sites.first() {
-            traffic::insert(db, site, step_s, &[row]).await?;
-        }
-        (self.totals, self.latency) = (totals, latency);
+        let now = insight.0.context.http.tally();
+        let since = now.minus(&self.0);
+        let sites = since.sites.iter().filter(|(_, tally)| !tally.is_empty());
+        let rows: Vec<_> = std::iter::once((traffic::WHOLE, &since.whole))
+            .chain(sites.map(|(name, tally)| (&**name, tally)))
+            .map(|(name, tally)| (name, row_of(begun, tally)))
+            .collect();
+        traffic::insert(db, step_s, &rows).await?;
+        self.0 = now;
         let mut now = 0;
-        for site in &insight.0.context.sites {
+        for site in insight.list_sites().iter() {
             now += insight.count_visitors_now(site).await?;
         }
         insight.0.meters.active_users.set(now as f64);
         metric_series::insert_samples(db, step_s, &read_metrics(insight, begun)).await
+    }
+}
+
+fn row_of(t: Timestamp, tally: &Tally) -> traffic::Row {
+    let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    traffic::Row {
+        t,
+        requests: signed(tally.totals.requests),
+        errors: signed(tally.totals.errors),
+        refused: signed(tally.totals.refused),
+        bytes: signed(tally.totals.bytes),
+        latency_sketch: tally.latency.encode(),
+        upstream_sketch: tally.split.as_ref().map(|split| split.upstream.encode()),
+        ours_sketch: tally.split.as_ref().map(|split| split.ours.encode()),
     }
 }
 
@@ -106,13 +104,18 @@ pub(crate) async fn compact(insight: &Insight, before: Timestamp) -> Result<(), 
     let (db, fine) = (insight.0.context.store.insight(), fine_step_s(&insight.0.settings));
     let coarse = Duration::from_secs(u64::from(COARSE_STEP_S));
     let before = before.floor_to(coarse);
-    for site in &insight.0.context.sites {
+    for site in &traffic::list_sites(db).await? {
         let span = Span { site, from: Timestamp::EPOCH, to: before, bots: Bots::Include };
         let rows = traffic::list(db, &span, fine).await?;
         let Some(from) = rows.first().map(|row| row.t) else { continue };
         let merged: Vec<_> = merge_rows(rows, coarse)
             .into_iter()
-            .map(|(row, latency)| traffic::Row { latency_sketch: latency.encode(), ..row })
+            .map(|(row, times)| traffic::Row {
+                latency_sketch: times.latency.encode(),
+                upstream_sketch: times.split.as_ref().map(|split| split.upstream.encode()),
+                ours_sketch: times.split.as_ref().map(|split| split.ours.encode()),
+                ..row
+            })
             .collect();
         let what =
             Compaction { site, from_step_s: fine, to_step_s: COARSE_STEP_S, from, to: before };

@@ -6,6 +6,11 @@ use mainstay_base::units::{Size, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Most events of one request that can be read, whatever is set.
+pub const EVENTS_MAX: usize = 1_024;
+/// Longest name of a release, in bytes.
+pub const RELEASE_BYTES_MAX: usize = 64;
+
 /// What is counted, how long it is kept, and how much memory that may take.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -20,7 +25,7 @@ pub struct Settings {
     pub body_max: Size,
     /// Time the body of one request with events may take, however steadily it drips. Default 10 s.
     pub body_timeout: Span,
-    /// Most events in one request. Default 50.
+    /// Most events in one request, at most 1024. Default 50.
     pub events_max: usize,
     /// A visit ends after this long without an event. Default 30 minutes.
     pub visit_idle: Span,
@@ -34,7 +39,7 @@ pub struct Settings {
     /// Most different pages named in the metrics: those viewed most in the 30 days before the start, then the first ones
     /// seen; the rest is counted as `other`. Default 30.
     pub metric_pages_max: usize,
-    /// Seconds a browser is told to wait when events cannot be made durable. Default 30 s.
+    /// How long a browser is told to wait when events cannot be made durable, in whole seconds. Default 30 s.
     pub retry_after: Span,
     /// Questions about a longer time are answered from the hourly roll-ups instead of single events. Default 48 hours.
     pub raw_range_max: Span,
@@ -63,8 +68,12 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Reports {
-    /// Largest body of one request with reports. Default 64 KiB.
+    /// Largest body of one request with reports. Browsers send all reports of a page together, each with the whole
+    /// policy. Default 1 MiB.
     pub body_max: Size,
+    /// Most bodies beyond 64 KiB that are read at one time, one address up to a quarter of them; further ones are
+    /// refused with 503 or 429. Default 32.
+    pub large_bodies_max: usize,
     /// Most reports read of one request; further ones are dropped and counted. Default 1000.
     pub reports_max: usize,
     /// What is done with reports that extensions and browsers themselves cause. Default `"drop"`.
@@ -150,10 +159,18 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// `retry_after` as its header says it: whole seconds, never none.
+    pub(crate) fn retry_after_s(&self) -> u64 {
+        self.retry_after.0.as_millis().div_ceil(1_000).max(1).try_into().unwrap_or(u64::MAX)
+    }
+}
+
 impl Default for Reports {
     fn default() -> Self {
         Self {
-            body_max: Size::kib(64),
+            body_max: Size::kib(1_024),
+            large_bodies_max: 32,
             reports_max: 1_000,
             noise: Noise::Drop,
             burst: 20_000,
@@ -179,6 +196,19 @@ impl Default for Retain {
             rollups: Span::days(730),
             samples: Span::days(1),
             compact_samples: Span::days(400),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_try_again_at_once() {
+        for (ms, seconds) in [(1, 1), (500, 1), (1_000, 1), (1_001, 2), (30_000, 30)] {
+            let retry_after = Span(std::time::Duration::from_millis(ms));
+            assert_eq!(Settings { retry_after, ..Settings::default() }.retry_after_s(), seconds);
         }
     }
 }

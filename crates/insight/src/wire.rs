@@ -81,7 +81,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Field<'a> {
 }
 
 /// A key of an object, borrowed unless it held escapes.
-struct Key<'a>(Cow<'a, str>);
+#[derive(Debug)]
+pub(crate) struct Key<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

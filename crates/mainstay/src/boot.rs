@@ -10,6 +10,7 @@ use mainstay_api::health::Health;
 use mainstay_api::live::{Live, Sources};
 use mainstay_api::public::Public;
 use mainstay_api::script::{Name, Script};
+use mainstay_api::sites::ListSites;
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Entropy};
 use mainstay_edge::html::Tag;
@@ -20,17 +21,21 @@ use mainstay_insight::Insight;
 use mainstay_store::{Recorder, Store};
 use mainstay_telemetry::access::AccessLog;
 use mainstay_telemetry::http::HttpMetrics;
+use mainstay_telemetry::log::Logged;
 use mainstay_telemetry::metrics::Registry;
-use mainstay_telemetry::process;
+use mainstay_telemetry::{names, process};
 
 use crate::cli::Exit;
 use crate::data_dir::DataDir;
 use crate::plan;
+use crate::served::list_sites;
 use crate::settings::{Loaded, Settings, Site};
 
 /// Everything that runs, in the order in which it was started.
 pub(crate) struct Running {
-    /// Recorder, roll-ups, live snapshots: started first, stopped last.
+    /// What writes to the disk: started first, stopped last, after everybody who records.
+    pub(crate) storage: Group,
+    /// Roll-ups, reports, live snapshots.
     pub(crate) services: Group,
     /// Console, probes, control socket.
     pub(crate) control: Group,
@@ -38,6 +43,7 @@ pub(crate) struct Running {
     pub(crate) traffic: Group,
     pub(crate) health: Health,
     pub(crate) store: Store,
+    pub(crate) insight: Insight,
     pub(crate) edge: Edge,
     /// Our script, as pages name it.
     pub(crate) tag: Tag,
@@ -82,22 +88,32 @@ struct Rooms {
     health: Health,
 }
 
-/// The three groups, in the order in which they start.
+/// The groups, in the order in which they start.
 struct Groups {
+    storage: Group,
     services: Group,
     control: Group,
     traffic: Group,
 }
 
 /// Builds and starts everything. On failure nothing is left running.
-pub(crate) async fn boot(loaded: &Loaded, wants_link: bool) -> Result<Running, Failed> {
+pub(crate) async fn boot(
+    loaded: &Loaded,
+    logged: &Logged,
+    wants_link: bool,
+) -> Result<Running, Failed> {
     let settings = &loaded.settings;
     let sites = loaded.sites().map_err(|problem| Failed::refused(anyhow::anyhow!("{problem}")))?;
     let token = admin_token(settings.admin.token_file.as_deref())?;
     let data_dir = DataDir::open(&settings.data_dir).map_err(Failed::refused)?;
-    let groups = Groups { services: Group::new(), control: Group::new(), traffic: Group::new() };
+    let groups = Groups {
+        storage: Group::new(),
+        services: Group::new(),
+        control: Group::new(),
+        traffic: Group::new(),
+    };
     crate::descriptors::raise_limit(settings.edge.connections_max);
-    let rooms = build(settings, sites, &data_dir, &groups).await?;
+    let rooms = build((settings, logged), sites, &data_dir, &groups).await?;
 
     // Both sockets are taken before anything is served on either: a taken port leaves nothing half started.
     let admin_listener = admin::bind(&settings.admin)
@@ -113,7 +129,6 @@ pub(crate) async fn boot(loaded: &Loaded, wants_link: bool) -> Result<Running, F
         version: env!("CARGO_PKG_VERSION"),
         environment: settings.environment().into(),
         site_url: site_url.clone(),
-        sites: sites.iter().map(|site| site.name.clone()).collect(),
         started: rooms.clock.now(),
     };
     let link = if wants_link || data_dir.fresh {
@@ -128,15 +143,27 @@ pub(crate) async fn boot(loaded: &Loaded, wants_link: bool) -> Result<Running, F
     } else {
         None
     };
-    start_control(settings, &data_dir, &rooms, &groups, admin_listener, token, node, &console_url)?;
+    let status = Status {
+        pid: std::process::id(),
+        version: node.version.into(),
+        site: site_url.clone(),
+        address: edge.address,
+        admin: console_url.clone(),
+    };
+    let served = list_sites(&edge);
+    let served_on = (admin_listener, token);
+    start_control(settings, &data_dir, &rooms, &groups, served_on, served, node, status)?;
     rooms.health.serving();
-    let (Groups { services, control, traffic }, Rooms { health, store, .. }) = (groups, rooms);
+    let (Groups { storage, services, control, traffic }, Rooms { health, store, insight, .. }) =
+        (groups, rooms);
     Ok(Running {
+        storage,
         services,
         control,
         traffic,
         health,
         store,
+        insight,
         edge,
         tag,
         site_url,
@@ -147,7 +174,7 @@ pub(crate) async fn boot(loaded: &Loaded, wants_link: bool) -> Result<Running, F
 }
 
 async fn build(
-    settings: &Settings,
+    (settings, logged): (&Settings, &Logged),
     sites: &[Site],
     data_dir: &DataDir,
     groups: &Groups,
@@ -155,14 +182,17 @@ async fn build(
     let (clock, entropy) = (Clock::System, Entropy::System);
     let registry = Registry::new(&settings.metrics, clock.clone());
     process::register(&registry);
-    let http = HttpMetrics::new(&registry, settings.metrics.max_routes);
+    registry.gauge_fn(&names::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], || 1.0);
+    logged.register(&registry);
+    let http = HttpMetrics::new(&registry, &settings.metrics);
     let store = Store::open_or_away(&settings.store, data_dir.path(), clock.clone())
         .await
         .map_err(Failed::refused)?;
-    store.start_reopening(&groups.services);
-    let recorder = store.start_recorder(&settings.store, &groups.services, &registry);
+    store.register(&registry);
+    store.start_reopening(&groups.storage);
+    let recorder = store.start_recorder(&settings.store, &groups.storage, &registry);
     let context = mainstay_insight::Context {
-        sites: sites.iter().map(|site| Arc::from(site.name.as_str())).collect(),
+        sites: plan::names(sites),
         store: store.clone(),
         recorder: recorder.clone(),
         registry: registry.clone(),
@@ -177,7 +207,8 @@ async fn build(
     insight.spawn(&groups.services);
     let owner =
         Owner::new(settings.identity.clone(), store.clone(), clock.clone(), entropy.clone());
-    let watched = vec![groups.services.clone(), groups.control.clone(), groups.traffic.clone()];
+    let Groups { storage, services, control, traffic } = groups;
+    let watched = [storage, services, control, traffic].map(Group::clone).to_vec();
     let health = Health::new(store.clone(), recorder.clone(), watched, clock.clone());
     Ok(Rooms { clock, entropy, registry, http, store, recorder, insight, owner, health })
 }
@@ -194,7 +225,7 @@ fn start_traffic(
     let (public, tag) = public(settings, &rooms.insight)?;
     let parts = Parts {
         settings: settings.edge.clone(),
-        sites: plan::plans(loaded, &tag).map_err(Failed::refused)?,
+        sites: plan::plans(settings, &plan::hidden(loaded), &tag).map_err(Failed::refused)?,
         trust: settings.trust.clone(),
         tls: tls(settings, data_dir, rooms)?,
         https_port: https_port(settings),
@@ -218,10 +249,10 @@ fn start_control(
     data_dir: &DataDir,
     rooms: &Rooms,
     groups: &Groups,
-    listener: std::net::TcpListener,
-    token: Option<AdminToken>,
+    (listener, token): (std::net::TcpListener, Option<AdminToken>),
+    served: ListSites,
     node: Node,
-    console_url: &str,
+    status: Status,
 ) -> Result<(), Failed> {
     let live = Live::new(settings.admin.live_streams_max);
     let sources = Sources {
@@ -229,16 +260,11 @@ fn start_control(
         http: rooms.http.clone(),
         recorder: rooms.recorder.clone(),
         health: rooms.health.clone(),
+        sites: Arc::clone(&served),
         node: node.clone(),
         clock: rooms.clock.clone(),
     };
     live.start(sources, &groups.services);
-    let status = Status {
-        pid: std::process::id(),
-        version: node.version.into(),
-        site: node.site_url.clone(),
-        admin: console_url.to_owned(),
-    };
     if let Err(error) =
         control::start(data_dir.path(), rooms.owner.clone(), status, &groups.control)
     {
@@ -253,6 +279,7 @@ fn start_control(
         registry: rooms.registry.clone(),
         health: rooms.health.clone(),
         live,
+        sites: served,
         node,
         clock: rooms.clock.clone(),
     };

@@ -10,3 +10,4 @@ mod descriptors;
 mod plan;
 mod reload;
 mod run;
+mod served;

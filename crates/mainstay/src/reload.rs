@@ -1,5 +1,6 @@
 //! SIGHUP: what can be changed while serving. Everything else is named in the log and waits for a restart.
 
+use mainstay_guard::settings::Headers;
 use serde_json::Value;
 
 use crate::boot::Running;
@@ -9,66 +10,87 @@ use crate::settings::{Inputs, Loaded, Settings, load};
 /// Sections that are taken into use at once. The keys of TLS are read anew by whoever holds them.
 const AT_ONCE: [&str; 4] = ["site", "headers", "cors", "upstream"];
 
-/// Reads the settings again and serves by them; whatever is wrong is logged, and everything stays as it is.
-pub(crate) fn reload(running: &Running, inputs: &Inputs, in_force: &mut Loaded) {
-    let loaded = match load(inputs) {
-        Ok(loaded) => loaded,
-        Err(problems) => {
-            for problem in &problems.0 {
-                tracing::error!(problem = %problem, "settings not taken into use");
+/// The settings that are served by: those of the start, but for the sections that were taken into use since.
+pub(crate) struct InForce {
+    loaded: Loaded,
+    started: Settings,
+}
+
+impl InForce {
+    /// Right after the start.
+    pub(crate) fn of(loaded: Loaded) -> Self {
+        Self { started: loaded.settings.clone(), loaded }
+    }
+
+    /// Reads the settings again and serves by them; whatever is wrong is logged, and everything stays as it is.
+    pub(crate) fn reload(&mut self, running: &Running, inputs: &Inputs) {
+        let read = match load(inputs) {
+            Ok(read) => read,
+            Err(problems) => {
+                for problem in &problems.0 {
+                    tracing::error!(problem = %problem, "settings not taken into use");
+                }
+                return;
             }
-            return;
-        }
-    };
-    match serve_by(running, &loaded) {
-        Ok(()) => {
-            let waiting = list_waiting(&in_force.settings, &loaded.settings);
-            if waiting.is_empty() {
-                tracing::info!("settings taken into use");
-            } else {
-                let sections = waiting.join(", ");
-                tracing::warn!(sections, "settings taken into use; these need a restart");
+        };
+        match self.serve_by(running, &read) {
+            Ok(next) => {
+                let waiting = list_waiting(&self.started, &read.settings);
+                if waiting.is_empty() {
+                    tracing::info!("settings taken into use");
+                } else {
+                    let sections = waiting.join(", ");
+                    tracing::warn!(sections, "settings taken into use; these need a restart");
+                }
+                self.loaded.settings = next;
             }
-            take(in_force, loaded);
+            Err(error) => {
+                tracing::error!(error = %format!("{error:#}"), "settings not taken into use");
+            }
         }
-        Err(error) => tracing::error!(error = %format!("{error:#}"), "settings not taken into use"),
+    }
+
+    fn serve_by(&self, running: &Running, read: &Loaded) -> anyhow::Result<Settings> {
+        read.sites().map_err(|problem| anyhow::anyhow!("{problem}"))?;
+        let next = merge(&self.loaded.settings, &read.settings);
+        // What is in use now and what will be after the restart: neither is ever served.
+        let mut hidden = plan::hidden(&self.loaded);
+        hidden.extend(plan::hidden(read));
+        hidden.sort();
+        hidden.dedup();
+        running.edge.reload(plan::plans(&next, &hidden, &running.tag)?)?;
+        running.insight.set_sites(plan::names(&next.site));
+        Ok(next)
     }
 }
 
-fn serve_by(running: &Running, loaded: &Loaded) -> anyhow::Result<()> {
-    loaded.sites().map_err(|problem| anyhow::anyhow!("{problem}"))?;
-    running.edge.reload(plan::plans(loaded, &running.tag)?)?;
-    Ok(())
+/// What is in force, with the sections of `read` that are taken into use at once.
+fn merge(in_force: &Settings, read: &Settings) -> Settings {
+    Settings {
+        site: read.site.clone(),
+        headers: read.headers.clone(),
+        cors: read.cors.clone(),
+        upstream: read.upstream.clone(),
+        ..in_force.clone()
+    }
 }
 
-/// What is in force now; sections that wait keep their old values, so that the next reload names them again.
-fn take(in_force: &mut Loaded, loaded: Loaded) {
-    let settings = &mut in_force.settings;
-    settings.site = loaded.settings.site;
-    settings.headers = loaded.settings.headers;
-    settings.cors = loaded.settings.cors;
-    settings.upstream = loaded.settings.upstream;
-}
-
-/// Top-level keys that differ and are not taken into use.
-fn list_waiting(before: &Settings, after: &Settings) -> Vec<String> {
+/// What differs from the start and is not taken into use; named again by each reload, until the restart.
+fn list_waiting(started: &Settings, read: &Settings) -> Vec<String> {
     let tree = |settings: &Settings| match serde_json::to_value(settings) {
         Ok(Value::Object(tree)) => tree,
         _ => serde_json::Map::new(),
     };
-    let (before, after) = (tree(before), tree(after));
+    let (before, after) = (tree(started), tree(read));
     let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(*value));
     let mut waiting: Vec<String> = changed
         .map(|(key, _)| key.clone())
         .filter(|key| !AT_ONCE.contains(&key.as_str()))
         .collect();
-    let names = |tree: &serde_json::Map<String, Value>| -> Vec<Value> {
-        let sites = tree.get("site").and_then(Value::as_array);
-        sites.into_iter().flatten().map(|site| site["name"].clone()).collect()
-    };
-    if names(&before) != names(&after) {
-        // Their pages are served; the console and its roll-ups know the names of the start.
-        waiting.push("the names of sites in the console".into());
+    let pages_own = Headers { csp: started.headers.csp, ..read.headers.clone() };
+    if started.headers != (Headers { allow: started.headers.allow.clone(), ..pages_own }) {
+        // Pages have them at once; what we answer ourselves was built at the start, and has a policy of its own.
+        waiting.push(format!("headers of answers below {}", started.edge.prefix));
     }
     waiting
 }
@@ -76,7 +98,7 @@ fn list_waiting(before: &Settings, after: &Settings) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Site;
+    use crate::settings::{Environment, Site};
 
     #[test]
     fn what_needs_a_restart_is_named_and_nothing_else() {
@@ -85,9 +107,30 @@ mod tests {
         assert!(list_waiting(&before, &after).is_empty());
         after.site[0].canonical = Some("example.org".into());
         after.upstream.in_flight_max += 1;
+        after.headers.csp = mainstay_guard::settings::Csp::Off;
         assert!(list_waiting(&before, &after).is_empty());
         after.edge.workers += 1;
         after.site[0].name = "other".into();
-        assert_eq!(list_waiting(&before, &after), ["edge", "the names of sites in the console"]);
+        assert_eq!(list_waiting(&before, &after), ["edge"]);
+        after.headers.referrer = mainstay_guard::settings::Referrer::NoReferrer;
+        assert_eq!(list_waiting(&before, &after)[1], "headers of answers below /_mainstay");
+    }
+
+    #[test]
+    fn sections_that_wait_are_not_served_by() {
+        let before = Settings { site: vec![Site::default()], ..Settings::default() };
+        let mut read = before.clone();
+        read.site[0].name = "other".into();
+        read.upstream.in_flight_max += 1;
+        read.environment = Some(Environment::Production);
+        read.data_dir = "./elsewhere".into();
+        read.edge.listen = "0.0.0.0:80".into();
+        read.public_url = Some("https://example.org".into());
+        read.insight.release = Some("2".into());
+        let next = merge(&before, &read);
+        assert_eq!((&next.site, &next.upstream), (&read.site, &read.upstream));
+        let waits =
+            Settings { site: before.site.clone(), upstream: before.upstream.clone(), ..next };
+        assert_eq!(waits, before);
     }
 }

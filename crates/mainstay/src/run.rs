@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::boot::Running;
 use crate::cli::Exit;
-use crate::reload::reload;
+use crate::reload::InForce;
 use crate::settings::{Inputs, Loaded};
 
 /// Time the hard stop may take for each group.
@@ -20,23 +20,22 @@ const LAST: Duration = Duration::from_secs(2);
 pub(crate) async fn run(
     running: Running,
     inputs: &Inputs,
-    mut loaded: Loaded,
-) -> std::io::Result<Exit> {
+    loaded: Loaded,
+    signals: Signals,
+) -> Exit {
     let grace = loaded.settings.shutdown_grace.0;
-    let mut signals = Signals {
-        terminate: signal(SignalKind::terminate())?,
-        interrupt: signal(SignalKind::interrupt())?,
-    };
-    let mut hang_up = signal(SignalKind::hangup())?;
-    let Running { services, control, traffic, .. } = &running;
+    let mut in_force = InForce::of(loaded);
+    let Signals { mut stop, mut hang_up } = signals;
+    let Running { storage, services, control, traffic, .. } = &running;
     loop {
         tokio::select! {
-            () = signals.next() => tracing::info!("stopping: finishing what is in hand"),
+            () = stop.next() => tracing::info!("stopping: finishing what is in hand"),
+            () = storage.crashed() => {}
             () = services.crashed() => {}
             () = control.crashed() => {}
             () = traffic.crashed() => {}
             Some(()) = hang_up.recv() => {
-                reload(&running, inputs, &mut loaded);
+                in_force.reload(&running, inputs);
                 continue;
             }
         }
@@ -45,7 +44,12 @@ pub(crate) async fn run(
     running.health.draining();
     let deadline = Instant::now() + grace;
     let stopping = async {
-        for (name, group) in [("traffic", traffic), ("control", control), ("services", services)] {
+        for (name, group) in [
+            ("traffic", traffic),
+            ("control", control),
+            ("services", services),
+            ("storage", storage),
+        ] {
             // One grace for all: whoever stops later gets what is left of it.
             let left = group.finish(deadline.saturating_duration_since(Instant::now()), LAST).await;
             if left > 0 {
@@ -55,9 +59,9 @@ pub(crate) async fn run(
     };
     tokio::select! {
         () = stopping => {}
-        () = signals.next() => {
+        () = stop.next() => {
             tracing::warn!("second signal: stopping now");
-            for group in [traffic, control, services] {
+            for group in [traffic, control, services, storage] {
                 group.stop_now();
             }
         }
@@ -65,10 +69,10 @@ pub(crate) async fn run(
     if let Err(error) = running.store.close().await {
         tracing::warn!(error = %error, "the store was not closed cleanly; it recovers at the next start");
     }
-    Ok(verdict([services, control, traffic]))
+    verdict([storage, services, control, traffic])
 }
 
-fn verdict(groups: [&Group; 3]) -> Exit {
+fn verdict(groups: [&Group; 4]) -> Exit {
     let crashes: Vec<_> = groups.iter().flat_map(|group| group.crashes()).collect();
     for crash in &crashes {
         tracing::error!(task = crash.task, reason = %crash.reason, "the server stopped because a task crashed");
@@ -76,12 +80,29 @@ fn verdict(groups: [&Group; 3]) -> Exit {
     if crashes.is_empty() { Exit::Done } else { Exit::Unwell }
 }
 
-struct Signals {
+/// What the process listens to. Made before anything else: a signal that nobody listens to ends the process at once.
+pub(crate) struct Signals {
+    stop: Stop,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Listens from now on; what comes before [`run`] is heard there.
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        let stop = Stop {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        };
+        Ok(Self { stop, hang_up: signal(SignalKind::hangup())? })
+    }
+}
+
+struct Stop {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Signals {
+impl Stop {
     async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

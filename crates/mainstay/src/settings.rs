@@ -3,6 +3,7 @@
 mod bounded;
 mod check;
 mod file;
+mod hosts;
 mod layers;
 mod load;
 mod place;
@@ -52,8 +53,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// How long requests in hand may take once the process is asked to stop. `"0s"` = cut them at once.
     pub shutdown_grace: Span,
-    /// How visitors reach the site, as scheme and host: used in links and for the site's own origin. Not set: as each
-    /// request says.
+    /// How visitors reach the site, as scheme and host: used in links and for the site's own origin. Of several sites it
+    /// is the one that answers for this host. Not set: as each request says.
     #[schemars(extend("examples" = ["https://example.org"]))]
     pub public_url: Option<String>,
     /// The public listener and what one client may take.

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use mainstay_base::task::{Group, Stop};
 use mainstay_base::{Clock, Timestamp};
+use mainstay_telemetry::metrics::Registry;
+use mainstay_telemetry::names;
 use sqlx::migrate::Migrator;
 use tokio::fs;
 use tokio::sync::watch;
@@ -91,6 +93,17 @@ impl Store {
             clock,
             reopen_every: settings.reopen_every.0.max(Duration::from_millis(10)),
             away: Arc::new(watch::Sender::new(Vec::new())),
+        }
+    }
+
+    /// Shows how many connections there are to each file.
+    pub fn register(&self, registry: &Registry) {
+        for (name, Engine::Sqlite(db)) in [("core", &self.core), ("insight", &self.insight)] {
+            let (active, idle) = (db.clone(), db.clone());
+            let metric = &names::DATABASE_CONNECTIONS;
+            registry
+                .gauge_fn(metric, &[name, "active"], move || active.count_connections().0 as f64);
+            registry.gauge_fn(metric, &[name, "idle"], move || idle.count_connections().1 as f64);
         }
     }
 

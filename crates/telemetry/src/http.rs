@@ -3,22 +3,30 @@
 mod method;
 mod refusal;
 mod route;
+mod site;
 mod status;
+mod tally;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use method::Method;
 pub use refusal::Refusal;
 pub use route::Route;
+pub use site::SiteMetrics;
+pub use tally::{Split, Tallies, Tally, Totals};
 
 use crate::metrics::{Counter, CounterFamily, Gauge, HistogramFamily, Registry};
 use crate::names;
-use crate::sketch::Latency;
+use crate::settings::Metrics as Settings;
+use site::Counts;
 
 /// The route of every request whose own route did not fit.
 pub const OTHER_ROUTE: &str = "{other}";
+/// The site of every request whose own site did not fit.
+pub const OTHER_SITE: &str = "{other}";
 
 /// Counts requests. Clones share the same numbers.
 #[derive(Clone, Debug)]
@@ -29,7 +37,8 @@ pub struct HttpMetrics {
     pub parked: Gauge,
     idle_closed: Counter,
     refused: Arc<[Counter; Refusal::ALL.len()]>,
-    routes: Arc<Routes>,
+    sites: Arc<Sites>,
+    ours: Arc<Ours>,
     shared: Arc<Shared>,
 }
 
@@ -38,81 +47,116 @@ pub struct HttpMetrics {
 struct Shared {
     requests: CounterFamily,
     duration: HistogramFamily,
-    site_bytes: Counter,
     own_bytes: Counter,
-    site_errors: Counter,
-    latency: Latency,
+    templates: Templates,
 }
 
+/// The templates told apart, over all sites: their routes share one metric.
 #[derive(Debug)]
-struct Routes {
+struct Templates {
     max: usize,
-    known: RwLock<FxHashMap<Box<str>, Arc<Route>>>,
-    ours: RwLock<FxHashMap<&'static str, Arc<Route>>>,
-    other: Arc<Route>,
+    known: RwLock<FxHashSet<Box<str>>>,
 }
 
-/// What was counted of the site's requests since the start. Only grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Requests answered, our own paths left out.
-    pub requests: u64,
-    /// Those answered with a 5xx.
-    pub errors: u64,
-    /// Requests and connections refused before they reached the site.
-    pub refused: u64,
-    /// Body bytes sent for the site.
-    pub bytes: u64,
+/// The sites told apart. One that is gone stays: what it counted is a part of the whole.
+#[derive(Debug)]
+struct Sites {
+    max: usize,
+    known: RwLock<BTreeMap<Arc<str>, SiteMetrics>>,
+    other: SiteMetrics,
+    /// Requests that reached none.
+    nobody: SiteMetrics,
+}
+
+/// Routes of our own paths, and what they write to.
+#[derive(Debug, Default)]
+struct Ours {
+    routes: RwLock<FxHashMap<&'static str, Arc<Route>>>,
+    counts: Arc<Counts>,
+}
+
+impl Templates {
+    /// Whether the template is one that is told apart.
+    fn admit(&self, template: &str) -> bool {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.contains(template) || (known.len() < self.max && known.insert(template.into()))
+    }
+}
+
+impl Sites {
+    fn tally(&self) -> Tallies {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let mut sites: BTreeMap<_, _> =
+            known.iter().map(|(name, site)| (Arc::clone(name), site.tally())).collect();
+        drop(known);
+        let other = self.other.tally();
+        if !other.is_empty() {
+            sites.insert(Arc::from(OTHER_SITE), other);
+        }
+        let mut whole = self.nobody.tally();
+        sites.values().for_each(|site| whole.merge(site));
+        Tallies { whole, sites }
+    }
+
+    fn bytes(&self) -> u64 {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.values().chain([&self.other, &self.nobody]).map(SiteMetrics::bytes).sum()
+    }
 }
 
 impl HttpMetrics {
-    /// Counts into `registry`, telling at most `max_routes` of the site's routes apart.
+    /// Counts into `registry`, telling as many routes and sites apart as the settings say.
     #[must_use]
-    pub fn new(registry: &Registry, max_routes: usize) -> Self {
+    pub fn new(registry: &Registry, settings: &Settings) -> Self {
         let refused = registry.counter_family(&names::REQUESTS_REFUSED);
         let bytes = registry.counter_family(&names::RESPONSE_BYTES);
         let shared = Arc::new(Shared {
             requests: registry.counter_family(&names::HTTP_REQUESTS),
             duration: registry.histogram_family(&names::HTTP_DURATION),
-            site_bytes: bytes.with(&["site"]),
             own_bytes: bytes.with(&["own"]),
-            site_errors: Counter::default(),
-            latency: Latency::new(),
+            templates: Templates { max: settings.max_routes, known: RwLock::default() },
         });
-        let other = Arc::new(Route::new(OTHER_ROUTE, Arc::clone(&shared)));
-        let (known, ours) = (RwLock::default(), RwLock::default());
+        let site = || SiteMetrics::new(Arc::clone(&shared));
+        let (max, other, nobody) = (settings.max_sites, site(), site());
+        let sites = Arc::new(Sites { max, known: RwLock::default(), other, nobody });
+        let summed = Arc::clone(&sites);
+        // Summed at each scrape, so that a request counts its bytes once.
+        registry.counter_fn(&names::RESPONSE_BYTES, &["site"], move || summed.bytes() as f64);
         Self {
             connections: registry.gauge(&names::CONNECTIONS),
             parked: registry.gauge(&names::CONNECTIONS_PARKED),
             idle_closed: registry.counter(&names::CONNECTIONS_IDLE_CLOSED),
             refused: Arc::new(Refusal::ALL.map(|reason| refused.with(&[reason.as_str()]))),
-            routes: Arc::new(Routes { max: max_routes, known, ours, other }),
+            sites,
+            ours: Arc::default(),
             shared,
         }
     }
 
-    /// The route of the site with this template (`/`, `/posts/{id}`, never a raw path); once there are too many,
-    /// [`OTHER_ROUTE`]. Keep the answer where the request can reach it: this takes a lock.
+    /// Where the requests of the site named so are counted; once there are too many sites, that of all further ones.
+    /// Keep the answer: this takes a lock.
     #[must_use]
-    pub fn resolve(&self, template: &str) -> Arc<Route> {
-        let known = self.routes.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(route) = known.get(template) {
-            return Arc::clone(route);
+    pub fn site(&self, name: &str) -> SiteMetrics {
+        let mut known = self.sites.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= self.sites.max && !known.contains_key(name) {
+            return self.sites.other.clone();
         }
-        drop(known);
-        let mut known = self.routes.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= self.routes.max && !known.contains_key(template) {
-            return Arc::clone(&self.routes.other);
-        }
-        let make = || Arc::new(Route::new(template, Arc::clone(&self.shared)));
-        Arc::clone(known.entry(template.into()).or_insert_with(make))
+        let make = || SiteMetrics::new(Arc::clone(&self.shared));
+        known.entry(name.into()).or_insert_with(make).clone()
+    }
+
+    /// Where requests that reached no site are counted: a part of the whole alone.
+    #[must_use]
+    pub fn nobody(&self) -> &SiteMetrics {
+        &self.sites.nobody
     }
 
     /// The route of one of our own paths. Those are a closed list in the source, so the site cannot displace them.
     #[must_use]
     pub fn resolve_ours(&self, template: &'static str) -> Arc<Route> {
-        let mut ours = self.routes.ours.write().unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(Route::new(template, Arc::clone(&self.shared)));
+        let mut ours = self.ours.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let (shared, counts) = (&self.shared, &self.ours.counts);
+        let make = || Arc::new(Route::new(template, Arc::clone(shared), Arc::clone(counts)));
         Arc::clone(ours.entry(template).or_insert_with(make))
     }
 
@@ -132,21 +176,12 @@ impl HttpMetrics {
         Refusal::ALL.into_iter().zip(self.refused.iter().map(Counter::get)).collect()
     }
 
-    /// Latency of the site's requests, our own paths left out.
+    /// What was counted of the sites' requests since the start, our own paths left out.
     #[must_use]
-    pub fn latency(&self) -> &Latency {
-        &self.shared.latency
-    }
-
-    /// What was counted of the site's requests since the start.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        Totals {
-            requests: self.shared.latency.count(),
-            errors: self.shared.site_errors.get(),
-            refused: self.refused.iter().map(Counter::get).sum(),
-            bytes: self.shared.site_bytes.get(),
-        }
+    pub fn tally(&self) -> Tallies {
+        let mut tallies = self.sites.tally();
+        tallies.whole.totals.refused = self.refused.iter().map(Counter::get).sum();
+        tallies
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod fields;
 mod layer;
+mod tally;
 
 use std::io::{self, IsTerminal as _};
 
@@ -12,25 +13,28 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 use crate::settings::{Format, Level, Log};
 use layer::{Lines, Style};
+pub use tally::Logged;
 
 /// The event log was set up before.
 #[derive(Debug, thiserror::Error)]
 #[error("the event log is set up already")]
 pub struct InitError(#[from] tracing::subscriber::SetGlobalDefaultError);
 
-/// Sends everything logged from now on to standard error. Once per process.
+/// Sends everything logged from now on to standard error, and counts its errors. Once per process.
 ///
 /// # Errors
 /// [`InitError`] the second time.
-pub fn init(settings: &Log, clock: &Clock) -> Result<(), InitError> {
+pub fn init(settings: &Log, clock: &Clock) -> Result<Logged, InitError> {
     let style = match (settings.format, io::stderr().is_terminal()) {
         (Format::Json, _) | (Format::Auto, false) => Style::Json,
         (Format::Text, false) => Style::Text,
         (Format::Text | Format::Auto, true) => Style::ColouredText,
     };
     let lines = Lines::new(style, clock.clone(), io::stderr).with_filter(filter(settings.level));
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines))?;
-    Ok(())
+    let logged = Logged::default();
+    let subscriber = tracing_subscriber::registry().with(lines).with(logged.clone());
+    tracing::subscriber::set_global_default(subscriber)?;
+    Ok(logged)
 }
 
 /// The chosen level holds for the product; libraries are heard from warnings on.

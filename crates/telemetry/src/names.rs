@@ -81,14 +81,14 @@ table! {
     HTTP_REQUESTS Counter "http_requests_total" ["method", "route", "status_code", "user_agent_type"], "Requests answered.";
     HTTP_DURATION HTTP "http_request_duration_seconds" ["method", "route", "status_code"], "Time from the request's head to the end of the answer.";
     ACTIVE_USERS Gauge "active_users" [], "Visitors seen in the last five minutes.";
-    ERRORS Counter "errors_total" ["type", "severity", "component"], "Errors of the site's scripts and of the server.";
+    ERRORS Counter "errors_total" ["type", "severity", "component"], "Errors of the site's scripts (component browser), and those the server logged (component server).";
     PAGE_VIEWS Counter "page_views_total" ["page", "user_type", "referrer_type"], "Page views, bots left out.";
     WEB_VITAL_LCP LCP "web_vital_lcp_seconds" PAGE, "Largest Contentful Paint.";
     WEB_VITAL_INP INP "web_vital_inp_seconds" PAGE, "Interaction to Next Paint.";
     WEB_VITAL_FCP FCP "web_vital_fcp_seconds" PAGE, "First Contentful Paint.";
     WEB_VITAL_TTFB TTFB "web_vital_ttfb_seconds" PAGE, "Time to First Byte.";
     WEB_VITAL_CLS CLS "web_vital_cls" PAGE, "Cumulative Layout Shift, without a unit.";
-    DATABASE_CONNECTIONS Gauge "database_connections_active" ["database", "type"], "Database connections, active and idle.";
+    DATABASE_CONNECTIONS Gauge "database_connections_active" ["database", "type"], "Connections to the files of the data dir, by whether they are in use (active) or open and idle.";
     PROCESS_CPU Counter "process_cpu_seconds_total" [], "Processor time used by the process, user and system.";
     PROCESS_MEMORY Gauge "process_resident_memory_bytes" [], "Memory of the process that is in RAM.";
     PROCESS_OPEN_FDS Gauge "process_open_fds" [], "Open file descriptors.";

@@ -61,11 +61,14 @@ pub struct Metrics {
     pub max_series: usize,
     /// Most routes told apart; requests of further ones are counted under `{other}`. Default 200.
     pub max_routes: usize,
+    /// Most sites told apart in traffic and latency, names that a reload took away included; requests of further ones
+    /// are counted together. Default 100.
+    pub max_sites: usize,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { roadmap_names: false, max_series: 3_000, max_routes: 200 }
+        Self { roadmap_names: false, max_series: 3_000, max_routes: 200, max_sites: 100 }
     }
 }
 

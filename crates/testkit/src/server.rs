@@ -53,7 +53,9 @@ impl Server {
                 let (_scheme, address) = status[name].as_str()?.split_once("://")?;
                 address.parse().ok()
             };
-            let (site, admin) = (address("site")?, address("admin")?);
+            // Behind a public URL the site's address is only the listener's own.
+            let bound = || status["address"].as_str()?.parse().ok();
+            let (site, admin) = (address("site").or_else(bound)?, address("admin")?);
             let ready =
                 Connection::try_open(admin).ok()?.try_send(&Request::get("/readyz")).ok()?;
             (ready.status == 200).then_some((site, admin))

@@ -206,7 +206,7 @@ impl Wire {
             return Ok(());
         }
         let length = heard.header("content-length").unwrap_or("0");
-        let length = length.parse().map_err(|_| malformed(length))?;
+        let length = read_number(length, 10)?;
         heard.body = self.read_exactly(length)?;
         Ok(())
     }
@@ -217,7 +217,7 @@ impl Wire {
     /// When it is cut short or malformed.
     pub fn read_chunk(&mut self) -> Result<Option<Vec<u8>>> {
         let line = self.read_line()?;
-        let size = u64::from_str_radix(&line, 16).map_err(|_| malformed(&line))?;
+        let size = read_number(&line, 16)?;
         if size == 0 {
             return Ok(None);
         }
@@ -276,7 +276,10 @@ impl Wire {
                 return Ok(fields);
             }
             let (name, value) = line.split_once(':').ok_or_else(|| malformed(&line))?;
-            fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+            if !is_token(name) {
+                return Err(malformed(&line));
+            }
+            fields.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()));
         }
     }
 
@@ -332,6 +335,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Digits and nothing else: the number parser of the library would take a sign (RFC 9110 section 8.6, RFC 9112
+/// section 7.1).
+fn read_number(text: &str, radix: u32) -> Result<u64> {
+    let sound = text.chars().all(|digit| digit.is_digit(radix));
+    let number = u64::from_str_radix(text, radix).ok();
+    number.filter(|_| sound).ok_or_else(|| malformed(text))
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(name: &str) -> bool {
+    let mark = |byte| b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || mark(byte))
+}
+
 fn malformed(what: &str) -> Error {
     Error::new(ErrorKind::InvalidData, format!("not strict HTTP: {what:?}"))
 }
+
+#[cfg(test)]
+mod tests;

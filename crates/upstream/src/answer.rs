@@ -18,7 +18,8 @@ use crate::connections::Lease;
 pub struct AnswerBody {
     body: Incoming,
     lease: Option<Lease>,
-    patience: Duration,
+    /// None: it may be silent for as long as it likes.
+    patience: Option<Duration>,
     /// Made at the first wait: an answer that came at once costs no timer.
     timer: Option<Pin<Box<Sleep>>>,
     moved: bool,
@@ -26,6 +27,7 @@ pub struct AnswerBody {
 
 impl AnswerBody {
     pub(crate) fn new(body: Incoming, lease: Lease, patience: Duration) -> Self {
+        let patience = Some(patience);
         let mut answer = Self { body, lease: Some(lease), patience, timer: None, moved: false };
         if answer.body.is_end_stream() {
             answer.finish();
@@ -35,7 +37,7 @@ impl AnswerBody {
 
     /// The nothing behind a `101`: what follows it is no body, and the connection is still in use.
     pub(crate) fn switched(body: Incoming, lease: Lease) -> Self {
-        Self { body, lease: Some(lease), patience: Duration::MAX, timer: None, moved: false }
+        Self { body, lease: Some(lease), patience: None, timer: None, moved: false }
     }
 
     /// Takes connection and place in the count out, for an upgrade.
@@ -58,7 +60,8 @@ impl AnswerBody {
 
     /// Ready when nothing came for too long.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = Instant::now() + self.patience;
+        let Some(patience) = self.patience else { return Poll::Pending };
+        let deadline = Instant::now() + patience;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if std::mem::take(&mut self.moved) {
             timer.as_mut().reset(deadline);

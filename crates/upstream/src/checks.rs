@@ -56,7 +56,7 @@ async fn ask(place: &Place, settings: &Settings, group: &Group) -> Result<(), Fa
     let Some(path) = &settings.health_path else { return Ok(()) };
     let mut request = Request::new(RequestBody::empty());
     *request.uri_mut() = path.parse::<Uri>().map_err(|_| Failure::Refusing)?;
-    request.headers_mut().insert(header::HOST, place.host.clone());
+    request.headers_mut().insert(header::HOST, place.check_host.clone());
     request.headers_mut().insert(header::USER_AGENT, AGENT);
     let answer = connection.sender.send_request(request).await.map_err(silent)?;
     let status = answer.status();

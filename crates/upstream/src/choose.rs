@@ -23,12 +23,13 @@ impl Tried {
 impl Pool {
     /// The upstream to ask, with a place in its count: better none of `avoided`, never one of `tried`. When no healthy
     /// one is left, a failing one may get a single request at a time: nobody waits for the next check once it is back.
+    /// When all fail, those that take connections are asked as if they did not.
     pub(crate) fn choose(&self, avoided: Tried, tried: Tried) -> Result<(usize, Slot), Error> {
         let first = self.turn.fetch_add(1, Relaxed);
         let mut full = Tried::default();
         self.choose_healthy(first, avoided, &mut full)
             .or_else(|| self.choose_healthy(first, tried, &mut full))
-            .or_else(|| self.choose_failing(first, tried))
+            .or_else(|| self.choose_failing(first, tried, &mut full))
             .ok_or_else(|| refusal(full, &self.shared.settings))
     }
 
@@ -50,10 +51,27 @@ impl Pool {
         }
     }
 
-    fn choose_failing(&self, first: usize, tried: Tried) -> Option<(usize, Slot)> {
+    fn choose_failing(
+        &self,
+        first: usize,
+        tried: Tried,
+        full: &mut Tried,
+    ) -> Option<(usize, Slot)> {
+        let places = &self.shared.places;
+        let all_fail = !places.iter().any(|place| place.member.health.is_asked());
         self.order(first).filter(|at| !tried.contains(*at)).find_map(|at| {
-            let member = &self.shared.places.get(at)?.member;
-            let slot = if member.health.may_be_tried() { member.try_out() } else { None };
+            let member = &places.get(at)?.member;
+            let slot = if all_fail && member.health.is_asked_last() {
+                let slot = member.occupy(self.shared.settings.in_flight_max);
+                if slot.is_none() {
+                    full.add(at);
+                }
+                slot
+            } else if member.health.may_be_tried() {
+                member.try_out()
+            } else {
+                None
+            };
             slot.map(|slot| (at, slot))
         })
     }

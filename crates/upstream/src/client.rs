@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use http::HeaderMap;
 use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::Scheme;
 
 mod chain;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Most characters of a request id that a trusted proxy may give.
+const REQUEST_ID_MAX: usize = 128;
 
 /// `[trust]`: whose word about a client counts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +63,8 @@ pub struct Client {
     pub host: Option<Box<str>>,
     /// Whether the connection comes from a trusted proxy.
     pub trusted: bool,
+    /// The request's id as a trusted proxy tells it, where it is one that logs can carry.
+    pub request_id: Option<HeaderValue>,
 }
 
 /// What the connection itself tells.
@@ -91,6 +97,7 @@ impl Client {
             https: peer.scheme == Scheme::Https,
             host: peer.host.map(Into::into),
             trusted: trust.contains(address),
+            request_id: None,
         };
         if !own.trusted {
             return own;
@@ -101,6 +108,7 @@ impl Client {
             https: told.https.unwrap_or(own.https),
             host: told.host.filter(|host| is_host(host)).or(own.host),
             trusted: true,
+            request_id: kept_request_id(headers).cloned(),
         }
     }
 
@@ -109,6 +117,14 @@ impl Client {
     pub fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }
     }
+}
+
+/// The first line counts: a proxy sends one.
+fn kept_request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let is_safe = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.' | b':');
+    headers.get(&REQUEST_ID).filter(|value| {
+        (1..=REQUEST_ID_MAX).contains(&value.len()) && value.as_bytes().iter().all(is_safe)
+    })
 }
 
 fn is_host(text: &str) -> bool {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use mainstay_base::task::{Group, Stop};
 use tokio::time::Instant;
 
+use crate::Upstreams;
 use crate::dial::Connection;
 use crate::member::Slot;
 use crate::upstreams::Shared;
@@ -52,15 +53,30 @@ impl Connections {
         group.spawn_child("upstream-sweep", sweep(Arc::downgrade(&pool), group.stop().clone()));
         Self(pool)
     }
+
+    /// Whether they lead to these upstreams.
+    #[must_use]
+    pub fn lead_to(&self, upstreams: &Upstreams) -> bool {
+        Arc::ptr_eq(&self.0.shared, &upstreams.0)
+    }
+
+    /// Whether other upstreams took over from theirs.
+    #[must_use]
+    pub fn are_retired(&self) -> bool {
+        self.0.shared.is_retired()
+    }
 }
 
 impl Pool {
     /// An unused connection that is still good, the one used last: others may age.
     pub(crate) fn take(&self, at: usize) -> Option<Connection> {
+        let now = Instant::now();
         let mut unused = self.unused();
         let list = unused.get_mut(at)?;
+        // The sweep only frees memory: between two of them a connection outlives its time by up to a second, and the
+        // upstream's close would cross our request.
         while let Some(connection) = list.pop() {
-            if connection.sender.is_ready() {
+            if self.is_good(&connection, now) {
                 return Some(connection);
             }
         }
@@ -76,7 +92,8 @@ impl Pool {
 
     fn keep(&self, at: usize, mut connection: Connection) {
         // Not ready: its request still streams, or the upstream closes.
-        if self.stopped.load(Relaxed) || !connection.sender.is_ready() {
+        let is_over = self.stopped.load(Relaxed) || self.shared.is_retired();
+        if is_over || !connection.sender.is_ready() {
             return;
         }
         connection.kept_since = Some(Instant::now());
@@ -98,16 +115,18 @@ impl Pool {
         theirs.map_or(ours, |theirs| ours.min(theirs.saturating_sub(MARGIN)))
     }
 
+    fn is_good(&self, connection: &Connection, now: Instant) -> bool {
+        let age = connection.kept_since.map_or(Duration::ZERO, |since| now - since);
+        connection.sender.is_ready() && age < self.patience(connection)
+    }
+
     fn sweep(&self, now: Instant) {
-        let is_good = |connection: &Connection| {
-            let age = connection.kept_since.map_or(Duration::ZERO, |since| now - since);
-            connection.sender.is_ready() && age < self.patience(connection)
-        };
+        let is_retired = self.shared.is_retired();
         for (list, place) in self.unused().iter_mut().zip(&self.shared.places) {
-            if place.member.health.is_draining() {
+            if is_retired || place.member.health.is_draining() {
                 list.clear();
             }
-            list.retain(is_good);
+            list.retain(|connection| self.is_good(connection, now));
         }
     }
 
@@ -138,9 +157,9 @@ impl Lease {
         self.slot.member.meters.broken.inc();
     }
 
-    /// The connection went another way; it counts until the place is dropped.
-    pub(crate) fn into_slot(self) -> Slot {
-        self.slot
+    /// The connection went another way; it counts as a tunnel until the place is dropped.
+    pub(crate) fn into_tunnel(self) -> Slot {
+        self.slot.into_tunnel()
     }
 }
 

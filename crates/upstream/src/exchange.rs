@@ -2,7 +2,6 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,8 +23,6 @@ pub struct Exchange {
     pub timing: Timing,
     /// The upstream's place in the site's list.
     pub upstream: usize,
-    /// The upstream's host and port.
-    pub authority: Arc<str>,
 }
 
 /// How long the parts of an exchange took.
@@ -57,12 +54,13 @@ impl Exchange {
         let upgraded = hyper::upgrade::on(&mut self.response).await;
         let io = upgraded.map_err(|source| Error::Closed { upstream, source: Some(source) })?;
         let (parts, mut body) = self.response.into_parts();
-        let slot = body.take_lease().map(Lease::into_slot);
+        let slot = body.take_lease().map(Lease::into_tunnel);
         Ok((parts, Switched { io: TokioIo::new(io), _slot: slot }))
     }
 }
 
-/// A connection to an upstream that speaks another protocol now. Counts as in flight until dropped.
+/// A connection to an upstream that speaks another protocol now. Counts as in hand until dropped, but takes no place of
+/// `in_flight_max`.
 #[derive(Debug)]
 pub struct Switched {
     io: TokioIo<Upgraded>,

@@ -21,7 +21,7 @@ pub enum State {
     Healthy,
     /// Asked with a growing share.
     Starting,
-    /// Not asked, but for single trials when nobody else is left.
+    /// Not asked while another is healthy. When none is, it gets single trials; or all requests, where it takes connections.
     Failing,
     /// Finishes what it has in hand, gets nothing new.
     Draining,
@@ -36,6 +36,15 @@ pub(crate) enum Failure {
     Refusing,
 }
 
+/// How a request was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// No connection.
+    Unreachable,
+    /// A connection, and no answer on it: of this request, which may be one that no app could answer.
+    Unanswered,
+}
+
 #[derive(Debug)]
 pub(crate) struct Health {
     began: Instant,
@@ -43,6 +52,8 @@ pub(crate) struct Health {
     failing: AtomicBool,
     draining: AtomicBool,
     refusing: AtomicBool,
+    /// It fell by requests that it took and did not answer.
+    takes_requests: AtomicBool,
     /// Requests lost in a row.
     lost: AtomicU32,
     /// Bad checks in a row. Counted apart: an app may answer requests and say by its check that it is about to leave.
@@ -63,6 +74,7 @@ impl Health {
             failing: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             refusing: AtomicBool::new(false),
+            takes_requests: AtomicBool::new(false),
             lost: AtomicU32::new(0),
             bad_checks: AtomicU32::new(0),
             good_checks: AtomicU32::new(0),
@@ -79,6 +91,12 @@ impl Health {
     /// Whether a single request may find out if it is back. Not when the app itself said that it is not.
     pub(crate) fn may_be_tried(&self) -> bool {
         self.failing.load(Relaxed) && !self.draining.load(Relaxed) && !self.refusing.load(Relaxed)
+    }
+
+    /// Whether it is asked like any other where all fail. Somebody who asks for a path that hangs or breaks must not take
+    /// the site away from everybody else (nginx ignores `max_fails` in a group of one for this reason).
+    pub(crate) fn is_asked_last(&self) -> bool {
+        self.may_be_tried() && self.takes_requests.load(Relaxed)
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -111,9 +129,13 @@ impl Health {
     }
 
     /// A request got no answer. Returns whether this brought it down.
-    pub(crate) fn lost(&self, settings: &Settings) -> bool {
+    pub(crate) fn lost(&self, loss: Loss, settings: &Settings) -> bool {
         self.good_checks.store(0, Relaxed);
-        self.lost.fetch_add(1, Relaxed) + 1 >= settings.fail_after.max(1) && self.fall()
+        let fell = self.lost.fetch_add(1, Relaxed) + 1 >= settings.fail_after.max(1) && self.fall();
+        if fell || loss == Loss::Unreachable {
+            self.takes_requests.store(loss == Loss::Unanswered, Relaxed);
+        }
+        fell
     }
 
     /// A check was good.
@@ -134,6 +156,7 @@ impl Health {
             return false;
         }
         self.refusing.store(failure == Failure::Refusing, Relaxed);
+        self.takes_requests.store(false, Relaxed);
         self.fall()
     }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::health::Health;
+use crate::health::{Health, Loss};
 use crate::meters::Meters;
-use crate::{Error, Fault, Settings};
+use crate::{Error, Fault, Phase, Settings};
 
 /// One upstream.
 #[derive(Debug)]
@@ -15,6 +15,7 @@ pub(crate) struct Member {
     pub(crate) health: Health,
     pub(crate) meters: Meters,
     in_flight: AtomicU32,
+    tunnels: AtomicU32,
     tried: AtomicBool,
     requests: AtomicU64,
     errors: AtomicU64,
@@ -25,7 +26,18 @@ pub(crate) struct Member {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) member: Arc<Member>,
-    is_trial: bool,
+    kind: Kind,
+}
+
+/// What a place is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Exchange,
+    /// An exchange that finds out whether a failing upstream is back.
+    Trial,
+    /// A connection that speaks another protocol, for hours maybe. As many as there are clients' connections; they take
+    /// no place away from requests.
+    Tunnel,
 }
 
 impl Member {
@@ -35,6 +47,7 @@ impl Member {
             health,
             meters,
             in_flight: AtomicU32::new(0),
+            tunnels: AtomicU32::new(0),
             tried: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -42,8 +55,14 @@ impl Member {
         }
     }
 
+    /// Exchanges in hand.
     pub(crate) fn in_flight(&self) -> u32 {
         self.in_flight.load(Relaxed)
+    }
+
+    /// Exchanges and tunnels.
+    pub(crate) fn in_hand(&self) -> u32 {
+        self.in_flight().saturating_add(self.tunnels.load(Relaxed))
     }
 
     pub(crate) fn requests(&self) -> u64 {
@@ -65,7 +84,7 @@ impl Member {
             self.in_flight.fetch_sub(1, Relaxed);
             return None;
         }
-        Some(Slot { member: Arc::clone(self), is_trial: false })
+        Some(Slot { member: Arc::clone(self), kind: Kind::Exchange })
     }
 
     /// The one place of a trial: whether a failing upstream is back.
@@ -74,7 +93,7 @@ impl Member {
             return None;
         }
         self.in_flight.fetch_add(1, Relaxed);
-        Some(Slot { member: Arc::clone(self), is_trial: true })
+        Some(Slot { member: Arc::clone(self), kind: Kind::Trial })
     }
 
     pub(crate) fn answered(&self, first_byte: Duration, settings: &Settings) {
@@ -92,22 +111,62 @@ impl Member {
     pub(crate) fn failed(&self, error: &Error, settings: &Settings) {
         self.requests.fetch_add(1, Relaxed);
         self.meters.failed(error);
-        if error.fault() != Fault::Upstream {
-            return;
-        }
+        let Some(loss) = loss(error) else { return };
         self.errors.fetch_add(1, Relaxed);
-        if self.health.lost(settings) {
+        if self.health.lost(loss, settings) {
             let reason = error.outcome();
-            tracing::warn!(upstream = %self.authority, reason, "an upstream fails; requests go elsewhere");
+            tracing::warn!(upstream = %self.authority, reason, "an upstream fails; others are asked first");
         }
+    }
+
+    /// Notes a request that was lost with a connection which had served before: its upstream may be in best health.
+    pub(crate) fn broke_off(&self, error: &Error) {
+        self.requests.fetch_add(1, Relaxed);
+        self.errors.fetch_add(1, Relaxed);
+        self.meters.failed(error);
+    }
+
+    /// Notes a request whose client left before the answer.
+    pub(crate) fn given_up(&self) {
+        self.requests.fetch_add(1, Relaxed);
+        self.meters.given_up();
+    }
+}
+
+/// What an error says about the upstream, where it says something.
+fn loss(error: &Error) -> Option<Loss> {
+    match error {
+        Error::Connect { .. } | Error::Timeout { phase: Phase::Connect, .. } => {
+            Some(Loss::Unreachable)
+        }
+        _ => (error.fault() == Fault::Upstream).then_some(Loss::Unanswered),
+    }
+}
+
+impl Slot {
+    /// The same place for a connection that left HTTP.
+    pub(crate) fn into_tunnel(mut self) -> Self {
+        self.give_up();
+        self.member.tunnels.fetch_add(1, Relaxed);
+        self.kind = Kind::Tunnel;
+        self
+    }
+
+    fn give_up(&self) {
+        match self.kind {
+            Kind::Tunnel => {
+                self.member.tunnels.fetch_sub(1, Relaxed);
+                return;
+            }
+            Kind::Trial => self.member.tried.store(false, Relaxed),
+            Kind::Exchange => {}
+        }
+        self.member.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.member.in_flight.fetch_sub(1, Relaxed);
-        if self.is_trial {
-            self.member.tried.store(false, Relaxed);
-        }
+        self.give_up();
     }
 }

@@ -8,7 +8,7 @@ use mainstay_telemetry::names;
 use crate::Error;
 
 /// How a request to an upstream ended, as a label.
-const OUTCOMES: [&str; 7] = [
+const OUTCOMES: [&str; 8] = [
     "answered",
     "connect_failed",
     "connect_timeout",
@@ -16,6 +16,7 @@ const OUTCOMES: [&str; 7] = [
     "closed",
     "bad_answer",
     "request_broken",
+    "given_up",
 ];
 
 /// Handles of one upstream's metrics.
@@ -56,6 +57,11 @@ impl Meters {
 
     pub(crate) fn failed(&self, error: &Error) {
         self.count(error.outcome());
+    }
+
+    /// The client left before the answer.
+    pub(crate) fn given_up(&self) {
+        self.count("given_up");
     }
 
     fn count(&self, outcome: &str) {

@@ -15,6 +15,8 @@ pub(crate) struct Place {
     pub(crate) reach: Reach,
     /// Its own `Host`.
     pub(crate) host: HeaderValue,
+    /// The `Host` of its checks.
+    pub(crate) check_host: HeaderValue,
     pub(crate) told: ToldHost,
     pub(crate) member: Arc<Member>,
 }
@@ -34,10 +36,12 @@ pub(crate) enum ToldHost {
 }
 
 impl Place {
+    /// `sites_host`: a name that clients ask for, where one is known.
     pub(crate) fn new(
         target: Target,
         reach: Reach,
         host_header: HostHeader,
+        sites_host: Option<&str>,
         member: Arc<Member>,
     ) -> Self {
         let told = match (host_header, target.scheme()) {
@@ -47,6 +51,10 @@ impl Place {
         // It was read as an authority, so it is a header value.
         let host = HeaderValue::from_str(target.authority());
         let host = host.unwrap_or_else(|_| HeaderValue::from_static("upstream"));
-        Self { target, reach, host, told, member }
+        // An app that answers for its own names alone would refuse a check by another, and serve every client.
+        let sites_host = sites_host.filter(|_| told == ToldHost::Clients);
+        let sites_host = sites_host.and_then(|name| HeaderValue::from_str(name).ok());
+        let check_host = sites_host.unwrap_or_else(|| host.clone());
+        Self { target, reach, host, check_host, told, member }
     }
 }

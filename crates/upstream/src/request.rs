@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 /// A body handed on: nothing, bytes, or a stream.
@@ -22,7 +21,6 @@ pub struct RequestBody {
 enum Source {
     Empty,
     Whole(Bytes),
-    Incoming(Incoming),
     Boxed(Pin<Box<dyn Body<Data = Bytes, Error = io::Error> + Send>>),
 }
 
@@ -40,15 +38,6 @@ impl RequestBody {
             return Self::empty();
         }
         Self::watched(Source::Whole(bytes))
-    }
-
-    /// What a client sends, as it comes.
-    #[must_use]
-    pub fn incoming(body: Incoming) -> Self {
-        if body.is_end_stream() {
-            return Self::empty();
-        }
-        Self::watched(Source::Incoming(body))
     }
 
     /// What anybody sends, as it comes: a client's body with a bound around it.
@@ -104,7 +93,6 @@ impl Body for RequestBody {
                 this.source = Source::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Source::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(io::Error::other),
             Source::Boxed(body) => body.as_mut().poll_frame(cx),
         };
         if let Some(upload) = &this.upload {
@@ -117,7 +105,6 @@ impl Body for RequestBody {
         match &self.source {
             Source::Empty => true,
             Source::Whole(_) => false,
-            Source::Incoming(body) => body.is_end_stream(),
             Source::Boxed(body) => body.is_end_stream(),
         }
     }
@@ -126,7 +113,6 @@ impl Body for RequestBody {
         match &self.source {
             Source::Empty => SizeHint::with_exact(0),
             Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Incoming(body) => body.size_hint(),
             Source::Boxed(body) => body.size_hint(),
         }
     }
@@ -137,7 +123,6 @@ impl std::fmt::Debug for Source {
         f.write_str(match self {
             Self::Empty => "Empty",
             Self::Whole(_) => "Whole",
-            Self::Incoming(_) => "Incoming",
             Self::Boxed(_) => "Boxed",
         })
     }

@@ -15,7 +15,7 @@ use crate::choose::Tried;
 use crate::connections::{Lease, Pool};
 use crate::dial::{Connection, dial};
 use crate::head::{BadFraming, connection_headers};
-use crate::member::Slot;
+use crate::member::{Member, Slot};
 use crate::request::Upload;
 use crate::{AnswerBody, Connections, Error, Exchange, Phase, RequestBody, Timing};
 
@@ -26,6 +26,20 @@ struct Lost {
     again: Option<Cargo>,
     /// On a connection that had served before: dead ones among those say nothing about the upstream.
     on_kept: bool,
+}
+
+/// Counts a request that its client gave up: the future that waits for its answer is dropped.
+struct Waiting<'a> {
+    member: &'a Member,
+    is_over: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.member.given_up();
+        }
+    }
 }
 
 /// Where a connection may come from.
@@ -130,7 +144,11 @@ impl Pool {
         connection.noticed.begin();
         let answer = self.await_answer(&mut connection, cargo.into_request(), upload.as_deref());
         let lose = |error, again| Box::new(Lost { error, again, on_kept });
-        let response = match answer.await {
+        let mut waiting = Waiting { member: &slot.member, is_over: false };
+        let answered = answer.await;
+        waiting.is_over = true;
+        drop(waiting);
+        let response = match answered {
             Ok(Ok(response)) => response,
             Ok(Err(mut failed)) => {
                 let unsent = failed.take_message().map(|r| Cargo::from_request(r, clients_host));
@@ -157,18 +175,12 @@ impl Pool {
         let settings = &self.shared.settings;
         let timing = Timing { connect, first_byte: began.elapsed() };
         slot.member.answered(timing.first_byte, settings);
-        let authority = Arc::clone(&slot.member.authority);
         let lease = Lease::new(Arc::clone(self), at, connection, slot);
         let body = match parts.status {
             StatusCode::SWITCHING_PROTOCOLS => AnswerBody::switched(body, lease),
             _ => AnswerBody::new(body, lease, settings.body_timeout.0),
         };
-        Ok(Exchange {
-            response: Response::from_parts(parts, body),
-            timing,
-            upstream: at,
-            authority,
-        })
+        Ok(Exchange { response: Response::from_parts(parts, body), timing, upstream: at })
     }
 
     /// Waits as long as something moves. An error is the wait that ended.
@@ -223,7 +235,10 @@ impl Pool {
                 Ok(cargo)
             }
             _ => {
-                place.member.failed(&lost.error, &self.shared.settings);
+                match &lost.error {
+                    error @ Error::Closed { .. } if lost.on_kept => place.member.broke_off(error),
+                    error => place.member.failed(error, &self.shared.settings),
+                }
                 Err(lost.error)
             }
         }

@@ -24,7 +24,7 @@ pub struct Settings {
     pub pooled_timeout: Span,
     /// Unused connections kept per upstream by each worker.
     pub idle_per_worker: usize,
-    /// Exchanges with one upstream at once, over all workers; further ones are answered 503.
+    /// Exchanges with one upstream at once, over all workers; further ones are answered 503. WebSockets do not count.
     pub in_flight_max: u32,
     /// Bytes of an answer's head; more is answered 502. At least 8KiB.
     pub head_bytes_max: Size,
@@ -36,7 +36,8 @@ pub struct Settings {
     pub health_interval: Span,
     /// Time a check may take.
     pub health_timeout: Span,
-    /// Failures in a row (of checks, or of requests) after which an upstream is no longer asked.
+    /// Failures in a row (of checks, or of requests) after which an upstream is no longer asked. Where all fail, those are
+    /// asked on that take requests and leave some without an answer.
     pub fail_after: u32,
     /// Good checks in a row after which a failing upstream is asked again.
     pub recover_after: u32,

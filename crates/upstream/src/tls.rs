@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -36,12 +36,22 @@ pub enum TlsError {
     Setup(#[from] rustls::Error),
 }
 
-/// What asks for a verified connection.
-pub(crate) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
+/// Whom https upstreams are vouched for by: those in the file, or the system's.
+pub(crate) fn authorities(ca_file: Option<&Path>) -> Result<Arc<RootCertStore>, TlsError> {
     let roots = match ca_file {
         Some(path) => authorities_in(path)?,
         None => authorities_of_system()?,
     };
+    Ok(Arc::new(roots))
+}
+
+/// Whether two sets hold the same authorities, in whichever order.
+pub(crate) fn are_same(one: &RootCertStore, other: &RootCertStore) -> bool {
+    one.len() == other.len() && one.roots.iter().all(|root| other.roots.contains(root))
+}
+
+/// What asks for a verified connection.
+pub(crate) fn connector(roots: Arc<RootCertStore>) -> Result<TlsConnector, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -79,7 +89,7 @@ impl fmt::Debug for Tls {
 fn authorities_in(path: &Path) -> Result<RootCertStore, TlsError> {
     let fault = |source| TlsError::CaFile { path: path.to_owned(), source };
     let mut roots = RootCertStore::empty();
-    let certificates = rustls::pki_types::CertificateDer::pem_file_iter(path).map_err(fault)?;
+    let certificates = CertificateDer::pem_file_iter(path).map_err(fault)?;
     for certificate in certificates {
         roots.add(certificate.map_err(fault)?)?;
     }

@@ -1,7 +1,6 @@
 //! The upstreams of one site, shared by all workers: their list, its changes, what to tell about them. Sends no request.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use mainstay_base::task::Group;
 use mainstay_base::{Clock, Timestamp};
 use mainstay_telemetry::metrics::Registry;
 use mainstay_telemetry::names;
+use rustls::RootCertStore;
 
 use crate::health::{Health, State};
 use crate::member::Member;
@@ -26,6 +26,8 @@ pub const UPSTREAMS_MAX: usize = 64;
 pub struct Plan {
     /// The site's name, a label of metrics.
     pub site: Arc<str>,
+    /// A name that its clients ask for; checks use it where the app is told the client's host.
+    pub host: Option<Arc<str>>,
     /// Where they are; at least one.
     pub targets: Vec<Target>,
     /// `[upstream]`.
@@ -56,7 +58,7 @@ pub struct Status {
     pub url: String,
     /// Asked or not.
     pub state: State,
-    /// Exchanges in hand, over all workers.
+    /// Exchanges and tunnels in hand, over all workers.
     pub in_flight: u32,
     /// Requests since the start.
     pub requests: u64,
@@ -70,12 +72,14 @@ pub struct Status {
 
 /// The upstreams of one site. Clones share them.
 #[derive(Clone)]
-pub struct Upstreams(Arc<Shared>);
+pub struct Upstreams(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) places: Vec<Place>,
     pub(crate) refusals: Refusals,
+    /// Whom https upstreams were vouched for by when the list was made; none: there is no such upstream.
+    authorities: Option<Arc<RootCertStore>>,
     retired: AtomicBool,
     registry: Registry,
     clock: Clock,
@@ -90,22 +94,36 @@ impl Upstreams {
         Self::make(plan, registry, clock, &[])
     }
 
-    /// The upstreams of another plan: those named again keep their state and counts, new ones start slowly, those
-    /// left out drain. Checks and connections of `self` end with what they have in hand; call
-    /// [`Upstreams::spawn_checks`] and [`Upstreams::connections`] on what is returned.
+    /// The upstreams of another plan: those named again keep their state and counts, new ones start slowly. Call
+    /// [`Upstreams::spawn_checks`] and [`Upstreams::connections`] on what is returned, and [`Upstreams::retire`] on
+    /// `self` once it is in force: until then `self` serves as before.
     ///
     /// # Errors
-    /// [`OpenError`]; `self` stays in force then.
+    /// [`OpenError`]
     pub fn replaced(&self, plan: Plan) -> Result<Self, OpenError> {
         let old = &self.0;
-        let new = Self::make(plan, &old.registry, &old.clock, &old.places)?;
-        let stays =
-            |place: &Place| new.0.places.iter().any(|n| Arc::ptr_eq(&n.member, &place.member));
-        for place in old.places.iter().filter(|place| !stays(place)) {
-            place.member.health.drain();
-        }
-        old.retired.store(true, Relaxed);
-        Ok(new)
+        Self::make(plan, &old.registry, &old.clock, &old.places)
+    }
+
+    /// Others are in force: checks end, connections close as soon as they are unused. Requests in hand end as they
+    /// began, one more attempt included.
+    pub fn retire(&self) {
+        self.0.retired.store(true, Relaxed);
+    }
+
+    /// Whether https upstreams would be vouched for by the same authorities if the list were made now. Reads
+    /// `upstream.ca_file`, or the system's store; blocking.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        let Some(roots) = &self.0.authorities else { return true };
+        let now = tls::authorities(self.0.settings.ca_file.as_deref());
+        now.is_ok_and(|now| tls::are_same(&now, roots))
+    }
+
+    /// Whether others took over.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        self.0.is_retired()
     }
 
     /// Starts one checking task per upstream in `group`, on the current runtime. They end with the group's soft stop,
@@ -131,7 +149,7 @@ impl Upstreams {
         let tell = |place: &Place| Status {
             url: place.target.to_string(),
             state: place.member.health.state(slow_start),
-            in_flight: place.member.in_flight(),
+            in_flight: place.member.in_hand(),
             requests: place.member.requests(),
             errors: place.member.errors(),
             latency: place.member.latency(),
@@ -152,13 +170,12 @@ impl Upstreams {
         clock: &Clock,
         before: &[Place],
     ) -> Result<Self, OpenError> {
-        let Plan { site, targets, settings } = plan;
+        let Plan { site, host, targets, settings } = plan;
         check_list(&targets)?;
-        let connector = if targets.iter().any(|target| target.scheme() == Scheme::Https) {
-            Some(tls::connector(settings.ca_file.as_deref().map(Path::new))?)
-        } else {
-            None
-        };
+        let asks_tls = targets.iter().any(|target| target.scheme() == Scheme::Https);
+        let authorities =
+            asks_tls.then(|| tls::authorities(settings.ca_file.as_deref())).transpose()?;
+        let connector = authorities.clone().map(tls::connector).transpose()?;
         let mut places = Vec::with_capacity(targets.len());
         for target in targets {
             let reach = match &connector {
@@ -174,12 +191,13 @@ impl Upstreams {
                 }
                 member
             });
-            places.push(Place::new(target, reach, settings.host_header, member));
+            places.push(Place::new(target, reach, settings.host_header, host.as_deref(), member));
         }
         let refusals = Refusals::new(registry, &site);
         let (registry, clock) = (registry.clone(), clock.clone());
         let retired = AtomicBool::new(false);
-        Ok(Self(Arc::new(Shared { settings, places, refusals, retired, registry, clock })))
+        let shared = Shared { settings, places, refusals, authorities, retired, registry, clock };
+        Ok(Self(Arc::new(shared)))
     }
 }
 
@@ -222,7 +240,7 @@ fn new_member(site: &str, target: &Target, registry: &Registry, clock: &Clock) -
         let member: Weak<Member> = Arc::downgrade(&member);
         registry.gauge_fn(metric, &labels, move || member.upgrade().map_or(f64::NAN, |m| read(&m)));
     };
-    gauge(&names::UPSTREAM_IN_FLIGHT, |member| f64::from(member.in_flight()));
+    gauge(&names::UPSTREAM_IN_FLIGHT, |member| f64::from(member.in_hand()));
     gauge(&names::UPSTREAM_HEALTHY, |member| f64::from(u8::from(member.health.is_asked())));
     member
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
-use super::ours::Running;
+use super::running::Running;
 use super::wrk::{self, Round};
 use super::{Bench, median, open_loop};
 use crate::wire;
@@ -36,6 +36,7 @@ pub(super) struct Closed {
     pub(super) ours_per_second: f64,
     pub(super) peer_per_second: f64,
     pub(super) ours_cores: f64,
+    pub(super) peer_cores: f64,
 }
 
 /// Asks both as fast as they answer.
@@ -50,24 +51,49 @@ pub(super) fn closed(
         peer_rounds.push(round(bench, question, &question.peer, peer).context("the peer")?);
         our_rounds.push(round(bench, question, &question.ours, ours).context("ours")?);
     }
-    let ratios = |of: fn(&Round) -> f64| {
-        median(
-            our_rounds.iter().zip(&peer_rounds).map(|(ours, peer)| of(ours) / of(peer)).collect(),
-        )
-    };
-    let middle = |rounds: &[Round], of: fn(&Round) -> f64| median(rounds.iter().map(of).collect());
-    Ok(Closed {
-        cpu: ratios(|round| round.cpu_us),
-        throughput: ratios(|round| round.per_second),
-        ours_us: middle(&our_rounds, |round| round.cpu_us),
-        peer_us: middle(&peer_rounds, |round| round.cpu_us),
-        ours_per_second: middle(&our_rounds, |round| round.per_second),
-        peer_per_second: middle(&peer_rounds, |round| round.per_second),
-        ours_cores: middle(&our_rounds, |round| round.cores),
-    })
+    Ok(compare(&our_rounds, &peer_rounds))
 }
 
-fn round(bench: &Bench, question: &Question, ask: &Ask, side: &Running) -> anyhow::Result<Round> {
+/// Compares rounds that were measured in turn.
+pub(super) fn compare(ours: &[Round], peer: &[Round]) -> Closed {
+    let ratios = |of: fn(&Round) -> f64| {
+        median(ours.iter().zip(peer).map(|(ours, peer)| of(ours) / of(peer)).collect())
+    };
+    let middle = |rounds: &[Round], of: fn(&Round) -> f64| median(rounds.iter().map(of).collect());
+    Closed {
+        cpu: ratios(|round| round.cpu_us),
+        throughput: ratios(|round| round.per_second),
+        ours_us: middle(ours, |round| round.cpu_us),
+        peer_us: middle(peer, |round| round.cpu_us),
+        ours_per_second: middle(ours, |round| round.per_second),
+        peer_per_second: middle(peer, |round| round.per_second),
+        ours_cores: middle(ours, |round| round.cores),
+        peer_cores: middle(peer, |round| round.cores),
+    }
+}
+
+impl Closed {
+    /// The figures behind the ratios.
+    pub(super) fn detail(&self, peer: &str) -> String {
+        format!(
+            "{:.1} µs and {:.0}/s ({:.2} cores), {peer} {:.1} µs and {:.0}/s ({:.2})",
+            self.ours_us,
+            self.ours_per_second,
+            self.ours_cores,
+            self.peer_us,
+            self.peer_per_second,
+            self.peer_cores,
+        )
+    }
+}
+
+/// Asks one side as fast as it answers.
+pub(super) fn round(
+    bench: &Bench,
+    question: &Question,
+    ask: &Ask,
+    side: &Running,
+) -> anyhow::Result<Round> {
     let answer = wire::fetch(side.address, "GET", ask.path, &ask.headers)?;
     let status = answer.head.status;
     ensure!(status == question.status, "{} answered {status}", ask.path);
@@ -112,4 +138,23 @@ pub(super) fn open(
     }
     let ratio = median(our_p99.iter().zip(&peer_p99).map(|(ours, peer)| ours / peer).collect());
     Ok((ratio, median(our_p99), median(peer_p99)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_of_rounds_that_stood_side_by_side() {
+        let round =
+            |cpu_us, per_second| Round { requests: 1, per_second, refused: 0, cpu_us, cores: 1.0 };
+        // The machine became twice as slow in the second round: no ratio may show it.
+        let ours = [round(10.0, 100.0), round(20.0, 50.0), round(12.0, 80.0)];
+        let peer = [round(5.0, 200.0), round(10.0, 100.0), round(4.0, 160.0)];
+        let closed = compare(&ours, &peer);
+        assert!((closed.cpu - 2.0).abs() < f64::EPSILON, "{closed:?}");
+        assert!((closed.throughput - 0.5).abs() < f64::EPSILON, "{closed:?}");
+        assert!((closed.ours_us - 12.0).abs() < f64::EPSILON, "{closed:?}");
+        assert!((closed.peer_us - 5.0).abs() < f64::EPSILON, "{closed:?}");
+    }
 }

@@ -3,8 +3,9 @@
 use anyhow::Context as _;
 
 use super::duel::{Ask, Closed, Question, closed, open};
-use super::nginx::start_nginx;
-use super::ours::Running;
+use super::nginx::{self, Role};
+use super::ours::Task;
+use super::running::Running;
 use super::table::{Bar, Row};
 use super::{Bench, wrk};
 use crate::wire;
@@ -89,14 +90,14 @@ pub(super) fn measure(
     if cases.is_empty() && tails.is_empty() {
         return Ok(());
     }
-    let peer = start_nginx(&bench.dir).context("nginx")?;
-    let ours =
-        bench.ours.start(&bench.site, &bench.dir.join("files"), "/1k.txt").context("ours")?;
+    let peer = nginx::start(&bench.dir, &Role::Site).context("nginx")?;
+    let task = Task::site(&bench.site);
+    let ours = bench.ours.start(&task, &bench.dir.join("files"), "/1k.txt").context("ours")?;
     for case in cases {
         let question = question(case, &ours, &peer)?;
         let closed = closed(bench, &question, &ours, &peer).context(case.name)?;
         let (name, what, bar) = (case.name, case.what, case.bar);
-        add(Row { name, what, bar, value: (case.value)(&closed), detail: detail(&closed) })?;
+        add(Row { name, what, bar, value: (case.value)(&closed), detail: closed.detail("nginx") })?;
     }
     for (name, path) in tails {
         let (ratio, ours_us, peer_us) = open(bench, path, &ours, &peer).context(*name)?;
@@ -130,15 +131,4 @@ fn question(case: &Case, ours: &Running, peer: &Running) -> anyhow::Result<Quest
         },
         connections: if matches!(case.kind, Kind::Large) { 16 } else { wrk::CONNECTIONS },
     })
-}
-
-fn detail(closed: &Closed) -> String {
-    format!(
-        "{:.1} µs and {:.0}/s ({:.2} cores), nginx {:.1} µs and {:.0}/s",
-        closed.ours_us,
-        closed.ours_per_second,
-        closed.ours_cores,
-        closed.peer_us,
-        closed.peer_per_second,
-    )
 }

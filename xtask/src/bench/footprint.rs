@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use super::ours::Task;
 use super::table::{Bar, Row};
 use super::{Bench, cost, median, wrk};
 use crate::server::pause;
@@ -34,7 +35,7 @@ pub(super) fn measure(
 
 /// At rest, but not fresh: buffers and caches that a first load leaves behind count.
 fn measure_idle(bench: &Bench) -> anyhow::Result<Row> {
-    let ours = bench.ours.start(&bench.site, &bench.dir.join("idle"), "/1k.txt")?;
+    let ours = bench.ours.start(&Task::site(&bench.site), &bench.dir.join("idle"), "/1k.txt")?;
     pause(REST);
     let fresh = cost::memory(&[ours.server.pid()]);
     for path in ["/1k.txt", "/index.html", "/100k.bin"] {
@@ -73,7 +74,7 @@ fn measure_start(bench: &Bench) -> anyhow::Result<Row> {
     for number in 0..STARTS {
         let data = bench.dir.join(format!("start-{number}"));
         let begun = Instant::now();
-        let _ours = bench.ours.start(&bench.site, &data, "/index.html")?;
+        let _ours = bench.ours.start(&Task::site(&bench.site), &data, "/index.html")?;
         taken.push(begun.elapsed().as_secs_f64() * 1e3);
     }
     let worst = taken.iter().copied().fold(f64::NAN, f64::max);

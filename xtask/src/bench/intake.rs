@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use mainstay_base::Entropy;
 
-use super::ours::Running;
+use super::ours::Task;
 use super::peer::Fastify;
+use super::running::Running;
 use super::table::{Bar, Row};
 use super::wrk::{self, Round};
 use super::{Bench, disk, median, open_loop};
@@ -39,8 +40,8 @@ pub(super) fn measure(
     if !cpu && !tail {
         return Ok(());
     }
-    let ours =
-        bench.ours.start(&bench.site, &bench.dir.join("intake"), "/1k.txt").context("ours")?;
+    let task = Task::site(&bench.site);
+    let ours = bench.ours.start(&task, &bench.dir.join("intake"), "/1k.txt").context("ours")?;
     if cpu {
         add(measure_cpu(bench, &ours)?)?;
     }

@@ -12,8 +12,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::set_tcp_quickack;
 use serde::{Deserialize, Serialize};
 
-use super::{cost, intake};
-use crate::server::{Place, RealTime, placed, set_real_time};
+use super::{cost, generator, intake};
+use crate::server::{RealTime, set_real_time};
 use crate::wire;
 
 /// Time after the last due moment in which answers still count.
@@ -47,25 +47,16 @@ pub(super) struct Latencies {
     pub(super) p999: f64,
 }
 
-/// Runs the generator as a process of its own on the other core, both sides before everybody else's work.
+/// Runs the generator on the other core, it and the process trees `roots` before everybody else's work.
 ///
 /// # Errors
 /// When the generator fails; a request that is not answered with 2xx is a failure.
 pub(super) fn measure(load: &Load, roots: &[u32]) -> anyhow::Result<Latencies> {
-    let own = std::env::current_exe().context("the path of this program")?;
-    let program = [
-        own.display().to_string(),
-        "bench".into(),
-        "--generate".into(),
-        serde_json::to_string(load)?,
-    ];
     let pids: Vec<_> = roots.iter().flat_map(|root| cost::tree(*root)).collect();
     set_real_time(&pids, RealTime::On);
-    let ran = placed(&program, Place { core: Some(1), is_real_time: true }).output();
+    let latencies = generator::run(&generator::Work::Requests(load.clone()), RealTime::On);
     set_real_time(&pids, RealTime::Off);
-    let ran = ran.context("the generator cannot be run")?;
-    ensure!(ran.status.success(), "the generator: {}", String::from_utf8_lossy(&ran.stderr).trim());
-    serde_json::from_slice(&ran.stdout).context("the generator's answer")
+    latencies
 }
 
 /// The generator itself.

@@ -1,18 +1,12 @@
-//! Our side: the command line that serves the site with everything on, as a user would start it, on one worker.
+//! Our side: the command line that serves with everything on, as a user would start it, on one worker.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::ensure;
 
-use crate::server::{Place, Server, placed, retry};
-use crate::wire;
-
-/// How long a server may take until it answers.
-pub(super) const START_PATIENCE: Duration = Duration::from_secs(20);
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+use super::running::{Launch, Running, SERVER_CORE, free_address};
+use super::tls::Pair;
 
 /// What is measured as ours.
 #[derive(Debug)]
@@ -23,19 +17,72 @@ pub(super) enum Ours {
     Command(String),
 }
 
-/// A server that answers.
-#[derive(Debug)]
-pub(super) struct Running {
-    pub(super) server: Server,
-    pub(super) address: SocketAddr,
+/// What ours has to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Task<'a> {
+    content: Content<'a>,
+    pair: Option<&'a Pair>,
+    purge: Purge,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Content<'a> {
+    Site(&'a Path),
+    App(SocketAddr),
+}
+
+/// When the allocator gives free memory back to the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purge {
+    /// As a binary does that was told nothing.
+    Default,
+    /// As the service file of the operator's guide says.
+    AtOnce,
+}
+
+impl<'a> Task<'a> {
+    /// Serves a folder.
+    pub(super) fn site(site: &'a Path) -> Self {
+        Self { content: Content::Site(site), pair: None, purge: Purge::Default }
+    }
+
+    /// Stands in front of an app.
+    pub(super) fn app(address: SocketAddr) -> Self {
+        Self { content: Content::App(address), pair: None, purge: Purge::Default }
+    }
+
+    /// The same over TLS.
+    pub(super) fn over_tls(self, pair: &'a Pair) -> Self {
+        Self { pair: Some(pair), ..self }
+    }
+
+    /// The same with the allocator told when to give memory back.
+    pub(super) fn purging(self, purge: Purge) -> Self {
+        Self { purge, ..self }
+    }
 }
 
 impl Ours {
     /// Starts it on a free port and waits for the first answer to `path`; `data` is its data dir.
-    pub(super) fn start(&self, site: &Path, data: &Path, path: &str) -> anyhow::Result<Running> {
+    pub(super) fn start(
+        &self,
+        task: &Task<'_>,
+        data: &Path,
+        path: &str,
+    ) -> anyhow::Result<Running> {
         let address = free_address()?;
-        let program = self.program(site, data, &address.port().to_string());
-        start(&program, address, path, data)
+        let mut program = self.program(task, data, &address.port().to_string())?;
+        if task.purge == Purge::AtOnce {
+            program.splice(0..0, ["env".into(), "MIMALLOC_PURGE_DELAY=0".into()]);
+        } else {
+            // Not what somebody's shell happens to say.
+            program.splice(0..0, ["env".into(), "-u".into(), "MIMALLOC_PURGE_DELAY".into()]);
+        }
+        let launch = Launch { program: &program, address, dir: data, core: SERVER_CORE };
+        match task.pair {
+            Some(pair) => launch.until_it_answers_over_tls(path, pair),
+            None => launch.until_it_answers(path),
+        }
     }
 
     /// The release binary, when that is what is measured.
@@ -48,71 +95,83 @@ impl Ours {
 
     /// The command line for people.
     pub(super) fn describe(&self) -> String {
-        self.program(Path::new("SITE"), Path::new("DATA"), "PORT").join(" ")
-    }
-
-    fn program(&self, site: &Path, data: &Path, port: &str) -> Vec<String> {
-        let (site, data) = (site.display().to_string(), data.display().to_string());
         match self {
-            Self::Command(command) => {
-                let command = command
-                    .replace("{site}", &site)
-                    .replace("{data}", &data)
-                    .replace("{port}", port);
-                vec!["sh".into(), "-c".into(), format!("exec {command}")]
-            }
-            Self::Binary(binary) => {
-                let listen = format!("127.0.0.1:{port}");
-                let binary = binary.display().to_string();
-                [&binary, "serve", &site, "--listen", &listen, "--admin-listen", "127.0.0.1:0"]
-                    .into_iter()
-                    .chain(["--data-dir", &data, "--workers", "1", "--env", "production"])
-                    .map(str::to_owned)
-                    .collect()
-            }
+            Self::Command(command) => command.clone(),
+            Self::Binary(binary) => format!(
+                "{} serve SITE --listen 127.0.0.1:PORT --admin-listen 127.0.0.1:0 --data-dir DATA --workers 1 \
+                 --env production; for a proxy --upstream URL instead of SITE; for TLS --tls-cert and --tls-key",
+                binary.display()
+            ),
+        }
+    }
+
+    fn program(&self, task: &Task<'_>, data: &Path, port: &str) -> anyhow::Result<Vec<String>> {
+        match self {
+            Self::Command(command) => fill_in(command, task, data, port),
+            Self::Binary(binary) => Ok(command_line(binary, task, data, port)),
         }
     }
 }
 
-/// Starts a server on core 0 and waits until `GET path` is answered below 500; its output goes to `data`'s `.log`.
-pub(super) fn start(
-    program: &[String],
-    address: SocketAddr,
-    path: &str,
-    data: &Path,
-) -> anyhow::Result<Running> {
-    let log = data.with_extension("log");
-    let output = std::fs::File::create(&log).with_context(|| log.display().to_string())?;
-    let mut command = placed(program, Place { core: Some(0), is_real_time: false });
-    // Away from a settings file that somebody keeps where this was called.
-    command.current_dir(data.parent().unwrap_or(Path::new("/")));
-    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-    let mut running =
-        Running { server: Server::start(command).context("cannot be started")?, address };
-    let first = retry(START_PATIENCE, LOOK_EVERY, || {
-        if let Some(status) = running.server.ended() {
-            return Ok(Err(status));
-        }
-        let answer = wire::fetch(address, "GET", path, &[])?;
-        if answer.head.status >= 500 {
-            bail!("answers {}", answer.head.status);
-        }
-        Ok(Ok(()))
+fn command_line(binary: &Path, task: &Task<'_>, data: &Path, port: &str) -> Vec<String> {
+    let mut program = vec![binary.display().to_string(), "serve".into()];
+    match task.content {
+        Content::Site(site) => program.push(site.display().to_string()),
+        Content::App(app) => program.extend(["--upstream".into(), format!("http://{app}")]),
+    }
+    if let Some(pair) = task.pair {
+        program.extend(["--tls-cert".into(), pair.cert.display().to_string()]);
+        program.extend(["--tls-key".into(), pair.key.display().to_string()]);
+    }
+    program.extend(["--listen".into(), format!("127.0.0.1:{port}")]);
+    program.extend(["--data-dir".into(), data.display().to_string()]);
+    let rest = ["--admin-listen", "127.0.0.1:0", "--workers", "1", "--env", "production"];
+    program.extend(rest.map(str::to_owned));
+    program
+}
+
+fn fill_in(command: &str, task: &Task<'_>, data: &Path, port: &str) -> anyhow::Result<Vec<String>> {
+    let mut known = vec![("{data}", data.display().to_string()), ("{port}", port.to_owned())];
+    known.push(match task.content {
+        Content::Site(site) => ("{site}", site.display().to_string()),
+        Content::App(app) => ("{upstream}", format!("http://{app}")),
     });
-    match first {
-        Ok(Ok(())) => Ok(running),
-        Ok(Err(status)) => bail!("{} ended ({status}): {}", program.join(" "), tail(&log)),
-        Err(error) => Err(error.context(format!("{}: {}", program.join(" "), tail(&log)))),
+    if let Some(pair) = task.pair {
+        known.push(("{cert}", pair.cert.display().to_string()));
+        known.push(("{key}", pair.key.display().to_string()));
     }
+    let mut filled = command.to_owned();
+    for (name, value) in known {
+        // A data dir is not everybody's need.
+        ensure!(
+            name == "{data}" || command.contains(name),
+            "--ours-cmd has no {name}, which this row needs: choose rows by name"
+        );
+        filled = filled.replace(name, &value);
+    }
+    Ok(vec!["sh".into(), "-c".into(), format!("exec {filled}")])
 }
 
-/// An address on loopback that nobody listens on now.
-pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn tail(log: &Path) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<_> = text.lines().rev().take(10).collect();
-    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    #[test]
+    fn a_stand_in_has_a_place_for_what_the_row_needs() -> anyhow::Result<()> {
+        let (app, data) = (SocketAddr::from(([127, 0, 0, 1], 9)), Path::new("/d"));
+        let filled = fill_in("proxy {upstream} on {port}", &Task::app(app), data, "7")?;
+        assert_eq!(filled[2], "exec proxy http://127.0.0.1:9 on 7");
+        let site = Task::site(Path::new("/s"));
+        let refused = fill_in("proxy {upstream} on {port}", &site, data, "7");
+        assert!(refused.is_err_and(|error| error.to_string().contains("{site}")));
+        Ok(())
+    }
+
+    #[test]
+    fn the_product_is_told_its_app_and_its_certificate() {
+        let pair = Pair { cert: "/c".into(), key: "/k".into() };
+        let app = Task::app(SocketAddr::from(([127, 0, 0, 1], 9))).over_tls(&pair);
+        let line = command_line(Path::new("/m"), &app, Path::new("/d"), "7").join(" ");
+        assert!(line.starts_with("/m serve --upstream http://127.0.0.1:9 --tls-cert /c --tls-key /k --listen 127.0.0.1:7 "), "{line}");
+    }
 }

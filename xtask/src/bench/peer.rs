@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
-use super::ours::{self, Running, free_address};
 use super::prepare::{checkout, open_to_all};
+use super::running::{Launch, Running, SERVER_CORE, free_address};
 use crate::server::{Place, Server, placed, retry};
 
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -46,8 +46,9 @@ impl Fastify {
             address.port().to_string(),
             postgres.address.port().to_string(),
         ];
-        let running =
-            ours::start(&program, address, "/", &dir.join("fastify")).context("Fastify")?;
+        let own = dir.join("fastify");
+        let launch = Launch { program: &program, address, dir: &own, core: SERVER_CORE };
+        let running = launch.until_it_answers("/").context("Fastify")?;
         Ok(Self { running, postgres })
     }
 

@@ -39,6 +39,17 @@ pub(super) fn release_binary() -> anyhow::Result<PathBuf> {
     Ok(binary)
 }
 
+/// Where a program is: Debian keeps servers where only root looks.
+pub(super) fn find(program: &str) -> anyhow::Result<PathBuf> {
+    let look = "PATH=$PATH:/usr/sbin:/sbin; command -v \"$0\"";
+    let found = Command::new("sh").args(["-c", look, program]).output().context("sh")?;
+    ensure!(
+        found.status.success(),
+        "{program} is not installed: `scripts/setup bench` installs every peer and tool"
+    );
+    Ok(PathBuf::from(String::from_utf8(found.stdout)?.trim()))
+}
+
 /// Servers that give up root's rights still read what is in here.
 pub(super) fn open_to_all(dir: &Path) -> anyhow::Result<()> {
     Ok(fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?)
@@ -55,4 +66,17 @@ fn target() -> anyhow::Result<PathBuf> {
     let target =
         own.parent().and_then(Path::parent).context("this program is in no target folder")?;
     Ok(target.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_named() -> anyhow::Result<()> {
+        assert!(find("sh")?.is_absolute());
+        let missing = find("no-such-program").expect_err("found").to_string();
+        assert!(missing.starts_with("no-such-program is not installed"), "{missing}");
+        Ok(())
+    }
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
-use super::cost;
+use super::running::LOAD_CORE;
+use super::{cost, prepare};
 use crate::server::{Place, placed};
 
 const REPORT: &str = include_str!("../../bench/report.lua");
@@ -56,8 +57,8 @@ struct Report {
 pub(super) fn run(load: &Load<'_>, roots: &[u32], dir: &Path) -> anyhow::Result<Round> {
     let script = dir.join("load.lua");
     std::fs::write(&script, format!("{}\n{REPORT}", load.script)).context("writing load.lua")?;
-    let mut program: Vec<String> =
-        ["wrk", "-t", "1", "--timeout", "5s", "-s"].map(Into::into).into();
+    let mut program = vec![prepare::find("wrk")?.display().to_string()];
+    program.extend(["-t", "1", "--timeout", "5s", "-s"].map(String::from));
     program.push(script.display().to_string());
     program.extend(["-c".into(), load.connections.to_string()]);
     program.extend(["-d".into(), format!("{}s", load.seconds)]);
@@ -65,7 +66,7 @@ pub(super) fn run(load: &Load<'_>, roots: &[u32], dir: &Path) -> anyhow::Result<
     program.push(format!("http://{}{}", load.address, load.path));
 
     let (before, begun) = (cost::processor_time(roots), Instant::now());
-    let place = Place { core: Some(1), is_real_time: false };
+    let place = Place { core: Some(LOAD_CORE), is_real_time: false };
     let ran = placed(&program, place).output().context("wrk cannot be run")?;
     let took = begun.elapsed();
     crate::server::pause(load.settle);

@@ -1,23 +1,33 @@
 //! What the stream says, as JSON: history once, then snapshots. Counts nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mainstay_base::Timestamp;
 use mainstay_telemetry::sketch::Snapshot as Latencies;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::Point;
 use crate::v1::breakdown::Row as Breakdown;
 use crate::v1::errors::Row as JsError;
+use crate::v1::upstreams::Row as Upstream;
 use crate::v1::vitals::Overall as Vital;
 
+/// Schemas of the stream's events by name.
+pub(crate) fn describe_events(schemas: &mut SchemaGenerator) -> Value {
+    let history = schemas.subschema_for::<History>();
+    let snapshot = schemas.subschema_for::<Snapshot<'_>>();
+    json!({ "history": history, "snapshot": snapshot })
+}
+
 /// A quantile in milliseconds; `None` when nothing was measured.
-pub(super) fn millis(latency: &Latencies, q: f64) -> Option<f64> {
+fn millis(latency: &Latencies, q: f64) -> Option<f64> {
     latency.quantile(q).map(|d| (d.as_secs_f64() * 1e6).round() / 1e3)
 }
 
 /// Columns of equal length, one entry a step; none where no point was made.
-#[derive(Serialize, Default)]
+#[derive(Serialize, Default, JsonSchema)]
 pub(super) struct History {
     pub(super) t0: i64,
     pub(super) step_s: u64,
@@ -27,6 +37,11 @@ pub(super) struct History {
     pub(super) p50_ms: Vec<Option<f64>>,
     pub(super) p95_ms: Vec<Option<f64>>,
     pub(super) p99_ms: Vec<Option<f64>>,
+    /// Wait for the app; `ours` is the rest of the time to the head of its answers.
+    pub(super) upstream_p50_ms: Vec<Option<f64>>,
+    pub(super) upstream_p95_ms: Vec<Option<f64>>,
+    pub(super) ours_p50_ms: Vec<Option<f64>>,
+    pub(super) ours_p95_ms: Vec<Option<f64>>,
 }
 
 impl History {
@@ -36,7 +51,7 @@ impl History {
 }
 
 /// Per second.
-#[derive(Serialize, Default)]
+#[derive(Serialize, Default, JsonSchema)]
 pub(super) struct Rate {
     pub(super) requests: f64,
     pub(super) errors: f64,
@@ -44,19 +59,7 @@ pub(super) struct Rate {
     pub(super) bytes: f64,
 }
 
-impl Rate {
-    pub(super) fn of(point: &Point) -> Self {
-        let a_second = |count: u64| count as f64 / point.steps as f64;
-        Self {
-            requests: a_second(point.delta.requests),
-            errors: a_second(point.delta.errors),
-            refused: a_second(point.delta.refused),
-            bytes: a_second(point.delta.bytes),
-        }
-    }
-}
-
-#[derive(Serialize, Default)]
+#[derive(Clone, Copy, Serialize, Default, JsonSchema)]
 pub(super) struct Percentiles {
     pub(super) p50: Option<f64>,
     pub(super) p95: Option<f64>,
@@ -69,7 +72,31 @@ impl Percentiles {
     }
 }
 
-#[derive(Serialize)]
+/// The time to the head of an app's answers, in its two parts, in milliseconds. The parts' percentiles are those of
+/// different answers: they do not add up.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub(super) struct Split {
+    /// Waiting for the app.
+    pub(super) upstream_p50: f64,
+    pub(super) upstream_p95: f64,
+    /// Everything else.
+    pub(super) ours_p50: f64,
+    pub(super) ours_p95: f64,
+}
+
+impl Split {
+    /// None when no app answered.
+    pub(super) fn of(upstream: &Latencies, ours: &Latencies) -> Option<Self> {
+        Some(Self {
+            upstream_p50: millis(upstream, 0.5)?,
+            upstream_p95: millis(upstream, 0.95)?,
+            ours_p50: millis(ours, 0.5)?,
+            ours_p95: millis(ours, 0.95)?,
+        })
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Saturation {
     pub(super) cpu: Option<f64>,
     pub(super) memory_bytes: Option<f64>,
@@ -78,23 +105,35 @@ pub(super) struct Saturation {
     pub(super) recorder_shed: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Check")]
 pub(super) struct CheckLine<'a> {
     pub(super) name: &'a str,
     pub(super) status: &'a str,
     pub(super) output: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Snapshot<'a> {
     pub(super) t: Timestamp,
     pub(super) version: &'a str,
     pub(super) environment: &'a str,
+    /// Whose visitors, pages and errors these are: the site asked for, else the first.
     pub(super) site: &'a str,
+    /// Names of all sites.
+    pub(super) sites: &'a [Arc<str>],
     pub(super) uptime_s: u64,
+    /// Of the site asked for, else of all together; `refused` is always the whole server's.
     pub(super) rate: Rate,
     pub(super) latency_ms: Percentiles,
     pub(super) latency_1m_ms: Percentiles,
+    /// Null when no app answered.
+    pub(super) split_ms: Option<Split>,
+    pub(super) split_1m_ms: Option<Split>,
+    /// Copies of the app behind the site asked for, else of all apps.
+    pub(super) upstreams: Vec<Upstream>,
+    /// How many sites have an app.
+    pub(super) apps: usize,
     pub(super) visitors_now: i64,
     pub(super) pageviews_30m: &'a [i64],
     pub(super) pages: Vec<Breakdown>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use mainstay_store::{Cursor, Error, KeyCount};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::page::{Asked, Page};
@@ -18,7 +19,8 @@ const DIRECT: &str = "Direct / none";
 const UNKNOWN: &str = "unknown";
 
 /// One key.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KeyCount")]
 pub(crate) struct Row {
     key: String,
     visitors: i64,

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use mainstay_base::Timestamp;
 use mainstay_store::error_event::{After, Group};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::page::{Asked, Page};
@@ -14,7 +15,8 @@ use crate::admin::Admin;
 use crate::problem::Problem;
 
 /// One fault.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ScriptError")]
 pub(crate) struct Row {
     fingerprint: String,
     name: String,

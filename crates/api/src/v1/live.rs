@@ -1,4 +1,4 @@
-//! `GET /api/v1/live`: the shared snapshot of every second, as server-sent events.
+//! `GET /api/v1/live`: the snapshot of every second, shared by all who look at the same site, as server-sent events.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mainstay_base::ErrorCode;
 
+use super::scope::Scope;
 use crate::access::{Caller, is_still_signed_in};
 use crate::admin::Admin;
 use crate::live::Stream;
@@ -35,14 +36,15 @@ struct Following {
 pub(crate) async fn stream(
     State(admin): State<Arc<Admin>>,
     _caller: Caller,
+    scope: Scope,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Some(stream) = admin.live.open() else {
+    let Some(stream) = admin.live.open(&scope) else {
         return Err(
             Problem::new(ErrorCode::Unavailable, "Too many live streams are open.").retry_after(10)
         );
     };
-    let history = Some(admin.live.history());
+    let history = Some(admin.live.history(&scope));
     let following = Following { admin, headers, stream, sent: 0, history };
     let events = stream::unfold(following, next);
     let mut response =

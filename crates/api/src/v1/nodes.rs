@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use mainstay_base::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::Page;
@@ -13,7 +14,8 @@ use crate::admin::Admin;
 use crate::problem::Problem;
 
 /// One process.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Node")]
 pub(crate) struct Row {
     id: String,
     version: &'static str,
@@ -24,7 +26,8 @@ pub(crate) struct Row {
     checks: Vec<Check>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NodeCheck")]
 struct Check {
     name: &'static str,
     status: &'static str,

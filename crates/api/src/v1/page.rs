@@ -9,9 +9,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
 use mainstay_base::{ErrorCode, Timestamp};
 use mainstay_store::{Bots, Span};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
+use super::scope::Scope;
 use crate::admin::Admin;
 use crate::problem::Problem;
 
@@ -20,25 +24,60 @@ const LIMIT_MAX: u32 = 1_000;
 const LIMIT_DEFAULT: u32 = 100;
 /// Span when none is asked for.
 const SPAN_DEFAULT: Duration = Duration::from_secs(86_400);
+/// Seconds of a step when none are asked for.
+const STEP_DEFAULT_S: u64 = 60;
 /// Longest cursor that is read, in characters.
 const CURSOR_CHARS_MAX: usize = 4_096;
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// What may stand in a query, as the document of the reads describes it.
+#[derive(Deserialize, JsonSchema)]
 struct Wire {
+    /// Name of a site. Default: the first of the settings; of traffic, upstreams and the live stream, all of them together.
+    #[schemars(with = "String")]
     site: Option<String>,
+    /// First moment. Default: a day before `to`.
+    #[schemars(with = "Timestamp")]
     from: Option<String>,
+    /// Moment behind the last. Default: now.
+    #[schemars(with = "Timestamp")]
     to: Option<String>,
+    /// Whose visits count.
+    #[schemars(with = "String", extend("enum" = ["exclude", "include", "only"], "default" = "exclude"))]
     bots: Option<String>,
+    /// Rows of the answer at most.
+    #[schemars(with = "u32", range(min = 1, max = LIMIT_MAX), extend("default" = LIMIT_DEFAULT))]
     limit: Option<u32>,
+    /// `next` of the answer before this one.
+    #[schemars(with = "String", length(max = CURSOR_CHARS_MAX))]
     cursor: Option<String>,
+    /// Seconds from row to row.
+    #[schemars(with = "u64", range(min = 1), extend("default" = STEP_DEFAULT_S))]
     step: Option<u64>,
+    /// What a row stands for.
+    #[schemars(with = "String", extend("enum" = ["page", "device", "release", "site"], "default" = "page"))]
     by: Option<String>,
+}
+
+/// The parameters of the reads by name, as OpenAPI describes them.
+pub(crate) fn describe_parameters() -> Value {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.into_root_schema_for::<Wire>();
+    let properties = schema.remove("properties");
+    let Some(Value::Object(properties)) = properties else { return Value::Null };
+    let described = properties.into_iter().map(|(name, mut schema)| {
+        let about = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+        let parameter =
+            json!({ "name": name, "in": "query", "description": about, "schema": schema });
+        (name, parameter)
+    });
+    Value::Object(described.collect::<Map<_, _>>())
 }
 
 /// The common query of the reads, checked.
 pub(crate) struct Asked {
-    site: String,
+    site: Arc<str>,
+    /// The site that was named; none where none was, for reads that can speak of all together.
+    pub(crate) scope: Scope,
     from: Timestamp,
     to: Timestamp,
     bots: Bots,
@@ -79,12 +118,9 @@ impl FromRequestParts<Arc<Admin>> for Asked {
             .await
             .map_err(|_| invalid("query", "has a value of the wrong kind"))?;
         let now = admin.clock.now();
-        let site =
-            wire.site.unwrap_or_else(|| admin.node.sites.first().cloned().unwrap_or_default());
-        if !admin.node.sites.contains(&site) {
-            return Err(Problem::new(ErrorCode::NotFound, "There is no site of this name.")
-                .with_field("site"));
-        }
+        let scope = Scope::find(admin, wire.site.as_deref())?;
+        let first = || admin.insight.list_sites().first().cloned();
+        let site = scope.0.clone().or_else(first).unwrap_or_default();
         let to = time(wire.to.as_deref(), "to")?.unwrap_or(now);
         let from = time(wire.from.as_deref(), "from")?.unwrap_or(to.minus(SPAN_DEFAULT));
         if from >= to {
@@ -103,12 +139,13 @@ impl FromRequestParts<Arc<Admin>> for Asked {
         if wire.cursor.as_ref().is_some_and(|cursor| cursor.len() > CURSOR_CHARS_MAX) {
             return Err(invalid("cursor", "is not one that this server gave out"));
         }
-        let step = wire.step.unwrap_or(60);
+        let step = wire.step.unwrap_or(STEP_DEFAULT_S);
         if step == 0 {
             return Err(invalid("step", "is at least 1 second"));
         }
         Ok(Self {
             site,
+            scope,
             from,
             to,
             bots,
@@ -136,10 +173,13 @@ pub(crate) fn invalid(field: &str, reason: &str) -> Problem {
 }
 
 /// The envelope of every list.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 pub(crate) struct Page<T> {
     data: Vec<T>,
+    /// `cursor` of the page behind this one; null when this is the last.
     next: Option<String>,
+    /// The moment the answer speaks of.
     as_of: Timestamp,
 }
 

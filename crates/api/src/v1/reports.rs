@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use mainstay_base::Timestamp;
 use mainstay_store::report::{After, Group};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -15,7 +16,8 @@ use crate::admin::Admin;
 use crate::problem::Problem;
 
 /// Alike reports. Texts are claims of browsers, scrubbed; empty where a type does not say.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Report")]
 pub(crate) struct Row {
     fingerprint: String,
     r#type: String,

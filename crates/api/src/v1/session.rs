@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use mainstay_base::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::access::Caller;
 use crate::admin::Admin;
 use crate::problem::Problem;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct Session {
     role: &'static str,
     /// None for the admin token, which does not end by itself.
@@ -32,6 +33,6 @@ pub(crate) async fn find(
         version: admin.node.version,
         site_url: admin.node.site_url.clone(),
         environment: admin.node.environment_name(),
-        sites: admin.node.sites.clone(),
+        sites: admin.insight.list_sites().iter().map(ToString::to_string).collect(),
     }))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use mainstay_base::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{Asked, Page};
@@ -13,7 +14,8 @@ use crate::admin::Admin;
 use crate::problem::Problem;
 
 /// One step.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Visitors")]
 pub(crate) struct Row {
     t: Timestamp,
     visitors: i64,
@@ -23,7 +25,8 @@ pub(crate) struct Row {
 }
 
 /// People with a page view in the last five minutes.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "VisitorsNow")]
 pub(crate) struct Now {
     now: i64,
 }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use mainstay_insight::query::VitalRow;
 use mainstay_store::Group;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{Asked, Page, invalid};
@@ -14,7 +15,8 @@ use crate::admin::Admin;
 use crate::problem::Problem;
 
 /// One vital of one key. Milliseconds; CLS has no unit.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Vital")]
 pub(crate) struct Row {
     /// Null for the whole site, and for views whose release has no name.
     key: Option<String>,
@@ -23,7 +25,8 @@ pub(crate) struct Row {
 }
 
 /// One vital without its key.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SiteVital")]
 pub(crate) struct Overall {
     name: &'static str,
     p75: f64,

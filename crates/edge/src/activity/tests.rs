@@ -59,6 +59,61 @@ fn only_a_quiet_connection_with_nothing_on_the_way_is_parked() {
 }
 
 #[test]
+fn bytes_behind_a_request_that_is_still_busy_are_no_slow_head() {
+    for uploads in [true, false] {
+        let (clock, activity) = new_activity();
+        let in_hand = Arc::clone(&activity).begin_request();
+        let busy = (
+            uploads.then(|| activity.begin_exchange()),
+            (!uploads).then(|| Arc::clone(&activity).begin_answer()),
+        );
+        drop(in_hand);
+        for second in 1..30 {
+            clock.set(second * 1_000);
+            activity.read_some();
+            assert_eq!(judged(&activity), Verdict::Keep, "{second}");
+        }
+        drop(busy);
+        clock.set(31_000);
+        activity.read_some();
+        clock.set(42_000);
+        assert_eq!(judged(&activity), Verdict::Refuse(Refusal::HeaderTimeout), "a head of its own");
+    }
+}
+
+#[test]
+fn what_was_read_during_an_answer_starts_no_clock_after_it() {
+    let (clock, activity) = new_activity();
+    let in_hand = Arc::clone(&activity).begin_request();
+    let answer = Arc::clone(&activity).begin_answer();
+    drop(in_hand);
+    activity.read_some();
+    drop(answer);
+    clock.set(11_000);
+    assert_eq!(judged(&activity), Verdict::Keep);
+}
+
+#[test]
+fn a_request_that_an_app_has_is_not_ours_to_time() {
+    let (clock, activity) = new_activity();
+    let in_hand = Arc::clone(&activity).begin_request();
+    clock.set(91_000);
+    assert_eq!(judged(&activity), Verdict::Refuse(Refusal::BodyTimeout));
+    in_hand.hand_over();
+    assert_eq!(judged(&activity), Verdict::Keep);
+    assert!(!activity.is_idle());
+    drop(in_hand);
+    assert!(activity.is_idle());
+
+    let (clock, activity) = new_activity();
+    activity.multiplexed();
+    let exchange = activity.begin_exchange();
+    exchange.hand_over();
+    clock.set(91_000);
+    assert_eq!(judged(&activity), Verdict::Keep);
+}
+
+#[test]
 fn who_is_parked_or_leaves_or_speaks_http2_is_left_alone() {
     let (clock, activity) = new_activity();
     clock.set(1_000);

@@ -6,7 +6,7 @@ mod page;
 
 use std::hash::Hasher;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -21,8 +21,13 @@ use crate::html::Tag;
 use output::Output;
 pub(super) use page::BuiltPage;
 
-/// Waits for the app to write a page that it sends already: it keeps a new page in memory first. 310 ms in all.
-const FLUSH_WAITS_MS: [u64; 5] = [10, 20, 40, 80, 160];
+/// Waits for the app to write a page that it sends already: it keeps a new page in memory first. 2.6 s in all, for a busy
+/// disk.
+const FLUSH_WAITS_MS: [u64; 8] = [10, 20, 40, 80, 160, 320, 640, 1_280];
+
+/// As many of them are waited where the last page was waited for in vain: an app that never writes its pages must not
+/// keep visitors so long. 150 ms in all.
+const WAITS_IN_DOUBT: usize = 4;
 
 /// Pages remembered as not in the build output, so that nobody waits for them twice.
 const MISSED_MAX: usize = 1_024;
@@ -80,6 +85,8 @@ struct State {
     /// Pages by the length and a quick hash of what the app sends; compared byte by byte when used.
     pages: Cache<(usize, u64), Arc<BuiltPage>, ByBytes>,
     missed: Cache<(usize, u64), ()>,
+    /// The last wait for a page to be written was in vain.
+    in_vain: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -118,12 +125,20 @@ impl Build {
         }
         let waits = wanted.kept && state.missed.get(&key).is_none();
         let mut found = self.look_up(&state, &wanted, body).await;
-        for wait in FLUSH_WAITS_MS.iter().filter(|_| waits) {
+        let patience = match (waits, state.in_vain.load(Relaxed)) {
+            (false, _) => 0,
+            (true, true) => WAITS_IN_DOUBT,
+            (true, false) => FLUSH_WAITS_MS.len(),
+        };
+        for wait in FLUSH_WAITS_MS.iter().take(patience) {
             if found.is_some() {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(*wait)).await;
             found = self.look_up(&state, &wanted, body).await;
+        }
+        if waits {
+            state.in_vain.store(found.is_none(), Relaxed);
         }
         if let Some(page) = found {
             state.pages.insert(key, Arc::clone(&page));
@@ -216,7 +231,7 @@ impl State {
             settings.cache_bytes_max,
             ByBytes,
         );
-        Self { id, output, pages, missed: Cache::new(MISSED_MAX) }
+        Self { id, output, pages, missed: Cache::new(MISSED_MAX), in_vain: AtomicBool::new(false) }
     }
 }
 

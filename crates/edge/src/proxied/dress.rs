@@ -128,24 +128,40 @@ pub(super) fn forbid_keeping(headers: &mut HeaderMap) {
     };
     headers.remove(ETAG);
     headers.remove(LAST_MODIFIED);
+    // To the caches that heed them these outweigh Cache-Control (RFC 9213 §2.2).
+    let is_targeted = |name: &&HeaderName| {
+        let name = name.as_str();
+        name.ends_with("-cache-control")
+            || matches!(name, "surrogate-control" | "x-accel-expires" | "expires")
+    };
+    let targeted: Vec<_> = headers.keys().filter(is_targeted).cloned().collect();
+    for name in targeted {
+        headers.remove(name);
+    }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
 }
 
-/// The bytes are sent in this coding. The app's tag stays as a weak one: what it names is the same to a reader.
+/// The bytes are sent in this coding.
 pub(super) fn set_coding(headers: &mut HeaderMap, coding: Coding) {
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
+    weaken_tag(headers);
+    for name in [CONTENT_LENGTH, ACCEPT_RANGES] {
+        headers.remove(name);
+    }
+    // The last covers the coding as well (RFC 9530 §3).
+    for name in ["content-md5", "content-digest", "digest", "repr-digest"] {
+        headers.remove(name);
+    }
+}
+
+/// What the app's tag names is the same to a reader in each coding, but not byte for byte.
+pub(super) fn weaken_tag(headers: &mut HeaderMap) {
     let weak = headers.get(ETAG).and_then(|tag| tag.to_str().ok()).and_then(|tag| match tag {
         _ if tag.starts_with("W/") => None,
         _ => HeaderValue::from_str(&format!("W/{tag}")).ok(),
     });
     if let Some(weak) = weak {
         headers.insert(ETAG, weak);
-    }
-    for name in [CONTENT_LENGTH, ACCEPT_RANGES] {
-        headers.remove(name);
-    }
-    for name in ["content-md5", "content-digest", "digest"] {
-        headers.remove(name);
     }
 }
 

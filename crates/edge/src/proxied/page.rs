@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{
@@ -11,8 +11,9 @@ use http::header::{
 use http::response::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use mainstay_guard::csp::Mode;
 use mainstay_guard::csp::upstream::{Own, Trusted, document_policy};
+use mainstay_guard::csp::{Mode, PageFacts};
+use mainstay_guard::settings::Csp;
 
 use super::ask::{Asked, Wanted};
 use super::build::{self, Build, BuiltPage, Match};
@@ -36,9 +37,10 @@ impl Documents {
         passing: Passing,
         body: Relayed,
         now_ms: u32,
-    ) -> io::Result<Response<Payload>> {
+    ) -> io::Result<(Response<Payload>, Duration)> {
+        let at_once = |response| Ok((response, Duration::ZERO));
         let Some(build) = self.build.as_ref().filter(|_| self.may_be_prerendered(&passing)) else {
-            return Ok(self.stream(passing, body));
+            return at_once(self.stream(passing, body));
         };
         let wanted = build::Wanted {
             path: passing.asked.path.clone(),
@@ -47,21 +49,22 @@ impl Documents {
         };
         if passing.asked.method == Method::HEAD {
             let length = length(&passing.head.headers).unwrap_or(0);
-            return Ok(match build.find_by_length(wanted, length, now_ms).await {
+            return at_once(match build.find_by_length(wanted, length, now_ms).await {
                 Some(page) => self.built(passing, &page, build).await,
                 None => self.stream(passing, body),
             });
         }
-        let whole = match read_whole(body, self.page_bytes_max).await? {
-            Ok(whole) => whole,
-            Err(overlong) => {
-                return Ok(self.stream(passing, Box::pin(Rejoined::new(overlong))));
-            }
+        let began = Instant::now();
+        let read = read_whole(body, self.page_bytes_max).await?;
+        let waited = began.elapsed();
+        let response = match read {
+            Err(overlong) => self.stream(passing, Box::pin(Rejoined::new(overlong))),
+            Ok(whole) => match build.find(wanted, &whole, now_ms).await {
+                Match::Page(page) => self.built(passing, &page, build).await,
+                Match::Other(other) => self.whole(passing, &whole, other),
+            },
         };
-        Ok(match build.find(wanted, &whole, now_ms).await {
-            Match::Page(page) => self.built(passing, &page, build).await,
-            Match::Other(other) => self.whole(passing, &whole, other),
-        })
+        Ok((response, waited))
     }
 
     /// Pages that the app keeps ready, and those it writes in one go, come with their length.
@@ -87,6 +90,9 @@ impl Documents {
     ) -> Response<Payload> {
         let mut known = page.facts.clone();
         known.inline_styles.extend(build.shared().inline_styles);
+        if !takes_changes(&passing) {
+            return self.built_as_it_is(passing, page, &known);
+        }
         let mode = self.mode(&passing);
         self.set_policy(&mut passing, Trusted { nonce: None, known: &known }, mode);
         let Passing { asked, head, .. } = &mut passing;
@@ -115,25 +121,39 @@ impl Documents {
         Response::from_parts(passing.head, Payload::Whole(body))
     }
 
+    /// A page of the build output that nobody may change. Its scripts lack the integrity that our policy asks for, so we
+    /// do not enforce it of our own accord.
+    fn built_as_it_is(
+        &self,
+        mut passing: Passing,
+        page: &BuiltPage,
+        known: &PageFacts,
+    ) -> Response<Payload> {
+        let mode = match self.mode(&passing) {
+            Mode::Enforce if self.settings.csp != Csp::Enforce => Mode::Report,
+            mode => mode,
+        };
+        self.set_policy(&mut passing, Trusted { nonce: None, known }, mode);
+        let Passing { asked, mut head, .. } = passing;
+        if head.status == StatusCode::OK && is_unchanged(&asked, head.headers.get(ETAG)) {
+            head.status = StatusCode::NOT_MODIFIED;
+            head.headers.remove(CONTENT_TYPE);
+            head.headers.remove(CONTENT_LENGTH);
+            return Response::from_parts(head, Payload::Whole(Bytes::new()));
+        }
+        in_one_piece(&asked, head, page.source.clone())
+    }
+
     /// A page that came in one piece and is not the build's: made for this request, or made anew and not on the disk.
     fn whole(&self, mut passing: Passing, sent: &Bytes, other: build::Other) -> Response<Payload> {
         let mode = self.mode(&passing);
         let trusted = Trusted { nonce: Some(&passing.asked.nonce.clone()), known: &other.known };
         self.set_policy(&mut passing, trusted, mode);
-        let changeable = is_changeable(&passing);
-        let body = if changeable { other.body } else { sent.clone() };
+        let body = if takes_changes(&passing) { other.body } else { sent.clone() };
         let Passing { asked, mut head, .. } = passing;
         set_keeping(&mut head, mode, Wanted::Document);
         dress::forget_bytes(&mut head.headers);
-        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        let body = match start_coding(&asked, &mut head) {
-            Some(encoder) => {
-                let whole = Full::new(body).map_err(|never| match never {});
-                Payload::Relayed(Box::pin(Relay::new(Box::pin(whole), None, Some(encoder))))
-            }
-            None => Payload::Whole(body),
-        };
-        Response::from_parts(head, body)
+        in_one_piece(&asked, head, body)
     }
 
     /// A page that is made while it is sent.
@@ -142,8 +162,7 @@ impl Documents {
         let known = self.build.as_ref().map(Build::shared).unwrap_or_default();
         let nonce = passing.asked.nonce.clone();
         self.set_policy(&mut passing, Trusted { nonce: Some(&nonce), known: &known }, mode);
-        let takes_tag = passing.own == Own::Compatible && is_changeable(&passing);
-        let tag = self.tag.as_ref().filter(|_| takes_tag);
+        let tag = self.tag.as_ref().filter(|_| takes_changes(&passing));
         let Passing { asked, mut head, .. } = passing;
         set_keeping(&mut head, mode, asked.wanted);
         if tag.is_some() {
@@ -193,6 +212,25 @@ fn set_keeping(head: &mut Parts, mode: Mode, wanted: Wanted) {
         }
         _ => {}
     }
+}
+
+/// Bytes in memory, packed where that may be.
+fn in_one_piece(asked: &Asked, mut head: Parts, body: Bytes) -> Response<Payload> {
+    head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let encoder = start_coding(asked, &mut head);
+    let relayed = |body| -> Relayed { Box::pin(Full::new(body).map_err(|never| match never {})) };
+    let body = match encoder {
+        _ if asked.method == Method::HEAD => Payload::Relayed(relayed(Bytes::new())),
+        Some(encoder) => Payload::Relayed(Box::pin(Relay::new(relayed(body), None, Some(encoder)))),
+        None => Payload::Whole(body),
+    };
+    Response::from_parts(head, body)
+}
+
+/// Whether a page may get our tag and the integrity of its scripts: nothing forbids it, and the app's own policy would
+/// let the tag run.
+fn takes_changes(passing: &Passing) -> bool {
+    passing.own == Own::Compatible && is_changeable(passing)
 }
 
 /// Whether anything may be put into a page.

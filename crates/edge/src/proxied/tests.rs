@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_SECURITY_POLICY_REPORT_ONLY, CONTENT_TYPE, VARY,
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_SECURITY_POLICY_REPORT_ONLY, CONTENT_TYPE, VARY,
 };
 use http_body_util::{BodyExt, Full};
 use mainstay_base::coding::Coding;
@@ -110,7 +110,7 @@ impl Talk {
             response.headers_mut().append(name, value);
         }
         let answered = self.documents.answer(asked, response, self.https, 0).await;
-        let (head, body) = answered.expect("answered").into_parts();
+        let (head, body) = answered.expect("answered").0.into_parts();
         let body = match body {
             Payload::Whole(bytes) => bytes,
             Payload::Relayed(body) => body.collect().await.expect("body").to_bytes(),
@@ -388,6 +388,116 @@ async fn a_page_that_is_not_the_builds_is_guarded_by_nonce_and_what_is_known() {
     assert_eq!(got.one(CONTENT_LENGTH), got.body.len().to_string());
 }
 
+/// What a talk is about that asks for the build's page.
+fn built_talk(plan: Plan, more: &[(&'static str, &'static str)]) -> Talk {
+    let body: &'static str =
+        Box::leak(PAGE.replace("words", &"words ".repeat(200)).into_boxed_str());
+    let length: &'static str = Box::leak(body.len().to_string().into_boxed_str());
+    let mut talk = talk(Csp::Auto);
+    (talk.documents, talk.body) = (Documents::new(plan), body);
+    talk.answer.extend([
+        ("content-length", length),
+        ("x-nextjs-cache", "HIT"),
+        ("etag", "\"theirs\""),
+    ]);
+    talk.answer.extend(more);
+    talk.request.push(("accept-encoding", "br"));
+    talk
+}
+
+#[tokio::test]
+async fn a_page_of_the_build_that_nobody_may_transform_arrives_as_it_is() {
+    let (_dir, plan) = built();
+    let mut talk = built_talk(plan, &[("cache-control", "s-maxage=60, no-transform")]);
+    let got = talk.run().await;
+    assert_eq!(got.text(), talk.body);
+    assert!(!got.headers.contains_key(CONTENT_ENCODING));
+    assert_eq!(got.one("etag"), "\"theirs\"");
+    assert_eq!(got.one(CONTENT_LENGTH), talk.body.len().to_string());
+    assert_eq!(got.one(CACHE_CONTROL), "s-maxage=60, no-transform");
+    assert!(!got.headers.contains_key(CONTENT_SECURITY_POLICY), "its scripts lack integrity");
+    assert!(!got.one(CONTENT_SECURITY_POLICY_REPORT_ONLY).contains("nonce-"));
+    talk.request.push(("if-none-match", "\"theirs\""));
+    let unchanged = talk.run().await;
+    assert_eq!(unchanged.status, StatusCode::NOT_MODIFIED);
+    assert!(unchanged.body.is_empty() && !unchanged.headers.contains_key(CONTENT_LENGTH));
+}
+
+#[tokio::test]
+async fn no_tag_is_put_into_a_whole_page_whose_own_policy_forbids_it() {
+    let own = ("content-security-policy", "script-src 'nonce-own' 'strict-dynamic'");
+    let (_dir, plan) = built();
+    let mut talk = built_talk(plan.clone(), &[own]);
+    let got = talk.run().await;
+    assert_eq!(decode(Coding::Brotli, &got.body), talk.body.as_bytes(), "the build's page");
+    assert_eq!(got.one("etag"), "W/\"theirs\"");
+    (talk.method, talk.body) = (Method::HEAD, "");
+    let head = talk.run().await;
+    assert_eq!(head.one(CONTENT_ENCODING), "br");
+    assert!(head.body.is_empty() && !head.headers.contains_key(CONTENT_LENGTH));
+
+    let mut talk = self::talk(Csp::Auto);
+    talk.documents = Documents::new(plan);
+    talk.body = "<html><head></head><script nonce=\"own\">one()</script></html>";
+    talk.answer.extend([("content-length", "60"), own]);
+    let got = talk.run().await;
+    assert_eq!(got.text(), talk.body, "a page of its own making");
+    assert_eq!(got.one(CONTENT_SECURITY_POLICY), own.1);
+}
+
+#[tokio::test]
+async fn a_304_of_what_may_have_been_compressed_names_a_weak_tag() {
+    for (path, coding, tag) in [
+        ("/a.css", "br", "W/\"a\""),
+        ("/data", "br", "W/\"a\""),
+        ("/a.css", "identity", "\"a\""),
+        ("/a.png", "br", "\"a\""),
+    ] {
+        let mut talk = talk(Csp::Auto);
+        (talk.status, talk.path, talk.body) = (304, path, "");
+        talk.answer = vec![("etag", "\"a\"")];
+        talk.request = vec![("sec-fetch-dest", "empty"), ("accept-encoding", coding)];
+        assert_eq!(talk.run().await.one("etag"), tag, "{path} {coding}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_with_a_nonce_is_kept_by_no_cache_whoever_it_is_told() {
+    let mut talk = talk(Csp::Auto);
+    let told = [
+        "cdn-cache-control",
+        "cloudflare-cdn-cache-control",
+        "surrogate-control",
+        "x-accel-expires",
+        "expires",
+    ];
+    talk.answer.extend(told.map(|name| (name, "max-age=600")));
+    let got = talk.run().await;
+    assert_eq!(got.one(CACHE_CONTROL), "private, no-store");
+    for name in told {
+        assert!(!got.headers.contains_key(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_wait_for_a_whole_page_is_told_apart() {
+    let (_dir, plan) = built();
+    let documents = Documents::new(plan);
+    let mut request = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("text/html"))]);
+    let uri = Uri::from_static("/page");
+    let asked = documents.ask(&mut request, &Method::GET, &uri, Nonce::of([1; 18]));
+    let late = futures_util::stream::once(async {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        Ok(http_body::Frame::data(Bytes::from_static(b"late")))
+    });
+    let mut response: Response<Relayed> =
+        Response::new(Box::pin(http_body_util::StreamBody::new(late)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("4"));
+    let (_, waited) = documents.answer(asked, response, false, 0).await.expect("answered");
+    assert!(waited >= Duration::from_millis(60), "{waited:?}");
+}
+
 /// An app that sends an event and then waits.
 struct Events(bool);
 
@@ -418,7 +528,7 @@ async fn events_pass_at_once() {
     let mut response: Response<Relayed> = Response::new(Box::pin(Events(false)));
     let kind = HeaderValue::from_static("text/event-stream");
     response.headers_mut().insert(CONTENT_TYPE, kind);
-    let answered = documents.answer(asked, response, false, 0).await.expect("answered");
+    let (answered, _) = documents.answer(asked, response, false, 0).await.expect("answered");
     assert!(!answered.headers().contains_key(CONTENT_ENCODING));
     let Payload::Relayed(mut body) = answered.into_body() else { panic!("streamed") };
     let first = body.frame().await.expect("frame").expect("data").into_data().expect("data");

@@ -35,7 +35,7 @@ pub enum Kind {
 pub struct Origin {
     /// `https`, `http`, `wss`, `ws`; `None` for the page's own scheme (`//host/…`).
     scheme: Option<Box<str>>,
-    /// `host`, `host:port` or `[v6]:port`.
+    /// `host` or `host:port`; never an IPv6 address, which CSP cannot name.
     authority: Box<str>,
 }
 

@@ -124,6 +124,6 @@ impl Insight {
     }
 
     fn not_now(&self, source: Cause) -> Error {
-        Error::Unavailable { retry_after: self.0.settings.retry_after.0.as_secs(), source }
+        Error::Unavailable { retry_after: self.0.settings.retry_after_s(), source }
     }
 }

@@ -6,6 +6,7 @@ use mainstay_base::units::Size;
 
 use super::Error;
 use crate::scrub::{Address, URL_BYTES_MAX, parse_http};
+use crate::settings::EVENTS_MAX;
 use crate::wire::{Envelope, Event, Events, Field, Object};
 
 mod event;
@@ -101,8 +102,9 @@ fn check_events<'a>(
     if *total == 0 {
         return Err(invalid(Place::Root, "events", "must not be empty"));
     }
-    if *total > limits.events_max {
-        let reason = format!("holds more than {} events", limits.events_max);
+    let events_max = limits.events_max.min(EVENTS_MAX);
+    if *total > events_max {
+        let reason = format!("holds more than {events_max} events");
         return Err(Error::TooLarge { field: "events", reason });
     }
     let mut known = Vec::with_capacity(kept.len());

@@ -113,6 +113,19 @@ async fn too_much_is_refused_before_it_is_looked_at() {
     assert!(house.send(&events(1, "https://h/", &list(50))).await.is_ok());
     let error = house.send(&events(1, "https://h/", &list(51))).await.expect_err("51 events");
     assert_eq!((error.code(), error.field().map(|f| f.0)), (ErrorCode::TooLarge, Some("events")));
+    // However many are allowed: what is acknowledged is kept.
+    let settings = crate::Settings {
+        events_max: 5_000,
+        body_max: mainstay_base::units::Size::kib(1_024),
+        ..crate::Settings::default()
+    };
+    let room = house.with_settings(settings).await;
+    for (count, taken) in [(1_024, true), (1_025, false)] {
+        let body = events(2, "https://h/", &list(count));
+        let sent = room.accept(&house.sender("192.0.2.1", FIREFOX), body.as_bytes()).await;
+        assert_eq!(sent.is_ok(), taken, "{count}: {sent:?}");
+    }
+    assert_eq!(house.metric("mainstay_events_dropped_total{reason=\"unknown_type\"}"), None);
     let long = "[".repeat(65_537);
     let error = house.send(&long).await.expect_err("too long");
     assert_eq!((error.code(), error.field().map(|f| f.0)), (ErrorCode::TooLarge, Some("body")));

@@ -42,3 +42,33 @@ async fn names_of_sites_that_are_not_ours_are_not_remembered() {
     assert!(house.insight.0.live.0.lock().await.is_empty());
     house.close().await;
 }
+
+#[tokio::test]
+async fn the_errors_that_matter_most_come_first() {
+    let house = House::open().await;
+    let error = |n: u64, name: &str| {
+        format!(r#"{{"id":"{}","type":"error","t":5,"name":"{name}","message":"x"}}"#, id(n))
+    };
+    let url = "https://h/";
+    let often = [error(1, "TypeError"), error(2, "TypeError"), error(3, "TypeError")].join(",");
+    assert!(house.send(&events(1, url, &often)).await.is_ok());
+    assert!(house.send(&events(2, url, &error(4, "RangeError"))).await.is_ok());
+    house.clock.advance(SECOND);
+    assert!(house.send(&events(3, url, &error(5, "SyntaxError"))).await.is_ok());
+    let now = house.insight.find_overview("default").await.expect("an overview");
+    let ranked: Vec<_> = now.js_errors.iter().map(|e| (e.error_type.as_str(), e.count)).collect();
+    assert_eq!(ranked, [("TypeError", 3), ("SyntaxError", 1), ("RangeError", 1)]);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn sites_may_change_while_it_runs() {
+    let house = House::open().await;
+    assert!(house.insight.find_overview("default").await.is_ok());
+    house.insight.set_sites(vec!["shop".into(), "blog".into()]);
+    assert_eq!(house.insight.list_sites().to_vec(), ["shop".into(), "blog".into()]);
+    assert!(house.insight.find_overview("shop").await.is_ok());
+    let kept = house.insight.0.live.0.lock().await.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(kept, ["shop"], "one that is gone is forgotten");
+    house.close().await;
+}

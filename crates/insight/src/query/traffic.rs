@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mainstay_base::Timestamp;
 use mainstay_store::{Error, Span, traffic};
+use mainstay_telemetry::http::Split;
 use mainstay_telemetry::sketch::Snapshot;
 
 use super::{Insight, fill, fitting};
@@ -19,7 +20,7 @@ pub struct TrafficPoint {
     pub requests: i64,
     /// Answers with a status of 500 or more.
     pub errors: i64,
-    /// Requests refused before they reached the site.
+    /// Requests the server refused before they reached any site, whichever site is asked for.
     pub refused: i64,
     /// Bytes of response bodies.
     pub bytes: i64,
@@ -29,6 +30,22 @@ pub struct TrafficPoint {
     pub p95: Option<Duration>,
     /// 99th percentile.
     pub p99: Option<Duration>,
+    /// Where the time of an app's answers went; none when no app answered.
+    pub split: Option<SplitPoint>,
+}
+
+/// The time to the head of an app's answers, in its two parts. The parts' percentiles are those of different answers:
+/// they do not add up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SplitPoint {
+    /// Median of the wait for the app.
+    pub upstream_p50: Duration,
+    /// 95th percentile of the wait for the app.
+    pub upstream_p95: Duration,
+    /// Median of our own part.
+    pub ours_p50: Duration,
+    /// 95th percentile of our own part.
+    pub ours_p95: Duration,
 }
 
 pub(super) async fn list(
@@ -39,48 +56,83 @@ pub(super) async fn list(
     let db = insight.0.context.store.insight();
     let fine = fine_step_s(&insight.0.settings);
     let step = fitting(span, step.max(Duration::from_secs(u64::from(fine))));
-    let mut rows = traffic::list(db, span, COARSE_STEP_S).await?;
-    rows.extend(traffic::list(db, span, fine).await?);
+    let mut rows = Vec::new();
+    for step_s in [COARSE_STEP_S, fine] {
+        rows.extend(traffic::list(db, span, step_s).await?);
+        if span.site != traffic::WHOLE {
+            let refused = traffic::list_refused(db, (span.from, span.to), step_s).await?;
+            let row = |(t, refused)| traffic::Row { refused, ..traffic::Row::empty(t) };
+            rows.extend(refused.into_iter().map(row));
+        }
+    }
     let points =
-        merge_rows(rows, step).into_iter().map(|(row, latency)| (row.t, point(&row, &latency)));
+        merge_rows(rows, step).into_iter().map(|(row, times)| (row.t, point(&row, &times)));
     Ok(fill(span, step, points.collect(), empty))
 }
 
-fn point(row: &traffic::Row, latency: &Snapshot) -> TrafficPoint {
+fn point(row: &traffic::Row, times: &Times) -> TrafficPoint {
     TrafficPoint {
         t: row.t,
         requests: row.requests,
         errors: row.errors,
         refused: row.refused,
         bytes: row.bytes,
-        p50: latency.quantile(0.5),
-        p95: latency.quantile(0.95),
-        p99: latency.quantile(0.99),
+        p50: times.latency.quantile(0.5),
+        p95: times.latency.quantile(0.95),
+        p99: times.latency.quantile(0.99),
+        split: times.split.as_ref().and_then(SplitPoint::of),
+    }
+}
+
+impl SplitPoint {
+    fn of(split: &Split) -> Option<Self> {
+        Some(Self {
+            upstream_p50: split.upstream.quantile(0.5)?,
+            upstream_p95: split.upstream.quantile(0.95)?,
+            ours_p50: split.ours.quantile(0.5)?,
+            ours_p95: split.ours.quantile(0.95)?,
+        })
     }
 }
 
 fn empty(t: Timestamp) -> TrafficPoint {
-    point(&empty_row(t), &Snapshot::empty())
+    point(&traffic::Row::empty(t), &Times::default())
 }
 
-fn empty_row(t: Timestamp) -> traffic::Row {
-    traffic::Row { t, requests: 0, errors: 0, refused: 0, bytes: 0, latency_sketch: Vec::new() }
+/// What the sketches of a step say together.
+#[derive(Default)]
+pub(crate) struct Times {
+    pub(crate) latency: Snapshot,
+    pub(crate) split: Option<Split>,
 }
 
-/// Samples added up into steps, oldest first, each with its merged latency. A sketch of an unknown version counts
-/// its requests but tells no latency.
-pub(crate) fn merge_rows(rows: Vec<traffic::Row>, step: Duration) -> Vec<(traffic::Row, Snapshot)> {
-    let mut merged: HashMap<Timestamp, (traffic::Row, Snapshot)> = HashMap::new();
+impl Times {
+    /// A sketch of an unknown version counts its requests but tells no time.
+    fn add(&mut self, row: &traffic::Row) {
+        if let Ok(sketch) = Snapshot::decode(&row.latency_sketch) {
+            self.latency.merge(&sketch);
+        }
+        let read = |sketch: &Option<Vec<u8>>| Snapshot::decode(sketch.as_ref()?).ok();
+        if let Some((upstream, ours)) = read(&row.upstream_sketch).zip(read(&row.ours_sketch)) {
+            let split = self.split.get_or_insert_with(Split::default);
+            split.upstream.merge(&upstream);
+            split.ours.merge(&ours);
+        }
+    }
+}
+
+/// Samples added up into steps, oldest first, each with what its sketches say. The sketches of the rows are left empty.
+pub(crate) fn merge_rows(rows: Vec<traffic::Row>, step: Duration) -> Vec<(traffic::Row, Times)> {
+    let mut merged: HashMap<Timestamp, (traffic::Row, Times)> = HashMap::new();
     for row in rows {
         let t = row.t.floor_to(step);
-        let (sum, latency) = merged.entry(t).or_insert_with(|| (empty_row(t), Snapshot::empty()));
+        let (sum, times) =
+            merged.entry(t).or_insert_with(|| (traffic::Row::empty(t), Times::default()));
         sum.requests += row.requests;
         sum.errors += row.errors;
         sum.refused += row.refused;
         sum.bytes += row.bytes;
-        if let Ok(sketch) = Snapshot::decode(&row.latency_sketch) {
-            latency.merge(&sketch);
-        }
+        times.add(&row);
     }
     let mut merged: Vec<_> = merged.into_values().collect();
     merged.sort_by_key(|(row, _)| row.t);

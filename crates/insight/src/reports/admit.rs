@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mainstay_base::Timestamp;
 use rustc_hash::FxBuildHasher;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::settings;
 
@@ -15,6 +16,10 @@ pub(super) struct Senders {
     per_second: f64,
     burst: f64,
     waiting_max: usize,
+    /// Large bodies that may still be read.
+    large: Arc<Semaphore>,
+    /// The share of one address in them.
+    large_max: usize,
     accounts: Mutex<Accounts>,
 }
 
@@ -34,6 +39,8 @@ struct Account {
     at: Timestamp,
     /// Places it holds.
     waiting: usize,
+    /// Large bodies it is sending.
+    large: usize,
 }
 
 /// The right of one request to send reports; its place is free again when this is dropped.
@@ -42,6 +49,16 @@ pub struct Pass {
     senders: Arc<Senders>,
     key: u128,
     places: usize,
+    large: Option<OwnedSemaphorePermit>,
+}
+
+/// Why a large body is not read now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoRoom {
+    /// The address sends as many as one may.
+    Share,
+    /// All addresses together do.
+    All,
 }
 
 impl Senders {
@@ -50,6 +67,8 @@ impl Senders {
             per_second: f64::from(settings.per_second),
             burst: f64::from(settings.burst.max(1)),
             waiting_max: settings.waiting_per_address_max.max(1),
+            large: Arc::new(Semaphore::new(settings.large_bodies_max.max(1))),
+            large_max: (settings.large_bodies_max / 4).max(1),
             accounts: Mutex::new(Accounts {
                 young: HashMap::default(),
                 old: HashMap::default(),
@@ -70,7 +89,7 @@ impl Senders {
             }
             may
         })
-        .then(|| Pass { senders: Arc::clone(self), key, places: 1 })
+        .then(|| Pass { senders: Arc::clone(self), key, places: 1, large: None })
     }
 
     fn refill(&self, account: &mut Account, now: Timestamp) {
@@ -81,7 +100,7 @@ impl Senders {
 
     fn with<T>(&self, key: u128, change: impl FnOnce(&mut Account) -> T) -> T {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = Account { credit: self.burst, at: Timestamp::EPOCH, waiting: 0 };
+        let fresh = Account { credit: self.burst, at: Timestamp::EPOCH, waiting: 0, large: 0 };
         change(accounts.find(key, fresh))
     }
 }
@@ -114,21 +133,47 @@ impl Pass {
         reports.min(1) + paid
     }
 
-    /// Takes a place per row; false when the address has no share left for so many.
-    pub(super) fn hold(&mut self, rows: usize) -> bool {
+    /// Takes a place per row; answers for how many of them the address still has a share, at least one.
+    pub(super) fn hold(&mut self, rows: usize) -> usize {
         let further = rows.saturating_sub(self.places);
-        let may = self.senders.with(self.key, |account| {
-            let may = account.waiting + further <= self.senders.waiting_max;
-            account.waiting += if may { further } else { 0 };
-            may
+        let granted = self.senders.with(self.key, |account| {
+            let granted = further.min(self.senders.waiting_max.saturating_sub(account.waiting));
+            account.waiting += granted;
+            granted
         });
-        self.places += if may { further } else { 0 };
-        may
+        self.places += granted;
+        self.places.min(rows)
+    }
+
+    /// Lets the body grow large, until it was read.
+    pub(super) fn make_room(&mut self) -> Result<(), NoRoom> {
+        if self.large.is_some() {
+            return Ok(());
+        }
+        let senders = Arc::clone(&self.senders);
+        let permit = senders.with(self.key, |account| {
+            if account.large >= senders.large_max {
+                return Err(NoRoom::Share);
+            }
+            let permit = Arc::clone(&senders.large).try_acquire_owned().map_err(|_| NoRoom::All)?;
+            account.large += 1;
+            Ok(permit)
+        })?;
+        self.large = Some(permit);
+        Ok(())
+    }
+
+    /// The body was read, and its memory is free again.
+    pub(super) fn leave_room(&mut self) {
+        if self.large.take().is_some() {
+            self.senders.with(self.key, |account| account.large = account.large.saturating_sub(1));
+        }
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        self.leave_room();
         // An account that was forgotten meanwhile begins anew with no places taken.
         self.senders.with(self.key, |account| {
             account.waiting = account.waiting.saturating_sub(self.places);
@@ -154,6 +199,7 @@ mod tests {
             burst: 20,
             waiting_per_address_max: 5,
             addresses_max: 100,
+            large_bodies_max: 8,
             ..settings::Reports::default()
         };
         change(&mut settings);
@@ -197,12 +243,29 @@ mod tests {
         let senders = senders(|_| {});
         let mut held: Vec<_> = (0..9).filter_map(|_| senders.admit(address(1), at(0))).collect();
         assert_eq!(held.len(), 5);
-        assert!(!held[0].hold(2));
+        assert_eq!(held[0].hold(2), 1);
         held.truncate(3);
-        assert!(held[0].hold(3) && !held[0].hold(4));
+        assert_eq!((held[0].hold(3), held[0].hold(4)), (3, 3));
         held.clear();
         let mut pass = senders.admit(address(1), at(0)).expect("a pass");
-        assert!(pass.hold(5));
+        assert_eq!((pass.hold(5), pass.hold(9)), (5, 5));
+    }
+
+    #[test]
+    fn large_bodies_are_few_and_one_address_has_a_share_of_them() {
+        let senders = senders(|_| {});
+        let pass = |n| senders.admit(address(n), at(0)).expect("a pass");
+        let mut held: Vec<_> = (0..3).map(|_| pass(1)).collect();
+        assert_eq!(held[0].make_room().and(held[0].make_room()), Ok(()), "asked twice, taken once");
+        assert_eq!((held[1].make_room(), held[2].make_room()), (Ok(()), Err(NoRoom::Share)));
+        held[0].leave_room();
+        assert_eq!(held[2].make_room(), Ok(()));
+        let mut others: Vec<_> = (2..8).map(pass).collect();
+        assert!(others.iter_mut().all(|pass| pass.make_room().is_ok()));
+        let mut late = pass(9);
+        assert_eq!(late.make_room(), Err(NoRoom::All));
+        drop(held);
+        assert_eq!(late.make_room(), Ok(()));
     }
 
     #[test]

@@ -117,8 +117,8 @@ mod tests {
 
     /// Type, name, document, blocked, source, disposition, message.
     fn check(body: &str, expected: [&str; 7]) {
-        let parsed = parse(body.as_bytes()).expect("JSON");
-        let f = read(&list_reports(&parsed).reports[0]);
+        let sent = parse(body.as_bytes(), 100).expect("JSON");
+        let f = read(&list_reports(&sent).reports[0]);
         let seen =
             [f.report_type, f.name, f.document, f.blocked, f.source, f.disposition, &f.message];
         assert_eq!(seen, expected, "{body}");
@@ -186,7 +186,7 @@ mod tests {
             [("7", Some(7)), ("0", None), ("-1", None), ("9e99", None), ("null", None)]
         {
             let body = format!(r#"{{"csp-report":{{"line-number":{sent},"blocked-uri":"x"}}}}"#);
-            let parsed = parse(body.as_bytes()).expect("JSON");
+            let parsed = parse(body.as_bytes(), 100).expect("JSON");
             assert_eq!(read(&list_reports(&parsed).reports[0]).line, line, "{sent}");
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mainstay_base::Timestamp;
 use mainstay_base::task::Stop;
@@ -120,7 +121,10 @@ impl Kinds {
     /// Leaves a row as it is, or folds it into the one of its type when there are too many kinds, or too many of this
     /// sender's.
     fn tell_apart(&mut self, row: &mut Row, sender: u128) {
-        if row.hour() > self.hour {
+        // A clock that was ahead and was set right must not keep the kinds of an hour that is yet to come; a late row of
+        // the hour before changes nothing.
+        let is_set_back = self.hour.since(row.hour()) > Duration::from_secs(3_600);
+        if row.hour() > self.hour || is_set_back {
             self.hour = row.hour();
             self.seen.clear();
             self.brought.clear();

@@ -44,10 +44,9 @@ const FOREIGN: [&str; 34] = [
     "wvjbscheme",
 ];
 
-/// What stands for a script that was put into the page from outside: a user script, the developer tools, and code
-/// that lives in a blob. What is *blocked* as a blob or as data is the site's own affair.
-const INJECTED: [&str; 5] =
-    ["blob", "user-script", "sandbox eval code", "debugger eval code", "injected"];
+/// What stands for a script that was put into the page from outside: a user script, the developer tools. What is
+/// blocked as a blob or as data, or runs in a blob, may be the site's own: workers are often made from one.
+const INJECTED: [&str; 4] = ["user-script", "sandbox eval code", "debugger eval code", "injected"];
 
 /// Whether a report is noise: blocked, loaded or running from where no site is.
 pub(super) fn is_noise(fields: &Fields<'_>) -> bool {
@@ -112,7 +111,7 @@ mod tests {
         }
         assert!(is_noise(&fields("https://h/", "about", "")));
         assert!(is_noise(&fields("https://h/", "about:blank", "")));
-        assert!(is_noise(&fields("https://h/", "eval", "blob:https://h/1")));
+        assert!(is_noise(&fields("https://h/", "eval", "blob:chrome-extension://abc/1")));
         assert!(is_noise(&fields("https://h/", "eval", "sandbox eval code")));
     }
 
@@ -122,6 +121,8 @@ mod tests {
             ("https://h/", "inline", "https://h/"),
             ("https://h/", "eval", "https://h/app.js"),
             ("https://h/", "blob", "https://h/app.js"),
+            ("https://h/", "https://cdn.example/x.js", "blob"),
+            ("https://h/", "eval", "blob:https://h/1"),
             ("https://h/", "data", ""),
             ("https://h/", "javascript:alert(1)", ""),
             ("https://h/", "https://chrome-extension.example/x.js", ""),

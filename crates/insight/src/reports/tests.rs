@@ -42,7 +42,10 @@ impl Collecting {
     }
 
     async fn send_from(&self, client: IpAddr, body: &str) -> Result<(), Error> {
-        let now = self.house.clock.now();
+        self.send_at(self.house.clock.now(), client, body).await
+    }
+
+    async fn send_at(&self, now: Timestamp, client: IpAddr, body: &str) -> Result<(), Error> {
         let sender = Sender {
             client,
             user_agent: FIREFOX,
@@ -218,6 +221,42 @@ async fn a_flood_from_one_address_is_refused_and_others_are_heard() {
     assert!(c.send_from(Ipv4Addr::new(198, 51, 100, 1).into(), &violation("eval")).await.is_ok());
     let counts: Vec<_> = c.list().await.iter().map(|row| row.count).collect();
     assert_eq!(counts.iter().sum::<i64>(), 51);
+    c.close().await;
+}
+
+#[tokio::test]
+async fn of_a_batch_that_is_too_long_the_rest_is_counted() {
+    let letter = |n: u8| char::from(b'a' + n);
+    let kinds = |n| (0..n).map(|n| violation(&format!("https://{}.example/", letter(n))));
+    let list = |n| format!("[{}]", kinds(n).collect::<Vec<_>>().join(","));
+    let c = Collecting::with(settings::Reports { reports_max: 5, ..Default::default() }).await;
+    c.send(&list(20)).await.expect("the first are kept");
+    assert_eq!((c.list().await.len(), c.dropped("too_many"), c.dropped("limited")), (5, 15.0, 0.0));
+    c.close().await;
+    let limits = settings::Reports { waiting_per_address_max: 5, ..Default::default() };
+    let c = Collecting::with(limits).await;
+    c.send(&list(20)).await.expect("the first are kept");
+    assert_eq!((c.list().await.len(), c.dropped("too_many"), c.dropped("limited")), (5, 0.0, 15.0));
+    c.close().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_does_not_fold_what_comes_after() {
+    let c = Collecting::with(settings::Reports { kinds_max: 2, ..Default::default() }).await;
+    let (now, client) = (c.house.clock.now(), Ipv4Addr::new(192, 0, 2, 77).into());
+    let ahead = now.plus(Duration::from_secs(48 * 3_600));
+    for blocked in ["https://a.example/", "https://b.example/"] {
+        c.send_at(ahead, client, &violation(blocked)).await.expect("kept");
+    }
+    c.send_at(now, client, &violation("https://c.example/")).await.expect("kept");
+    let rows = c.list().await;
+    assert_eq!(rows.iter().map(|row| &*row.blocked).collect::<Vec<_>>(), ["https://c.example/"]);
+    // A late report of the hour before does not begin the present one anew.
+    c.send_at(now, client, &violation("https://d.example/")).await.expect("kept");
+    let late = now.minus(Duration::from_secs(3_600));
+    c.send_at(late, client, &violation("https://d.example/")).await.expect("kept");
+    c.send_at(now, client, &violation("https://e.example/")).await.expect("folded");
+    assert!(c.list().await.iter().all(|row| row.blocked != "https://e.example/"));
     c.close().await;
 }
 

@@ -1,13 +1,14 @@
 //! Tests of `sample`.
 
 use mainstay_base::agent::AgentClass;
-use mainstay_telemetry::http::Method;
+use mainstay_telemetry::http::{Method, Refusal};
 
 use super::*;
 use crate::fixture::{DAY, HOUR, House, SECOND, page_view};
+use crate::query::{ALL_SITES, TrafficPoint};
 
-fn serve(house: &House, requests: u32, status: u16) {
-    let route = house.insight.0.context.http.resolve("/");
+fn serve(house: &House, site: &str, requests: u32, status: u16) {
+    let route = house.insight.0.context.http.site(site).resolve("/");
     for n in 1..=requests {
         let elapsed = Duration::from_millis(u64::from(n));
         route.record(Method::of("GET"), status, AgentClass::Desktop, elapsed, 100, 1);
@@ -19,7 +20,7 @@ async fn traffic_is_kept_in_steps_and_merged_when_old() {
     let house = House::open().await;
     let (mut sampler, start) = (Sampler::default(), house.clock.now());
     for step in 0..60u32 {
-        serve(&house, 100, if step % 2 == 0 { 200 } else { 503 });
+        serve(&house, "default", 100, if step % 2 == 0 { 200 } else { 503 });
         sampler.take(&house.insight, start.plus(10 * SECOND * step)).await.expect("kept");
     }
     let span =
@@ -46,6 +47,66 @@ async fn traffic_is_kept_in_steps_and_merged_when_old() {
         [(3_000, 1_500); 2]
     );
     near(coarse[1].p99, 99);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn sites_are_told_apart_and_the_whole_is_all_of_them() {
+    let house = House::open().await;
+    let (mut sampler, start) = (Sampler::default(), house.clock.now());
+    let http = &house.insight.0.context.http;
+    serve(&house, "shop", 3, 200);
+    serve(&house, "blog", 2, 500);
+    for _ in 0..3 {
+        let ours = Duration::from_micros(500);
+        http.site("shop").record_split(Duration::from_millis(80), ours);
+    }
+    http.nobody().resolve("/").record(
+        Method::of("GET"),
+        421,
+        AgentClass::Bot,
+        Duration::from_millis(1),
+        100,
+        1,
+    );
+    http.refused(Refusal::Host);
+    sampler.take(&house.insight, start).await.expect("kept");
+    sampler.take(&house.insight, start.plus(10 * SECOND)).await.expect("kept");
+    let check = async || {
+        let point = async |site: &'static str| {
+            let to = start.plus(300 * SECOND);
+            let span = Span { site, from: start, to, bots: Bots::Include };
+            let points = house.insight.list_traffic(&span, 300 * SECOND).await.expect("traffic");
+            assert_eq!(points.len(), 1);
+            points[0]
+        };
+        let (shop, blog, whole) =
+            (point("shop").await, point("blog").await, point(ALL_SITES).await);
+        let numbers = |p: &TrafficPoint| (p.requests, p.errors, p.refused, p.bytes);
+        assert_eq!(numbers(&shop), (3, 0, 1, 300), "refusals reached no site: they are everyone's");
+        assert_eq!(numbers(&blog), (2, 2, 1, 200));
+        assert_eq!(numbers(&whole), (6, 2, 1, 600));
+        assert_eq!((blog.split, point("nobody").await.requests), (None, 0));
+        assert_eq!(shop.split, whole.split);
+        let split = shop.split.expect("an app answered");
+        let millis = |d: Duration| (d.as_secs_f64() * 10_000.0).round() / 10.0;
+        let near =
+            |got: f64, want: f64| assert!((got / want - 1.0).abs() < 0.03, "{got} for {want}");
+        near(millis(split.upstream_p50), 80.0);
+        near(millis(split.upstream_p95), 80.0);
+        near(millis(split.ours_p95), 0.5);
+    };
+    check().await;
+    // A site that did nothing has no row.
+    let db = house.store.insight();
+    let rows = async |site: &'static str, step_s| {
+        let span = Span { site, from: start, to: start.plus(HOUR), bots: Bots::Include };
+        traffic::list(db, &span, step_s).await.expect("rows").len()
+    };
+    assert_eq!((rows("shop", 10).await, rows(ALL_SITES, 10).await), (1, 2));
+    compact(&house.insight, start.plus(HOUR)).await.expect("merged");
+    assert_eq!((rows("shop", 10).await, rows("shop", COARSE_STEP_S).await), (0, 1));
+    check().await;
     house.close().await;
 }
 

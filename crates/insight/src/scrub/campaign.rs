@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{parse_http, scrub_text, shorten};
+use super::{parse_http, scrub_error_text, secret, shorten};
 
 /// Bytes kept of one value.
 const VALUE_BYTES_MAX: usize = 100;
@@ -57,7 +57,8 @@ fn host_of_address(value: String) -> String {
 fn clean(value: &str) -> Option<String> {
     let decoded = decode(value);
     let printable: String = decoded.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let scrubbed = scrub_text(printable.trim(), usize::MAX);
+    // Mailing programs write recipients and their keys into these.
+    let scrubbed = secret::scrub_words(&scrub_error_text(printable.trim(), usize::MAX));
     let kept = shorten(scrubbed.trim(), VALUE_BYTES_MAX);
     (!kept.is_empty()).then(|| kept.to_owned())
 }

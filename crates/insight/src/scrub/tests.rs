@@ -62,6 +62,16 @@ fn only_listed_parameters_survive() {
     assert_eq!(campaign("utm_source=/x?token=SECRET").source.as_deref(), Some("/x"));
     assert_eq!(campaign("utm_source=%ff%00").source.as_deref(), Some("\u{fffd}"));
     assert_eq!(campaign("token=SECRET"), Campaign::default());
+    let mailed = campaign("utm_content=jane%40example.org&ref=Jane.Doe%2Bx%40mail.example.org");
+    assert_eq!(mailed.source.as_deref(), Some("[email]"));
+    assert_eq!(mailed.rest.as_deref(), Some(r#"{"content":"[email]"}"#));
+    let keyed = campaign(
+        "utm_term=key-550e8400-e29b-41d4-a716-446655440000&via=sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+    );
+    assert_eq!(
+        (keyed.source.as_deref(), keyed.rest.as_deref()),
+        (Some("[id]"), Some(r#"{"term":"[id]"}"#))
+    );
     let long = campaign(&format!("utm_term={}", "é".repeat(80)));
     assert_eq!(long.rest.map(|r| r.matches('é').count()), Some(50));
 }

@@ -6,11 +6,10 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{Field, Key, skip_list, skip_object};
+use crate::settings::EVENTS_MAX as EVENTS_KEPT_MAX;
 
 /// Most entries of one object that are kept; further ones are counted only.
 const ENTRIES_KEPT_MAX: usize = 64;
-/// Most events that are kept; further ones are counted only.
-const EVENTS_KEPT_MAX: usize = 1_024;
 
 /// The body.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! `mainstay doctor --edge`: sends the running server requests that two readers may read differently, in front of the owner's own app, and says what came of them.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::cli::Exit;
 use crate::command::check::Format;
-use crate::settings::{Inputs, Settings, survey};
+use crate::settings::{Inputs, survey};
 
 mod wire;
 
@@ -76,11 +76,7 @@ pub fn edge(
             return unavailable(format!("no server answers for the data dir {dir}: {error}"));
         }
     };
-    let Some(address) = find_address(&status, &settings, way) else {
-        return unavailable(
-            "the public listener's own address is not known: name it with --address".into(),
-        );
-    };
+    let address = find_address(&status, way);
     let host = find_host(&status, way);
     let random: [u8; 8] = Entropy::System.bytes().context("no random bytes")?;
     let canary = format!("/mainstay-canary-{:016x}", u64::from_be_bytes(random));
@@ -103,19 +99,16 @@ pub fn edge(
 }
 
 /// The listener itself: never a name, which may lead to a content network that others use too.
-fn find_address(status: &Status, settings: &Settings, way: &Way) -> Option<SocketAddr> {
-    let told = || authority(&status.site).parse().ok();
-    let set = || {
-        let mut address: SocketAddr = settings.edge.listen.parse().ok()?;
-        if address.ip().is_unspecified() {
-            address.set_ip(match address {
-                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-            });
-        }
-        (address.port() != 0).then_some(address)
-    };
-    way.address.or_else(told).or_else(set)
+fn find_address(status: &Status, way: &Way) -> SocketAddr {
+    let mut address = way.address.unwrap_or(status.address);
+    // "Every address" is none that one can connect to everywhere.
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 fn find_host(status: &Status, way: &Way) -> String {
@@ -227,33 +220,31 @@ fn write_report(report: &Report, format: Format, out: &mut dyn Write) -> anyhow:
 mod tests {
     use super::*;
 
-    fn status(site: &str) -> Status {
-        Status { pid: 1, version: "0".into(), site: site.into(), admin: String::new() }
-    }
-
-    fn settings(listen: &str) -> Settings {
-        let mut settings = Settings::default();
-        settings.edge.listen = listen.into();
-        settings
+    fn status(address: &str) -> Status {
+        Status {
+            pid: 1,
+            version: "0".into(),
+            site: "https://shop.example/".into(),
+            address: address.parse().unwrap(),
+            admin: String::new(),
+        }
     }
 
     #[test]
     fn the_listener_itself_is_asked_and_never_what_a_name_leads_to() {
-        for (site, listen, given, expected) in [
-            ("http://127.0.0.1:8080", "127.0.0.1:0", None, Some("127.0.0.1:8080")),
-            ("https://[::1]:8443", "127.0.0.1:0", None, Some("[::1]:8443")),
-            ("https://shop.example", "0.0.0.0:443", None, Some("127.0.0.1:443")),
-            ("https://shop.example", "[::]:443", None, Some("[::1]:443")),
-            ("https://shop.example", "127.0.0.1:0", None, None),
-            ("https://shop.example", "0.0.0.0:443", Some("10.0.0.1:80"), Some("10.0.0.1:80")),
+        for (bound, given, expected) in [
+            ("127.0.0.1:8080", None, "127.0.0.1:8080"),
+            ("[2001:db8::1]:8443", None, "[2001:db8::1]:8443"),
+            ("0.0.0.0:443", None, "127.0.0.1:443"),
+            ("[::]:443", None, "[::1]:443"),
+            ("0.0.0.0:443", Some("10.0.0.1:80"), "10.0.0.1:80"),
         ] {
             let way = Way { address: given.map(|a| a.parse().unwrap()), host: None };
-            let found = find_address(&status(site), &settings(listen), &way);
-            assert_eq!(found, expected.map(|a| a.parse().unwrap()), "{site}, {listen}");
+            assert_eq!(find_address(&status(bound), &way), expected.parse().unwrap(), "{bound}");
         }
-        let way = Way::default();
-        assert_eq!(find_host(&status("https://shop.example/"), &way), "shop.example");
+        let (status, way) = (status("127.0.0.1:8080"), Way::default());
+        assert_eq!(find_host(&status, &way), "shop.example");
         let way = Way { host: Some("www.example".into()), ..way };
-        assert_eq!(find_host(&status("https://shop.example/"), &way), "www.example");
+        assert_eq!(find_host(&status, &way), "www.example");
     }
 }

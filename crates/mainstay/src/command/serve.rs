@@ -4,10 +4,11 @@ use std::io::{IsTerminal, Write};
 
 use anyhow::Context as _;
 use mainstay_base::Clock;
+use mainstay_telemetry::log::Logged;
 
 use crate::boot::{self, Running};
 use crate::cli::Exit;
-use crate::run;
+use crate::run::{self, Signals};
 use crate::settings::{Inputs, Loaded, load};
 
 /// Threads of the control plane; the site's traffic has its own.
@@ -18,6 +19,17 @@ const CONTROL_THREADS: usize = 2;
 /// # Errors
 /// When the operating system refuses the most basic things: threads, signals, standard output.
 pub fn serve(inputs: &Inputs, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control-plane")
+        .enable_all()
+        .build()
+        .context("no threads")?;
+    // First of all: whoever sends SIGHUP during the start means the settings, not the end.
+    let signals = {
+        let _entered = runtime.enter();
+        Signals::listen().context("no signals")?
+    };
     let loaded = match load(inputs) {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -27,14 +39,8 @@ pub fn serve(inputs: &Inputs, out: &mut dyn Write) -> anyhow::Result<Exit> {
             return Ok(Exit::Refused);
         }
     };
-    mainstay_telemetry::log::init(&loaded.settings.log, &Clock::System)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(CONTROL_THREADS)
-        .thread_name("control-plane")
-        .enable_all()
-        .build()
-        .context("no threads")?;
-    let exit = runtime.block_on(start_and_run(inputs, loaded, out));
+    let logged = mainstay_telemetry::log::init(&loaded.settings.log, &Clock::System)?;
+    let exit = runtime.block_on(start_and_run(inputs, loaded, (signals, logged), out));
     // Blocking reads of large files may still sit on a client that is gone.
     runtime.shutdown_background();
     exit
@@ -43,12 +49,13 @@ pub fn serve(inputs: &Inputs, out: &mut dyn Write) -> anyhow::Result<Exit> {
 async fn start_and_run(
     inputs: &Inputs,
     loaded: Loaded,
+    (signals, logged): (Signals, Logged),
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    match boot::boot(&loaded, std::io::stdout().is_terminal()).await {
+    match boot::boot(&loaded, &logged, std::io::stdout().is_terminal()).await {
         Ok(running) => {
             greet(&loaded, &running, out)?;
-            Ok(run::run(running, inputs, loaded).await?)
+            Ok(run::run(running, inputs, loaded, signals).await)
         }
         Err(failed) => {
             writeln!(std::io::stderr(), "mainstay: {:#}", failed.error)?;

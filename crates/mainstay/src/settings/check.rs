@@ -1,6 +1,7 @@
 //! What a type cannot say: addresses, folders, bounds that contradict each other. Never changes a setting.
 
 mod admin;
+mod insight;
 mod listeners;
 mod sites;
 
@@ -63,6 +64,7 @@ pub(super) fn check(settings: &Settings, sources: &Sources, shape: &Shape) -> Ve
     check.admin();
     check.sites();
     check.headers();
+    check.insight();
     check.problems
 }
 

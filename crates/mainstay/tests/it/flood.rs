@@ -20,10 +20,14 @@ const GROWTH_MAX_KIB: u64 = 64 << 10;
 const CALM: u32 = 11;
 
 fn server() -> Server {
+    server_with(LIMITS)
+}
+
+fn server_with(limits: &str) -> Server {
     let site = Site::of(&[("index.html", "<p>home</p>")]);
     site.write("page.bin", vec![7; 1 << 20]);
     site.write("film.mp4", vec![7; 16 << 20]);
-    launch().site(site).config(LIMITS).start()
+    launch().site(site).config(limits).start()
 }
 
 fn resident_kib(server: &mut Server) -> u64 {
@@ -46,7 +50,7 @@ fn bounded(server: &mut Server, mut abuse: impl FnMut(&Server)) {
 fn answered_at_once(server: &Server) {
     let began = Instant::now();
     assert_eq!(server.get("/").status, 200);
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 fn refused(server: &Server, reason: &str) -> f64 {
@@ -107,7 +111,9 @@ fn a_window_that_opens_byte_by_byte_is_too_slow() {
 
 #[test]
 fn a_window_that_opens_slowly_but_steadily_is_fast_enough() {
-    let server = server();
+    // A pause of the client itself, on a busy machine, is not to be taken for a slow one.
+    let limits = LIMITS.replace("write_timeout = \"1s\"", "write_timeout = \"3s\"");
+    let server = server_with(&limits);
     let mut client = Client::open(server.site_address(), &[(INITIAL_WINDOW, 0)]);
     assert!(client.get(1, "/page.bin"));
     let (mut read, began) = (0, Instant::now());

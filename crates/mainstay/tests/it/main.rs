@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "in a test a failed expectation is a failed test")]
 
 mod access;
+mod batches;
 mod browser;
 mod caching;
 mod cardinality;
@@ -24,14 +25,21 @@ mod malformed;
 mod markup;
 mod nextjs;
 mod observability;
+mod observatory;
+mod openapi;
+mod panels;
 mod plain_app;
 mod protocol;
 mod proxy;
+mod public_url;
 mod ranges;
+mod reload;
 mod reports;
 mod secrets;
 mod sites;
 mod slow;
+mod slowhttptest;
+mod sslyze;
 mod start;
 mod stop;
 mod store_away;
@@ -41,9 +49,16 @@ mod visits;
 
 use mainstay_testkit::{Launch, Server, Site};
 
-/// A server to be started, in production.
+/// A server to be started, in production. `MAINSTAY_BINARY` names another build of it, such as one to be released.
 fn launch() -> Launch {
-    Launch::new(env!("CARGO_BIN_EXE_mainstay"))
+    let binary = asked_for("MAINSTAY_BINARY");
+    Launch::new(binary.as_deref().unwrap_or(env!("CARGO_BIN_EXE_mainstay")))
+}
+
+/// What whoever runs the tests sets for the long form of one: a variable of the environment.
+#[expect(clippy::disallowed_methods, reason = "tests have no settings file to read it from")]
+fn asked_for(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// A server of these files.

@@ -26,6 +26,17 @@ fn promtool_finds_nothing_wrong_with_any_family() {
     assert_eq!(untested, [""; 0], "families without a series");
     let (code, said) = lint(text);
     assert_eq!((code, said.as_str()), (Some(0), ""));
+    // What the manual promises is there; without TLS, all but what tells of it.
+    let manual =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md"));
+    let manual = manual.expect("the manual");
+    let names = manual.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let promised: Vec<_> =
+        names.filter(|name| !name.contains("tls_") && !name.contains("https_")).collect();
+    assert!(promised.len() > 30, "{promised:?}");
+    let absent: Vec<_> =
+        promised.into_iter().filter(|name| !list_families(text).any(|f| f == *name)).collect();
+    assert_eq!(absent, [""; 0], "promised, and never there");
     // It is promtool that judges: what it is known to dislike, it dislikes here.
     let (code, said) = lint("# TYPE things counter\nthings 1\n");
     assert_eq!(code, Some(3), "{said}");

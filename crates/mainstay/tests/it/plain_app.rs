@@ -56,6 +56,7 @@ fn check_first_start(facts: &Value, browser: &str) {
     }
     check_note(&facts["note"], browser);
     assert_eq!(facts["heard"], json!([format!("{browser} asks"), "ü".repeat(200)]));
+    assert_eq!(facts["back"], json!([1, 1]), "aside and back again are a view each: {facts}");
     assert_eq!(facts["rows"], 28_000);
     assert!(
         facts["ledger"].as_str().is_some_and(|text| text.ends_with("thrown away.")),

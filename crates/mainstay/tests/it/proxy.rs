@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use mainstay_testkit::{Launch, Request, Upstream, Wire, eventually};
+use mainstay_testkit::{Launch, Request, Upstream, Wire, eventually, until};
 
 use crate::launch;
 
@@ -151,4 +151,82 @@ fn one_copy_may_die_and_come_back_and_no_visitor_notices() {
         visitors.into_iter().map(|v| v.join().expect("a visitor")).collect::<Vec<_>>()
     });
     assert!(failed.iter().all(|(asked, failed)| *asked > 20 && *failed == 0), "{failed:?}");
+}
+
+#[test]
+fn head_says_no_length_that_the_app_did_not_say() {
+    let app = Upstream::start(|wire| {
+        while let Some(heard) = wire.read_request()? {
+            let (head, body) = match heard.target.as_str() {
+                "/chunked" => ("Content-Type: text/plain\r\nTransfer-Encoding: chunked", ""),
+                "/page" => ("Content-Type: text/html\r\nContent-Length: 5000", ""),
+                _ => ("Content-Type: image/png\r\nContent-Length: 5", "bytes"),
+            };
+            let body = if heard.method == "HEAD" { "" } else { body };
+            wire.write(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}"))?;
+        }
+        Ok(())
+    });
+    let server = before(&app).start();
+    let mut connection = server.connect();
+    for (path, length) in [("/chunked", None), ("/page", None), ("/picture", Some("5"))] {
+        let answer = connection.send(&Request::head(path).header("accept", "text/html"));
+        assert_eq!((answer.status, answer.header("content-length")), (200, length), "{path}");
+    }
+    assert_eq!(connection.send(&Request::get("/picture")).text(), "bytes");
+}
+
+#[test]
+fn a_problem_says_whose_it_is() {
+    let app = Upstream::start(|wire| {
+        while wire.read_head()?.is_some() {
+            wire.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")?;
+            wire.read_to_end()?;
+        }
+        Ok(())
+    });
+    let server = before(&app).config("[upstream]\nin_flight_max = 1\n").start();
+    let mut held = server.connect();
+    held.write(&Request::get("/").to_bytes("x.test")).expect("sent");
+    assert_eq!(held.read_head().expect("a head").status, 200);
+    let busy = server.get("/");
+    let problem = busy.json();
+    assert_eq!((busy.status, &problem["source"]), (503, &"mainstay".into()), "{problem}");
+    assert_eq!((busy.count("retry-after"), &problem["retryable"]), (1, &true.into()));
+}
+
+#[test]
+fn a_switch_of_protocols_names_no_software_either() {
+    let app = Upstream::start(|wire| {
+        wire.read_request()?;
+        wire.write(
+            "HTTP/1.1 101 Switching Protocols\r\nServer: old/1\r\nX-Powered-By: PHP/5\r\n\
+             Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        )?;
+        wire.read_to_end().map(drop)
+    });
+    let server = before(&app).start();
+    let mut connection = server.connect();
+    let asking = Request::get("/ws").header("connection", "upgrade").header("upgrade", "websocket");
+    connection.write(&asking.to_bytes("x.test")).expect("sent");
+    let head = connection.read_head().expect("a head");
+    assert_eq!(head.status, 101);
+    assert_eq!((head.count("server"), head.count("x-powered-by")), (0, 0), "{:?}", head.headers);
+}
+
+#[test]
+fn the_id_of_a_trusted_proxy_names_the_request_everywhere() {
+    let app = Upstream::answering(page(""));
+    let server = before(&app).config("[trust]\nproxies = [\"127.0.0.1\"]\n").start();
+    let told = "5f0c1b2a-3d4e-4f60-8a9b-0c1d2e3f4a5b";
+    let answer = server.send(&Request::get("/").header("x-request-id", told));
+    assert_eq!(answer.header("x-request-id"), Some(told));
+    assert_eq!(app.requests()[0].header("x-request-id"), Some(told));
+    let log = server.data_dir().join("logs/access.log");
+    let line = format!("\"request_id\":\"{told}\"");
+    until("a line of that id", Duration::from_secs(20), || {
+        std::fs::read_to_string(&log).is_ok_and(|log| log.contains(&line))
+    });
+    let unfit = server.send(&Request::get("/").header("x-request-id", "has space"));
+    assert!(unfit.header("x-request-id").is_some_and(|id| id.len() == 32), "{:?}", unfit.headers);
 }

@@ -58,17 +58,33 @@ fn a_token_in_a_query_is_in_no_table_log_or_metric() {
     let asked = server.admin(Request::get(&format!("/api/v1/pages?site=x&token={secret}")));
     assert_eq!(asked.status, 404);
 
+    let (page, inner) =
+        (format!("https://shop.example/visible-marker?token={secret}"), "script-src");
+    let violation = json!({"csp-report": {"document-uri": page, "referrer": page, "source-file": page,
+        "blocked-uri": format!("wss://user:{secret}@chat.example/socket?token={secret}"),
+        "effective-directive": inner, "violated-directive": format!("{inner} 'nonce-{secret}'"),
+        "original-policy": format!("{inner} 'nonce-{secret}'"), "script-sample": format!("go('/x?token={secret}')"),
+        "line-number": 1}});
+    let report =
+        Request::post("/_mainstay/reports").header("content-type", "application/csp-report");
+    let report = report.header("referer", &page).body(violation.to_string());
+    assert_eq!(server.send(&report).status, 204);
+
     let metrics = server.metrics();
     assert!(
         metrics.text().contains("visible-marker") && !metrics.text().contains(&secret),
         "{}",
         metrics.text()
     );
-    for list in ["pages", "sources", "devices", "vitals", "errors"] {
+    for list in ["pages", "sources", "devices", "vitals", "errors", "reports"] {
         let text = server.admin(Request::get(&format!("/api/v1/{list}?bots=include"))).text();
         assert!(!text.contains(&secret), "{list}: {text}");
     }
-    assert!(server.admin(Request::get("/api/v1/errors")).text().contains("visible-marker"));
+    for list in ["errors", "reports"] {
+        let text = server.admin(Request::get(&format!("/api/v1/{list}"))).text();
+        assert!(text.contains("visible-marker"), "{list}: {text}");
+    }
+    assert_eq!(server.rows("/api/v1/reports")[0]["blocked"], "wss://chat.example/socket");
     let ended = server.stop();
     assert_eq!(ended.code, Some(0));
     assert!(!ended.stderr.contains(&secret) && !ended.stdout.contains(&secret), "{}", ended.stderr);

@@ -1,11 +1,16 @@
 //! Several sites in one server: told apart by host name, sent to their canonical name, changed by SIGHUP while they are served.
 
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use mainstay_testkit::{Request, Response, Server, Site, Upstream, eventually};
+use mainstay_testkit::{
+    Batch, Connection, Request, Response, Server, Site, Upstream, eventually, holds_for,
+};
 
 use crate::launch;
 
+const SOON: Duration = Duration::from_secs(20);
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\napp";
 
 fn ask(server: &Server, host: &str, path: &str) -> Response {
@@ -53,6 +58,60 @@ fn hosts_decide_which_site_answers_and_with_which_headers() {
 }
 
 #[test]
+fn events_of_strangers_pages_are_refused_where_the_sites_names_are_known() {
+    let (folder, app) = (Site::of(&[("index.html", "<p>main</p>")]), Upstream::answering(ANSWER));
+    let more = "[cors]\norigins = [\"https://partner.test\"]\n";
+    let server = launch().sites_in_settings().config(&settings(&folder, &app, more)).start();
+    let post = |origin: Option<&str>, relation: Option<&str>| {
+        let body = Batch::page_view("https://example.org/").field("site", "main".into()).body();
+        let request = Request::post("/_mainstay/events").header("host", "example.org");
+        let request = match origin {
+            Some(origin) => request.header("origin", origin),
+            None => request,
+        };
+        let request = match relation {
+            Some(relation) => request.header("sec-fetch-site", relation),
+            None => request,
+        };
+        server.send(&request.header("content-type", "text/plain").body(body))
+    };
+    // Firefox, under `Referrer-Policy: no-referrer`.
+    assert_eq!(post(Some("null"), Some("same-origin")).status, 204);
+    assert_eq!(post(Some("null"), Some("cross-site")).status, 403);
+    let ours = [
+        None,
+        Some("http://example.org"),
+        Some("https://example.org:8443"),
+        Some("https://www.example.org"),
+        Some("https://a.example.org"),
+        Some("https://partner.test"),
+    ];
+    for origin in ours {
+        assert_eq!(post(origin, None).status, 204, "{origin:?}");
+    }
+    let foreign = [
+        "https://evil.test",
+        "https://example.org.evil.test",
+        "https://evilexample.org",
+        "http://partner.test",
+        "http://app.test",
+        "chrome-extension://example.org",
+        "https://example.org@evil.test",
+        "",
+    ];
+    for origin in foreign {
+        let refused = post(Some(origin), None);
+        assert_eq!(
+            (refused.status, refused.json()["field"].as_str()),
+            (403, Some("origin")),
+            "{origin}"
+        );
+    }
+    let counted = server.metrics().value("mainstay_events_accepted_total", &[]);
+    assert!((counted - (1 + ours.len()) as f64).abs() < 0.5, "{counted}");
+}
+
+#[test]
 fn other_names_are_sent_to_the_canonical_one_with_path_query_and_port() {
     let (folder, app) = (Site::of(&[("index.html", "<p>main</p>")]), Upstream::answering(ANSWER));
     let server = launch().sites_in_settings().config(&settings(&folder, &app, "")).start();
@@ -95,4 +154,98 @@ fn a_reload_takes_changed_sites_into_use_and_refuses_broken_settings() {
         server.log().text().contains("upstreems").then_some(())
     });
     assert_eq!(ask(&server, "app.test", "/").text(), "new");
+}
+
+/// Visitors who ask one after the other until it is over: how often, and how often in vain.
+fn visit(address: SocketAddr, over: &AtomicBool) -> (usize, usize) {
+    let request = Request::get("/").header("host", "app.test");
+    let (mut connection, mut asked, mut failed) = (Connection::open(address), 0, 0);
+    while !over.load(SeqCst) {
+        asked += 1;
+        failed += usize::from(connection.send(&request).status != 200);
+    }
+    (asked, failed)
+}
+
+#[test]
+fn copies_that_are_exchanged_all_at_once_fail_no_request() {
+    let folder = Site::of(&[("index.html", "<p>main</p>")]);
+    let apps = [Upstream::answering(ANSWER), Upstream::answering(ANSWER)];
+    let mut server = launch().sites_in_settings().config(&settings(&folder, &apps[0], "")).start();
+    let (over, address) = (AtomicBool::new(false), server.site_address());
+    let served = std::thread::scope(|scope| {
+        let visitors: Vec<_> = (0..4).map(|_| scope.spawn(|| visit(address, &over))).collect();
+        for round in 1..8 {
+            let app = &apps[round % 2];
+            let before = app.requests().len();
+            server.write_settings(&settings(&folder, app, ""));
+            server.process().signal("HUP");
+            eventually("requests to the other copy", SOON, || {
+                (app.requests().len() > before + 20).then_some(())
+            });
+        }
+        over.store(true, SeqCst);
+        visitors.into_iter().map(|visitor| visitor.join().expect("a visitor")).collect::<Vec<_>>()
+    });
+    assert!(served.iter().all(|(asked, failed)| *asked > 20 && *failed == 0), "{served:?}");
+}
+
+#[test]
+fn a_reload_that_is_refused_because_of_one_site_leaves_the_others_as_they_were() {
+    let (folder, app) = (Site::of(&[("index.html", "<p>main</p>")]), Upstream::answering(ANSWER));
+    let other = Upstream::answering(ANSWER.replace("app", "new"));
+    let often = "[upstream]\nhealth_interval = \"50ms\"\n";
+    let mut server = launch()
+        .sites_in_settings()
+        .config(&settings(&folder, &app, often))
+        .expects_error("settings not taken into use")
+        .start();
+    assert_eq!(ask(&server, "app.test", "/").text(), "app");
+    let secured = "[[site]]\nname = \"secured\"\nhosts = [\"secured.test\"]\n\
+                   upstreams = [\"https://127.0.0.1:9\"]\n";
+    let more = format!("{secured}{often}ca_file = \"missing.pem\"\n");
+    server.write_settings(&settings(&folder, &other, &more));
+    server.process().signal("HUP");
+    let line = server.log().wait_for("missing.pem", SOON);
+    assert!(line.contains("settings not taken into use"), "{line}");
+    for _ in 0..3 {
+        assert_eq!(ask(&server, "app.test", "/").text(), "app");
+    }
+    let before = app.connections();
+    eventually("checks that go on", SOON, || (app.connections() > before + 3).then_some(()));
+}
+
+#[test]
+fn the_app_of_a_site_that_was_removed_is_left_alone() {
+    let (folder, app) = (Site::of(&[("index.html", "<p>main</p>")]), Upstream::answering(ANSWER));
+    let often = "[upstream]\nhealth_interval = \"50ms\"\n";
+    let with = settings(&folder, &app, often);
+    let mut server = launch().sites_in_settings().config(&with).start();
+    assert_eq!(ask(&server, "app.test", "/").text(), "app");
+    let begin = with.find("[[site]]\nname = \"app\"").expect("the site");
+    let without = format!("{}{often}", &with[..begin]);
+    server.write_settings(&without);
+    server.process().signal("HUP");
+    eventually("nobody by that name", SOON, || {
+        (ask(&server, "app.test", "/").status == 421).then_some(())
+    });
+    // One check may be on its way.
+    let before = app.connections();
+    holds_for("no checks", Duration::from_secs(1), || app.connections() <= before + 1);
+}
+
+#[test]
+fn a_canonical_name_with_the_default_port_is_no_loop() {
+    let folder = Site::of(&[("index.html", "<p>main</p>")]);
+    let config = format!(
+        "[[site]]\nname = \"main\"\nhosts = [\"example.org\", \"www.example.org\"]\n\
+         canonical = \"example.org:80\"\ndir = \"{}\"\n",
+        folder.dir().display()
+    );
+    let server = launch().sites_in_settings().config(&config).start();
+    assert_eq!(ask(&server, "example.org", "/").status, 200);
+    let sent = ask(&server, "www.example.org", "/a");
+    assert_eq!((sent.status, sent.header("location")), (308, Some("http://example.org/a")));
+    let star = server.send(&Request::new("OPTIONS", "*").header("host", "www.example.org"));
+    assert_eq!((star.status, star.header("location")), (308, Some("http://example.org/")));
 }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use mainstay_testkit::{Connection, Request, Server, Site, until};
+use mainstay_testkit::{Connection, Request, Server, Site, Upstream, until};
 
-use crate::launch;
+use crate::{h2, launch};
 
 const LIMITS: &str = "[edge]\nworkers = 1\nhead_timeout = \"1s\"\nidle_timeout = \"1s\"\nrequest_timeout = \"1s\"\nwrite_timeout = \"1s\"\n\
 cache_file_max = \"64KiB\"\n";
@@ -137,4 +137,59 @@ fn connections_beyond_the_cap_are_closed_and_counted() {
     until("a free place", SOON, || {
         server.connect().try_send(&Request::get("/")).is_ok_and(|response| response.status == 200)
     });
+}
+
+/// Two limits of a second over, and a sweep.
+const LONGER: Duration = Duration::from_secs(3);
+
+/// In front of an app, under the same limits.
+fn before(app: &Upstream) -> Server {
+    launch().upstream(&format!("http://{}", app.address)).config(LIMITS).start()
+}
+
+#[test]
+fn an_app_may_take_longer_than_a_client() {
+    let app = Upstream::start(|wire| {
+        let (_sender, never) = std::sync::mpsc::channel::<()>();
+        while wire.read_request()?.is_some() {
+            let _elapsed = never.recv_timeout(LONGER);
+            wire.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")?;
+        }
+        Ok(())
+    });
+    let server = before(&app);
+    let mut h2 = h2::Client::open(server.site_address(), &[]);
+    assert!(h2.get(1, "/"));
+    let data = h2.find(SOON, |frame| frame.stream == 1 && frame.kind != h2::HEADERS);
+    assert_eq!(data.map(|frame| (frame.kind, frame.payload)), Some((h2::DATA, b"slow".to_vec())));
+    assert_eq!(server.get("/").text(), "slow");
+    assert!(refused(&server, "body_timeout").abs() < 0.1);
+}
+
+#[test]
+fn an_upload_may_go_on_after_its_answer_began() {
+    let app = Upstream::start(|wire| {
+        let Some(mut heard) = wire.read_head()? else { return Ok(()) };
+        wire.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n")?;
+        wire.read_body(&mut heard)?;
+        let got = format!("{:x}\r\n", heard.body.len());
+        wire.write(format!("{got}{}\r\n0\r\n\r\n", "x".repeat(heard.body.len())))
+    });
+    let server = before(&app);
+    let mut connection = server.connect();
+    connection.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\n\r\n").expect("sent");
+    let head = connection.read_head().expect("a head");
+    assert_eq!(head.status, 200);
+    for _ in 0..30 {
+        connection.write(b"x").expect("sent");
+        let began = Instant::now();
+        until("the next byte", SOON, || began.elapsed() > DRIP);
+    }
+    let mut text = String::new();
+    while !text.contains(&"x".repeat(30)) {
+        let piece = connection.read_some(1 << 10).expect("bytes");
+        assert!(!piece.is_empty(), "cut after {text:?}");
+        text.push_str(&String::from_utf8_lossy(&piece));
+    }
+    assert!(refused(&server, "header_timeout").abs() < 0.1);
 }

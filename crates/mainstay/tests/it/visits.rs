@@ -233,7 +233,20 @@ fn traffic_is_sampled_with_its_latency() {
     let rows = busy();
     assert_eq!(
         keys_of(&rows[0]),
-        ["bytes", "errors", "p50_ms", "p95_ms", "p99_ms", "refused", "requests", "t"]
+        [
+            "bytes",
+            "errors",
+            "ours_p50_ms",
+            "ours_p95_ms",
+            "p50_ms",
+            "p95_ms",
+            "p99_ms",
+            "refused",
+            "requests",
+            "t",
+            "upstream_p50_ms",
+            "upstream_p95_ms"
+        ]
     );
     let (p50, p99) =
         (rows[0]["p50_ms"].as_f64().expect("p50"), rows[0]["p99_ms"].as_f64().expect("p99"));

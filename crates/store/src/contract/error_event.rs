@@ -23,6 +23,43 @@ pub(super) async fn groups_carry_the_words_of_the_latest(f: &Fixture) {
     assert!(groups.iter().all(|g| g.error_type == "TypeError" && !g.resolved));
 }
 
+pub(super) async fn the_worst_come_first(f: &Fixture) {
+    let error = |n: u32, by: u32, fingerprint| {
+        let visitor_id = Sample(by).error("", "").visitor_id;
+        Record::Error(error_event::Row { visitor_id, ..Sample(n).error(fingerprint, "m") })
+    };
+    let rows = [
+        // Three visitors, long ago.
+        (0, 1, "many"),
+        (1, 2, "many"),
+        (2, 3, "many"),
+        // One visitor, often.
+        (3, 1, "often"),
+        (4, 1, "often"),
+        (5, 1, "often"),
+        (6, 1, "often"),
+        // One visitor, twice each; one of them later.
+        (7, 1, "earlier"),
+        (8, 1, "earlier"),
+        (8, 2, "later"),
+        (9, 2, "later"),
+    ];
+    let rows = rows.into_iter().enumerate().map(|(i, (n, by, print))| match error(n, by, print) {
+        Record::Error(row) => {
+            let id = Sample(u32::try_from(i).unwrap()).event_id();
+            Record::Error(error_event::Row { id, ..row })
+        }
+        other => other,
+    });
+    f.record(rows, None).await;
+    let worst = async |limit| {
+        let groups = error_event::list_worst(f.insight(), &day(), limit).await.unwrap();
+        groups.into_iter().map(|g| g.fingerprint).collect::<Vec<_>>()
+    };
+    assert_eq!(worst(9).await, ["many", "often", "later", "earlier"]);
+    assert_eq!(worst(2).await, ["many", "often"], "cut after ranking");
+}
+
 pub(super) async fn pages_go_on_after_the_last_row(f: &Fixture) {
     // Two groups share the instant they were last seen at.
     let rows = [(1, "cc"), (2, "bb"), (2, "aa"), (3, "dd")].into_iter().enumerate().map(

@@ -46,6 +46,7 @@ contract! {
     }
     error_event {
         groups_carry_the_words_of_the_latest,
+        the_worst_come_first,
         pages_go_on_after_the_last_row,
         an_event_id_counts_once_whatever_page_it_names,
     }
@@ -78,7 +79,7 @@ contract! {
         an_hour_is_replaced_as_a_whole,
         counted_hours_add_up,
     }
-    traffic { steps_are_replaced_and_compacted }
+    traffic { steps_are_replaced_and_compacted, sites_are_kept_apart_and_refusals_with_the_whole }
     user_session {
         counts_grow_only_by_what_is_new,
         a_second_page_ends_the_bounce,

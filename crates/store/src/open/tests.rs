@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use mainstay_base::Clock;
 use mainstay_base::task::Group;
+use mainstay_telemetry::metrics::Registry;
+use mainstay_telemetry::settings::Metrics;
 
 use super::{Engine, Error, Store};
 use crate::contract::NOON;
@@ -30,6 +32,36 @@ async fn files_are_private_and_open_again() {
         }
         store.close().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn connections_are_shown_in_use_and_idle() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await.unwrap();
+    let registry = Registry::new(&Metrics::default(), Clock::System);
+    store.register(&registry);
+    let seen = || {
+        let text = registry.encode_text();
+        ["core", "insight"].map(|name| {
+            ["active", "idle"].map(|kind| {
+                let series =
+                    format!("database_connections_active{{database=\"{name}\",type=\"{kind}\"}} ");
+                text.lines().find_map(|line| line.strip_prefix(&series)).unwrap().to_owned()
+            })
+        })
+    };
+    // The writers; readers are connected when they are first needed.
+    assert_eq!(seen(), [["0", "1"], ["0", "1"]]);
+    let Engine::Sqlite(db) = store.insight();
+    let writer = db.writer().await;
+    let reader = db.readers().acquire().await.unwrap();
+    assert_eq!(seen(), [["0", "1"], ["2", "0"]]);
+    drop((writer, reader));
+    // A reader goes back to its pool on a task.
+    while seen()[1] != ["0", "2"] {
+        tokio::task::yield_now().await;
+    }
+    store.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -99,6 +99,19 @@ impl Db {
         self.0.readers.get().is_some()
     }
 
+    /// Connections in use, and open ones that are not.
+    pub(crate) fn count_connections(&self) -> (usize, usize) {
+        let readers = self.readers();
+        let (open, idle) = (readers.size() as usize, readers.num_idle());
+        let writer = self.0.writer.try_lock().map(|writer| writer.conn.is_some());
+        let checkpoints = self.0.checkpoints.try_lock().map(|conn| conn.is_some());
+        // Who cannot be had is in use.
+        let single = [writer.ok(), checkpoints.ok()];
+        let busy = single.iter().filter(|one| one.is_none()).count();
+        let resting = single.iter().filter(|one| **one == Some(true)).count();
+        (open.saturating_sub(idle) + busy, idle + resting)
+    }
+
     /// Where the file lies.
     pub(crate) fn path(&self) -> &Path {
         &self.0.path

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use crate::Settings;
 
 const PAGE_BYTES: u64 = 4_096;
-/// Distinct statements kept prepared on the writer: five bulk sizes of six tables and the small ones.
+/// Distinct statements kept prepared on the writer: seven bulk sizes of seven tables and the small ones.
 const WRITER_STATEMENTS: usize = 96;
 const READER_STATEMENTS: usize = 48;
 /// How long commits may wait for readers that keep an overlong log alive.

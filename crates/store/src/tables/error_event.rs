@@ -125,6 +125,23 @@ FROM groups g JOIN error_events e ON e.site = $1 AND e.id = (
 )
 ORDER BY g.last_seen DESC, g.fingerprint";
 
+/// The same, ranked: open ones first, then by how many visitors met it, how often, and how lately.
+const WORST: &str = "WITH groups AS (
+    SELECT fingerprint, count(*) AS occurrences, count(DISTINCT visitor_id) AS visitors,
+        min(timestamp) AS first_seen, max(timestamp) AS last_seen, min(resolved) AS resolved
+    FROM error_events
+    WHERE site = $1 AND timestamp >= $2 AND timestamp < $3 AND bot BETWEEN $4 AND $5
+    GROUP BY fingerprint
+    ORDER BY resolved, visitors DESC, occurrences DESC, last_seen DESC, fingerprint LIMIT $6
+)
+SELECT g.fingerprint, e.error_type, e.error_message, g.occurrences, g.visitors, g.first_seen,
+    g.last_seen, g.resolved
+FROM groups g JOIN error_events e ON e.site = $1 AND e.id = (
+    SELECT l.id FROM error_events l
+    WHERE l.site = $1 AND l.timestamp = g.last_seen AND l.fingerprint = g.fingerprint LIMIT 1
+)
+ORDER BY g.resolved, g.visitors DESC, g.occurrences DESC, g.last_seen DESC, g.fingerprint";
+
 type GroupRow = (String, String, String, i64, i64, Ts, Ts, bool);
 
 /// Faults of the span, the latest seen first; `after` is the last row of the page before.
@@ -158,6 +175,26 @@ pub async fn list_groups(
     Ok(rows.into_iter().map(Group::from).collect())
 }
 
+/// The faults of the span that matter most: open ones first, then by visitors, occurrences and how lately they were seen.
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn list_worst(db: &Engine, span: &Span<'_>, limit: u32) -> Result<Vec<Group>, Error> {
+    let Engine::Sqlite(db) = db;
+    let (low, high) = span.bots.bounds();
+    let rows: Vec<GroupRow> = sqlx::query_as(WORST)
+        .bind(span.site)
+        .bind(Ts(span.from))
+        .bind(Ts(span.to))
+        .bind(low)
+        .bind(high)
+        .bind(limit)
+        .fetch_all(db.readers())
+        .await
+        .in_op("error_event.list_worst")?;
+    Ok(rows.into_iter().map(Group::from).collect())
+}
+
 impl From<GroupRow> for Group {
     fn from(row: GroupRow) -> Self {
         let (fingerprint, error_type, message, count, visitors, first_seen, last_seen, resolved) =
@@ -178,5 +215,5 @@ impl From<GroupRow> for Group {
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<&'static str> {
-    vec![GROUPS]
+    vec![GROUPS, WORST]
 }

@@ -11,11 +11,13 @@ use crate::json;
 const PATH_BYTES_MAX: usize = 512;
 /// Bytes kept of a host, ours or a referrer's (RFC 1035, 2.3.4), and of a route.
 const NAME_BYTES_MAX: usize = 255;
+/// Bytes kept of an id that somebody else gave.
+const ID_BYTES_MAX: usize = 128;
 /// Bytes kept of a method and of a protocol.
 const WORD_BYTES_MAX: usize = 32;
 /// No line is longer: everything kept, escaped at six bytes each, and the rest.
 pub(super) const BYTES_MAX: usize =
-    6 * (PATH_BYTES_MAX + 3 * NAME_BYTES_MAX + 2 * WORD_BYTES_MAX) + 512;
+    6 * (PATH_BYTES_MAX + 3 * NAME_BYTES_MAX + 2 * WORD_BYTES_MAX + ID_BYTES_MAX) + 512;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
@@ -26,6 +28,8 @@ pub struct Line<'a> {
     pub at: Timestamp,
     /// The request's id, which is also its trace id; written as 32 hex digits.
     pub request_id: u128,
+    /// The id that a trusted proxy gave the request; written in the place of ours.
+    pub told_id: Option<&'a str>,
     /// The client's address. Only its network is written.
     pub client: IpAddr,
     /// The method as sent.
@@ -70,7 +74,10 @@ impl Formatter {
         out.extend_from_slice(b"{\"time\":\"");
         self.time(out, line.at);
         out.extend_from_slice(b"\",\"request_id\":\"");
-        hex(out, line.request_id);
+        match line.told_id {
+            Some(told) => escape(out, told, ID_BYTES_MAX),
+            None => hex(out, line.request_id),
+        }
         out.extend_from_slice(b"\",\"client\":\"");
         address(out, line.client);
         out.extend_from_slice(b"\",\"method\":\"");

@@ -17,6 +17,7 @@ fn line(path: &str) -> Line<'_> {
     Line {
         at: Timestamp::EPOCH,
         request_id: 1,
+        told_id: None,
         client: IpAddr::from([203, 0, 113, 77]),
         method: "GET",
         host: "h.example",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use mainstay_base::agent::AgentClass;
 
 use super::method::Method;
+use super::site::Counts;
 use super::{Shared, status};
 use crate::metrics::{Counter, Histogram};
 
@@ -15,6 +16,7 @@ pub struct Route {
     template: Box<str>,
     methods: [OnceLock<Statuses>; Method::ALL.len()],
     shared: Arc<Shared>,
+    site: Arc<Counts>,
 }
 
 /// A method's cells by status slot. Boxed late, as most routes see one method and three statuses.
@@ -27,8 +29,8 @@ struct Cells {
 }
 
 impl Route {
-    pub(super) fn new(template: &str, shared: Arc<Shared>) -> Self {
-        Self { template: template.into(), methods: Default::default(), shared }
+    pub(super) fn new(template: &str, shared: Arc<Shared>, site: Arc<Counts>) -> Self {
+        Self { template: template.into(), methods: Default::default(), shared, site }
     }
 
     /// The template, as the `route` label has it.
@@ -58,10 +60,10 @@ impl Route {
         trace_id: u128,
     ) {
         self.count(method, status, agent, elapsed, trace_id);
-        self.shared.latency.record(elapsed);
-        self.shared.site_bytes.add(bytes);
+        self.site.latency.record(elapsed);
+        self.site.bytes.add(bytes);
         if status >= 500 {
-            self.shared.site_errors.inc();
+            self.site.errors.inc();
         }
     }
 

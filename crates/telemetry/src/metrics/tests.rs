@@ -58,8 +58,8 @@ fn promtool_has_nothing_to_say() {
     assert_eq!(said, (true, String::new()));
     let registry = new_registry(&settings::Metrics::default());
     process::register(&registry);
-    let http = http::HttpMetrics::new(&registry, 200);
-    let route = http.resolve("/posts/{id}");
+    let http = http::HttpMetrics::new(&registry, &settings::Metrics::default());
+    let route = http.site("default").resolve("/posts/{id}");
     route.record(http::Method::Get, 200, Default::default(), Duration::from_millis(3), 1, 1);
     let text = registry.encode_text();
     assert!(text.contains("process_cpu_seconds_total "), "{text}");

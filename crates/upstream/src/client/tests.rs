@@ -1,7 +1,5 @@
 //! The forwarded matrix: who the client is, for every dialect and every lie.
 
-use http::{HeaderName, HeaderValue};
-
 use super::*;
 
 type Lines = &'static [(&'static str, &'static str)];

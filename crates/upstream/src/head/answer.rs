@@ -6,6 +6,7 @@ use http::{StatusCode, Version, response};
 use super::{cookie, strip};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const ALT_SVC: HeaderName = HeaderName::from_static("alt-svc");
 const POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
 /// Of one connection (RFC 9110 §7.6.1), and of proxies.
 const OF_CONNECTION: [HeaderName; 8] = [
@@ -23,10 +24,12 @@ const OF_CONNECTION: [HeaderName; 8] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadFraming(pub(crate) &'static str);
 
-/// Takes out of an answer what a client must not see: the app's make and version, and cookies that bear our names. Call
+/// Takes out of an answer what a client must not see: the app's make and version, other ways to reach it, and cookies that bear our names. Call
 /// it once everything has been read from the head that is to be read (`X-Powered-By` tells a framework).
 pub fn answer_headers(headers: &mut HeaderMap) {
     headers.remove(header::SERVER);
+    // RFC 7838: it speaks of our name and of ports at which nobody listens.
+    headers.remove(ALT_SVC);
     headers.remove(POWERED_BY);
     cookie::refuse_ours(headers);
 }

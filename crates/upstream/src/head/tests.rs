@@ -84,6 +84,7 @@ fn what_a_trusted_proxy_says_is_kept_and_added_to() {
             ("forwarded", "for=198.51.100.2;proto=https"),
             ("cf-ray", "123"),
             ("x-request-id", "from-the-proxy"),
+            ("x-request-id", "from behind it"),
             ("traceparent", trace),
             ("tracestate", "a=b"),
             ("x-mainstay-user", "admin"),

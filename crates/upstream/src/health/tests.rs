@@ -42,7 +42,9 @@ async fn without_slow_start_the_share_is_full_at_once() {
 fn only_failures_in_a_row_count() {
     let (health, settings) = (health(), settings());
     for _ in 0..5 {
-        assert!(!health.lost(&settings) && !health.lost(&settings));
+        assert!(
+            !health.lost(Loss::Unanswered, &settings) && !health.lost(Loss::Unanswered, &settings)
+        );
         health.answered(&settings);
     }
     for _ in 0..5 {
@@ -51,9 +53,13 @@ fn only_failures_in_a_row_count() {
         health.checked_good(&settings);
     }
     assert!(health.is_asked());
-    assert!(!health.lost(&settings) && !health.lost(&settings) && health.lost(&settings));
+    assert!(
+        !health.lost(Loss::Unanswered, &settings)
+            && !health.lost(Loss::Unanswered, &settings)
+            && health.lost(Loss::Unanswered, &settings)
+    );
     assert!(!health.is_asked() && health.may_be_tried());
-    assert!(!health.lost(&settings), "it fell once");
+    assert!(!health.lost(Loss::Unanswered, &settings), "it fell once");
 }
 
 #[test]

@@ -112,6 +112,99 @@ async fn the_last_one_is_tried_again_by_a_request() {
     assert_eq!(stage.upstreams.status()[0].state, State::Healthy);
 }
 
+/// Fails three times by requests that the app takes and never answers.
+async fn provoke(stage: &Stage) {
+    for _ in 0..3 {
+        let error = stage.post("/hang", RequestBody::empty()).await.unwrap_err();
+        assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+    }
+    assert!(stage.upstreams.status().iter().all(|status| status.state == State::Failing));
+}
+
+/// Answers everything but `/hang`.
+fn hanging() -> Upstream {
+    Upstream::start(|wire| {
+        while let Some(heard) = wire.read_request()? {
+            if heard.target == "/hang" {
+                return wire.read_to_end().map(drop);
+            }
+            wire.write(OK)?;
+        }
+        Ok(())
+    })
+}
+
+#[tokio::test]
+async fn a_path_that_hangs_takes_the_only_copy_away_from_nobody() {
+    let app = hanging();
+    let stage = Stage::with(&[app.address], |settings| {
+        settings.answer_timeout = ms(300);
+        settings.in_flight_max = 3;
+    });
+    provoke(&stage).await;
+    // Somebody hangs on, and everybody else is served.
+    let hang = stage.post("/hang", RequestBody::empty());
+    let others = async {
+        until("it hangs", || app.requests().len() == 4).await;
+        assert_eq!(stage.text_of("/").await, "ok");
+    };
+    let (hung, ()) = tokio::join!(hang, others);
+    assert!(hung.is_err());
+    provoke(&stage).await;
+    // The bound holds all the same, and is told for what it is.
+    let hung = || stage.post("/hang", RequestBody::empty());
+    let outcomes = tokio::join!(hung(), hung(), hung(), hung());
+    let outcomes = [outcomes.0, outcomes.1, outcomes.2, outcomes.3];
+    let busy = outcomes.iter().filter(|outcome| matches!(outcome, Err(Error::Busy))).count();
+    assert_eq!(busy, 1, "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn an_app_that_takes_no_connection_gets_one_trial_at_a_time() {
+    // Connected by the system, and no handshake for as long as it is tried.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let authority = crate::tls::Authority::new();
+    let mut plan = crate::stage::plan(&[], |settings| {
+        settings.connect_timeout = ms(60);
+        settings.fail_after = 1;
+    });
+    let url = format!("https://localhost:{}", silent.local_addr().unwrap().port());
+    plan.targets = vec![mainstay_upstream::Target::parse(&url).unwrap()];
+    plan.settings.ca_file = Some(authority.file());
+    let stage = Stage::of(plan);
+    assert!(stage.get("/").await.is_err());
+    let outcomes = tokio::join!(stage.get("/"), stage.get("/"));
+    assert!(matches!(outcomes.0, Err(Error::Timeout { .. })), "{outcomes:?}");
+    assert!(matches!(outcomes.1, Err(Error::NoneHealthy { .. })), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_request_given_up_by_its_client_is_counted_and_blames_nobody() {
+    let app = hanging();
+    let stage = Stage::with(&[app.address], |settings| settings.fail_after = 1);
+    let left = tokio::select! {
+        _ = stage.get("/hang") => false,
+        () = until("it hangs", || !app.requests().is_empty()) => true,
+    };
+    assert!(left);
+    let status = &stage.upstreams.status()[0];
+    assert_eq!((status.requests, status.errors, status.state), (1, 0, State::Healthy));
+    assert_eq!(stage.total("mainstay_upstream_requests_total"), 1.0);
+}
+
+#[tokio::test]
+async fn a_check_asks_by_a_name_of_the_site() {
+    let app = Upstream::answering(OK);
+    let mut plan = crate::stage::plan(&[app.address], |settings| {
+        settings.health_path = Some("/health".into());
+    });
+    plan.host = Some("shop.example".into());
+    let stage = Stage::of(plan);
+    stage.upstreams.spawn_checks(&stage.group);
+    until("a check", || !app.requests().is_empty()).await;
+    assert_eq!(app.requests()[0].header("host"), Some("shop.example"));
+}
+
 #[tokio::test]
 async fn an_app_that_says_no_is_not_asked() {
     let app = Upstream::start(|wire| {

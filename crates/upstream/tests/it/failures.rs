@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use mainstay_testkit::{Upstream, free_port};
-use mainstay_upstream::{Error, Phase, RequestBody, Target};
+use mainstay_upstream::{Error, Phase, RequestBody, State, Target};
 
 use crate::stage::{LONG, Stage, ms, plan, request, text, until};
 
@@ -52,6 +52,16 @@ async fn a_request_on_a_dead_connection_is_repeated_only_where_that_is_safe() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_request_lost_with_a_kept_connection_says_nothing_about_the_upstream() {
+    let app = closes_on_second();
+    let stage = Stage::with(&[app.address], |settings| settings.fail_after = 1);
+    assert_eq!(stage.text_of("/first").await, "ok");
+    assert!(stage.post("/second", RequestBody::empty()).await.is_err());
+    let status = &stage.upstreams.status()[0];
+    assert_eq!((status.requests, status.errors, status.state), (2, 1, State::Healthy));
 }
 
 #[tokio::test]
@@ -137,14 +147,15 @@ async fn silence_in_a_body_has_an_end_and_slowness_is_none() {
                 wire.write("xxx")?;
                 return wire.read_to_end().map(drop);
             }
+            // Together longer than the silence that ends a body.
             for _ in 0..8 {
-                let _elapsed = never.recv_timeout(Duration::from_millis(50));
+                let _elapsed = never.recv_timeout(Duration::from_millis(150));
                 wire.write("x")?;
             }
         }
         Ok(())
     });
-    let stage = Stage::with(&[app.address], |settings| settings.body_timeout = ms(200));
+    let stage = Stage::with(&[app.address], |settings| settings.body_timeout = ms(1_000));
     assert_eq!(stage.text_of("/slow").await, "xxxxxxxx");
     let error = text(stage.get("/silent").await.unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);

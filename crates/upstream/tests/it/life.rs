@@ -44,6 +44,43 @@ async fn an_upstream_that_keeps_connections_shortly_gets_no_second_request_on_on
 }
 
 #[tokio::test]
+async fn a_connection_past_its_time_serves_no_request_whenever_the_sweep_comes() {
+    let app = noting();
+    let stage = Stage::with(&[app.address], |settings| settings.pooled_timeout = ms(200));
+    stage.text_of("/").await;
+    // The sweep of this moment finds it young, the next one is a second away.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_millis(900)).await;
+    tokio::time::resume();
+    stage.text_of("/").await;
+    let before = app.connections();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_millis(250)).await;
+    tokio::time::resume();
+    stage.text_of("/").await;
+    assert_eq!(app.connections(), before + 1);
+}
+
+#[tokio::test]
+async fn checks_of_a_list_that_was_not_taken_end_and_those_in_force_go_on() {
+    let (kept, tried) = (noting(), noting());
+    let often = |settings: &mut mainstay_upstream::Settings| settings.health_interval = ms(10);
+    let stage = Stage::with(&[kept.address], often);
+    stage.upstreams.spawn_checks(&stage.group);
+    let next = stage.upstreams.replaced(plan(&[tried.address], often)).unwrap();
+    next.spawn_checks(&stage.group);
+    until("checks of the new list", || tried.connections() > 1).await;
+    drop(next);
+    let before = kept.connections();
+    until("checks of the list in force", || kept.connections() > before + 20).await;
+    let after = tried.connections();
+    until("more of them", || kept.connections() > before + 40).await;
+    assert!(tried.connections() <= after + 1, "nobody needs that list");
+    stage.upstreams.retire();
+    assert!(stage.upstreams.is_retired());
+}
+
+#[tokio::test]
 async fn no_more_than_so_many_unused_connections_are_kept() {
     let app = noting();
     let stage = Stage::with(&[app.address], |settings| settings.idle_per_worker = 2);
@@ -100,8 +137,19 @@ async fn another_list_takes_over_without_breaking_anything() {
     let states: Vec<_> = next.status().iter().map(|status| status.state).collect();
     assert_eq!(states, [State::Healthy, State::Starting]);
     assert_eq!(next.status()[0].requests, asked_b);
-    assert_eq!(stage.upstreams.status()[0].state, State::Draining);
+    // What is in force goes on until the next one is: also when it never is.
+    assert!(!stage.connections.are_retired());
+    assert_eq!(stage.upstreams.status()[0].state, State::Healthy);
+    for _ in 0..4 {
+        stage.text_of("/").await;
+    }
+    let asked_b = next.status()[0].requests;
+    stage.upstreams.retire();
+    assert_eq!(stage.text_of("/late").await, "ok", "a request that began before");
+    let asked_b = asked_b.max(next.status()[0].requests);
     let connections = next.connections(&stage.group);
+    assert!(connections.lead_to(&next) && !connections.lead_to(&stage.upstreams));
+    until("unused connections end", || closed(&apps[0]) == apps[0].connections()).await;
     for _ in 0..5 {
         let asked =
             crate::stage::request(http::Method::GET, "/", mainstay_upstream::RequestBody::empty());

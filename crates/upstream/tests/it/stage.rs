@@ -37,7 +37,8 @@ pub(crate) fn plan(addresses: &[SocketAddr], change: impl FnOnce(&mut Settings))
     let mut settings = Settings { slow_start: ms(0), ..Settings::default() };
     change(&mut settings);
     let target = |address| Target::parse(&format!("http://{address}")).unwrap();
-    Plan { site: "default".into(), targets: addresses.iter().map(target).collect(), settings }
+    let targets = addresses.iter().map(target).collect();
+    Plan { site: "default".into(), host: None, targets, settings }
 }
 
 impl Stage {

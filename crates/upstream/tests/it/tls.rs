@@ -123,6 +123,28 @@ async fn a_wrong_name_or_a_stranger_is_not_told_anything() {
 }
 
 #[tokio::test]
+async fn a_renewed_file_of_authorities_is_noticed_and_believed() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let (stage, _noticed) = stage_for("localhost", "localhost", &new, &old).await;
+    assert!(stage.get("/").await.is_err(), "signed by one that is not believed yet");
+    assert!(stage.upstreams.is_current());
+    let again = std::fs::read(old.file()).unwrap();
+    std::fs::write(old.file(), &again).unwrap();
+    assert!(stage.upstreams.is_current(), "the same authorities");
+    std::fs::write(old.file(), std::fs::read(new.file()).unwrap()).unwrap();
+    assert!(!stage.upstreams.is_current());
+    let mut plan = plan(&[], |settings| settings.ca_file = Some(old.file()));
+    plan.targets = vec![Target::parse(&stage.upstreams.status()[0].url).unwrap()];
+    let next = stage.upstreams.replaced(plan).unwrap();
+    let asked =
+        crate::stage::request(http::Method::GET, "/", mainstay_upstream::RequestBody::empty());
+    let exchange = next.connections(&stage.group).send(asked).await.unwrap();
+    assert_eq!(text(exchange).await.unwrap(), "secret");
+    std::fs::remove_file(old.file()).unwrap();
+    assert!(!next.is_current(), "opening it again will say what is wrong");
+}
+
+#[tokio::test]
 async fn a_file_without_authorities_is_refused_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty.pem");

@@ -61,6 +61,33 @@ async fn bytes_pass_both_ways_after_the_switch() {
 }
 
 #[tokio::test]
+async fn tunnels_take_no_place_away_from_requests() {
+    let app = Upstream::start(|wire| {
+        while let Some(heard) = wire.read_request()? {
+            if heard.target == "/ws" {
+                wire.write(SWITCH)?;
+                return wire.read_to_end().map(drop);
+            }
+            wire.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+        }
+        Ok(())
+    });
+    let stage = Stage::with(&[app.address], |settings| {
+        settings.in_flight_max = 1;
+        settings.fail_after = 1;
+    });
+    let mut tunnels = Vec::new();
+    for _ in 0..3 {
+        let exchange = stage.connections.send(asking()).await.unwrap();
+        tunnels.push(exchange.upgrade().await.unwrap());
+    }
+    assert_eq!(stage.upstreams.status()[0].in_flight, 3);
+    assert_eq!(stage.text_of("/").await, "ok");
+    drop(tunnels);
+    assert_eq!(stage.upstreams.status()[0].in_flight, 0);
+}
+
+#[tokio::test]
 async fn a_silent_tunnel_ends() {
     let app = shouting();
     let stage = Stage::new(&[app.address]);

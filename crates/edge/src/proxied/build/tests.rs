@@ -200,8 +200,14 @@ async fn nobody_waits_twice_for_one_page_nor_for_one_that_is_not_kept() {
     let sent = html("not on the disk", &[BEGIN]);
     other(&build, "/news/a%20b", true, &sent).await;
     assert!(build.now().missed.get(&key_of(sent.as_bytes())).is_some());
+    assert!(build.now().in_vain.load(Relaxed), "the next is not waited for as long");
     other(&build, "/", false, &html("made for this request", &[])).await;
     assert_eq!(build.now().missed.len(), 1);
+
+    let written = html("on the disk", &[BEGIN]);
+    folder.write("server/app/index.html", &written);
+    page(&build, "/", 200, true, &written).await;
+    assert!(!build.now().in_vain.load(Relaxed), "this app does write its pages");
 }
 
 #[tokio::test]

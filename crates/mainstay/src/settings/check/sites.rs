@@ -55,10 +55,29 @@ impl Check<'_> {
                 self.complain(&hosts, format!("\"{host}\" belongs to \"{}\" already", other.name));
             }
         }
-        if let Some(canonical) = site.canonical.as_deref().filter(|name| !is_host(name)) {
+        if let Some(canonical) = &site.canonical {
+            self.canonical(&path.key("canonical"), site, canonical);
+        }
+    }
+
+    /// Visitors are sent there: the site itself must answer for it.
+    fn canonical(&mut self, path: &KeyPath, site: &Site, canonical: &str) {
+        if !is_host(canonical) {
             let message =
                 format!("must be a host name such as \"example.org\", not \"{canonical}\"");
-            self.complain_meaning(&path.key("canonical"), message, host_meant(canonical));
+            self.complain_meaning(path, message, host_meant(canonical));
+            return;
+        }
+        match self.settings.site_of(canonical) {
+            Some(found) if found.name == site.name => {}
+            Some(other) => {
+                self.complain(path, format!("\"{canonical}\" belongs to \"{}\"", other.name));
+            }
+            None => {
+                let message =
+                    format!("\"{canonical}\" is answered by no site: add it to \"hosts\"");
+                self.complain(path, message);
+            }
         }
     }
 

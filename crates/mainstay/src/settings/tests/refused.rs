@@ -111,6 +111,21 @@ fn addresses_and_bounds_are_checked() {
 }
 
 #[test]
+fn what_cannot_be_kept_whole_is_refused_rather_than_cut() {
+    refused(
+        "[insight]\nevents_max = 1025\n",
+        &["mainstay.toml:2:14: \"insight.events_max\" must not exceed 1024, not 1025"],
+    );
+    assert_eq!(scene("[insight]\nevents_max = 1024\n").problems(), [""; 0]);
+    let named = |bytes: usize| scene("").variable("APP_VERSION", &"r".repeat(bytes)).problems();
+    assert_eq!(named(64), [""; 0]);
+    assert_eq!(
+        named(65),
+        ["env APP_VERSION: \"insight.release\" must have at most 64 bytes, not 65"]
+    );
+}
+
+#[test]
 fn what_a_room_finds_wrong_has_its_place_too() {
     let problems = scene("[cors]\norigins = [\"https://a.example/\"]\n").problems();
     assert_eq!(problems.len(), 1, "{problems:?}");
@@ -177,6 +192,25 @@ fn hosts_upstreams_and_certificates_must_fit_together() {
             "settings: \"tls.key\" is missing: \"tls.cert\" needs its key",
         ],
     );
+}
+
+#[test]
+fn a_canonical_name_must_be_one_that_the_site_answers_for() {
+    refused(
+        "[[site]]\nhosts = [\"www.c.example\"]\ncanonical = \"c.example\"\ndir = \"DIR/site\"\n",
+        &[
+            "mainstay.toml:3:13: \"site[0].canonical\" \"c.example\" is answered by no site: add it to \"hosts\"",
+        ],
+    );
+    refused(
+        "[[site]]\ncanonical = \"c.example\"\ndir = \"DIR/site\"\n[[site]]\nname = \"b\"\nhosts = [\"c.example\"]\ndir = \"DIR/site\"\n",
+        &["mainstay.toml:2:13: \"site[0].canonical\" \"c.example\" belongs to \"b\""],
+    );
+    for hosts in ["[]", "[\"c.example\"]", "[\"*.example\"]", "[\"C.example\", \"x.test\"]"] {
+        let text =
+            format!("[[site]]\nhosts = {hosts}\ncanonical = \"c.example\"\ndir = \"DIR/site\"\n");
+        assert_eq!(scene(&text).problems(), [""; 0], "{hosts}");
+    }
 }
 
 #[test]

@@ -81,6 +81,24 @@ fn a_listener_with_tls_is_asked_over_tls() {
 }
 
 #[test]
+fn behind_a_public_url_the_listener_itself_is_found() {
+    let app = App::start(read_strictly);
+    let url = "https://shop.example";
+    let server = before(&app).argument("--public-url").argument(url).start();
+    let ended = doctor(server.data_dir(), &["--json"]);
+    let report: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(ended.code, Some(0), "{report:#} {}", ended.stderr);
+    assert_eq!(report["host"], "shop.example");
+    assert_eq!(report["address"], server.site_address().to_string());
+    assert!(
+        app.upstream
+            .requests()
+            .iter()
+            .any(|h| h.header("x-forwarded-host") == Some("shop.example"))
+    );
+}
+
+#[test]
 fn without_a_server_or_an_app_there_is_nothing_to_say() {
     let empty = tempfile::tempdir().expect("a folder");
     let ended = doctor(empty.path(), &[]);

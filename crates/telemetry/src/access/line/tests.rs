@@ -8,6 +8,7 @@ fn line<'a>(path: &'a str) -> Line<'a> {
     Line {
         at: Timestamp::from_micros(1_800_000_000_000_042),
         request_id: 0xabc,
+        told_id: None,
         client: IpAddr::from([203, 0, 113, 77]),
         method: "GET",
         host: "h.example",
@@ -61,7 +62,14 @@ fn hostile_words_stay_inside_their_string() {
         "/é\u{2028}😀",
         "",
     ] {
-        let line = Line { method: odd, host: odd, route: odd, protocol: odd, ..line(odd) };
+        let line = Line {
+            method: odd,
+            host: odd,
+            route: odd,
+            protocol: odd,
+            told_id: Some(odd),
+            ..line(odd)
+        };
         let text = written(&mut Formatter::default(), &Line { referrer_host: Some(odd), ..line });
         assert_eq!(text.matches('\n').count(), 1, "{text}");
         assert!(!text.trim_end().contains(char::is_control), "{text:?}");

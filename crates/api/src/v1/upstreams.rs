@@ -1,0 +1,65 @@
+//! `GET /api/v1/upstreams`: the copies of the apps behind sites, and how each is.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use mainstay_base::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::page::{Asked, Page};
+use super::scope::Scope;
+use super::traffic::millis;
+use crate::access::Caller;
+use crate::admin::Admin;
+use crate::problem::Problem;
+use crate::sites::Site;
+
+/// One copy of an app.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Upstream")]
+pub(crate) struct Row {
+    site: String,
+    /// `http://host:port`.
+    url: String,
+    /// `healthy`, `failing`, `starting` or `draining`.
+    state: &'static str,
+    /// Requests in hand.
+    in_flight: u32,
+    /// Requests since the start.
+    requests: u64,
+    /// Those without an answer.
+    errors: u64,
+    /// Running mean of the wait for the head of an answer; null before the first.
+    latency_ms: Option<f64>,
+    /// When it came into this state.
+    since: Timestamp,
+}
+
+/// The copies behind the sites meant, in the order of the settings.
+pub(crate) fn rows_of(sites: &[Site], scope: &Scope) -> Vec<Row> {
+    let meant = sites.iter().filter(|site| scope.holds(&site.name));
+    let rows = meant.flat_map(|site| {
+        site.upstreams.iter().flatten().map(|copy| Row {
+            site: site.name.to_string(),
+            url: copy.url.clone(),
+            state: copy.state.as_str(),
+            in_flight: copy.in_flight,
+            requests: copy.requests,
+            errors: copy.errors,
+            latency_ms: copy.latency.map(millis),
+            since: copy.since,
+        })
+    });
+    rows.collect()
+}
+
+pub(crate) async fn list(
+    State(admin): State<Arc<Admin>>,
+    _caller: Caller,
+    asked: Asked,
+) -> Result<Json<Page<Row>>, Problem> {
+    let rows = rows_of(&(admin.sites)(), &asked.scope);
+    Ok(Json(Page::whole(rows, asked.as_of)))
+}
