@@ -10,7 +10,7 @@ mod signs;
 mod timing;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use http::response::Parts;
 use http::{HeaderMap, Method, Response, StatusCode, Uri};
 use mainstay_base::units::{Size, Span};
 use mainstay_guard::csp::upstream::{self, App, Nonce, Own, read_own};
-use mainstay_guard::csp::{Mode, Policy, Reporting, api_policy, resource_policy};
+use mainstay_guard::csp::{Mode, Policy, Reporting, Resources, api_policy};
 use mainstay_guard::headers::{Kind as HeaderKind, security_headers};
 use mainstay_guard::settings::{Csp, Environment, Headers};
 
@@ -82,6 +82,7 @@ pub(crate) struct Documents {
     page_bytes_max: usize,
     security: [Vec<(HeaderName, HeaderValue)>; 2],
     data: Policy,
+    resources: Resources,
     recognised: AtomicBool,
     told: AtomicBool,
 }
@@ -106,6 +107,7 @@ impl Documents {
         Self {
             security: [set(false), set(true)],
             settings: plan.headers,
+            resources: Resources::new(&resolved),
             resolved,
             environment: plan.environment,
             tag: plan.tag.filter(|tag| tag.inserted),
@@ -177,16 +179,15 @@ impl Documents {
         body: Relayed,
         (sort, essence, signs): (Sort, &str, Signs),
     ) -> Response<Payload> {
-        let media = Media::of(std::path::Path::new(&asked.path));
-        let policy = match sort {
-            Sort::Data => Some((self.data.clone(), App::Recognised)),
+        // Only a 304 does not say what it is of.
+        let unchanged = (sort == Sort::Unchanged).then(|| Media::of(Path::new(&asked.path)));
+        let policy = match (sort, &unchanged) {
+            (Sort::Data, _) => Some((&self.data, App::Recognised)),
             // A 304 replaces the policy that the client has, so it says nothing where the type is a guess.
-            Sort::Unchanged if media.kind == Kind::Html => None,
-            Sort::Unchanged if essence.is_empty() && !names_a_type(&asked.path) => None,
-            Sort::Unchanged => {
-                Some((resource_policy(&media.content_type, &self.resolved), self.app(signs)))
-            }
-            _ => Some((resource_policy(essence, &self.resolved), self.app(signs))),
+            (_, Some(media)) if media.kind == Kind::Html => None,
+            (_, Some(_)) if essence.is_empty() && !names_a_type(&asked.path) => None,
+            (_, Some(media)) => Some((self.resources.find(&media.content_type), self.app(signs))),
+            (_, None) => Some((self.resources.find(essence), self.app(signs))),
         };
         if let Some((policy, app)) = policy {
             let mode = upstream::mode(&self.settings, self.environment, app);
@@ -194,7 +195,9 @@ impl Documents {
         }
         // The client's copy may be one that we compressed, under a weak tag: a strong one would not stand for it
         // (RFC 9111 §4.3.4).
-        if sort == Sort::Unchanged && asked.coding.is_some() && may_be_coded(essence, asked, &media)
+        if let Some(media) = &unchanged
+            && asked.coding.is_some()
+            && may_be_coded(essence, asked, media)
         {
             dress::weaken_tag(&mut head.headers);
         }

@@ -16,6 +16,6 @@ pub use page::{
 };
 pub use policy::{Mode, Policy};
 pub use reporting::Reporting;
-pub use resource::{api_policy, error_page_policy, resource_policy};
+pub use resource::{Resources, api_policy, error_page_policy, resource_policy};
 pub use source::{Base, Kind, Origin, Source, Target};
 pub use text::{attribute_text, inline_text, markup_text};

@@ -1,5 +1,7 @@
 //! Policies of answers that are not analysed pages: other files of the site, our endpoints, our error pages.
 
+use std::borrow::Cow;
+
 use super::Hash;
 use super::page::{frame_ancestors, untouched_policy};
 use super::policy::{Builder, Policy};
@@ -23,18 +25,61 @@ pub fn error_page_policy(style: &str) -> Policy {
         .build()
 }
 
-/// The policy of a file that was not analysed. `content_type` may carry parameters; HTML gets [`untouched_policy`].
+/// The policies of files that were not analysed, made once for a site.
 ///
 /// For most files a policy matters only when somebody opens the file itself in a browser: the browser then builds a
 /// document around it, which must work and must run nothing.
+#[derive(Clone, Debug)]
+pub struct Resources {
+    markup: Policy,
+    viewed: Policy,
+    plugin: Policy,
+    script: Policy,
+    data: Policy,
+    html: Policy,
+}
+
+impl Resources {
+    /// Those of a site with these resolved settings.
+    #[must_use]
+    pub fn new(settings: &Headers) -> Self {
+        let of = |shape| shape_policy(shape, settings);
+        Self {
+            markup: of(Shape::Markup),
+            viewed: of(Shape::Viewed),
+            plugin: of(Shape::Plugin),
+            script: of(Shape::Script),
+            data: of(Shape::Data),
+            html: untouched_policy(settings, false),
+        }
+    }
+
+    /// The policy of a media type, which may carry parameters.
+    #[must_use]
+    pub fn find(&self, content_type: &str) -> &Policy {
+        match Kind::of(content_type) {
+            Kind::Html => &self.html,
+            Kind::Other(Shape::Markup) => &self.markup,
+            Kind::Other(Shape::Viewed) => &self.viewed,
+            Kind::Other(Shape::Plugin) => &self.plugin,
+            Kind::Other(Shape::Script) => &self.script,
+            Kind::Other(Shape::Data) => &self.data,
+        }
+    }
+}
+
+/// The policy of one such file; see [`Resources`].
 #[must_use]
 pub fn resource_policy(content_type: &str, settings: &Headers) -> Policy {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence == "text/html" {
-        return untouched_policy(settings, false);
+    match Kind::of(content_type) {
+        Kind::Html => untouched_policy(settings, false),
+        Kind::Other(shape) => shape_policy(shape, settings),
     }
+}
+
+fn shape_policy(shape: Shape, settings: &Headers) -> Policy {
     let policy = Builder::default();
-    let policy = match Shape::of(&essence) {
+    let policy = match shape {
         Shape::Markup => policy
             .fixed("default-src", "'none'")
             .fixed("style-src", "'self' 'unsafe-inline'")
@@ -57,7 +102,26 @@ pub fn resource_policy(content_type: &str, settings: &Headers) -> Policy {
     policy.fixed("frame-ancestors", frame_ancestors(settings.frame)).build()
 }
 
+/// What a media type is to a policy.
+enum Kind {
+    Html,
+    Other(Shape),
+}
+
+impl Kind {
+    fn of(content_type: &str) -> Self {
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        let lower = if essence.bytes().any(|b| b.is_ascii_uppercase()) {
+            Cow::Owned(essence.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(essence)
+        };
+        if lower == "text/html" { Self::Html } else { Self::Other(Shape::of(&lower)) }
+    }
+}
+
 /// What a browser makes of a file that is opened by itself.
+#[derive(Clone, Copy)]
 enum Shape {
     /// A document that may carry scripts (SVG, XML, XHTML): it gets its styles and images, in a sandbox without scripts.
     Markup,

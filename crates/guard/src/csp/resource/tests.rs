@@ -88,3 +88,20 @@ fn a_page_that_was_not_analysed_keeps_its_files() {
         untouched_policy(&settings, false)
     );
 }
+
+#[test]
+fn policies_made_once_are_those_of_each_type() {
+    let settings = Headers { frame: Frame::SameOrigin, ..Headers::default() };
+    let resources = Resources::new(&settings);
+    for kind in [
+        "text/html; charset=utf-8",
+        "image/svg+xml",
+        "Text/Plain; charset=utf-8",
+        "application/pdf",
+        "text/javascript",
+        "application/octet-stream",
+        "",
+    ] {
+        assert_eq!(resources.find(kind), &resource_policy(kind, &settings), "{kind}");
+    }
+}
