@@ -20,8 +20,8 @@ pub use mainstay_store::traffic::WHOLE as ALL_SITES;
 pub use mainstay_store::{Bots, Cursor, Group, KeyCount, Span};
 pub use series::VisitorsPoint;
 pub(crate) use tally::{Tally, tally_keys, tally_vitals};
-pub(crate) use traffic::merge_rows;
 pub use traffic::{SplitPoint, TrafficPoint};
+pub(crate) use traffic::{Times, merge_rows};
 pub(crate) use vitals::list_merged as list_vitals_merged;
 
 /// Most points of one series; a smaller step is widened until they suffice.

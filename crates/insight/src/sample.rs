@@ -8,15 +8,14 @@ use mainstay_base::Timestamp;
 use mainstay_base::task::Stop;
 use mainstay_store::metric_series::{self, Range, Sample};
 use mainstay_store::traffic::{self, Compaction};
-use mainstay_store::{Bots, Error, Span, Ts};
+use mainstay_store::{Bots, Engine, Error, Span, Ts};
 use mainstay_telemetry::http::{Tallies, Tally};
 use mainstay_telemetry::names::{self, Kind};
 
-use crate::query::merge_rows;
+use crate::query::{Times, merge_rows};
+pub(crate) use crate::settings::COARSE_STEP_S;
 use crate::{Insight, Settings};
 
-/// Width of the steps that older samples are merged into.
-pub(crate) const COARSE_STEP_S: u32 = 300;
 /// Most series sampled: more would be millions of rows a day.
 const SERIES_MAX: usize = 40;
 /// Most samples merged in one transaction.
@@ -27,9 +26,12 @@ pub(crate) fn fine_step_s(settings: &Settings) -> u32 {
     u32::try_from(settings.sample_every.0.as_secs()).unwrap_or(u32::MAX).max(1)
 }
 
-/// What was counted when the last sample was taken.
+/// What was counted when the last sample was taken, and the step that it was kept as.
 #[derive(Default)]
-pub(crate) struct Sampler(Tallies);
+pub(crate) struct Sampler {
+    counted: Tallies,
+    last: Option<Timestamp>,
+}
 
 /// Takes samples at whole steps until told to stop, and one at the end.
 pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> {
@@ -53,24 +55,62 @@ pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> 
 
 impl Sampler {
     /// Keeps what was counted since the last call as the step that began at `begun`: the whole, and each site that was
-    /// asked for something.
+    /// asked for something. A step that a process before this one began, or that a clock set back comes to again, is
+    /// added to.
     pub(crate) async fn take(&mut self, insight: &Insight, begun: Timestamp) -> Result<(), Error> {
         let (db, step_s) = (insight.0.context.store.insight(), fine_step_s(&insight.0.settings));
         let now = insight.0.context.http.tally();
-        let since = now.minus(&self.0);
+        let since = now.minus(&self.counted);
         let sites = since.sites.iter().filter(|(_, tally)| !tally.is_empty());
-        let rows: Vec<_> = std::iter::once((traffic::WHOLE, &since.whole))
+        let mut rows: Vec<_> = std::iter::once((traffic::WHOLE, &since.whole))
             .chain(sites.map(|(name, tally)| (&**name, tally)))
             .map(|(name, tally)| (name, row_of(begun, tally)))
             .collect();
+        if self.last.is_none_or(|last| begun <= last) {
+            for (site, row) in &mut rows {
+                add_kept(db, site, step_s, row).await?;
+            }
+        }
         traffic::insert(db, step_s, &rows).await?;
-        self.0 = now;
+        (self.counted, self.last) = (now, Some(begun));
         let mut now = 0;
         for site in insight.list_sites().iter() {
             now += insight.count_visitors_now(site).await?;
         }
         insight.0.meters.active_users.set(now as f64);
         metric_series::insert_samples(db, step_s, &read_metrics(insight, begun)).await
+    }
+}
+
+/// Adds to a row what is kept of its step already.
+async fn add_kept(
+    db: &Engine,
+    site: &str,
+    step_s: u32,
+    row: &mut traffic::Row,
+) -> Result<(), Error> {
+    let to = row.t.plus(Duration::from_millis(1));
+    let span = Span { site, from: row.t, to, bots: Bots::Include };
+    let mut both = traffic::list(db, &span, step_s).await?;
+    if both.is_empty() {
+        return Ok(());
+    }
+    let t = row.t;
+    both.push(row.clone());
+    let step = Duration::from_secs(u64::from(step_s));
+    if let Some(sum) = merge_rows(both, step).into_iter().next() {
+        *row = traffic::Row { t, ..packed(sum) };
+    }
+    Ok(())
+}
+
+/// A merged row with its sketches.
+fn packed((row, times): (traffic::Row, Times)) -> traffic::Row {
+    traffic::Row {
+        latency_sketch: times.latency.encode(),
+        upstream_sketch: times.split.as_ref().map(|split| split.upstream.encode()),
+        ours_sketch: times.split.as_ref().map(|split| split.ours.encode()),
+        ..row
     }
 }
 
@@ -108,15 +148,7 @@ pub(crate) async fn compact(insight: &Insight, before: Timestamp) -> Result<(), 
         let span = Span { site, from: Timestamp::EPOCH, to: before, bots: Bots::Include };
         let rows = traffic::list(db, &span, fine).await?;
         let Some(from) = rows.first().map(|row| row.t) else { continue };
-        let merged: Vec<_> = merge_rows(rows, coarse)
-            .into_iter()
-            .map(|(row, times)| traffic::Row {
-                latency_sketch: times.latency.encode(),
-                upstream_sketch: times.split.as_ref().map(|split| split.upstream.encode()),
-                ours_sketch: times.split.as_ref().map(|split| split.ours.encode()),
-                ..row
-            })
-            .collect();
+        let merged: Vec<_> = merge_rows(rows, coarse).into_iter().map(packed).collect();
         let what =
             Compaction { site, from_step_s: fine, to_step_s: COARSE_STEP_S, from, to: before };
         traffic::compact(db, what, &merged).await?;

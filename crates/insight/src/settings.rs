@@ -6,6 +6,8 @@ use mainstay_base::units::{Size, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Width of the steps that older samples are merged into, in seconds.
+pub const COARSE_STEP_S: u32 = 300;
 /// Most events of one request that can be read, whatever is set.
 pub const EVENTS_MAX: usize = 1_024;
 /// Longest name of a release, in bytes.
@@ -56,7 +58,8 @@ pub struct Settings {
     pub retain_every: Span,
     /// Most rows deleted in one transaction, so that new events never wait long. Default 2000.
     pub retain_rows_max: usize,
-    /// How often the traffic and the named metrics are sampled into the store. Default 10 s.
+    /// How often the traffic and the named metrics are sampled into the store: whole seconds that divide 5 minutes, and
+    /// less. Default 10 s.
     pub sample_every: Span,
     /// What browsers report about the pages, and how much of it is taken.
     pub reports: Reports,

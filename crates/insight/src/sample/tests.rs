@@ -51,6 +51,30 @@ async fn traffic_is_kept_in_steps_and_merged_when_old() {
 }
 
 #[tokio::test]
+async fn a_step_that_a_process_before_began_is_added_to() {
+    let house = House::open().await;
+    let start = house.clock.now();
+    serve(&house, "default", 100, 200);
+    let mut before = Sampler::default();
+    before.take(&house.insight, start).await.expect("kept");
+    serve(&house, "default", 50, 503);
+    // The next process counts from nothing.
+    let mut after = Sampler { counted: before.counted, last: None };
+    after.take(&house.insight, start).await.expect("kept");
+    serve(&house, "default", 7, 200);
+    // A clock that was set back.
+    after.take(&house.insight, start).await.expect("kept");
+    let span =
+        Span { site: "default", from: start, to: start.plus(10 * SECOND), bots: Bots::Include };
+    let kept = house.insight.list_traffic(&span, 10 * SECOND).await.expect("traffic");
+    let sums: Vec<_> = kept.iter().map(|p| (p.requests, p.errors, p.bytes)).collect();
+    assert_eq!(sums, [(157, 50, 15_700)]);
+    let p99 = kept[0].p99.map_or(0.0, |d| d.as_secs_f64() * 1_000.0);
+    assert!((90.0..105.0).contains(&p99), "{p99}: the slow ones of the first process");
+    house.close().await;
+}
+
+#[tokio::test]
 async fn sites_are_told_apart_and_the_whole_is_all_of_them() {
     let house = House::open().await;
     let (mut sampler, start) = (Sampler::default(), house.clock.now());

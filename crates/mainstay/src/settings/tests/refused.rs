@@ -126,6 +126,20 @@ fn what_cannot_be_kept_whole_is_refused_rather_than_cut() {
 }
 
 #[test]
+fn samples_fit_into_the_steps_they_are_merged_into() {
+    for every in ["1s", "10s", "15s", "1m", "150s"] {
+        let text = format!("[insight]\nsample_every = \"{every}\"\n");
+        assert_eq!(scene(&text).problems(), [""; 0], "{every}");
+    }
+    for every in ["5m", "10m", "7s", "1500ms"] {
+        let problems = scene(&format!("[insight]\nsample_every = \"{every}\"\n")).problems();
+        let found =
+            problems.iter().any(|line| line.contains("must be whole seconds that divide 5m"));
+        assert!(found, "{every}: {problems:?}");
+    }
+}
+
+#[test]
 fn what_a_room_finds_wrong_has_its_place_too() {
     let problems = scene("[cors]\norigins = [\"https://a.example/\"]\n").problems();
     assert_eq!(problems.len(), 1, "{problems:?}");
