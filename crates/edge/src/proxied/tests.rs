@@ -487,6 +487,7 @@ async fn the_wait_for_a_whole_page_is_told_apart() {
     let uri = Uri::from_static("/page");
     let asked = documents.ask(&mut request, &Method::GET, &uri, Nonce::of([1; 18]));
     let late = futures_util::stream::once(async {
+        // No wait for an event: this time itself is what must be told.
         tokio::time::sleep(Duration::from_millis(60)).await;
         Ok(http_body::Frame::data(Bytes::from_static(b"late")))
     });

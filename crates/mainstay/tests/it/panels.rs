@@ -35,6 +35,7 @@ fn slow_app() -> Upstream {
 
 #[expect(clippy::disallowed_methods, reason = "the time it takes is what is measured")]
 fn think() {
+    // No wait for an event: the console must show this time as the app's.
     std::thread::sleep(APP_TAKES);
 }
 
