@@ -1,4 +1,4 @@
-//! What product tests are made of: the real binary on free ports, a site in a temp folder, a client that sends any bytes. Depends on no room.
+//! What product tests are made of: the real binary on free ports, a site in a temp folder, a client that sends any bytes, database servers of their own. Depends on no room.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -6,14 +6,20 @@
 )]
 
 mod bytes;
+mod chaos;
+mod daemon;
 mod event;
+mod home;
 mod http;
 mod launch;
 mod log;
 mod metrics;
 mod port;
+mod postgres;
 mod process;
+mod redis;
 mod server;
+mod shared;
 mod site;
 mod tls;
 mod tmpfs;
@@ -21,13 +27,16 @@ mod upstream;
 mod wait;
 
 pub use bytes::{find_bytes, list_files_with};
+pub use chaos::ChaosProxy;
 pub use event::{Batch, CHROME, fresh_id};
 pub use http::{Connection, Exchange, Request, Response};
 pub use launch::{Launch, TOKEN};
 pub use log::Log;
 pub use metrics::Metrics;
 pub use port::free_port;
+pub use postgres::{Postgres, PostgresLaunch, PostgresNode, SharedPostgres};
 pub use process::{Ended, Process};
+pub use redis::{Redis, RedisCluster, RedisLaunch, RedisNode};
 pub use server::Server;
 pub use site::Site;
 pub use tls::{Authority, Pair, TlsClient};
