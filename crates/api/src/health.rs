@@ -105,7 +105,7 @@ impl Health {
         let status = if away.is_empty() { Status::Pass } else { Status::Warn };
         let output = away
             .iter()
-            .map(|away| format!("{} is away since {}: {}", away.file, away.since, away.reason))
+            .map(|away| format!("{} is away since {}: {}", away.part, away.since, away.reason))
             .collect::<Vec<_>>()
             .join("; ");
         Check { name: "store:files", kind: "datastore", status, output, time: self.clock.now() }
@@ -115,7 +115,15 @@ impl Health {
         let (status, output) = match self.recorder.health() {
             recorder::Health::Ok => (Status::Pass, String::new()),
             recorder::Health::Degraded { since, reason } => {
-                (Status::Warn, format!("visitor events are not recorded since {since}: {reason}"))
+                let spooled = self.recorder.spooled();
+                let output = if spooled > 0 {
+                    format!(
+                        "{spooled} bytes of visitor events wait on this machine's disk since {since}: {reason}"
+                    )
+                } else {
+                    format!("visitor events are not recorded since {since}: {reason}")
+                };
+                (Status::Warn, output)
             }
         };
         Check { name: "store:recorder", kind: "datastore", status, output, time: self.clock.now() }

@@ -3,21 +3,30 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use mainstay_base::{Coded, ErrorCode};
 use mainstay_guard::{Facts, Origin};
 use mainstay_insight::Insight;
 use mainstay_insight::intake::Sender;
+use mainstay_store::Written;
 
 use crate::problem::Problem;
 
+/// Sent back on a read, it makes the answer include what was acknowledged with it.
+pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-mainstay-token");
 const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 
 pub(crate) async fn events(insight: &Insight, request: Request<Incoming>) -> Response<Bytes> {
-    answer(accept(insight, request).await)
+    let accepted = accept(insight, request).await;
+    let token = accepted.as_ref().ok().and_then(|written| insight.seal(*written));
+    let mut response = answer(accepted.map(drop));
+    if let Some(token) = token.and_then(|token| HeaderValue::try_from(token).ok()) {
+        response.headers_mut().insert(TOKEN, token);
+    }
+    response
 }
 
 /// 204 for what is durable, else the reason.
@@ -32,7 +41,7 @@ pub(crate) fn answer(accepted: Result<(), Problem>) -> Response<Bytes> {
     }
 }
 
-async fn accept(insight: &Insight, request: Request<Incoming>) -> Result<(), Problem> {
+async fn accept(insight: &Insight, request: Request<Incoming>) -> Result<Written, Problem> {
     let (head, body) = request.into_parts();
     let Some(facts) = head.extensions.get::<Facts>() else {
         return Err(Problem::new(ErrorCode::Internal, "no facts of the request"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Entropy, Timestamp};
-use mainstay_store::{Bots, Span, Store};
+use mainstay_store::{Bots, Place, Span, Store};
 use mainstay_telemetry::http::HttpMetrics;
 use mainstay_telemetry::metrics::Registry;
 use tempfile::TempDir;
@@ -60,7 +60,8 @@ impl House {
         };
         let metrics = mainstay_telemetry::Settings::default().metrics;
         let registry = Registry::new(&metrics, clock.clone());
-        let store = Store::open_or_away(&store_settings, dir.path(), clock.clone()).await;
+        let store =
+            Store::open_or_away(Place::files(&store_settings, dir.path(), clock.clone())).await;
         let store = store.expect("a store");
         let context = Context {
             sites: vec!["default".into()],
@@ -114,7 +115,7 @@ impl House {
 
     /// A person's events, from 192.0.2.1.
     pub(crate) async fn send(&self, body: &str) -> Result<(), Error> {
-        self.insight.accept(&self.sender("192.0.2.1", FIREFOX), body.as_bytes()).await
+        self.insight.accept(&self.sender("192.0.2.1", FIREFOX), body.as_bytes()).await.map(drop)
     }
 
     /// People on the default site during the last `back` and the next second.

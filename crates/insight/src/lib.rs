@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use mainstay_base::task::{Group, Stop};
 use mainstay_base::{Clock, Entropy};
-use mainstay_store::{Bots, Recorder, Span, Store, user_session};
+use mainstay_store::{Bots, Engine, Recorder, Span, Store, Written, user_session};
 use mainstay_telemetry::http::HttpMetrics;
 use mainstay_telemetry::metrics::Registry;
 
@@ -71,7 +71,7 @@ pub struct Context {
 
 /// The room. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Insight(Arc<Inner>);
+pub struct Insight(Arc<Inner>, Option<Engine>);
 
 #[derive(Debug)]
 struct Inner {
@@ -119,7 +119,7 @@ impl Insight {
             settings,
             context,
         };
-        let insight = Self(Arc::new(inner));
+        let insight = Self(Arc::new(inner), None);
         if insight.is_store_open() {
             insight.take_up_visits().await;
         }
@@ -133,6 +133,28 @@ impl Insight {
         group.spawn("insight retention", |stop| retain::run(retention, stop));
         group.spawn("insight samples", |stop| sample::run(samples, stop));
         group.spawn("insight reports", |stop| reports::run(reports, stop));
+    }
+
+    /// The same room, whose answers include everything that was acknowledged with this token.
+    #[must_use]
+    pub fn reading_since(&self, token: &str) -> Self {
+        Self(Arc::clone(&self.0), Some(self.0.context.store.reading_since(token)))
+    }
+
+    /// A token for whoever wants to see what was acknowledged; none while it waits for the database.
+    #[must_use]
+    pub fn seal(&self, written: Written) -> Option<String> {
+        self.0.context.store.seal(written)
+    }
+
+    /// Where questions are put.
+    fn db(&self) -> &Engine {
+        self.1.as_ref().unwrap_or_else(|| self.0.context.store.insight())
+    }
+
+    /// Where it is read what is then changed: nothing that was committed may be missing.
+    fn latest(&self) -> Engine {
+        self.0.context.store.insight().latest()
     }
 
     /// The configured sites, in their order: those whose hours are rolled up and whose numbers may be asked for.

@@ -89,7 +89,7 @@ impl Insight {
 }
 
 async fn read(insight: &Insight, site: &str) -> Result<Overview, Error> {
-    let db = insight.0.context.store.insight();
+    let db = insight.db();
     let now = insight.0.context.clock.now();
     // The end is exclusive and this very microsecond counts.
     let to = now.plus(Duration::from_micros(1));

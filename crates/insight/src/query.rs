@@ -70,7 +70,7 @@ impl Insight {
     /// The store's.
     pub async fn count_visitors_now(&self, site: &str) -> Result<i64, Error> {
         let since = self.0.context.clock.now().minus(PRESENT);
-        page_view::visitors_since(self.0.context.store.insight(), site, since, Bots::Exclude).await
+        page_view::visitors_since(self.db(), site, since, Bots::Exclude).await
     }
 
     /// Pages by views.
@@ -143,7 +143,7 @@ impl Insight {
         after: Option<ErrorCursor>,
         limit: u32,
     ) -> Result<Vec<ErrorGroup>, Error> {
-        error_event::list_groups(self.0.context.store.insight(), span, limit, after).await
+        error_event::list_groups(self.db(), span, limit, after).await
     }
 
     /// The JavaScript errors that matter most: open ones first, then by visitors, occurrences and how lately.
@@ -155,7 +155,7 @@ impl Insight {
         span: &Span<'_>,
         limit: u32,
     ) -> Result<Vec<ErrorGroup>, Error> {
-        error_event::list_worst(self.0.context.store.insight(), span, limit).await
+        error_event::list_worst(self.db(), span, limit).await
     }
 
     /// Requests, errors and latency per step, of one site or of [`ALL_SITES`]; every step of the span has a point.
@@ -193,7 +193,7 @@ struct Split<'a> {
 
 /// Cuts at the last counted hour. The first hour counts whole, even when the span begins within it.
 async fn split<'a>(insight: &Insight, span: &Span<'a>) -> Result<Split<'a>, Error> {
-    let db = insight.0.context.store.insight();
+    let db = insight.db();
     let mark = mainstay_store::rollup::watermark(db, span.site).await?.unwrap_or(span.from);
     let from = span.from.floor_to(crate::rollup::HOUR);
     let cut = span.to.min(mark).floor_to(crate::rollup::HOUR).max(from);

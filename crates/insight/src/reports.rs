@@ -3,6 +3,7 @@
 //! Anybody can post a report. What is kept of one is a claim: it is never proof of an attack, and nothing is decided
 //! by it. Alike reports are one row and a count, however many come.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -154,7 +155,7 @@ impl Reports {
         }
     }
 
-    fn count_accepted(&self, counts: &[(&'static str, i64)]) {
+    fn count_accepted(&self, counts: &[(Cow<'static, str>, i64)]) {
         for (report_type, count) in counts {
             self.accepted.with(&[report_type]).add(count.unsigned_abs());
         }
@@ -263,7 +264,7 @@ impl Insight {
         let without_place = rows.split_off(pass.hold(rows.len()));
         reports.count_dropped("limited", count(&without_place));
         let lost = count(&rows);
-        let counts: Vec<_> = rows.iter().map(|row| (row.report_type, row.count)).collect();
+        let counts: Vec<_> = rows.iter().map(|row| (row.report_type.clone(), row.count)).collect();
         let outcome = gather::enqueue(reports, rows, pass).await;
         outcome.map_err(|error| (self.not_kept(error), lost))?;
         reports.count_accepted(&counts);
@@ -280,7 +281,7 @@ impl Insight {
         after: Option<After>,
         limit: u32,
     ) -> Result<Vec<Group>, mainstay_store::Error> {
-        let db = self.0.context.store.insight();
+        let db = self.db();
         mainstay_store::report::list_groups(db, span, limit, after).await
     }
 

@@ -45,7 +45,7 @@ pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> 
 
 /// Declares hours over and counts those that are marked.
 pub(crate) async fn reconcile(insight: &Insight) -> Result<(), Error> {
-    let db = insight.0.context.store.insight();
+    let db = &insight.latest();
     let over = insight.0.context.clock.now().minus(GRACE).floor_to(HOUR);
     for site in insight.list_sites().iter() {
         if rollup::watermark(db, site).await?.is_none_or(|mark| mark < over) {

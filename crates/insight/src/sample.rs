@@ -58,7 +58,7 @@ impl Sampler {
     /// asked for something. A step that a process before this one began, or that a clock set back comes to again, is
     /// added to.
     pub(crate) async fn take(&mut self, insight: &Insight, begun: Timestamp) -> Result<(), Error> {
-        let (db, step_s) = (insight.0.context.store.insight(), fine_step_s(&insight.0.settings));
+        let (db, step_s) = (&insight.latest(), fine_step_s(&insight.0.settings));
         let now = insight.0.context.http.tally();
         let since = now.minus(&self.counted);
         let sites = since.sites.iter().filter(|(_, tally)| !tally.is_empty());
@@ -89,14 +89,9 @@ async fn add_kept(
     step_s: u32,
     row: &mut traffic::Row,
 ) -> Result<(), Error> {
-    let to = row.t.plus(Duration::from_millis(1));
-    let span = Span { site, from: row.t, to, bots: Bots::Include };
-    let mut both = traffic::list(db, &span, step_s).await?;
-    if both.is_empty() {
-        return Ok(());
-    }
+    let Some(kept) = traffic::find_own(db, site, step_s, row.t).await? else { return Ok(()) };
     let t = row.t;
-    both.push(row.clone());
+    let both = vec![kept, row.clone()];
     let step = Duration::from_secs(u64::from(step_s));
     if let Some(sum) = merge_rows(both, step).into_iter().next() {
         *row = traffic::Row { t, ..packed(sum) };
@@ -141,7 +136,7 @@ fn read_metrics(insight: &Insight, begun: Timestamp) -> Vec<Sample> {
 
 /// Merges samples older than `before` into coarse steps.
 pub(crate) async fn compact(insight: &Insight, before: Timestamp) -> Result<(), Error> {
-    let (db, fine) = (insight.0.context.store.insight(), fine_step_s(&insight.0.settings));
+    let (db, fine) = (&insight.latest(), fine_step_s(&insight.0.settings));
     let coarse = Duration::from_secs(u64::from(COARSE_STEP_S));
     let before = before.floor_to(coarse);
     for site in &traffic::list_sites(db).await? {
@@ -157,7 +152,7 @@ pub(crate) async fn compact(insight: &Insight, before: Timestamp) -> Result<(), 
 }
 
 async fn compact_series(insight: &Insight, before: Timestamp) -> Result<(), Error> {
-    let db = insight.0.context.store.insight();
+    let db = &insight.latest();
     let coarse = Duration::from_secs(u64::from(COARSE_STEP_S));
     let step_s = fine_step_s(&insight.0.settings);
     let range = Range { step_s, from: Timestamp::EPOCH, to: before };

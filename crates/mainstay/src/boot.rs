@@ -18,7 +18,7 @@ use mainstay_edge::tls::{Material, Tls};
 use mainstay_edge::{Edge, Parts};
 use mainstay_identity::{AdminToken, Owner};
 use mainstay_insight::Insight;
-use mainstay_store::{Recorder, Store};
+use mainstay_store::{Place, Recorder, Store};
 use mainstay_telemetry::access::AccessLog;
 use mainstay_telemetry::http::HttpMetrics;
 use mainstay_telemetry::log::Logged;
@@ -185,9 +185,14 @@ async fn build(
     registry.gauge_fn(&names::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], || 1.0);
     logged.register(&registry);
     let http = HttpMetrics::new(&registry, &settings.metrics);
-    let store = Store::open_or_away(&settings.store, data_dir.path(), clock.clone())
-        .await
-        .map_err(Failed::refused)?;
+    let place = Place {
+        settings: &settings.store,
+        database: Some(&settings.database),
+        data_dir: data_dir.path(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    };
+    let store = Store::open_or_away(place).await.map_err(Failed::refused)?;
     store.register(&registry);
     store.start_reopening(&groups.storage);
     let recorder = store.start_recorder(&settings.store, &groups.storage, &registry);

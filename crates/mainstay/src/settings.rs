@@ -78,6 +78,8 @@ pub struct Settings {
     pub cors: guard::Cors,
     /// Where rows are kept and how they are written.
     pub store: store::Settings,
+    /// PostgreSQL, for more than one machine.
+    pub database: mainstay_store::Database,
     /// What is kept of visits, and for how long.
     pub insight: insight::Settings,
     /// The event log and the access log.
@@ -160,6 +162,7 @@ impl Default for Settings {
             headers: guard::Headers::default(),
             cors: guard::Cors::default(),
             store: store::Settings::default(),
+            database: mainstay_store::Database::default(),
             insight: insight::Settings::default(),
             log: telemetry::Log::default(),
             metrics: telemetry::Metrics::default(),

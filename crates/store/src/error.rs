@@ -1,6 +1,7 @@
 //! How a question to the store can fail, and whether asking again may help. Never carries values that were bound.
 
 use mainstay_base::{Coded, ErrorCode};
+use sqlx::postgres::PgDatabaseError;
 
 /// What kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,12 @@ impl Error {
         let kind = kind_of(&source);
         Self { op, kind, retryable: matches!(kind, Kind::Unavailable | Kind::Full), source }
     }
+
+    /// Lost a deadlock, or to another's change: the same transaction may well succeed at once.
+    pub(crate) fn is_contended(&self) -> bool {
+        let code = self.source.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        matches!(code.as_deref(), Some("40P01" | "40001"))
+    }
 }
 
 impl Coded for Error {
@@ -65,11 +72,28 @@ impl Coded for Error {
 
 fn kind_of(error: &sqlx::Error) -> Kind {
     match error {
-        sqlx::Error::Database(error) => kind_of_code(error.code().as_deref()),
+        sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
+            Some(error) => kind_of_state(error.code()),
+            None => kind_of_code(error.code().as_deref()),
+        },
         sqlx::Error::Io(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
         | sqlx::Error::WorkerCrashed => Kind::Unavailable,
+        _ => Kind::Internal,
+    }
+}
+
+/// SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>, by its class.
+fn kind_of_state(state: &str) -> Kind {
+    match (state, state.get(..2).unwrap_or_default()) {
+        ("53100", _) => Kind::Full,
+        // A lock, a deadlock, a server that is no primary, a question cut short, a schema that is not there yet.
+        ("55P03" | "25006" | "57014" | "42P01" | "3F000", _) => Kind::Unavailable,
+        (_, "08" | "40" | "53" | "57" | "58") => Kind::Unavailable,
+        (_, "22" | "23") => Kind::Conflict,
         _ => Kind::Internal,
     }
 }
@@ -89,6 +113,23 @@ fn kind_of_code(code: Option<&str>) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn states_are_judged_by_their_class() {
+        for (state, kind) in [
+            ("23505", Kind::Conflict),    // unique_violation
+            ("22021", Kind::Conflict),    // character_not_in_repertoire
+            ("53100", Kind::Full),        // disk_full
+            ("53300", Kind::Unavailable), // too_many_connections
+            ("57P01", Kind::Unavailable), // admin_shutdown
+            ("25006", Kind::Unavailable), // read_only_sql_transaction
+            ("40P01", Kind::Unavailable), // deadlock_detected
+            ("42703", Kind::Internal),    // undefined_column
+            ("", Kind::Internal),
+        ] {
+            assert_eq!(kind_of_state(state), kind, "{state}");
+        }
+    }
 
     #[test]
     fn extended_codes_are_judged_by_their_low_byte() {

@@ -1,30 +1,39 @@
 //! The only room that speaks SQL.
 //!
 //! # Invariants
+//! - Every statement is written once and runs on both engines; where they differ, the difference is in one place.
 //! - One writer per database file; every write transaction begins IMMEDIATE, so that it never meets `SQLITE_BUSY_SNAPSHOT`.
 //! - A file that cannot be opened is away, never an end of the process; it is left as it is and tried again.
 //! - What [`Recorder::record`] has answered with `Ok` is on disk.
 //! - Every visitor-facing question names a site and a time span, and is answered through an index.
 
+mod ask;
+mod bulk;
 pub mod engine;
 pub mod error;
 pub mod open;
+pub mod postgres;
 pub mod query;
 pub mod record;
 pub mod recorder;
 pub mod settings;
+mod sql;
 pub mod sqlite;
 pub mod tables;
+mod token;
 mod ts;
+mod tx;
 
 #[cfg(test)]
 mod contract;
 
 pub use engine::Engine;
 pub use error::Error;
-pub use open::{Away, Store};
+pub use open::{Away, Place, Store};
+pub use postgres::settings::Database;
+pub use postgres::{NodeView, Role};
 pub use query::{Bots, Cursor, Dimension, Group, KeyCount, Span};
-pub use recorder::{Batch, Health, Record, Recorder};
+pub use recorder::{Batch, Health, Record, Recorder, Written};
 pub use settings::Settings;
 pub use tables::{
     console_link, console_session, custom_event, engagement, error_event, metric_series, page_view,

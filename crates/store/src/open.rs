@@ -1,24 +1,27 @@
-//! Opening the store: two files, created private, brought to the newest schema, refused when they are newer than us.
-//! A file that is damaged or cannot be written now is away: it is tried again, and never touched.
+//! Opening the store: two files of the data directory, or one PostgreSQL that many share. Brought to the newest schema,
+//! refused when they are newer than us. What is damaged or cannot be reached now is away: it is tried again, and the site
+//! is served without it.
 
 use std::convert::Infallible;
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mainstay_base::task::{Group, Stop};
-use mainstay_base::{Clock, Timestamp};
+use mainstay_base::{Clock, Entropy, Timestamp};
 use mainstay_telemetry::metrics::Registry;
 use mainstay_telemetry::names;
 use sqlx::migrate::Migrator;
-use tokio::fs;
 use tokio::sync::watch;
 
+use crate::postgres::settings::Database;
+use crate::postgres::{migrate, partition, upkeep};
 use crate::sqlite::{Db, InOp, Shape};
-use crate::{Engine, Settings};
+use crate::{Engine, Settings, postgres, token};
 
 mod error;
+mod file;
+mod node;
 
 pub use error::Error;
 use error::classified;
@@ -26,18 +29,48 @@ use error::classified;
 static CORE: Migrator = sqlx::migrate!("migrations/core_sqlite");
 static INSIGHT: Migrator = sqlx::migrate!("migrations/insight_sqlite");
 
-/// Owner may read and write, nobody else anything.
-const PRIVATE: u32 = 0o600;
-
-/// A file that could not be opened.
+/// Something that could not be opened, or does not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Away {
-    /// `core.db` or `insight.db`.
-    pub file: &'static str,
+    /// `core.db`, `insight.db` or `database`.
+    pub part: &'static str,
     /// Since when.
     pub since: Timestamp,
-    /// The store's words. Names no path.
+    /// The store's words. Names no path and no address.
     pub reason: String,
+}
+
+/// What the store is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Core,
+    Insight,
+    Database,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Core => "core.db",
+            Self::Insight => "insight.db",
+            Self::Database => "database",
+        }
+    }
+}
+
+/// Where the store lies.
+#[derive(Clone, Debug)]
+pub struct Place<'a> {
+    /// How this machine's files are kept.
+    pub settings: &'a Settings,
+    /// PostgreSQL, when it is used.
+    pub database: Option<&'a Database>,
+    /// The data directory, which must exist.
+    pub data_dir: &'a Path,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness for names.
+    pub entropy: Entropy,
 }
 
 /// The databases. Cheap to clone.
@@ -46,78 +79,122 @@ pub struct Store {
     core: Engine,
     insight: Engine,
     pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+    pub(crate) spool_dir: PathBuf,
+    pub(crate) database: Arc<Database>,
+    /// What signs tokens; known once the database is open.
+    pub(crate) secret: Arc<OnceLock<token::Secret>>,
     reopen_every: Duration,
     /// What is away; empty as soon as everything is open.
     away: Arc<watch::Sender<Vec<Away>>>,
 }
 
-const CORE_FILE: &str = "core.db";
-const INSIGHT_FILE: &str = "insight.db";
+impl<'a> Place<'a> {
+    /// The files of a data directory.
+    #[must_use]
+    pub fn files(settings: &'a Settings, data_dir: &'a Path, clock: Clock) -> Self {
+        Self { settings, database: None, data_dir, clock, entropy: Entropy::System }
+    }
+}
 
 impl Store {
-    /// Opens or creates `core.db` and `insight.db` in `data_dir`, which must exist, and migrates both.
+    /// Opens or creates what the store is made of, and brings it up to date.
     ///
     /// # Errors
     /// See [`Error`]; nothing is left half migrated.
-    pub async fn open(settings: &Settings, data_dir: &Path, clock: Clock) -> Result<Self, Error> {
-        let store = Self::away(settings, data_dir, clock).await;
-        for file in [CORE_FILE, INSIGHT_FILE] {
-            store.open_file(file).await?;
+    pub async fn open(place: Place<'_>) -> Result<Self, Error> {
+        let store = Self::away(place).await?;
+        for part in store.parts() {
+            store.open_part(*part).await?;
         }
+        store.away.send_replace(Vec::new());
         Ok(store)
     }
 
-    /// Opens what can be opened. A file that is damaged or not to be written now is away: questions and changes to it
-    /// are refused as unavailable until [`Store::start_reopening`] gets it open.
+    /// Opens what can be opened. What is damaged or cannot be reached now is away: questions and changes to it are
+    /// refused as unavailable until [`Store::start_reopening`] gets it open.
     ///
     /// # Errors
-    /// [`Error::Newer`] and [`Error::Locked`]: whoever started this process must decide.
-    pub async fn open_or_away(
-        settings: &Settings,
-        data_dir: &Path,
-        clock: Clock,
-    ) -> Result<Self, Error> {
-        let store = Self::away(settings, data_dir, clock).await;
-        for file in [CORE_FILE, INSIGHT_FILE] {
-            store.try_file(file).await?;
+    /// A schema that is newer, a file in use, an address that cannot be one: whoever started this process must decide.
+    pub async fn open_or_away(place: Place<'_>) -> Result<Self, Error> {
+        let store = Self::away(place).await?;
+        for part in store.parts() {
+            store.try_part(*part).await?;
         }
         Ok(store)
     }
 
-    async fn away(settings: &Settings, data_dir: &Path, clock: Clock) -> Self {
-        let core = Db::away(&data_dir.join(CORE_FILE), &Shape::core(settings)).await;
-        let insight = Db::away(&data_dir.join(INSIGHT_FILE), &Shape::insight(settings)).await;
-        Self {
-            core: Engine::Sqlite(core),
-            insight: Engine::Sqlite(insight),
-            clock,
+    async fn away(place: Place<'_>) -> Result<Self, Error> {
+        let Place { settings, database, data_dir, clock, entropy } = place;
+        let database = database.filter(|database| database.is_set());
+        let (core, insight) = if let Some(database) = database {
+            let node = node::find_name(data_dir, &clock, &entropy).await?;
+            let engine = Engine::Postgres(postgres::Db::new(database.open()?, node));
+            (engine.clone(), engine)
+        } else {
+            let core = Db::away(&data_dir.join(Part::Core.name()), &Shape::core(settings)).await;
+            let file = data_dir.join(Part::Insight.name());
+            let insight = Db::away(&file, &Shape::insight(settings)).await;
+            (Engine::Sqlite(core), Engine::Sqlite(insight))
+        };
+        let store = Self {
+            core,
+            insight,
+            spool_dir: data_dir.join("spool"),
+            database: Arc::new(database.cloned().unwrap_or_default()),
+            secret: Arc::default(),
             reopen_every: settings.reopen_every.0.max(Duration::from_millis(10)),
             away: Arc::new(watch::Sender::new(Vec::new())),
+            clock,
+            entropy,
+        };
+        let since = store.clock.now();
+        let away = |part: &Part| Away { part: part.name(), since, reason: "not opened yet".into() };
+        store.away.send_replace(store.parts().iter().map(away).collect());
+        Ok(store)
+    }
+
+    fn parts(&self) -> &'static [Part] {
+        match self.core {
+            Engine::Sqlite(_) => &[Part::Core, Part::Insight],
+            Engine::Postgres(_) => &[Part::Database],
         }
     }
 
-    /// Shows how many connections there are to each file.
+    /// Shows how many connections there are.
     pub fn register(&self, registry: &Registry) {
-        for (name, Engine::Sqlite(db)) in [("core", &self.core), ("insight", &self.insight)] {
-            let (active, idle) = (db.clone(), db.clone());
+        let parts = match (&self.core, &self.insight) {
+            (Engine::Postgres(_), _) => vec![("database", &self.core)],
+            _ => vec![("core", &self.core), ("insight", &self.insight)],
+        };
+        for (name, engine) in parts {
+            let (active, idle) = (engine.clone(), engine.clone());
             let metric = &names::DATABASE_CONNECTIONS;
             registry
                 .gauge_fn(metric, &[name, "active"], move || active.count_connections().0 as f64);
             registry.gauge_fn(metric, &[name, "idle"], move || idle.count_connections().1 as f64);
         }
+        if let Engine::Postgres(db) = &self.core {
+            db.register(registry);
+        }
     }
 
-    /// Starts the task that tries what is away again and again.
+    /// Starts the tasks that try what is away again and again, and that look after the servers.
     pub fn start_reopening(&self, group: &Group) {
         let store = self.clone();
         group.spawn("store reopening", |stop| store.reopen(stop));
+        if let Engine::Postgres(db) = &self.core {
+            db.start_probing(group);
+            let store = self.clone();
+            group.spawn("database upkeep", |stop| upkeep::run(store, stop));
+        }
     }
 
     async fn reopen(self, stop: Stop) -> Result<(), Infallible> {
-        while !self.list_away().is_empty() && stop.rested(self.reopen_every).await {
-            for away in self.list_away() {
-                if let Err(error) = self.try_file(away.file).await {
-                    self.note(away.file, &error).await;
+        while !self.is_open() && stop.rested(self.reopen_every).await {
+            for part in self.parts().iter().filter(|part| self.is_away(**part)) {
+                if let Err(error) = self.try_part(*part).await {
+                    self.note(*part, &error).await;
                 }
             }
         }
@@ -125,16 +202,33 @@ impl Store {
         Ok(())
     }
 
-    /// The files that are away; none in a store that is well.
+    /// What is away; nothing in a store that is well.
     #[must_use]
     pub fn list_away(&self) -> Vec<Away> {
-        self.away.borrow().clone()
+        let mut away = self.away.borrow().clone();
+        if away.is_empty()
+            && let Engine::Postgres(db) = &self.core
+            && let Some(reason) = db.why_without_primary()
+        {
+            away.push(Away { part: Part::Database.name(), since: self.clock.now(), reason });
+        }
+        away
     }
 
-    /// Waits until `insight.db` is open; false when a soft stop came first.
+    /// Whether everything was opened once.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.away.borrow().is_empty()
+    }
+
+    fn is_away(&self, part: Part) -> bool {
+        self.away.borrow().iter().any(|away| away.part == part.name())
+    }
+
+    /// Waits until the events' store is open; false when a soft stop came first.
     pub async fn wait_insight(&self, stop: &Stop) -> bool {
         let mut away = self.away.subscribe();
-        let is_open = |all: &Vec<Away>| all.iter().all(|away| away.file != INSIGHT_FILE);
+        let is_open = |all: &Vec<Away>| all.iter().all(|away| away.part == Part::Core.name());
         tokio::select! {
             biased;
             open = away.wait_for(is_open) => open.is_ok(),
@@ -142,48 +236,48 @@ impl Store {
         }
     }
 
-    /// Opens a file, or notes why it is away.
-    async fn try_file(&self, file: &'static str) -> Result<(), Error> {
-        match self.open_file(file).await {
+    /// Opens a part, or notes why it is away.
+    async fn try_part(&self, part: Part) -> Result<(), Error> {
+        match self.open_part(part).await {
             Ok(()) => {
-                let known = self.away.send_if_modified(|all| {
-                    let before = all.len();
-                    all.retain(|away| away.file != file);
-                    all.len() < before
+                let mut waited = false;
+                self.away.send_modify(|all| {
+                    let away = all.iter().find(|away| away.part == part.name());
+                    waited = away.is_some_and(|away| away.reason != "not opened yet");
+                    all.retain(|away| away.part != part.name());
                 });
-                if known {
+                if waited {
+                    let part = part.name();
                     tracing::info!(
-                        file,
-                        "the file is open: what was refused meanwhile is taken again"
+                        part,
+                        "open again: what was refused or waited meanwhile is taken"
                     );
                 }
                 Ok(())
             }
             Err(error) if error.is_passing() => {
-                self.note(file, &error).await;
+                self.note(part, &error).await;
                 Ok(())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Logged when it is news: a file may be away for days.
-    async fn note(&self, file: &'static str, error: &Error) {
+    /// Logged when it is news: a store may be away for days.
+    async fn note(&self, part: Part, error: &Error) {
         let reason = error.reason();
-        let Engine::Sqlite(db) = self.find_engine(file);
-        db.note_away(format!("{file} is away: {reason}")).await;
-        let now = self.clock.now();
+        if let Engine::Sqlite(db) = self.find_engine(part) {
+            db.note_away(format!("{} is away: {reason}", part.name())).await;
+        }
         let is_news = self.away.send_if_modified(|all| {
-            match all.iter_mut().find(|away| away.file == file) {
-                Some(away) if away.reason == reason => return false,
-                Some(away) => away.reason.clone_from(&reason),
-                None => all.push(Away { file, since: now, reason: reason.clone() }),
-            }
+            let away = all.iter_mut().find(|away| away.part == part.name());
+            let Some(away) = away.filter(|away| away.reason != reason) else { return false };
+            away.reason.clone_from(&reason);
             true
         });
         if is_news {
             tracing::warn!(
-                path = %db.path().display(),
+                part = part.name(),
                 reason,
                 "{error}; the site is served without it and it is left as it is. To mend this: {}",
                 error.advice()
@@ -191,13 +285,27 @@ impl Store {
         }
     }
 
-    async fn open_file(&self, file: &'static str) -> Result<(), Error> {
-        let Engine::Sqlite(db) = self.find_engine(file);
-        open_db(db, if file == CORE_FILE { &CORE } else { &INSIGHT }).await
+    async fn open_part(&self, part: Part) -> Result<(), Error> {
+        match self.find_engine(part) {
+            Engine::Sqlite(db) => {
+                let migrator = if part == Part::Core { &CORE } else { &INSIGHT };
+                file::open(db, migrator).await
+            }
+            Engine::Postgres(db) => {
+                db.probe().await;
+                migrate::run(&db.cluster, &self.database).await?;
+                let ahead = self.database.partitions_ahead;
+                let made = partition::make_ahead(&self.core, self.clock.now(), ahead).await;
+                made.map_err(migrate::Error::Unfinished)?;
+                let secret = self.find_secret().await.map_err(migrate::Error::Unfinished)?;
+                self.secret.get_or_init(|| secret);
+                Ok(())
+            }
+        }
     }
 
-    fn find_engine(&self, file: &str) -> &Engine {
-        if file == CORE_FILE { &self.core } else { &self.insight }
+    fn find_engine(&self, part: Part) -> &Engine {
+        if part == Part::Insight { &self.insight } else { &self.core }
     }
 
     /// Identity, security, configuration.
@@ -212,47 +320,19 @@ impl Store {
         &self.insight
     }
 
-    /// Checkpoints both databases and ends their readers. Called once, after everybody who uses them has stopped.
+    /// Ends the connections; files are checkpointed. Called once, after everybody who uses them has stopped.
     ///
     /// # Errors
     /// [`crate::Error`] when the last checkpoint fails; committed data is safe in the log all the same.
     pub async fn close(&self) -> Result<(), crate::Error> {
         for engine in [&self.core, &self.insight] {
-            let Engine::Sqlite(db) = engine;
-            db.close().await.in_op("store.close")?;
+            match engine {
+                Engine::Sqlite(db) => db.close().await.in_op("store.close")?,
+                Engine::Postgres(db) => db.close().await,
+            }
         }
         Ok(())
     }
-}
-
-async fn open_db(db: &Db, migrator: &Migrator) -> Result<(), Error> {
-    let path = db.path();
-    if has_lost_its_bytes(path).await {
-        let source = "the file is empty, but its log is not".into();
-        return Err(Error::Damaged { path: path.into(), source });
-    }
-    make_private(path).await.map_err(|source| Error::File { path: path.into(), source })?;
-    db.open(migrator).await.map_err(|source| classified(path.into(), source))
-}
-
-/// SQLite would throw the log of an empty file away, and with it what was committed.
-async fn has_lost_its_bytes(path: &Path) -> bool {
-    let length = async |path: &Path| fs::metadata(path).await.map(|file| file.len()).ok();
-    length(path).await == Some(0) && length(&path.with_extension("db-wal")).await > Some(0)
-}
-
-/// SQLite gives its log and its shared memory the mode of the database file, so this one mode covers all three.
-async fn make_private(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(PRIVATE)
-        .open(path)
-        .await?;
-    fs::set_permissions(path, std::fs::Permissions::from_mode(PRIVATE)).await
 }
 
 #[cfg(test)]

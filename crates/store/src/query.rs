@@ -17,12 +17,12 @@ pub enum Bots {
 }
 
 impl Bots {
-    /// Lowest and highest value of a 0/1 `bot` column that counts, for `bot BETWEEN low AND high`.
-    pub(crate) fn bounds(self) -> (i64, i64) {
+    /// Lowest and highest value of a `bot` column that counts, for `bot BETWEEN low AND high`.
+    pub(crate) fn bounds(self) -> (bool, bool) {
         match self {
-            Self::Exclude => (0, 0),
-            Self::Include => (0, 1),
-            Self::Only => (1, 1),
+            Self::Exclude => (false, false),
+            Self::Include => (false, true),
+            Self::Only => (true, true),
         }
     }
 }

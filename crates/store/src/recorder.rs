@@ -8,20 +8,30 @@ use mainstay_base::Timestamp;
 use mainstay_base::task::Group;
 use mainstay_telemetry::metrics::{Counter, Histogram, Registry};
 use mainstay_telemetry::names;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::postgres::position::Position;
 use crate::sqlite::checkpoint;
 use crate::tables::{
     custom_event, engagement, error_event, page_view, performance_metric, report, user_session,
 };
 use crate::{Engine, Settings, Store, record};
 
+mod add_up;
 mod commit;
+mod commit_postgres;
+pub(crate) mod journal;
+mod keys;
+mod merge;
+mod sink;
+mod sink_postgres;
+pub(crate) mod spool;
 mod task;
 mod visits;
 
 /// One validated event, ready to be written.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Record {
     /// A page view.
     PageView(page_view::Row),
@@ -38,7 +48,7 @@ pub enum Record {
 }
 
 /// The events of one request and the visit they belong to. All become durable together or not at all.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
     /// The events, at most as many as the intake allows.
     pub records: Vec<Record>,
@@ -46,13 +56,21 @@ pub struct Batch {
     pub visit: Option<user_session::Touch>,
 }
 
-/// Whether events reach the disk.
+/// What was made durable, and where it can be seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Where the primary's log ended; none where every reader sees it anyway, and while it waits for the database.
+    pub(crate) position: Option<Position>,
+}
+
+/// Whether events reach the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Health {
     /// The last commit succeeded.
     #[default]
     Ok,
-    /// Commits fail; every batch is refused until one succeeds again.
+    /// Commits fail: every batch is refused until one succeeds again, or, where the store is on other machines, waits
+    /// on this machine's disk.
     Degraded {
         /// Since when.
         since: Timestamp,
@@ -73,13 +91,14 @@ pub struct Recorder {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) batch: Batch,
-    pub(crate) done: oneshot::Sender<Result<(), record::Error>>,
+    pub(crate) done: oneshot::Sender<Result<Written, record::Error>>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) health: Mutex<Health>,
     shed: AtomicU64,
+    spooled: AtomicU64,
     metrics: Metrics,
 }
 
@@ -108,10 +127,21 @@ impl Store {
         registry.gauge_fn(&names::RECORDER_QUEUE, &[], move || {
             waiting.upgrade().map_or(0.0, |q| queued_in(&q) as f64)
         });
-        let task = task::Task::new(self, settings, entries, news, Arc::clone(&shared));
+        let spooled = Arc::clone(&shared);
+        registry.gauge_fn(&names::RECORDER_SPOOLED, &[], move || {
+            spooled.spooled.load(Ordering::Relaxed) as f64
+        });
+        let context = sink::SinkContext {
+            store: self.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            spool_dir: self.spool_dir.clone(),
+        };
+        let task = task::Task::new(context, settings, entries, news, Arc::clone(&shared));
         group.spawn("recorder", |stop| task.run(stop));
-        let Engine::Sqlite(db) = self.insight().clone();
-        group.spawn("checkpoints", |stop| checkpoint::run(db, stop));
+        if let Engine::Sqlite(db) = self.insight().clone() {
+            group.spawn("checkpoints", |stop| checkpoint::run(db, stop));
+        }
         Recorder { queue, shared, committed }
     }
 }
@@ -121,7 +151,7 @@ impl Recorder {
     ///
     /// # Errors
     /// [`record::Error::Full`] at once when the queue is full, else what became of the commit.
-    pub async fn record(&self, batch: Batch) -> Result<(), record::Error> {
+    pub async fn record(&self, batch: Batch) -> Result<Written, record::Error> {
         let (done, answer) = oneshot::channel();
         let outcome = match self.queue.try_send(Entry { batch, done }) {
             Ok(()) => answer.await.unwrap_or(Err(record::Error::Unavailable)),
@@ -139,6 +169,12 @@ impl Recorder {
     #[must_use]
     pub fn queued(&self) -> usize {
         queued_in(&self.queue)
+    }
+
+    /// Bytes of events that wait on this machine's disk for the database.
+    #[must_use]
+    pub fn spooled(&self) -> u64 {
+        self.shared.spooled.load(Ordering::Relaxed)
     }
 
     /// Batches that were not made durable, since start.
@@ -165,12 +201,17 @@ impl Shared {
         Self {
             health: Mutex::default(),
             shed: AtomicU64::new(0),
+            spooled: AtomicU64::new(0),
             metrics: Metrics {
                 committed: registry.counter(&names::RECORDER_COMMITTED),
                 shed: registry.counter(&names::RECORDER_SHED),
                 commit: registry.histogram(&names::RECORDER_COMMIT),
             },
         }
+    }
+
+    pub(crate) fn note_spooled(&self, bytes: u64) {
+        self.spooled.store(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn note_commit(&self, batches: usize, took: Duration) {

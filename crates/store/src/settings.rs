@@ -16,6 +16,9 @@ pub struct Settings {
     pub commit_gather: Span,
     /// How often a recorder that could not write tries whether the disk takes writes again. Default `"1s"`.
     pub recorder_probe_every: Span,
+    /// Bytes of events that may wait on this machine's disk while PostgreSQL is away; then further ones are refused with
+    /// 503. As many may lie there until a replica has them. Default `"256MiB"`.
+    pub spool_max: Size,
     /// How often a database file that could not be opened (damaged, disk full) is tried again. Default `"5s"`.
     pub reopen_every: Span,
     /// Connections for reading, per database file. Default 2.
@@ -39,6 +42,7 @@ impl Default for Settings {
             commit_batches_max: 256,
             commit_gather: Span(std::time::Duration::from_millis(1)),
             recorder_probe_every: Span::seconds(1),
+            spool_max: Size::mib(256),
             reopen_every: Span::seconds(5),
             readers: 2,
             busy_timeout: Span::seconds(5),

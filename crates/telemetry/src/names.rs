@@ -88,7 +88,12 @@ table! {
     WEB_VITAL_FCP FCP "web_vital_fcp_seconds" PAGE, "First Contentful Paint.";
     WEB_VITAL_TTFB TTFB "web_vital_ttfb_seconds" PAGE, "Time to First Byte.";
     WEB_VITAL_CLS CLS "web_vital_cls" PAGE, "Cumulative Layout Shift, without a unit.";
-    DATABASE_CONNECTIONS Gauge "database_connections_active" ["database", "type"], "Connections to the files of the data dir, by whether they are in use (active) or open and idle.";
+    DATABASE_CONNECTIONS Gauge "database_connections_active" ["database", "type"], "Connections to the files of the data dir or to PostgreSQL, by whether they are in use (active) or open and idle.";
+    DATABASE_UP Gauge "mainstay_database_up" ["server"], "1 while a database server answers, 0 while it is not asked.";
+    DATABASE_LAG_BYTES Gauge "mainstay_database_replica_lag_bytes" ["server"], "What a replica has not replayed of what the primary had written.";
+    DATABASE_LAG Gauge "mainstay_database_replica_lag_seconds" ["server"], "How long a replica has been behind; 0 when it lacks nothing.";
+    DATABASE_STRAYS Gauge "mainstay_database_default_partition_rows" [], "Rows in default partitions: more than none means that partitions were not made ahead.";
+    DATABASE_READS Counter "mainstay_database_reads_total" ["answered_by"], "Reads of PostgreSQL, by who answered: a replica, the primary alone (single), the primary because everything had to be seen (latest), because the replicas had not come far enough (token), or because none was fit (no_replica).";
     PROCESS_CPU Counter "process_cpu_seconds_total" [], "Processor time used by the process, user and system.";
     PROCESS_MEMORY Gauge "process_resident_memory_bytes" [], "Memory of the process that is in RAM.";
     PROCESS_OPEN_FDS Gauge "process_open_fds" [], "Open file descriptors.";
@@ -110,6 +115,7 @@ table! {
     REPORTS_ACCEPTED Counter "mainstay_reports_accepted_total" ["type"], "Reports of browsers made durable.";
     REPORTS_DROPPED Counter "mainstay_reports_dropped_total" ["reason"], "Reports of browsers not kept, noise among them.";
     RECORDER_QUEUE Gauge "mainstay_recorder_queue" [], "Batches waiting to be made durable.";
+    RECORDER_SPOOLED Gauge "mainstay_recorder_spooled_bytes" [], "Events on this machine's disk that wait for the database.";
     RECORDER_COMMITTED Counter "mainstay_recorder_committed_total" [], "Batches made durable.";
     RECORDER_SHED Counter "mainstay_recorder_shed_total" [], "Batches refused because the queue was full or the store away.";
     RECORDER_COMMIT COMMIT "mainstay_recorder_commit_seconds" [], "Time one group commit took, with its fsync.";

@@ -51,38 +51,38 @@ impl Row {
 type Answer = Result<Json<Page<Row>>, Problem>;
 
 pub(crate) async fn list_pages(
-    State(admin): State<Arc<Admin>>,
+    State(_): State<Arc<Admin>>,
     _caller: Caller,
     asked: Asked,
 ) -> Answer {
-    let counted = admin.insight.list_pages(&asked.span(), after(&asked)?, asked.limit).await;
+    let counted = asked.insight.list_pages(&asked.span(), after(&asked)?, asked.limit).await;
     answer(counted, &asked, Row::page)
 }
 
 pub(crate) async fn list_sources(
-    State(admin): State<Arc<Admin>>,
+    State(_): State<Arc<Admin>>,
     _caller: Caller,
     asked: Asked,
 ) -> Answer {
-    let counted = admin.insight.list_sources(&asked.span(), after(&asked)?, asked.limit).await;
+    let counted = asked.insight.list_sources(&asked.span(), after(&asked)?, asked.limit).await;
     answer(counted, &asked, Row::source)
 }
 
 pub(crate) async fn list_devices(
-    State(admin): State<Arc<Admin>>,
+    State(_): State<Arc<Admin>>,
     _caller: Caller,
     asked: Asked,
 ) -> Answer {
-    let counted = admin.insight.list_devices(&asked.span(), after(&asked)?, asked.limit).await;
+    let counted = asked.insight.list_devices(&asked.span(), after(&asked)?, asked.limit).await;
     answer(counted, &asked, Row::page)
 }
 
 pub(crate) async fn list_countries(
-    State(admin): State<Arc<Admin>>,
+    State(_): State<Arc<Admin>>,
     _caller: Caller,
     asked: Asked,
 ) -> Answer {
-    let counted = admin.insight.list_countries(&asked.span(), after(&asked)?, asked.limit).await;
+    let counted = asked.insight.list_countries(&asked.span(), after(&asked)?, asked.limit).await;
     answer(counted, &asked, Row::page)
 }
 

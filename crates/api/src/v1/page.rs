@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
 use mainstay_base::{ErrorCode, Timestamp};
+use mainstay_insight::Insight;
 use mainstay_store::{Bots, Span};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -17,6 +18,7 @@ use serde_json::{Map, Value, json};
 
 use super::scope::Scope;
 use crate::admin::Admin;
+use crate::intake::TOKEN;
 use crate::problem::Problem;
 
 /// Rows of one page at most.
@@ -75,6 +77,8 @@ pub(crate) fn describe_parameters() -> Value {
 
 /// The common query of the reads, checked.
 pub(crate) struct Asked {
+    /// Who answers: with everything that the caller's token speaks of.
+    pub(crate) insight: Insight,
     site: Arc<str>,
     /// The site that was named; none where none was, for reads that can speak of all together.
     pub(crate) scope: Scope,
@@ -143,7 +147,11 @@ impl FromRequestParts<Arc<Admin>> for Asked {
         if step == 0 {
             return Err(invalid("step", "is at least 1 second"));
         }
+        let token = parts.headers.get(TOKEN).and_then(|token| token.to_str().ok());
+        let insight =
+            token.map_or_else(|| admin.insight.clone(), |token| admin.insight.reading_since(token));
         Ok(Self {
+            insight,
             site,
             scope,
             from,

@@ -32,11 +32,11 @@ pub(crate) struct Now {
 }
 
 pub(crate) async fn list(
-    State(admin): State<Arc<Admin>>,
+    State(_): State<Arc<Admin>>,
     _caller: Caller,
     asked: Asked,
 ) -> Result<Json<Page<Row>>, Problem> {
-    let points = admin
+    let points = asked
         .insight
         .list_visitors(&asked.span(), asked.step)
         .await
@@ -52,11 +52,11 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn now(
-    State(admin): State<Arc<Admin>>,
+    State(_): State<Arc<Admin>>,
     _caller: Caller,
     asked: Asked,
 ) -> Result<Json<Now>, Problem> {
-    let now = admin
+    let now = asked
         .insight
         .count_visitors_now(asked.site())
         .await

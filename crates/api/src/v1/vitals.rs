@@ -52,7 +52,7 @@ impl Overall {
 }
 
 pub(crate) async fn list(
-    State(admin): State<Arc<Admin>>,
+    State(_): State<Arc<Admin>>,
     _caller: Caller,
     asked: Asked,
 ) -> Result<Json<Page<Row>>, Problem> {
@@ -64,7 +64,7 @@ pub(crate) async fn list(
         Some(_) => return Err(invalid("by", "is page, device, release or site")),
     };
     let rows =
-        admin.insight.list_vitals(&asked.span(), by).await.map_err(|error| Problem::of(&error))?;
+        asked.insight.list_vitals(&asked.span(), by).await.map_err(|error| Problem::of(&error))?;
     let rows = rows.iter().take(asked.limit as usize);
     let data = rows.map(|row| Row { key: row.key.clone(), overall: Overall::of(row) });
     Ok(Json(Page::whole(data.collect(), asked.as_of)))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mainstay_base::{Clock, Entropy, Timestamp};
-use mainstay_store::Store;
+use mainstay_store::{Place, Store};
 
 use super::{Error, Owner};
 use crate::Settings;
@@ -11,9 +11,10 @@ use crate::Settings;
 async fn owner() -> (Owner, Clock, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("tempdir");
     let clock = Clock::fixed(Timestamp::from_seconds(1_800_000_000));
-    let store = Store::open(&mainstay_store::Settings::default(), dir.path(), clock.clone())
-        .await
-        .expect("store");
+    let store =
+        Store::open(Place::files(&mainstay_store::Settings::default(), dir.path(), clock.clone()))
+            .await
+            .expect("store");
     (Owner::new(Settings::default(), store, clock.clone(), Entropy::System), clock, dir)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use mainstay_base::net;
-use mainstay_store::record;
+use mainstay_store::{Written, record};
 use uuid::Uuid;
 
 use super::check::{self, Checked, Known};
@@ -21,7 +21,7 @@ impl Insight {
     ///
     /// # Errors
     /// [`Error`]; then none of the events is kept.
-    pub async fn accept(&self, sender: &Sender<'_>, body: &[u8]) -> Result<(), Error> {
+    pub async fn accept(&self, sender: &Sender<'_>, body: &[u8]) -> Result<Written, Error> {
         let outcome = self.take(sender, body).await;
         if let Err(error) = &outcome {
             self.0.meters.count_dropped(error.dropped_reason(), 1);
@@ -29,7 +29,7 @@ impl Insight {
         outcome
     }
 
-    async fn take(&self, sender: &Sender<'_>, body: &[u8]) -> Result<(), Error> {
+    async fn take(&self, sender: &Sender<'_>, body: &[u8]) -> Result<Written, Error> {
         let limits = self.limits();
         check::check_length(body, &limits)?;
         let envelope = wire::parse(body).map_err(|error| check::not_json(&error))?;
@@ -38,7 +38,7 @@ impl Insight {
             self.0.meters.count_dropped("unknown_type", checked.unknown);
         }
         if checked.events.is_empty() {
-            return Ok(());
+            return Ok(Written::default());
         }
         let agent = self.find_agent(sender.user_agent);
         let prefetch = sender.prefetch.then_some(BotReason::Prefetch);
@@ -57,7 +57,8 @@ impl Insight {
             visit,
         };
         let batch = rows::batch(&checked, &context);
-        self.0.context.recorder.record(batch).await.map_err(|error| self.not_recorded(error))?;
+        let recorded = self.0.context.recorder.record(batch).await;
+        let written = recorded.map_err(|error| self.not_recorded(error))?;
         let counted = Counted {
             site: &sender.site,
             device: agent.class,
@@ -65,7 +66,7 @@ impl Insight {
             referrer: rows::external_host(&checked),
         };
         self.0.meters.count(&checked, counted);
-        Ok(())
+        Ok(written)
     }
 
     /// The visitor's pseudonym and running visit, as far as they may be known.

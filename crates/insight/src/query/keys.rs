@@ -15,8 +15,7 @@ pub(super) async fn list(
     limit: u32,
 ) -> Result<Vec<KeyCount>, Error> {
     if !insight.is_long(span) {
-        return page_view::count_by_key(insight.0.context.store.insight(), span, by, after, limit)
-            .await;
+        return page_view::count_by_key(insight.db(), span, by, after, limit).await;
     }
     let rows = count_long(insight, span, by).await?;
     let is_later =
@@ -30,7 +29,7 @@ pub(super) async fn count_long(
     span: &Span<'_>,
     by: Dimension,
 ) -> Result<Vec<KeyCount>, Error> {
-    let (db, tally) = (insight.0.context.store.insight(), insight.tally());
+    let (db, tally) = (insight.db(), insight.tally());
     let split = split(insight, span).await?;
     if split.closed.from == split.closed.to {
         let count = |after, limit| page_view::count_by_key(db, span, by, after, limit);

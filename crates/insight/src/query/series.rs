@@ -34,7 +34,7 @@ pub(super) async fn list(
     span: &Span<'_>,
     step: Duration,
 ) -> Result<Vec<VisitorsPoint>, Error> {
-    let db = insight.0.context.store.insight();
+    let db = insight.db();
     if !insight.is_long(span) {
         let step = fitting(span, step);
         let mut points = Points::new();

@@ -53,7 +53,7 @@ pub(super) async fn list(
     span: &Span<'_>,
     step: Duration,
 ) -> Result<Vec<TrafficPoint>, Error> {
-    let db = insight.0.context.store.insight();
+    let db = insight.db();
     let fine = fine_step_s(&insight.0.settings);
     let step = fitting(span, step.max(Duration::from_secs(u64::from(fine))));
     let mut rows = Vec::new();

@@ -15,7 +15,7 @@ pub(super) async fn list(
     if insight.is_long(span) {
         return list_merged(insight, span, by).await;
     }
-    let db = insight.0.context.store.insight();
+    let db = insight.db();
     let mut values = performance_metric::stream_values(db, span, by);
     Ok(rows(tally_vitals(insight.tally(), &mut values).await?))
 }
@@ -26,7 +26,7 @@ pub(crate) async fn list_merged(
     span: &Span<'_>,
     by: Group,
 ) -> Result<Vec<VitalRow>, Error> {
-    let (db, tally) = (insight.0.context.store.insight(), insight.tally());
+    let (db, tally) = (insight.db(), insight.tally());
     let split = split(insight, span).await?;
     let mut values = performance_metric::stream_values(db, &split.tail, by);
     let mut found = tally_vitals(tally, &mut values).await?;

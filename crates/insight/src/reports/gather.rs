@@ -93,7 +93,7 @@ async fn settle(recorder: &Recorder, kinds: &mut Kinds, round: &mut Vec<Entry>) 
     }
     let rows = round.iter_mut().flat_map(|entry| std::mem::take(&mut entry.rows));
     let records = rows::merge(rows).into_iter().map(Record::Report).collect();
-    let outcome = recorder.record(Batch { records, visit: None }).await;
+    let outcome = recorder.record(Batch { records, visit: None }).await.map(drop);
     for entry in round.drain(..) {
         // Somebody who no longer waits is no error: the rows are durable all the same.
         let _unheard = entry.done.send(outcome);

@@ -36,14 +36,14 @@ pub(super) fn row(fields: &Fields<'_>, origin: &Origin<'_>) -> Row {
     let mut row = Row {
         site: Arc::clone(origin.site),
         fingerprint: Uuid::nil(),
-        report_type: fields.report_type,
+        report_type: fields.report_type.into(),
         name: scrub_text(fields.name, NAME_BYTES_MAX),
         document: clean(fields.document, origin.host),
         blocked: clean(fields.blocked, origin.host),
         source: clean(fields.source, origin.host),
         line_number: fields.line,
         column_number: fields.column,
-        disposition: fields.disposition,
+        disposition: fields.disposition.into(),
         message: scrub_error_text(&fields.message, MESSAGE_BYTES_MAX),
         user_agent: origin.user_agent.clone(),
         ip_address: origin.ip_address.clone(),
@@ -61,7 +61,7 @@ fn fingerprint(row: &Row) -> Uuid {
     hash.update([VERSION]);
     let places = [&row.document, &row.blocked, &row.source].map(|place| likeness(place));
     let message = normalise(&row.message);
-    let words = [row.report_type, row.disposition, &row.name, &message];
+    let words = [&*row.report_type, &*row.disposition, &row.name, &message];
     for part in words.into_iter().chain(places.iter().map(String::as_str)) {
         hash.update(part.as_bytes());
         hash.update([0]);
@@ -167,6 +167,6 @@ mod tests {
             .map(|n| row(&fields("https://own.example/", &"ab".repeat(n)), &origin(&site, 1)));
         rows.iter_mut().for_each(fold);
         assert_eq!(rows[0], rows[1]);
-        assert_eq!((rows[0].report_type, &*rows[0].blocked), ("csp-violation", ""));
+        assert_eq!((&*rows[0].report_type, &*rows[0].blocked), ("csp-violation", ""));
     }
 }

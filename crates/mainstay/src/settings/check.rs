@@ -1,6 +1,7 @@
 //! What a type cannot say: addresses, folders, bounds that contradict each other. Never changes a setting.
 
 mod admin;
+mod database;
 mod insight;
 mod listeners;
 mod sites;
@@ -14,7 +15,7 @@ use super::shape::{Kind, Shape};
 use super::{Settings, value};
 
 /// Settings whose manual gives zero a meaning; everywhere else zero would switch the product off by mistake.
-const MAY_BE_ZERO: [&str; 9] = [
+const MAY_BE_ZERO: [&str; 12] = [
     "edge.workers",
     "edge.write_rate_min",
     "edge.body_rate_min",
@@ -24,6 +25,9 @@ const MAY_BE_ZERO: [&str; 9] = [
     "log.access_keep",
     "store.insight_size_max",
     "store.commit_gather",
+    "database.pool_min",
+    "database.catch_up",
+    "database.primary_read_share",
 ];
 
 struct Check<'a> {
@@ -65,6 +69,7 @@ pub(super) fn check(settings: &Settings, sources: &Sources, shape: &Shape) -> Ve
     check.sites();
     check.headers();
     check.insight();
+    check.database();
     check.problems
 }
 

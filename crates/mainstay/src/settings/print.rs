@@ -68,8 +68,16 @@ fn flatten(
                 flatten(value, item, &path.index(n), secret, found);
             }
         }
-        _ if secret && !value.is_null() => found(path, &json!(REDACTED)),
+        _ if secret && !value.is_null() => found(path, &redacted(value)),
         _ => found(path, value),
+    }
+}
+
+/// How many secrets there are is none.
+fn redacted(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(|_| REDACTED).collect(),
+        _ => json!(REDACTED),
     }
 }
 
@@ -85,7 +93,7 @@ fn write_table(
         let path = at.key(&field.name);
         let line = match &table[&field.name] {
             Value::Null => format!("# {} is not set", field.name),
-            _ if field.secret => format!("{} = \"{REDACTED}\"", field.name),
+            value if field.secret => format!("{} = {}", field.name, toml_text(&redacted(value))),
             value => format!("{} = {}", field.name, toml_text(value)),
         };
         // Comments in one column read well; longer values push theirs out.

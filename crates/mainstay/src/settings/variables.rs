@@ -19,6 +19,9 @@ const SECRET_BYTES_MAX: u64 = 64 << 10;
 
 /// The release of the site, under the name that deployments use for it.
 const APP_VERSION: &str = "APP_VERSION";
+/// The databases, under the names that deployments use for them.
+const PRIMARY: &str = "DATABASE_PRIMARY_URL";
+const REPLICA: (&str, &str) = ("DATABASE_REPLICA_", "_URL");
 
 /// The environment of this process.
 #[must_use]
@@ -36,10 +39,7 @@ pub(super) fn read(
     let mut found = Vec::new();
     for (name, text) in variables {
         let Some(name) = name.to_str() else { continue };
-        if text.is_empty()
-            || name == CONFIG
-            || !(name.starts_with(PREFIX) || name == "NODE_ENV" || name == APP_VERSION)
-        {
+        if text.is_empty() || name == CONFIG || !(name.starts_with(PREFIX) || is_borrowed(name)) {
             continue;
         }
         let Some(text) = text.to_str() else {
@@ -52,11 +52,35 @@ pub(super) fn read(
             Err(problem) => problems.push(problem),
         }
     }
+    found.extend(read_replicas(variables));
     // These are what other programs are told too; our own variables win over them whatever the order.
-    found.sort_by_key(|a| {
-        !["NODE_ENV", APP_VERSION].iter().any(|name| a.source == Source::Env((*name).into()))
-    });
+    found.sort_by_key(|a| !matches!(&a.source, Source::Env(name) if is_borrowed(name)));
     found
+}
+
+/// Whether a variable is not ours and is read all the same.
+fn is_borrowed(name: &str) -> bool {
+    ["NODE_ENV", APP_VERSION, PRIMARY].contains(&name) || replica_number(name).is_some()
+}
+
+/// The `1` of `DATABASE_REPLICA_1_URL`.
+fn replica_number(name: &str) -> Option<u32> {
+    name.strip_prefix(REPLICA.0)?.strip_suffix(REPLICA.1)?.parse().ok()
+}
+
+/// The addresses of all replicas by their numbers, which need not follow each other. An empty one is none.
+fn read_replicas(variables: &[(OsString, OsString)]) -> Option<Assignment> {
+    let named = variables.iter().filter_map(|(name, text)| Some((name.to_str()?, text.to_str()?)));
+    let numbered = named.filter(|(_, text)| !text.is_empty());
+    let mut urls: Vec<_> =
+        numbered.filter_map(|(name, text)| Some((replica_number(name)?, text))).collect();
+    urls.sort_unstable();
+    let (first, _) = urls.first()?;
+    Some(Assignment {
+        path: KeyPath::dotted("database.replicas"),
+        source: Source::Env(format!("{}{first}{}", REPLICA.0, REPLICA.1)),
+        value: urls.into_iter().map(|(_, text)| text).collect(),
+    })
 }
 
 fn read_one(
@@ -68,6 +92,14 @@ fn read_one(
     if name == APP_VERSION {
         let value = Value::String(text.to_owned());
         return Ok(Some(Assignment { path: KeyPath::dotted("insight.release"), value, source }));
+    }
+    if name == PRIMARY {
+        let value = Value::String(text.to_owned());
+        return Ok(Some(Assignment { path: KeyPath::dotted("database.primary"), value, source }));
+    }
+    if replica_number(name).is_some() {
+        // All of them are one setting.
+        return Ok(None);
     }
     if name == "NODE_ENV" {
         // "test", "staging" and the like are words of other programs.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::fixture::{Fixture, NOON, Sample, day};
 use crate::Record;
+use crate::ask::ask;
+use crate::sql::{Sql, sql};
 use crate::tables::engagement::{self, Point};
 
 pub(super) async fn keeps_the_largest_report_at_the_time_of_the_first(f: &Fixture) {
@@ -23,11 +25,8 @@ pub(super) async fn keeps_the_largest_report_at_the_time_of_the_first(f: &Fixtur
         points,
         [Point { t: NOON, engaged_ms: 12_000 }, Point { t: NOON.plus(hour), engaged_ms: 1_000 },]
     );
-    let crate::Engine::Sqlite(db) = f.insight();
-    let deepest: i32 = sqlx::query_scalar("SELECT max(scroll_percent) FROM engagement")
-        .fetch_one(db.readers())
-        .await
-        .unwrap();
+    const DEEPEST: Sql = sql!("SELECT max(scroll_percent) FROM mainstay.engagement");
+    let deepest: i32 = ask!(f.insight(), "test", query_scalar(DEEPEST).fetch_one).unwrap();
     assert_eq!(deepest, 80);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mainstay_base::agent::AgentClass;
 use mainstay_base::task::Group;
-use mainstay_base::{Clock, Timestamp};
+use mainstay_base::{Clock, Entropy, Timestamp};
 use mainstay_telemetry::metrics::Registry;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -13,7 +13,9 @@ use uuid::Uuid;
 use crate::tables::{
     custom_event, engagement, error_event, page_view, performance_metric, report, user_session,
 };
-use crate::{Batch, Bots, Engine, Record, Recorder, Settings, Span, Store, record};
+use crate::{
+    Batch, Bots, Database, Engine, Place, Record, Recorder, Settings, Span, Store, record,
+};
 
 /// 2026-11-22T12:00:00Z.
 pub(crate) const NOON: Timestamp = Timestamp::from_seconds(1_795_348_800);
@@ -32,9 +34,23 @@ impl Fixture {
     }
 
     pub(crate) async fn sqlite_with(settings: &Settings) -> Self {
+        Self::open(settings, &Database::default()).await
+    }
+
+    /// A database of its own on the run's shared server.
+    pub(crate) async fn postgres() -> Self {
+        let server = mainstay_testkit::Postgres::shared();
+        let primary = Some(server.primary_url(&server.create_database()));
+        let database = Database { primary, pool_min: 0, pool_max: 4, ..Database::default() };
+        Self::open(&Settings::default(), &database).await
+    }
+
+    pub(crate) async fn open(settings: &Settings, database: &Database) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock = Clock::fixed(NOON);
-        let store = Store::open(settings, dir.path(), clock.clone()).await.unwrap();
+        let (data_dir, entropy) = (dir.path(), Entropy::System);
+        let (database, clock) = (Some(database), Clock::fixed(NOON));
+        let place = Place { settings, database, data_dir, clock: clock.clone(), entropy };
+        let store = Store::open(place).await.unwrap();
         let group = Group::new();
         let registry =
             Registry::new(&mainstay_telemetry::settings::Metrics::default(), clock.clone());
@@ -63,7 +79,10 @@ impl Fixture {
         records: impl IntoIterator<Item = Record>,
         visit: Option<user_session::Touch>,
     ) -> Result<(), record::Error> {
-        self.recorder.record(Batch { records: records.into_iter().collect(), visit }).await
+        self.recorder
+            .record(Batch { records: records.into_iter().collect(), visit })
+            .await
+            .map(drop)
     }
 
     /// Stops the recorder; nothing may have crashed or hang.
@@ -130,11 +149,11 @@ impl Sample {
             timestamp: self.at(),
             page_id: self.page_id(),
             session_id: None,
-            metric_type: "core_web_vital",
+            metric_type: "core_web_vital".into(),
             metric_name: name.into(),
             value,
             page_ms,
-            rating: "good",
+            rating: "good".into(),
             navigation: "navigate".into(),
             url: "/".into(),
             device: AgentClass::Mobile,
@@ -201,14 +220,14 @@ impl Sample {
         report::Row {
             site: site(),
             fingerprint: Self(fingerprint).id(),
-            report_type: "csp-violation",
+            report_type: "csp-violation".into(),
             name: "script-src-elem".into(),
             document: "/".into(),
             blocked: "inline".into(),
             source: "/".into(),
             line_number: Some(12),
             column_number: None,
-            disposition: "enforce",
+            disposition: "enforce".into(),
             message: String::new(),
             user_agent: Some("Firefox 128 on Linux".into()),
             ip_address: "203.0.113.0".into(),

@@ -3,14 +3,16 @@
 use mainstay_base::Timestamp;
 
 use super::fixture::{Fixture, Sample};
+use crate::Ts;
+use crate::ask::ask;
+use crate::sql::{Sql, sql};
 use crate::tables::metric_series::{self, Range};
-use crate::{Engine, Ts};
 
 fn sample(at: Timestamp, name: &str, metric_value: f64) -> metric_series::Sample {
     metric_series::Sample {
         metric_name: name.into(),
         metric_value,
-        tags: Some(r#"{"core":"0"}"#.into()),
+        tags: Some(r#"{"core": "0"}"#.into()),
         recorded_at: Ts(at),
     }
 }
@@ -31,12 +33,9 @@ pub(super) async fn fine_samples_give_way_to_coarse_ones(f: &Fixture) {
     let left = metric_series::list(db, "cpu", range(10, 60), 10).await.unwrap();
     assert_eq!(left, [sample(Sample(5).at(), "cpu", 0.5)]);
     assert_eq!(metric_series::list_all(db, range(300, 60), 10).await.unwrap(), coarse);
-    let Engine::Sqlite(file) = db;
-    let (named, ids): (i64, i64) = sqlx::query_as(
-        "SELECT count(*), count(DISTINCT id) FROM axiom_metrics_timeseries WHERE metric_value > 1e10",
-    )
-    .fetch_one(file.readers())
-    .await
-    .unwrap();
+    const NAMED: Sql = sql!(
+        "SELECT count(*), count(DISTINCT id) FROM mainstay.axiom_metrics_timeseries WHERE metric_value > 1e10"
+    );
+    let (named, ids): (i64, i64) = ask!(db, "test", query_as(NAMED).fetch_one).unwrap();
     assert_eq!((named, ids), (1, 1));
 }

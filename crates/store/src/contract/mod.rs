@@ -20,14 +20,18 @@ mod visitor_salt;
 
 pub(crate) use fixture::{Fixture, NOON, Sample};
 
-/// A second engine is a second module beside `on_sqlite`, with the same list.
+/// Every case on every engine.
 macro_rules! contract {
     ($($table:ident { $($case:ident),+ $(,)? })+) => {
-        mod on_sqlite {$(
+        contract!(on_sqlite sqlite $($table { $($case),+ })+);
+        contract!(on_postgres postgres $($table { $($case),+ })+);
+    };
+    ($engine:ident $fixture:ident $($table:ident { $($case:ident),+ })+) => {
+        mod $engine {$(
             mod $table {$(
                 #[tokio::test]
                 async fn $case() {
-                    let fixture = crate::contract::Fixture::sqlite().await;
+                    let fixture = crate::contract::Fixture::$fixture().await;
                     crate::contract::$table::$case(&fixture).await;
                     fixture.finish().await;
                 }

@@ -23,7 +23,7 @@ async fn no_question_reads_more_than_its_time_span() {
         rollup::list_texts(),
         retain::list_texts(),
     ];
-    for text in texts.concat() {
+    for text in texts.concat().iter().map(|text| text.sqlite) {
         let db = if text.contains("security_events") || text.contains("scaling_events") {
             f.core()
         } else {
@@ -47,7 +47,7 @@ fn is_bounded(step: &str) -> bool {
 }
 
 async fn explain(db: &Engine, text: &str) -> Vec<String> {
-    let Engine::Sqlite(db) = db;
+    let db = db.file();
     let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
     let rows: Vec<(i64, i64, i64, String)> =
         sqlx::query_as(text).fetch_all(db.readers()).await.unwrap();

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::fixture::{Fixture, NOON, Sample, day, visitor};
+use crate::Record;
+use crate::ask::ask;
+use crate::sql::{Sql, sql};
 use crate::tables::user_session::{self, Point};
-use crate::{Engine, Record};
 
 #[derive(Debug, PartialEq, Eq, sqlx::FromRow)]
 pub(super) struct Counts {
@@ -15,15 +17,15 @@ pub(super) struct Counts {
 }
 
 pub(super) async fn find(f: &Fixture, who: u32) -> Counts {
-    let Engine::Sqlite(db) = f.insight();
-    sqlx::query_as(
-        "SELECT page_views, custom_events, total_time_seconds, conversion_events
-         FROM user_sessions WHERE session_id = $1",
-    )
-    .bind(visitor(who))
-    .fetch_one(db.readers())
-    .await
-    .unwrap()
+    const COUNTS: Sql = sql!(
+        sqlite: "SELECT page_views, custom_events, total_time_seconds, conversion_events
+            FROM mainstay.user_sessions WHERE session_id = $1",
+        postgres: "SELECT page_views, custom_events, total_time_seconds, conversion_events::text
+            FROM mainstay.user_sessions WHERE session_id = $1",
+    );
+    let row: Result<Counts, _> =
+        ask!(f.insight(), "test", query_as(COUNTS).fetch_one, visitor(who));
+    row.unwrap()
 }
 
 pub(super) async fn counts_grow_only_by_what_is_new(f: &Fixture) {

@@ -7,6 +7,9 @@ use mainstay_base::{Coded, ErrorCode};
 use sqlx::error::BoxDynError;
 use sqlx::migrate::MigrateError;
 
+use crate::postgres::migrate;
+use crate::postgres::settings::Problem;
+
 /// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -26,6 +29,19 @@ pub enum Error {
         /// The unknown version.
         version: i64,
     },
+    /// The database cannot be used: an address is wrong, it is away, or its schema is newer than this version.
+    #[error("the database cannot be used")]
+    Database {
+        /// The reason.
+        #[from]
+        source: migrate::Error,
+    },
+    /// An address in the settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] Problem),
+    /// The operating system gives no name for this process.
+    #[error("no random bytes")]
+    Entropy(#[from] mainstay_base::entropy::Exhausted),
     /// The file is no database, or a damaged one.
     #[error("{path} is damaged or no database", path = path.display())]
     Damaged {
@@ -55,11 +71,20 @@ pub enum Error {
 impl Error {
     /// Whether the server shall start all the same and try again: the trouble may pass, or be mended meanwhile.
     pub(super) fn is_passing(&self) -> bool {
-        matches!(self, Self::File { .. } | Self::Open { .. } | Self::Damaged { .. })
+        match self {
+            Self::File { .. } | Self::Open { .. } | Self::Damaged { .. } => true,
+            Self::Database { source } => !source.is_newer(),
+            Self::Newer { .. } | Self::Locked { .. } | Self::Settings(_) | Self::Entropy(_) => {
+                false
+            }
+        }
     }
 
     /// The innermost reason; names no path.
     pub(super) fn reason(&self) -> String {
+        if let Self::Database { source } = self {
+            return source.reason();
+        }
         let mut error: &dyn std::error::Error = self;
         while let Some(source) = error.source() {
             error = source;
@@ -73,6 +98,9 @@ impl Error {
             Self::Damaged { .. } => {
                 "move it away together with its -wal and -shm files (a new one is made), or put a backup in its place"
             }
+            Self::Database { .. } => {
+                "start the database, mend its address in [database], or give its user the right to make the schema mainstay"
+            }
             _ => "free or mend the disk it lies on, and make it readable and writable",
         }
     }
@@ -81,7 +109,12 @@ impl Error {
 impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::File { .. } | Self::Open { .. } | Self::Damaged { .. } => ErrorCode::Unavailable,
+            Self::File { .. } | Self::Open { .. } | Self::Damaged { .. } | Self::Entropy(_) => {
+                ErrorCode::Unavailable
+            }
+            Self::Database { source } if source.is_newer() => ErrorCode::Conflict,
+            Self::Database { .. } => ErrorCode::Unavailable,
+            Self::Settings(_) => ErrorCode::Invalid,
             Self::Newer { .. } | Self::Locked { .. } => ErrorCode::Conflict,
         }
     }

@@ -9,15 +9,19 @@ use mainstay_base::task::Group;
 use mainstay_telemetry::metrics::Registry;
 use mainstay_telemetry::settings::Metrics;
 
-use super::{Engine, Error, Store};
+use super::{Error, Place, Store};
 use crate::contract::NOON;
 use crate::error::Kind;
 use crate::{Settings, rollup, visitor_salt};
 
 const LONG: Duration = Duration::from_secs(20);
 
+fn place<'a>(settings: &'a Settings, dir: &'a Path) -> Place<'a> {
+    Place::files(settings, dir, Clock::System)
+}
+
 async fn open(dir: &Path) -> Result<Store, Error> {
-    Store::open(&Settings::default(), dir, Clock::System).await
+    Store::open(place(&Settings::default(), dir)).await
 }
 
 #[tokio::test]
@@ -52,7 +56,7 @@ async fn connections_are_shown_in_use_and_idle() {
     };
     // The writers; readers are connected when they are first needed.
     assert_eq!(seen(), [["0", "1"], ["0", "1"]]);
-    let Engine::Sqlite(db) = store.insight();
+    let db = store.insight().file();
     let writer = db.writer().await;
     let reader = db.readers().acquire().await.unwrap();
     assert_eq!(seen(), [["0", "1"], ["2", "0"]]);
@@ -69,7 +73,7 @@ async fn the_writer_is_durable_and_readers_cannot_write() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).await.unwrap();
     for (engine, secure_delete) in [(store.core(), 1), (store.insight(), 0)] {
-        let Engine::Sqlite(db) = engine;
+        let db = engine.file();
         let mut writer = db.writer().await;
         let conn = writer.conn().await.unwrap();
         let pragma = async |conn: &mut sqlx::SqliteConnection, name: &str| -> i64 {
@@ -92,7 +96,7 @@ async fn the_writer_is_durable_and_readers_cannot_write() {
 async fn a_newer_schema_is_refused_by_name_and_version() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).await.unwrap();
-    let Engine::Sqlite(db) = store.insight();
+    let db = store.insight().file();
     sqlx::query(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
          VALUES (9999, 'of tomorrow', 1, x'00', 0)",
@@ -130,7 +134,7 @@ async fn an_empty_file_does_not_cost_its_log() {
 async fn open_or_away(dir: &Path, clock: Clock) -> Result<Store, Error> {
     let every = mainstay_base::units::Span(Duration::from_millis(10));
     let settings = Settings { reopen_every: every, ..Settings::default() };
-    Store::open_or_away(&settings, dir, clock).await
+    Store::open_or_away(Place { clock, ..place(&settings, dir) }).await
 }
 
 #[tokio::test]
@@ -140,7 +144,7 @@ async fn a_damaged_file_is_away_until_somebody_mends_it_and_never_touched() {
     std::fs::write(&file, &noise).unwrap();
     let store = open_or_away(dir.path(), Clock::fixed(NOON)).await.unwrap();
     let [away] = &store.list_away()[..] else { panic!("{:?}", store.list_away()) };
-    assert_eq!((away.file, away.since), ("insight.db", NOON));
+    assert_eq!((away.part, away.since), ("insight.db", NOON));
     assert!(away.reason.contains("not a database"), "{}", away.reason);
 
     // Questions and changes are refused as unavailable; the other file works.
@@ -193,6 +197,6 @@ async fn a_file_that_another_process_holds_ends_the_start() {
     sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
     let at_once = mainstay_base::units::Span(Duration::from_millis(1));
     let settings = Settings { busy_timeout: at_once, ..Settings::default() };
-    let error = Store::open_or_away(&settings, dir.path(), Clock::System).await.unwrap_err();
+    let error = Store::open_or_away(place(&settings, dir.path())).await.unwrap_err();
     assert!(matches!(error, Error::Locked { .. }), "{error}");
 }

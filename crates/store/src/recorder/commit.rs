@@ -7,9 +7,10 @@ use mainstay_base::Timestamp;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteQueryResult;
 
-use super::visits::Visits;
+use super::add_up::add_up;
 use super::{Batch, Record};
-use crate::sqlite::bulk::{Binder, Bulk};
+use crate::Ts;
+use crate::bulk::{Binder, Bulk};
 use crate::tables::{
     custom_event, engagement, error_event, page_view, performance_metric, report, rollup,
     user_session,
@@ -95,14 +96,15 @@ impl Committer {
             |r| (&r.site, &r.id),
         )
         .await?;
-        self.errors.insert_all(conn, &rows.errors, error_event::bind).await?;
-        self.vitals.insert_all(conn, &rows.vitals, performance_metric::bind).await?;
-        self.engagement.insert_all(conn, &rows.engagement, engagement::bind).await?;
-        self.reports.insert_all(conn, &rows.reports, report::bind).await?;
+        self.errors.insert_sqlite(conn, &rows.errors, error_event::bind).await?;
+        self.vitals.insert_sqlite(conn, &rows.vitals, performance_metric::bind).await?;
+        self.engagement.insert_sqlite(conn, &rows.engagement, engagement::bind).await?;
+        self.reports.insert_sqlite(conn, &rows.reports, report::bind).await?;
         let changes = add_up(batches, &new_views, &new_customs).into_changes();
-        self.sessions.insert_all(conn, &changes, user_session::bind).await?;
+        self.sessions.insert_sqlite(conn, &changes, user_session::bind).await?;
         for (site, hour) in &rows.late {
-            rollup::mark_counted(conn, site, *hour).await?;
+            let late = sqlx::query(rollup::MARK_COUNTED.sqlite).bind(*site).bind(Ts(*hour));
+            late.execute(&mut *conn).await?;
         }
         sqlx::query("COMMIT").execute(conn).await.map(drop)
     }
@@ -151,11 +153,11 @@ impl Committer {
 }
 
 /// Inserts rows and tells for each whether it was new. A row that comes twice in one group is new once.
-async fn insert_new<R>(
+async fn insert_new<'r, R>(
     conn: &mut SqliteConnection,
     (bulk, keys_after): (&Bulk, &'static str),
-    rows: &[R],
-    bind: impl Fn(&R, &mut Binder),
+    rows: &'r [R],
+    bind: impl Fn(&'r R, &mut Binder<'r>),
     key: impl Fn(&R) -> (&str, &str),
 ) -> Result<Vec<bool>, sqlx::Error> {
     let mut new = Vec::with_capacity(rows.len());
@@ -184,29 +186,4 @@ async fn inserted_keys(
 ) -> Result<Vec<(String, String)>, sqlx::Error> {
     let inserted = i64::try_from(result.rows_affected()).unwrap_or(i64::MAX);
     sqlx::query_as(keys_after).bind(result.last_insert_rowid() - inserted).fetch_all(conn).await
-}
-
-/// What the batches say about visits. A batch that only repeats what is known says nothing.
-fn add_up<'a>(batches: &[&'a Batch], new_views: &[bool], new_customs: &[bool]) -> Visits<'a> {
-    let mut visits = Visits::default();
-    let (mut new_views, mut new_customs) = (new_views.iter(), new_customs.iter());
-    for batch in batches {
-        let (mut views, mut names, mut alive) = (0, Vec::new(), batch.records.is_empty());
-        for record in &batch.records {
-            match record {
-                Record::PageView(_) => views += i64::from(new_views.next() == Some(&true)),
-                Record::Custom(row) if new_customs.next() == Some(&true) => {
-                    names.push(row.name.as_str());
-                }
-                Record::Custom(_) | Record::Report(_) => {}
-                Record::Engagement(_) | Record::Vital(_) | Record::Error(_) => alive = true,
-            }
-        }
-        if let Some(touch) =
-            batch.visit.as_ref().filter(|_| alive || views > 0 || !names.is_empty())
-        {
-            visits.touch(touch, views, &names);
-        }
-    }
-    visits
 }

@@ -1,72 +1,71 @@
-//! The recorder's loop: take what waits, commit it as one, answer everybody; notice a disk that fails and one that is well again.
+//! The recorder's loop: take what waits, make it durable as one, answer everybody; notice a store that fails and one that is well again.
 
 use std::convert::Infallible;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mainstay_base::task::Stop;
 use mainstay_base::{Clock, Timestamp};
 use tokio::sync::{mpsc, watch};
 
-use super::commit::Committer;
-use super::{Batch, Entry, Health, Shared};
+use super::sink::{Sink, SinkContext};
+use super::{Batch, Entry, Health, Shared, Written};
 use crate::error::Kind;
-use crate::{Engine, Error, Settings, Store, Ts, record};
+use crate::{Error, Settings, record};
 
-const OP: &str = "recorder.commit";
-const AWAY: &str = "insight.db is away";
 /// A group of at least this many batches shows that more are on their way: the next one gathers before it commits.
 const BUSY_FROM: usize = 8;
 
 /// The one who writes events.
 #[derive(Debug)]
 pub(super) struct Task {
-    engine: Engine,
+    sink: Sink,
     clock: Clock,
     entries: mpsc::Receiver<Entry>,
     news: watch::Sender<u64>,
     shared: Arc<Shared>,
-    committer: Committer,
     batches_max: usize,
     gather: Duration,
     busy: bool,
-    probe_every: Duration,
     degraded: bool,
 }
 
 impl Task {
     pub(super) fn new(
-        store: &Store,
+        context: SinkContext,
         settings: &Settings,
         entries: mpsc::Receiver<Entry>,
         news: watch::Sender<u64>,
         shared: Arc<Shared>,
     ) -> Self {
-        let Engine::Sqlite(db) = store.insight();
-        // Nothing is committed while the file is away: probes find out when it is open.
-        let degraded = !db.is_open();
-        if degraded {
-            degrade(&shared, store.clock.now(), AWAY.into());
+        let clock = context.clock.clone();
+        let sink = Sink::new(context, settings);
+        // Nothing is committed while the store is away: probes find out when it is open.
+        let reason = sink.why_away();
+        if let Some(reason) = reason {
+            degrade(&shared, clock.now(), reason.into());
         }
         Self {
-            degraded,
-            engine: store.insight().clone(),
-            clock: store.clock.clone(),
+            degraded: reason.is_some(),
+            sink,
+            clock,
             entries,
             news,
             shared,
-            committer: Committer::new(),
             batches_max: settings.commit_batches_max.max(1) as usize,
             gather: settings.commit_gather.0,
             busy: false,
-            probe_every: settings.recorder_probe_every.0.max(Duration::from_millis(10)),
         }
     }
 
     /// Works until the soft stop, then finishes what is queued, unless the hard stop comes first.
     pub(super) async fn run(mut self, stop: Stop) -> Result<(), Infallible> {
         let mut group = Vec::with_capacity(self.batches_max);
+        if let Err(reason) = self.sink.prepare().await {
+            self.degrade(reason);
+        }
         loop {
+            let rest = self.sink.rest(self.degraded);
             tokio::select! {
                 biased;
                 () = stop.soft() => break,
@@ -78,7 +77,9 @@ impl Task {
                     self.gather(&mut group).await;
                     self.settle(&mut group).await;
                 }
-                () = tokio::time::sleep(self.probe_every), if self.degraded => self.probe().await,
+                () = tokio::time::sleep(rest.unwrap_or_default()), if rest.is_some() => {
+                    self.tend().await;
+                }
             }
         }
         tokio::select! {
@@ -107,21 +108,18 @@ impl Task {
         while self.entries.recv_many(group, self.batches_max).await > 0 {
             self.settle(group).await;
         }
-        let Engine::Sqlite(db) = &self.engine;
-        if let Err(error) = db.checkpoint().await {
-            tracing::warn!(%error, "the last checkpoint of insight.db failed; its log is kept");
-        }
+        self.sink.finish().await;
     }
 
-    /// Commits a group and answers everyone in it. A batch that breaks a constraint is found by halving the group,
+    /// Makes a group durable and answers everyone in it. A batch that breaks a constraint is found by halving the group,
     /// so that it fails alone and cannot make its neighbours pay one fsync each.
     async fn settle(&mut self, group: &mut Vec<Entry>) {
         let mut parts = vec![std::mem::take(group)];
         while let Some(mut part) = parts.pop() {
             match self.commit(&part).await {
-                Ok(()) => answer(part, Ok(())),
+                Ok(written) => answer(part, Ok(written)),
                 Err(error) if error.retryable => {
-                    self.degrade(&error);
+                    self.degrade(reason_of(&error));
                     answer(part, Err(record::Error::Unavailable));
                 }
                 Err(error) if part.len() == 1 && error.kind == Kind::Conflict => {
@@ -130,7 +128,7 @@ impl Task {
                     answer(part, Err(record::Error::Refused));
                 }
                 Err(error) if part.len() == 1 => {
-                    self.degrade(&error);
+                    self.degrade(reason_of(&error));
                     answer(part, Err(record::Error::Unavailable));
                 }
                 Err(_) => {
@@ -141,58 +139,43 @@ impl Task {
         }
     }
 
-    async fn commit(&mut self, part: &[Entry]) -> Result<(), Error> {
-        let Engine::Sqlite(db) = &self.engine;
+    async fn commit(&mut self, part: &[Entry]) -> Result<Written, Error> {
         let batches: Vec<&Batch> = part.iter().map(|entry| &entry.batch).collect();
-        let began = Instant::now();
-        let mut writer = db.writer().await;
-        let conn = writer.conn().await.map_err(|e| Error::new(OP, e))?;
-        let outcome = self.committer.commit(conn, &batches, self.clock.now()).await;
-        if let Err(error) = outcome {
-            let error = Error::new(OP, error);
-            if matches!(error.kind, Kind::Unavailable | Kind::Internal) {
-                writer.suspect();
-            }
-            return Err(error);
-        }
-        drop(writer);
+        let began = std::time::Instant::now();
+        let written = self.sink.commit(&batches, self.clock.now()).await?;
         self.shared.note_commit(part.len(), began.elapsed());
+        self.note_news();
+        Ok(written)
+    }
+
+    fn note_news(&mut self) {
         self.news.send_modify(|commits| *commits += 1);
-        self.recover();
-        Ok(())
+        self.note_health();
     }
 
-    /// Writes one small row, so that a recorder nobody sends to notices space that came back.
-    async fn probe(&mut self) {
-        let Engine::Sqlite(db) = &self.engine;
-        let mut writer = db.writer().await;
-        let outcome = match writer.conn().await {
-            Ok(conn) => sqlx::query(
-                "INSERT INTO recorder_probe (id, at) VALUES (1, $1)
-                 ON CONFLICT (id) DO UPDATE SET at = excluded.at",
-            )
-            .bind(Ts(self.clock.now()))
-            .execute(conn)
-            .await
-            .map(drop),
-            Err(e) => Err(e),
-        };
-        if outcome.is_err() {
-            writer.suspect();
-        }
-        drop(writer);
-        if outcome.is_ok() {
-            self.recover();
+    /// What is to be done while nobody sends anything.
+    async fn tend(&mut self) {
+        match self.sink.tend(self.clock.now()).await {
+            Ok(true) => self.note_news(),
+            Ok(false) => self.note_health(),
+            Err(reason) => self.degrade(reason),
         }
     }
 
-    fn degrade(&mut self, error: &Error) {
-        let reason =
-            std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    fn note_health(&mut self) {
+        match self.sink.why_away() {
+            Some(reason) => self.degrade(reason.into()),
+            None => self.recover(),
+        }
+        self.shared.note_spooled(self.sink.spooled());
+    }
+
+    fn degrade(&mut self, reason: String) {
         if !self.degraded {
-            tracing::warn!(%reason, "events cannot be made durable; they are refused until they can");
+            tracing::warn!(%reason, "{}", self.sink.trouble());
         }
         degrade(&self.shared, self.clock.now(), reason);
+        self.shared.note_spooled(self.sink.spooled());
         self.degraded = true;
     }
 
@@ -205,7 +188,11 @@ impl Task {
     }
 }
 
-/// Notes that events do not reach the disk, since when it began.
+pub(super) fn reason_of(error: &Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// Notes that events do not reach the store, since when it began.
 fn degrade(shared: &Shared, now: Timestamp, reason: String) {
     let mut health = shared.health.lock().unwrap_or_else(PoisonError::into_inner);
     let since = match &*health {
@@ -216,7 +203,7 @@ fn degrade(shared: &Shared, now: Timestamp, reason: String) {
 }
 
 /// Somebody who no longer waits is no error: the batch is durable all the same.
-fn answer(part: Vec<Entry>, outcome: Result<(), record::Error>) {
+fn answer(part: Vec<Entry>, outcome: Result<Written, record::Error>) {
     for entry in part {
         let _unheard = entry.done.send(outcome);
     }

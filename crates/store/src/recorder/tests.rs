@@ -7,7 +7,7 @@ use mainstay_base::units::{Size, Span as Time};
 use crate::contract::{Fixture, Sample};
 use crate::tables::retain::{self, Table};
 use crate::tables::{page_view, user_session};
-use crate::{Batch, Bots, Engine, Health, Record, Settings, Span, record};
+use crate::{Batch, Bots, Health, Record, Settings, Span, record};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -31,7 +31,7 @@ async fn record_all(f: &Fixture, batches: Vec<Batch>) -> Vec<Result<(), record::
         .into_iter()
         .map(|batch| {
             let recorder = f.recorder.clone();
-            let mut waiting = Box::pin(async move { recorder.record(batch).await });
+            let mut waiting = Box::pin(async move { recorder.record(batch).await.map(drop) });
             // Polled once, it is queued.
             let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
             let ready = std::future::Future::poll(waiting.as_mut(), &mut cx);
@@ -50,7 +50,7 @@ async fn record_all(f: &Fixture, batches: Vec<Batch>) -> Vec<Result<(), record::
 
 /// Holds the writer, so that what is recorded meanwhile must queue.
 async fn while_busy<T>(f: &Fixture, work: impl AsyncFnOnce() -> T) -> T {
-    let Engine::Sqlite(db) = f.insight();
+    let db = f.insight().file();
     let writer = db.writer().await;
     let out = work().await;
     drop(writer);
@@ -99,7 +99,7 @@ async fn a_full_queue_answers_at_once() {
     .await;
     let kept = i64::try_from(held.len()).unwrap();
     for waiting in held {
-        assert_eq!(waiting.await, Ok(()));
+        assert_eq!(waiting.await.map(drop), Ok(()));
     }
     assert_eq!(count(&f).await, kept);
     f.finish().await;
@@ -198,7 +198,7 @@ async fn a_soft_stop_finishes_what_is_queued() {
     let wal = f.dir.path().join("insight.db-wal");
     f.stop().await;
     for _ in 0..50 {
-        assert_eq!(all.recv().await, Some(Ok(())));
+        assert_eq!(all.recv().await.map(|answer| answer.map(drop)), Some(Ok(())));
     }
     assert_eq!(std::fs::metadata(wal).map_or(0, |m| m.len()), 0, "not checkpointed");
     assert_eq!(recorder.record(batch(99)).await, Err(record::Error::Unavailable));
@@ -211,7 +211,7 @@ async fn a_transaction_left_open_is_cleared_away() {
     f.record(batch(0).records, None).await;
     {
         // What a cancelled writer could leave behind: a transaction nobody ends.
-        let Engine::Sqlite(db) = f.insight();
+        let db = f.insight().file();
         let mut writer = db.writer().await;
         let conn = writer.conn().await.unwrap();
         sqlx::query("BEGIN IMMEDIATE").execute(conn).await.unwrap();

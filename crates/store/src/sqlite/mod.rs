@@ -6,12 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
-use sqlx::{ConnectOptions, Connection, Sqlite, SqliteConnection, Transaction};
+use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
 use crate::Error;
 
-pub(crate) mod bulk;
 pub(crate) mod checkpoint;
 pub(crate) mod options;
 
@@ -152,22 +151,6 @@ impl Writer {
     /// Notes that the connection answered badly; the next use connects anew.
     pub(crate) fn suspect(&mut self) {
         self.suspect = self.conn.is_some();
-    }
-
-    /// A transaction that holds the write lock from its first moment. Dropped without commit it is rolled back.
-    pub(crate) async fn begin(
-        &mut self,
-        op: &'static str,
-    ) -> Result<Transaction<'_, Sqlite>, Error> {
-        self.conn().await.map_err(|e| Error::new(op, e))?;
-        let Self { conn, suspect, reason, .. } = self;
-        let Some(conn) = conn else {
-            return Err(Error::new(op, sqlx::Error::Io(io::Error::other(reason.clone()))));
-        };
-        conn.begin_with("BEGIN IMMEDIATE").await.map_err(|e| {
-            *suspect = true;
-            Error::new(op, e)
-        })
     }
 }
 

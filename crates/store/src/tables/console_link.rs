@@ -2,7 +2,8 @@
 
 use mainstay_base::Timestamp;
 
-use crate::sqlite::InOp;
+use crate::ask::change;
+use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Ts};
 
 /// Keeps the hash of a new link.
@@ -15,19 +16,15 @@ pub async fn create(
     created_at: Timestamp,
     expires_at: Timestamp,
 ) -> Result<(), Error> {
-    const OP: &str = "console_link.create";
-    let Engine::Sqlite(db) = db;
-    let mut writer = db.writer().await;
-    sqlx::query(
-        "INSERT INTO console_link (token_hash, created_at, expires_at) VALUES ($1, $2, $3)",
+    change!(
+        db,
+        "console_link.create",
+        sql!("INSERT INTO mainstay.console_link (token_hash, created_at, expires_at) VALUES ($1, $2, $3)"),
+        &token_hash[..],
+        Ts(created_at),
+        Ts(expires_at),
     )
-    .bind(&token_hash[..])
-    .bind(Ts(created_at))
-    .bind(Ts(expires_at))
-    .execute(writer.conn().await.in_op(OP)?)
-    .await
-    .in_op(OP)?;
-    Ok(())
+    .map(drop)
 }
 
 /// Uses the link up: true for exactly one caller, and only before it expires.
@@ -35,19 +32,17 @@ pub async fn create(
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn spend(db: &Engine, token_hash: &[u8; 32], now: Timestamp) -> Result<bool, Error> {
-    const OP: &str = "console_link.spend";
-    let Engine::Sqlite(db) = db;
-    let mut writer = db.writer().await;
-    let done = sqlx::query(
-        "UPDATE console_link SET used_at = $2
-         WHERE token_hash = $1 AND used_at IS NULL AND expires_at > $2",
+    change!(
+        db,
+        "console_link.spend",
+        sql!(
+            "UPDATE mainstay.console_link SET used_at = $2
+             WHERE token_hash = $1 AND used_at IS NULL AND expires_at > $2"
+        ),
+        &token_hash[..],
+        Ts(now),
     )
-    .bind(&token_hash[..])
-    .bind(Ts(now))
-    .execute(writer.conn().await.in_op(OP)?)
-    .await
-    .in_op(OP)?;
-    Ok(done.rows_affected() == 1)
+    .map(|spent| spent == 1)
 }
 
 /// Forgets links that can no longer be used; returns how many.
@@ -55,13 +50,6 @@ pub async fn spend(db: &Engine, token_hash: &[u8; 32], now: Timestamp) -> Result
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn delete_expired(db: &Engine, now: Timestamp) -> Result<u64, Error> {
-    const OP: &str = "console_link.delete_expired";
-    let Engine::Sqlite(db) = db;
-    let mut writer = db.writer().await;
-    let done = sqlx::query("DELETE FROM console_link WHERE expires_at <= $1")
-        .bind(Ts(now))
-        .execute(writer.conn().await.in_op(OP)?)
-        .await
-        .in_op(OP)?;
-    Ok(done.rows_affected())
+    const EXPIRED: Sql = sql!("DELETE FROM mainstay.console_link WHERE expires_at <= $1");
+    change!(db, "console_link.delete_expired", EXPIRED, Ts(now))
 }

@@ -2,7 +2,8 @@
 
 use mainstay_base::Timestamp;
 
-use crate::sqlite::InOp;
+use crate::ask::{ask, change};
+use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Ts};
 
 /// A session that may be used.
@@ -29,21 +30,19 @@ pub async fn create(
     created_at: Timestamp,
     expires_at: Timestamp,
 ) -> Result<(), Error> {
-    const OP: &str = "console_session.create";
-    let Engine::Sqlite(db) = db;
-    let mut writer = db.writer().await;
-    sqlx::query(
-        "INSERT INTO console_session (token_hash, role, created_at, expires_at, last_seen)
-         VALUES ($1, $2, $3, $4, $3)",
+    change!(
+        db,
+        "console_session.create",
+        sql!(
+            "INSERT INTO mainstay.console_session (token_hash, role, created_at, expires_at, last_seen)
+             VALUES ($1, $2, $3, $4, $3)"
+        ),
+        &token_hash[..],
+        role,
+        Ts(created_at),
+        Ts(expires_at),
     )
-    .bind(&token_hash[..])
-    .bind(role)
-    .bind(Ts(created_at))
-    .bind(Ts(expires_at))
-    .execute(writer.conn().await.in_op(OP)?)
-    .await
-    .in_op(OP)?;
-    Ok(())
+    .map(drop)
 }
 
 /// The session, when it is neither expired nor revoked.
@@ -55,16 +54,19 @@ pub async fn find_live(
     token_hash: &[u8; 32],
     now: Timestamp,
 ) -> Result<Option<Row>, Error> {
-    let Engine::Sqlite(db) = db;
-    let row: Option<(String, Ts, Ts, Ts)> = sqlx::query_as(
-        "SELECT role, created_at, expires_at, last_seen FROM console_session
-         WHERE token_hash = $1 AND revoked_at IS NULL AND expires_at > $2",
-    )
-    .bind(&token_hash[..])
-    .bind(Ts(now))
-    .fetch_optional(db.readers())
-    .await
-    .in_op("console_session.find_live")?;
+    const LIVE: Sql = sql!(
+        "SELECT role, created_at, expires_at, last_seen FROM mainstay.console_session
+         WHERE token_hash = $1 AND revoked_at IS NULL AND expires_at > $2"
+    );
+    // A session that was revoked must not live on for as long as a replica is behind.
+    let db = &db.latest();
+    let row: Option<(String, Ts, Ts, Ts)> = ask!(
+        db,
+        "console_session.find_live",
+        query_as(LIVE).fetch_optional,
+        &token_hash[..],
+        Ts(now),
+    )?;
     Ok(row.map(|(role, created_at, expires_at, last_seen)| Row {
         role,
         created_at: created_at.0,
@@ -81,7 +83,7 @@ pub async fn touch(db: &Engine, token_hash: &[u8; 32], now: Timestamp) -> Result
     change(
         db,
         "console_session.touch",
-        "UPDATE console_session SET last_seen = $2 WHERE token_hash = $1 AND last_seen < $2",
+        sql!("UPDATE mainstay.console_session SET last_seen = $2 WHERE token_hash = $1 AND last_seen < $2"),
         token_hash,
         now,
     )
@@ -97,7 +99,7 @@ pub async fn revoke(db: &Engine, token_hash: &[u8; 32], now: Timestamp) -> Resul
     change(
         db,
         "console_session.revoke",
-        "UPDATE console_session SET revoked_at = $2 WHERE token_hash = $1 AND revoked_at IS NULL",
+        sql!("UPDATE mainstay.console_session SET revoked_at = $2 WHERE token_hash = $1 AND revoked_at IS NULL"),
         token_hash,
         now,
     )
@@ -110,31 +112,16 @@ pub async fn revoke(db: &Engine, token_hash: &[u8; 32], now: Timestamp) -> Resul
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn delete_expired(db: &Engine, now: Timestamp) -> Result<u64, Error> {
-    const OP: &str = "console_session.delete_expired";
-    let Engine::Sqlite(db) = db;
-    let mut writer = db.writer().await;
-    let done = sqlx::query("DELETE FROM console_session WHERE expires_at <= $1")
-        .bind(Ts(now))
-        .execute(writer.conn().await.in_op(OP)?)
-        .await
-        .in_op(OP)?;
-    Ok(done.rows_affected())
+    const EXPIRED: Sql = sql!("DELETE FROM mainstay.console_session WHERE expires_at <= $1");
+    change!(db, "console_session.delete_expired", EXPIRED, Ts(now))
 }
 
 async fn change(
     db: &Engine,
     op: &'static str,
-    text: &'static str,
+    text: Sql,
     token_hash: &[u8; 32],
     now: Timestamp,
 ) -> Result<u64, Error> {
-    let Engine::Sqlite(db) = db;
-    let mut writer = db.writer().await;
-    let done = sqlx::query(text)
-        .bind(&token_hash[..])
-        .bind(Ts(now))
-        .execute(writer.conn().await.in_op(op)?)
-        .await
-        .in_op(op)?;
-    Ok(done.rows_affected())
+    change!(db, op, text, &token_hash[..], Ts(now))
 }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use mainstay_base::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::sqlite::InOp;
-use crate::sqlite::bulk::{Binder, Text};
+use crate::ask::ask;
+use crate::bulk::{Binder, Kind, Table};
+use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Span, Ts};
 
 /// One named event.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The event's id, 16–32 characters; ids that grow with time keep a commit to the end of the index: half the cost.
     pub id: String,
@@ -39,29 +41,41 @@ pub struct Row {
 }
 
 /// A repeated event meets its first copy and changes nothing.
-pub(crate) const INSERT: Text = Text {
-    head: "INSERT INTO custom_events (id, site, recorded_at, page_id, session_id, visitor_id, name, path,
-        props, revenue_amount, revenue_currency, bot)",
-    columns: 12,
-    tail: "ON CONFLICT (site, id) DO NOTHING",
+pub(crate) const INSERT: Table = Table {
+    name: "custom_events",
+    columns: &[
+        ("id", Kind::Text),
+        ("site", Kind::Text),
+        ("recorded_at", Kind::Time),
+        ("page_id", Kind::Text),
+        ("session_id", Kind::Id),
+        ("visitor_id", Kind::Id),
+        ("name", Kind::Text),
+        ("path", Kind::Text),
+        ("props", Kind::Json),
+        ("revenue_amount", Kind::Real),
+        ("revenue_currency", Kind::Text),
+        ("bot", Kind::Flag),
+    ],
+    tail: sql!(sqlite: "ON CONFLICT (site, id) DO NOTHING", postgres: "ON CONFLICT DO NOTHING"),
 };
 
 /// Keys of the rows inserted last, by their hidden rowid.
 pub(crate) const KEYS_AFTER: &str = "SELECT site, id FROM custom_events WHERE rowid > $1";
 
-pub(crate) fn bind(row: &&Row, to: &mut Binder) {
+pub(crate) fn bind<'r>(row: &&'r Row, to: &mut Binder<'r>) {
     to.text(&row.id)
         .shared(&row.site)
         .at(row.recorded_at)
         .text(&row.page_id)
-        .add(row.session_id)
-        .add(row.visitor_id)
+        .maybe_id(row.session_id)
+        .maybe_id(row.visitor_id)
         .text(&row.name)
         .text(&row.path)
-        .maybe_text(row.props.as_deref())
-        .add(row.revenue_amount)
+        .maybe_json(row.props.as_deref())
+        .maybe_real(row.revenue_amount)
         .maybe_text(row.revenue_currency.as_deref())
-        .add(row.bot);
+        .flag(row.bot);
 }
 
 /// How often something happened.
@@ -75,9 +89,11 @@ pub struct NameCount {
     pub visitors: i64,
 }
 
-const COUNTS: &str = "SELECT name, count(*) AS count, count(DISTINCT visitor_id) AS visitors
-         FROM custom_events WHERE site = $1 AND recorded_at >= $2 AND recorded_at < $3
-         AND bot BETWEEN $4 AND $5 GROUP BY name ORDER BY 2 DESC, name LIMIT $6";
+const COUNTS: Sql = sql!(
+    "SELECT name, count(*) AS count, count(DISTINCT visitor_id) AS visitors
+     FROM mainstay.custom_events WHERE site = $1 AND recorded_at >= $2 AND recorded_at < $3
+     AND bot BETWEEN $4 AND $5 GROUP BY name ORDER BY 2 DESC, name LIMIT $6"
+);
 
 /// Events by name, the most frequent first, ties by name.
 ///
@@ -88,22 +104,22 @@ pub async fn count_by_name(
     span: &Span<'_>,
     limit: u32,
 ) -> Result<Vec<NameCount>, Error> {
-    let Engine::Sqlite(db) = db;
     let (low, high) = span.bots.bounds();
-    sqlx::query_as(COUNTS)
-        .bind(span.site)
-        .bind(Ts(span.from))
-        .bind(Ts(span.to))
-        .bind(low)
-        .bind(high)
-        .bind(limit)
-        .fetch_all(db.readers())
-        .await
-        .in_op("custom_event.count_by_name")
+    ask!(
+        db,
+        "custom_event.count_by_name",
+        query_as(COUNTS).fetch_all,
+        span.site,
+        Ts(span.from),
+        Ts(span.to),
+        low,
+        high,
+        i64::from(limit),
+    )
 }
 
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
-pub(crate) fn list_texts() -> Vec<&'static str> {
+pub(crate) fn list_texts() -> Vec<Sql> {
     vec![COUNTS]
 }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use mainstay_base::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::sqlite::InOp;
-use crate::sqlite::bulk::{Binder, Text};
+use crate::ask::ask;
+use crate::bulk::{Binder, Kind, Table};
+use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Span, Ts};
 
 /// One occurrence of an error.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The event's id, 16–32 characters; ids that grow with time keep a commit to the end of the index: half the cost.
     pub id: String,
@@ -49,32 +51,48 @@ pub struct Row {
 }
 
 /// A repeated event meets its first copy and changes nothing.
-pub(crate) const INSERT: Text = Text {
-    head: "INSERT INTO error_events (id, site, timestamp, fingerprint, page_id, session_id, visitor_id,
-        error_type, error_message, error_stack, url, source, line_number, column_number, user_agent,
-        release, bot)",
-    columns: 17,
-    tail: "ON CONFLICT (site, id) DO NOTHING",
+pub(crate) const INSERT: Table = Table {
+    name: "error_events",
+    columns: &[
+        ("id", Kind::Text),
+        ("site", Kind::Text),
+        ("timestamp", Kind::Time),
+        ("fingerprint", Kind::Text),
+        ("page_id", Kind::Text),
+        ("session_id", Kind::Id),
+        ("visitor_id", Kind::Id),
+        ("error_type", Kind::Text),
+        ("error_message", Kind::Text),
+        ("error_stack", Kind::Text),
+        ("url", Kind::Text),
+        ("source", Kind::Text),
+        ("line_number", Kind::Small),
+        ("column_number", Kind::Small),
+        ("user_agent", Kind::Text),
+        ("release", Kind::Text),
+        ("bot", Kind::Flag),
+    ],
+    tail: sql!(sqlite: "ON CONFLICT (site, id) DO NOTHING", postgres: "ON CONFLICT DO NOTHING"),
 };
 
-pub(crate) fn bind(row: &&Row, to: &mut Binder) {
+pub(crate) fn bind<'r>(row: &&'r Row, to: &mut Binder<'r>) {
     to.text(&row.id)
         .shared(&row.site)
         .at(row.timestamp)
         .text(&row.fingerprint)
         .text(&row.page_id)
-        .add(row.session_id)
-        .add(row.visitor_id)
+        .maybe_id(row.session_id)
+        .maybe_id(row.visitor_id)
         .text(&row.error_type)
         .text(&row.error_message)
         .maybe_text(row.error_stack.as_deref())
         .text(&row.url)
         .maybe_text(row.source.as_deref())
-        .add(row.line_number)
-        .add(row.column_number)
+        .maybe_small(row.line_number)
+        .maybe_small(row.column_number)
         .maybe_text(row.user_agent.as_deref())
         .maybe_text(row.release.as_deref())
-        .add(row.bot);
+        .flag(row.bot);
 }
 
 /// The occurrences of one fault within a span.
@@ -108,39 +126,49 @@ pub struct After {
 }
 
 /// Groups first, cut to the page; only then the words of each one's latest occurrence, found through the time index.
-const GROUPS: &str = "WITH groups AS (
-    SELECT fingerprint, count(*) AS occurrences, count(DISTINCT visitor_id) AS visitors,
-        min(timestamp) AS first_seen, max(timestamp) AS last_seen, min(resolved) AS resolved
-    FROM error_events
-    WHERE site = $1 AND timestamp >= $2 AND timestamp < $3 AND bot BETWEEN $4 AND $5
-    GROUP BY fingerprint
-    HAVING max(timestamp) < $6 OR (max(timestamp) = $6 AND fingerprint > $7)
-    ORDER BY last_seen DESC, fingerprint LIMIT $8
-)
-SELECT g.fingerprint, e.error_type, e.error_message, g.occurrences, g.visitors, g.first_seen,
-    g.last_seen, g.resolved
-FROM groups g JOIN error_events e ON e.site = $1 AND e.id = (
-    SELECT l.id FROM error_events l
-    WHERE l.site = $1 AND l.timestamp = g.last_seen AND l.fingerprint = g.fingerprint LIMIT 1
-)
-ORDER BY g.last_seen DESC, g.fingerprint";
+/// `$all` is the aggregate that tells whether every occurrence is resolved, `$page` which groups and in which order, `$order` the order again.
+macro_rules! grouped {
+    ($all:literal, $page:literal, $order:literal) => {
+        concat!(
+            "WITH groups AS (
+                SELECT fingerprint, count(*) AS occurrences, count(DISTINCT visitor_id) AS visitors,
+                    min(timestamp) AS first_seen, max(timestamp) AS last_seen, ",
+            $all,
+            "(resolved) AS resolved
+                FROM mainstay.error_events
+                WHERE site = $1 AND timestamp >= $2 AND timestamp < $3 AND bot BETWEEN $4 AND $5
+                GROUP BY fingerprint ",
+            $page,
+            ")
+            SELECT g.fingerprint, e.error_type, e.error_message, g.occurrences, g.visitors, g.first_seen,
+                g.last_seen, g.resolved
+            FROM groups g JOIN mainstay.error_events e ON e.site = $1 AND e.timestamp = g.last_seen AND e.id = (
+                SELECT l.id FROM mainstay.error_events l
+                WHERE l.site = $1 AND l.timestamp = g.last_seen AND l.fingerprint = g.fingerprint LIMIT 1
+            )
+            ORDER BY ",
+            $order
+        )
+    };
+}
+macro_rules! groups {
+    ($page:literal, $order:literal) => {
+        sql!(sqlite: grouped!("min", $page, $order), postgres: grouped!("bool_and", $page, $order))
+    };
+}
 
-/// The same, ranked: open ones first, then by how many visitors met it, how often, and how lately.
-const WORST: &str = "WITH groups AS (
-    SELECT fingerprint, count(*) AS occurrences, count(DISTINCT visitor_id) AS visitors,
-        min(timestamp) AS first_seen, max(timestamp) AS last_seen, min(resolved) AS resolved
-    FROM error_events
-    WHERE site = $1 AND timestamp >= $2 AND timestamp < $3 AND bot BETWEEN $4 AND $5
-    GROUP BY fingerprint
-    ORDER BY resolved, visitors DESC, occurrences DESC, last_seen DESC, fingerprint LIMIT $6
-)
-SELECT g.fingerprint, e.error_type, e.error_message, g.occurrences, g.visitors, g.first_seen,
-    g.last_seen, g.resolved
-FROM groups g JOIN error_events e ON e.site = $1 AND e.id = (
-    SELECT l.id FROM error_events l
-    WHERE l.site = $1 AND l.timestamp = g.last_seen AND l.fingerprint = g.fingerprint LIMIT 1
-)
-ORDER BY g.resolved, g.visitors DESC, g.occurrences DESC, g.last_seen DESC, g.fingerprint";
+/// The latest seen first.
+const GROUPS: Sql = groups!(
+    "HAVING max(timestamp) < $6 OR (max(timestamp) = $6 AND fingerprint > $7)
+    ORDER BY last_seen DESC, fingerprint LIMIT $8",
+    "g.last_seen DESC, g.fingerprint"
+);
+
+/// Open ones first, then by how many visitors met it, how often, and how lately.
+const WORST: Sql = groups!(
+    "ORDER BY resolved, visitors DESC, occurrences DESC, last_seen DESC, fingerprint LIMIT $6",
+    "g.resolved, g.visitors DESC, g.occurrences DESC, g.last_seen DESC, g.fingerprint"
+);
 
 type GroupRow = (String, String, String, i64, i64, Ts, Ts, bool);
 
@@ -154,24 +182,24 @@ pub async fn list_groups(
     limit: u32,
     after: Option<After>,
 ) -> Result<Vec<Group>, Error> {
-    let Engine::Sqlite(db) = db;
     let (low, high) = span.bots.bounds();
     let after = after.unwrap_or(After {
         last_seen: Timestamp::from_micros(i64::MAX),
         fingerprint: String::new(),
     });
-    let rows: Vec<GroupRow> = sqlx::query_as(GROUPS)
-        .bind(span.site)
-        .bind(Ts(span.from))
-        .bind(Ts(span.to))
-        .bind(low)
-        .bind(high)
-        .bind(Ts(after.last_seen))
-        .bind(after.fingerprint)
-        .bind(limit)
-        .fetch_all(db.readers())
-        .await
-        .in_op("error_event.list_groups")?;
+    let rows: Vec<GroupRow> = ask!(
+        db,
+        "error_event.list_groups",
+        query_as(GROUPS).fetch_all,
+        span.site,
+        Ts(span.from),
+        Ts(span.to),
+        low,
+        high,
+        Ts(after.last_seen),
+        &after.fingerprint,
+        i64::from(limit),
+    )?;
     Ok(rows.into_iter().map(Group::from).collect())
 }
 
@@ -180,18 +208,18 @@ pub async fn list_groups(
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn list_worst(db: &Engine, span: &Span<'_>, limit: u32) -> Result<Vec<Group>, Error> {
-    let Engine::Sqlite(db) = db;
     let (low, high) = span.bots.bounds();
-    let rows: Vec<GroupRow> = sqlx::query_as(WORST)
-        .bind(span.site)
-        .bind(Ts(span.from))
-        .bind(Ts(span.to))
-        .bind(low)
-        .bind(high)
-        .bind(limit)
-        .fetch_all(db.readers())
-        .await
-        .in_op("error_event.list_worst")?;
+    let rows: Vec<GroupRow> = ask!(
+        db,
+        "error_event.list_worst",
+        query_as(WORST).fetch_all,
+        span.site,
+        Ts(span.from),
+        Ts(span.to),
+        low,
+        high,
+        i64::from(limit),
+    )?;
     Ok(rows.into_iter().map(Group::from).collect())
 }
 
@@ -214,6 +242,6 @@ impl From<GroupRow> for Group {
 
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
-pub(crate) fn list_texts() -> Vec<&'static str> {
+pub(crate) fn list_texts() -> Vec<Sql> {
     vec![GROUPS, WORST]
 }

@@ -2,7 +2,9 @@
 
 use mainstay_base::Timestamp;
 
-use crate::sqlite::InOp;
+use crate::ask::{ask, run};
+use crate::sql::{Sql, sql};
+use crate::tx::Tx;
 use crate::{Engine, Error, Ts};
 
 /// One sample of one series.
@@ -29,26 +31,44 @@ pub struct Range {
     pub to: Timestamp,
 }
 
-const INSERT: &str =
-    "INSERT INTO metrics_timeseries (metric_name, metric_value, tags, recorded_at, step_s)
-    VALUES ($1, $2, $3, $4, $5)";
+const INSERT: Sql = sql!(
+    sqlite: "INSERT INTO mainstay.metrics_timeseries (metric_name, metric_value, tags, recorded_at, step_s)
+        VALUES ($1, $2, $3, $4, $5)",
+    postgres: "INSERT INTO mainstay.metrics_timeseries (metric_name, metric_value, tags, recorded_at, step_s)
+        VALUES ($1, $2, $3::jsonb, $4, $5)",
+);
 
 /// Keeps samples of steps `step_s` wide, all or none.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn insert_samples(db: &Engine, step_s: u32, samples: &[Sample]) -> Result<(), Error> {
-    const OP: &str = "metric_series.insert_samples";
-    let Engine::Sqlite(db) = db;
-    let mut writer = db.writer().await;
-    let mut tx = writer.begin(OP).await?;
-    insert(&mut tx, OP, step_s, samples).await?;
-    tx.commit().await.in_op(OP)
+    let mut tx = db.begin("metric_series.insert_samples").await?;
+    insert(&mut tx, step_s, samples).await?;
+    tx.commit().await
 }
 
-const LIST: &str = "SELECT metric_name, metric_value, tags, recorded_at FROM metrics_timeseries
-         WHERE metric_name = $1 AND recorded_at >= $2 AND recorded_at < $3 AND step_s = $4
-         ORDER BY recorded_at LIMIT $5";
+/// JSON is read as text, in each engine's own spelling.
+macro_rules! listing {
+    ($tags:literal, $which:literal) => {
+        concat!(
+            "SELECT metric_name, metric_value, ",
+            $tags,
+            ", recorded_at FROM mainstay.metrics_timeseries WHERE ",
+            $which
+        )
+    };
+}
+macro_rules! listed {
+    ($which:literal) => {
+        sql!(sqlite: listing!("tags", $which), postgres: listing!("tags::text AS tags", $which))
+    };
+}
+
+const LIST: Sql = listed!(
+    "metric_name = $1 AND recorded_at >= $2 AND recorded_at < $3 AND step_s = $4
+     ORDER BY recorded_at LIMIT $5"
+);
 
 /// Samples of one series, oldest first, at most `limit`.
 ///
@@ -60,36 +80,35 @@ pub async fn list(
     range: Range,
     limit: u32,
 ) -> Result<Vec<Sample>, Error> {
-    let Engine::Sqlite(db) = db;
-    sqlx::query_as(LIST)
-        .bind(metric_name)
-        .bind(Ts(range.from))
-        .bind(Ts(range.to))
-        .bind(range.step_s)
-        .bind(limit)
-        .fetch_all(db.readers())
-        .await
-        .in_op("metric_series.list")
+    ask!(
+        db,
+        "metric_series.list",
+        query_as(LIST).fetch_all,
+        metric_name,
+        Ts(range.from),
+        Ts(range.to),
+        i64::from(range.step_s),
+        i64::from(limit),
+    )
 }
 
-const LIST_ALL: &str = "SELECT metric_name, metric_value, tags, recorded_at FROM metrics_timeseries
-         WHERE step_s = $1 AND recorded_at >= $2 AND recorded_at < $3
-         ORDER BY recorded_at LIMIT $4";
+const LIST_ALL: Sql =
+    listed!("step_s = $1 AND recorded_at >= $2 AND recorded_at < $3 ORDER BY recorded_at LIMIT $4");
 
 /// Samples of every series, oldest first, at most `limit`: what is to be compacted.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn list_all(db: &Engine, range: Range, limit: u32) -> Result<Vec<Sample>, Error> {
-    let Engine::Sqlite(db) = db;
-    sqlx::query_as(LIST_ALL)
-        .bind(range.step_s)
-        .bind(Ts(range.from))
-        .bind(Ts(range.to))
-        .bind(limit)
-        .fetch_all(db.readers())
-        .await
-        .in_op("metric_series.list_all")
+    ask!(
+        db,
+        "metric_series.list_all",
+        query_as(LIST_ALL).fetch_all,
+        i64::from(range.step_s),
+        Ts(range.from),
+        Ts(range.to),
+        i64::from(limit),
+    )
 }
 
 /// Replaces the fine samples of `fine` by `coarse` ones of steps `step_s` wide; returns how many fine ones went.
@@ -102,47 +121,34 @@ pub async fn compact(
     step_s: u32,
     coarse: &[Sample],
 ) -> Result<u64, Error> {
-    const OP: &str = "metric_series.compact";
-    let Engine::Sqlite(db) = db;
-    let mut writer = db.writer().await;
-    let mut tx = writer.begin(OP).await?;
-    let gone = sqlx::query(
-        "DELETE FROM metrics_timeseries WHERE step_s = $1 AND recorded_at >= $2 AND recorded_at < $3",
-    )
-    .bind(fine.step_s)
-    .bind(Ts(fine.from))
-    .bind(Ts(fine.to))
-    .execute(&mut *tx)
-    .await
-    .in_op(OP)?
-    .rows_affected();
-    insert(&mut tx, OP, step_s, coarse).await?;
-    tx.commit().await.in_op(OP)?;
+    const FINE: Sql = sql!(
+        "DELETE FROM mainstay.metrics_timeseries
+         WHERE step_s = $1 AND recorded_at >= $2 AND recorded_at < $3"
+    );
+    let mut tx = db.begin("metric_series.compact").await?;
+    let gone = run!(tx, FINE, i64::from(fine.step_s), Ts(fine.from), Ts(fine.to))?;
+    insert(&mut tx, step_s, coarse).await?;
+    tx.commit().await?;
     Ok(gone)
 }
 
-async fn insert(
-    tx: &mut sqlx::SqliteConnection,
-    op: &'static str,
-    step_s: u32,
-    samples: &[Sample],
-) -> Result<(), Error> {
+async fn insert(tx: &mut Tx<'_>, step_s: u32, samples: &[Sample]) -> Result<(), Error> {
     for sample in samples {
-        sqlx::query(INSERT)
-            .bind(&sample.metric_name)
-            .bind(sample.metric_value)
-            .bind(&sample.tags)
-            .bind(sample.recorded_at)
-            .bind(step_s)
-            .execute(&mut *tx)
-            .await
-            .in_op(op)?;
+        run!(
+            *tx,
+            INSERT,
+            &sample.metric_name,
+            sample.metric_value,
+            &sample.tags,
+            sample.recorded_at,
+            i64::from(step_s),
+        )?;
     }
     Ok(())
 }
 
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
-pub(crate) fn list_texts() -> Vec<&'static str> {
+pub(crate) fn list_texts() -> Vec<Sql> {
     vec![LIST, LIST_ALL]
 }

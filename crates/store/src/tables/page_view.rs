@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_base::{Timestamp, agent::AgentClass};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::ask::ask;
+use crate::bulk::{Binder, Kind, Table};
 use crate::query::step_micros;
-use crate::sqlite::InOp;
-use crate::sqlite::bulk::{Binder, Text};
+use crate::sql::{Sql, sql};
 use crate::{Bots, Cursor, Dimension, Engine, Error, KeyCount, Span, Ts};
 
 /// One view of one page.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The event's id, 16–32 characters; ids that grow with time keep a commit to the end of the index: half the cost.
     pub id: String,
@@ -54,34 +56,51 @@ pub struct Row {
 }
 
 /// A repeated event meets its first copy and changes nothing.
-pub(crate) const INSERT: Text = Text {
-    head: "INSERT INTO page_views (id, site, recorded_at, page_id, session_id, visitor_id, path,
-        referrer_host, referrer_path, source, campaign, device_type, browser, os, country_code, width,
-        release, bot_reason)",
-    columns: 18,
-    tail: "ON CONFLICT (site, id) DO NOTHING",
+pub(crate) const INSERT: Table = Table {
+    name: "page_views",
+    columns: &[
+        ("id", Kind::Text),
+        ("site", Kind::Text),
+        ("recorded_at", Kind::Time),
+        ("page_id", Kind::Text),
+        ("session_id", Kind::Id),
+        ("visitor_id", Kind::Id),
+        ("path", Kind::Text),
+        ("referrer_host", Kind::Text),
+        ("referrer_path", Kind::Text),
+        ("source", Kind::Text),
+        ("campaign", Kind::Json),
+        ("device_type", Kind::Text),
+        ("browser", Kind::Text),
+        ("os", Kind::Text),
+        ("country_code", Kind::Text),
+        ("width", Kind::Small),
+        ("release", Kind::Text),
+        ("bot_reason", Kind::Text),
+    ],
+    tail: sql!(sqlite: "ON CONFLICT (site, id) DO NOTHING", postgres: "ON CONFLICT DO NOTHING"),
 };
 
 /// Keys of the rows inserted last, by their hidden rowid.
 pub(crate) const KEYS_AFTER: &str = "SELECT site, id FROM page_views WHERE rowid > $1";
 
-pub(crate) fn bind(row: &&Row, to: &mut Binder) {
+pub(crate) fn bind<'r>(row: &&'r Row, to: &mut Binder<'r>) {
     to.text(&row.id)
         .shared(&row.site)
         .at(row.recorded_at)
         .text(&row.page_id)
-        .add(row.session_id)
-        .add(row.visitor_id)
+        .maybe_id(row.session_id)
+        .maybe_id(row.visitor_id)
         .text(&row.path)
         .maybe_text(row.referrer_host.as_deref())
         .maybe_text(row.referrer_path.as_deref())
         .maybe_shared(row.source.as_ref())
-        .maybe_text(row.campaign.as_deref())
+        .maybe_json(row.campaign.as_deref())
         .text(row.device.as_str())
         .maybe_text(row.browser.as_deref())
         .maybe_text(row.os.as_deref())
         .maybe_text(row.country.as_deref())
-        .add(row.width)
+        .maybe_small(row.width)
         .maybe_text(row.release.as_deref())
         .maybe_text(row.bot_reason.as_deref());
 }
@@ -100,12 +119,12 @@ pub struct Point {
 /// The counting text for one column; `''` stands for a missing key in the order, so that a cursor can name it.
 macro_rules! counted_by {
     ($column:literal) => {
-        concat!(
+        sql!(concat!(
             "SELECT ",
             $column,
             " AS key, count(DISTINCT visitor_id) AS visitors, count(*) AS pageviews ",
-            "FROM page_views WHERE site = $1 AND recorded_at >= $2 AND recorded_at < $3 ",
-            "AND CASE WHEN bot_reason IS NULL THEN 0 ELSE 1 END BETWEEN $4 AND $5 GROUP BY ",
+            "FROM mainstay.page_views WHERE site = $1 AND recorded_at >= $2 AND recorded_at < $3 ",
+            "AND (bot_reason IS NOT NULL) BETWEEN $4 AND $5 GROUP BY ",
             $column,
             " HAVING count(*) < $6 OR (count(*) = $6 AND coalesce(",
             $column,
@@ -113,11 +132,11 @@ macro_rules! counted_by {
             "ORDER BY pageviews DESC, coalesce(",
             $column,
             ", '') LIMIT $8"
-        )
+        ))
     };
 }
 
-fn counting(by: Dimension) -> &'static str {
+fn counting(by: Dimension) -> Sql {
     match by {
         Dimension::Path => counted_by!("path"),
         Dimension::Source => counted_by!("source"),
@@ -137,55 +156,66 @@ pub async fn count_by_key(
     after: Option<Cursor>,
     limit: u32,
 ) -> Result<Vec<KeyCount>, Error> {
-    let Engine::Sqlite(db) = db;
     let (low, high) = span.bots.bounds();
     let (pageviews, key) = Cursor::bounds(after.as_ref());
-    sqlx::query_as(counting(by))
-        .bind(span.site)
-        .bind(Ts(span.from))
-        .bind(Ts(span.to))
-        .bind(low)
-        .bind(high)
-        .bind(pageviews)
-        .bind(key)
-        .bind(limit)
-        .fetch_all(db.readers())
-        .await
-        .in_op("page_view.count_by_key")
+    ask!(
+        db,
+        "page_view.count_by_key",
+        query_as(counting(by)).fetch_all,
+        span.site,
+        Ts(span.from),
+        Ts(span.to),
+        low,
+        high,
+        pageviews,
+        key,
+        i64::from(limit),
+    )
 }
 
-const SERIES: &str =
-    "SELECT recorded_at - recorded_at % $6 AS t, count(DISTINCT visitor_id), count(*)
-         FROM page_views WHERE site = $1 AND recorded_at >= $2 AND recorded_at < $3
-         AND CASE WHEN bot_reason IS NULL THEN 0 ELSE 1 END BETWEEN $4 AND $5
-         GROUP BY t ORDER BY t";
+macro_rules! series {
+    ($t:literal) => {
+        concat!(
+            "SELECT ",
+            $t,
+            " AS t, count(DISTINCT visitor_id), count(*) ",
+            "FROM mainstay.page_views WHERE site = $1 AND recorded_at >= $2 AND recorded_at < $3 ",
+            "AND (bot_reason IS NOT NULL) BETWEEN $4 AND $5 GROUP BY 1 ORDER BY 1"
+        )
+    };
+}
+const SERIES: Sql = sql!(
+    sqlite: series!("recorded_at - recorded_at % $6"),
+    postgres: series!("date_bin($6 * INTERVAL '1 microsecond', recorded_at, TIMESTAMPTZ 'epoch')"),
+);
 
 /// Visitors and page views per step; steps without any are absent.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn series(db: &Engine, span: &Span<'_>, step: Duration) -> Result<Vec<Point>, Error> {
-    let Engine::Sqlite(db) = db;
     let (low, high) = span.bots.bounds();
-    let rows: Vec<(Ts, i64, i64)> = sqlx::query_as(SERIES)
-        .bind(span.site)
-        .bind(Ts(span.from))
-        .bind(Ts(span.to))
-        .bind(low)
-        .bind(high)
-        .bind(step_micros(step))
-        .fetch_all(db.readers())
-        .await
-        .in_op("page_view.series")?;
+    let rows: Vec<(Ts, i64, i64)> = ask!(
+        db,
+        "page_view.series",
+        query_as(SERIES).fetch_all,
+        span.site,
+        Ts(span.from),
+        Ts(span.to),
+        low,
+        high,
+        step_micros(step),
+    )?;
     Ok(rows
         .into_iter()
         .map(|(t, visitors, pageviews)| Point { t: t.0, visitors, pageviews })
         .collect())
 }
 
-const SINCE: &str = "SELECT count(DISTINCT visitor_id) FROM page_views
-         WHERE site = $1 AND recorded_at >= $2
-         AND CASE WHEN bot_reason IS NULL THEN 0 ELSE 1 END BETWEEN $3 AND $4";
+const SINCE: Sql = sql!(
+    "SELECT count(DISTINCT visitor_id) FROM mainstay.page_views
+     WHERE site = $1 AND recorded_at >= $2 AND (bot_reason IS NOT NULL) BETWEEN $3 AND $4"
+);
 
 /// Distinct visitors with a page view since then.
 ///
@@ -197,38 +227,32 @@ pub async fn visitors_since(
     since: Timestamp,
     bots: Bots,
 ) -> Result<i64, Error> {
-    let Engine::Sqlite(db) = db;
     let (low, high) = bots.bounds();
-    sqlx::query_scalar(SINCE)
-        .bind(site)
-        .bind(Ts(since))
-        .bind(low)
-        .bind(high)
-        .fetch_one(db.readers())
-        .await
-        .in_op("page_view.visitors_since")
+    ask!(db, "page_view.visitors_since", query_scalar(SINCE).fetch_one, site, Ts(since), low, high,)
 }
 
-const TOTAL: &str = "SELECT count(DISTINCT visitor_id), count(*) FROM page_views
-         WHERE site = $1 AND recorded_at >= $2 AND recorded_at < $3
-         AND CASE WHEN bot_reason IS NULL THEN 0 ELSE 1 END BETWEEN $4 AND $5";
+const TOTAL: Sql = sql!(
+    "SELECT count(DISTINCT visitor_id), count(*) FROM mainstay.page_views
+     WHERE site = $1 AND recorded_at >= $2 AND recorded_at < $3
+     AND (bot_reason IS NOT NULL) BETWEEN $4 AND $5"
+);
 
 /// Visitors and page views of the whole span in one row; `t` is the start of the span.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn total(db: &Engine, span: &Span<'_>) -> Result<Point, Error> {
-    let Engine::Sqlite(db) = db;
     let (low, high) = span.bots.bounds();
-    let (visitors, pageviews) = sqlx::query_as(TOTAL)
-        .bind(span.site)
-        .bind(Ts(span.from))
-        .bind(Ts(span.to))
-        .bind(low)
-        .bind(high)
-        .fetch_one(db.readers())
-        .await
-        .in_op("page_view.total")?;
+    let (visitors, pageviews) = ask!(
+        db,
+        "page_view.total",
+        query_as(TOTAL).fetch_one,
+        span.site,
+        Ts(span.from),
+        Ts(span.to),
+        low,
+        high,
+    )?;
     Ok(Point { t: span.from, visitors, pageviews })
 }
 
@@ -255,6 +279,6 @@ pub async fn pageviews_per_minute(db: &Engine, span: &Span<'_>) -> Result<Vec<i6
 
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
-pub(crate) fn list_texts() -> Vec<&'static str> {
+pub(crate) fn list_texts() -> Vec<Sql> {
     Dimension::ALL.map(counting).into_iter().chain([SERIES, SINCE, TOTAL]).collect()
 }

@@ -1,17 +1,19 @@
 //! `performance_metrics`: web vitals, one row per page view, name and navigation; the last report wins.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use mainstay_base::{Timestamp, agent::AgentClass};
-use sqlx::{FromRow, Row as _};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::sqlite::InOp;
-use crate::sqlite::bulk::{Binder, Text};
+use crate::ask::ask;
+use crate::bulk::{Binder, Kind, Table};
+use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Group, Span, Ts};
 
 /// One measurement. Key of replacement: (site, page_id, metric_name, navigation).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The event's id, 16–32 characters. Of several reports of one measurement, the first one's.
     pub id: String,
@@ -24,7 +26,7 @@ pub struct Row {
     /// The visit it belongs to.
     pub session_id: Option<Uuid>,
     /// `core_web_vital`, `api_response` or `render_time`.
-    pub metric_type: &'static str,
+    pub metric_type: Cow<'static, str>,
     /// `LCP`, `INP`, `CLS`, `FCP`, `TTFB`.
     pub metric_name: String,
     /// Milliseconds; CLS unitless.
@@ -32,7 +34,7 @@ pub struct Row {
     /// Milliseconds since the page began, as the browser said; orders reports of the same measurement.
     pub page_ms: i64,
     /// `good`, `needs-improvement`, `poor`, from the value (web.dev thresholds), never from the client.
-    pub rating: &'static str,
+    pub rating: Cow<'static, str>,
     /// `navigate`, `reload`, `back-forward`, `back-forward-cache`, `prerender`, `restore`.
     pub navigation: String,
     /// Path without query or fragment.
@@ -49,33 +51,87 @@ pub struct Row {
 
 /// An event that was sent before changes nothing, whichever page it names. Of the other reports the last by the
 /// browser's own clock wins; the time of the first one and its id stay.
-pub(crate) const UPSERT: Text = Text {
-    head: "INSERT INTO performance_metrics (id, site, timestamp, page_id, session_id, metric_type,
-        metric_name, value, page_ms, rating, navigation, url, device_type, release, additional_data, bot)",
-    columns: 16,
-    tail: "ON CONFLICT (site, id) DO NOTHING
-        ON CONFLICT (site, page_id, metric_name, navigation) DO UPDATE SET value = excluded.value,
-        page_ms = excluded.page_ms, rating = excluded.rating, additional_data = excluded.additional_data
-        WHERE excluded.page_ms >= performance_metrics.page_ms",
+/// On PostgreSQL the recorder knows which measurements are new, and [`REPLACE`]s the others.
+pub(crate) const UPSERT: Table = Table {
+    name: "performance_metrics",
+    columns: &[
+        ("id", Kind::Text),
+        ("site", Kind::Text),
+        ("timestamp", Kind::Time),
+        ("page_id", Kind::Text),
+        ("session_id", Kind::Id),
+        ("metric_type", Kind::Text),
+        ("metric_name", Kind::Text),
+        ("value", Kind::Real),
+        ("page_ms", Kind::Int),
+        ("rating", Kind::Text),
+        ("navigation", Kind::Text),
+        ("url", Kind::Text),
+        ("device_type", Kind::Text),
+        ("release", Kind::Text),
+        ("additional_data", Kind::Json),
+        ("bot", Kind::Flag),
+    ],
+    tail: sql!(
+        sqlite: "ON CONFLICT (site, id) DO NOTHING
+            ON CONFLICT (site, page_id, metric_name, navigation) DO UPDATE SET value = excluded.value,
+            page_ms = excluded.page_ms, rating = excluded.rating, additional_data = excluded.additional_data
+            WHERE excluded.page_ms >= performance_metrics.page_ms",
+        postgres: "ON CONFLICT DO NOTHING",
+    ),
 };
 
-pub(crate) fn bind(row: &&Row, to: &mut Binder) {
+/// Columns of [`REPLACE`], one array each.
+pub(crate) const REPLACED: [(&str, Kind); 9] = [
+    ("site", Kind::Text),
+    ("timestamp", Kind::Time),
+    ("page_id", Kind::Text),
+    ("metric_name", Kind::Text),
+    ("navigation", Kind::Text),
+    ("value", Kind::Real),
+    ("page_ms", Kind::Int),
+    ("rating", Kind::Text),
+    ("additional_data", Kind::Json),
+];
+
+/// Later reports of measurements that are known, found by the time of their first one.
+pub(crate) const REPLACE: &str = "UPDATE mainstay.performance_metrics m SET value = r.value, page_ms = r.page_ms,
+    rating = r.rating, additional_data = r.additional_data::jsonb
+    FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::float8[],
+        $7::bigint[], $8::text[], $9::text[])
+        AS r(site, timestamp, page_id, metric_name, navigation, value, page_ms, rating, additional_data)
+    WHERE m.site = r.site AND m.timestamp = r.timestamp AND m.page_id = r.page_id
+    AND m.metric_name = r.metric_name AND m.navigation = r.navigation AND r.page_ms >= m.page_ms";
+
+pub(crate) fn bind<'r>(row: &&'r Row, to: &mut Binder<'r>) {
     to.text(&row.id)
         .shared(&row.site)
         .at(row.timestamp)
         .text(&row.page_id)
-        .add(row.session_id)
-        .text(row.metric_type)
+        .maybe_id(row.session_id)
+        .text(&row.metric_type)
         .text(&row.metric_name)
-        .add(row.value)
-        .add(row.page_ms)
-        .text(row.rating)
+        .real(row.value)
+        .int(row.page_ms)
+        .text(&row.rating)
         .text(&row.navigation)
         .text(&row.url)
         .text(row.device.as_str())
         .maybe_text(row.release.as_deref())
-        .maybe_text(row.additional_data.as_deref())
-        .add(row.bot);
+        .maybe_json(row.additional_data.as_deref())
+        .flag(row.bot);
+}
+
+pub(crate) fn bind_replaced<'r>(row: &'r Row, first: Timestamp, to: &mut Binder<'r>) {
+    to.shared(&row.site)
+        .at(first)
+        .text(&row.page_id)
+        .text(&row.metric_name)
+        .text(&row.navigation)
+        .real(row.value)
+        .int(row.page_ms)
+        .text(&row.rating)
+        .maybe_json(row.additional_data.as_deref());
 }
 
 /// One measurement as the sketches need it.
@@ -98,9 +154,18 @@ pub struct Value {
 pub struct Values<'a> {
     db: &'a Engine,
     span: Span<'a>,
-    text: &'static str,
+    text: Sql,
     after: Option<(Ts, String)>,
     done: bool,
+}
+
+/// One row, and where the page after it begins.
+#[derive(Debug, sqlx::FromRow)]
+struct Listed {
+    #[sqlx(flatten)]
+    value: Value,
+    timestamp: Ts,
+    id: String,
 }
 
 /// Rows per page of [`Values`].
@@ -108,14 +173,14 @@ const PAGE_ROWS: u32 = 4_096;
 
 macro_rules! grouped_by {
     ($key:literal) => {
-        concat!(
+        sql!(concat!(
             "SELECT ",
             $key,
             " AS key, metric_name, value, rating, bot, timestamp, id ",
-            "FROM performance_metrics WHERE site = $1 AND timestamp >= $2 AND timestamp < $3 ",
+            "FROM mainstay.performance_metrics WHERE site = $1 AND timestamp >= $2 AND timestamp < $3 ",
             "AND (timestamp, id) > ($2, $4) AND bot BETWEEN $5 AND $6 ",
             "ORDER BY timestamp, id LIMIT $7"
-        )
+        ))
     };
 }
 
@@ -125,7 +190,7 @@ pub fn stream_values<'a>(db: &'a Engine, span: &Span<'a>, group: Group) -> Value
     Values { db, span: *span, text: grouping(group), after: None, done: false }
 }
 
-fn grouping(group: Group) -> &'static str {
+fn grouping(group: Group) -> Sql {
     match group {
         Group::Page => grouped_by!("url"),
         Group::Device => grouped_by!("device_type"),
@@ -140,8 +205,6 @@ impl Values<'_> {
     /// # Errors
     /// [`Error`] when the store cannot answer; the same page may be asked for again.
     pub async fn next_page(&mut self) -> Result<Vec<Value>, Error> {
-        const OP: &str = "performance_metric.stream_values";
-        let Engine::Sqlite(db) = self.db;
         if self.done {
             return Ok(Vec::new());
         }
@@ -150,28 +213,28 @@ impl Values<'_> {
             Some((at, id)) => (*at, id.as_str()),
             None => (Ts(self.span.from), ""),
         };
-        let rows = sqlx::query(self.text)
-            .bind(self.span.site)
-            .bind(from)
-            .bind(Ts(self.span.to))
-            .bind(id)
-            .bind(low)
-            .bind(high)
-            .bind(PAGE_ROWS)
-            .fetch_all(db.readers())
-            .await
-            .in_op(OP)?;
+        let rows: Vec<Listed> = ask!(
+            self.db,
+            "performance_metric.stream_values",
+            query_as(self.text).fetch_all,
+            self.span.site,
+            from,
+            Ts(self.span.to),
+            id,
+            low,
+            high,
+            i64::from(PAGE_ROWS),
+        )?;
         self.done = rows.len() < PAGE_ROWS as usize;
         if let Some(last) = rows.last() {
-            self.after =
-                Some((last.try_get("timestamp").in_op(OP)?, last.try_get("id").in_op(OP)?));
+            self.after = Some((last.timestamp, last.id.clone()));
         }
-        rows.iter().map(Value::from_row).collect::<Result<_, _>>().in_op(OP)
+        Ok(rows.into_iter().map(|row| row.value).collect())
     }
 }
 
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
-pub(crate) fn list_texts() -> Vec<&'static str> {
+pub(crate) fn list_texts() -> Vec<Sql> {
     Group::ALL.map(grouping).into()
 }

@@ -1,26 +1,29 @@
 //! `reports`: what browsers reported about the site's pages, alike reports of one hour as one row and a count.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_base::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::sqlite::InOp;
-use crate::sqlite::bulk::{Binder, Text};
+use crate::ask::ask;
+use crate::bulk::{Binder, Kind, Table};
+use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Span, Ts};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Alike reports of one hour. Key: (site, hour of `first_seen`, fingerprint).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// Which site.
     pub site: Arc<str>,
     /// What makes reports alike.
     pub fingerprint: Uuid,
     /// `csp-violation`, `deprecation`…, `other`.
-    pub report_type: &'static str,
+    pub report_type: Cow<'static, str>,
     /// The directive, feature or kind of fault, ≤ 100 bytes; may be empty.
     pub name: String,
     /// Page it happened on, scrubbed; may be empty.
@@ -34,7 +37,7 @@ pub struct Row {
     /// Column, 1-based.
     pub column_number: Option<i32>,
     /// `enforce`, `report` or empty.
-    pub disposition: &'static str,
+    pub disposition: Cow<'static, str>,
     /// The browser's words or sample, scrubbed; may be empty.
     pub message: String,
     /// `Firefox 128 on Linux`: family and major version only.
@@ -57,39 +60,62 @@ impl Row {
     }
 }
 
+/// Each engine has its own name for the smaller and the larger of two.
+macro_rules! added_up {
+    ($least:literal, $greatest:literal) => {
+        concat!(
+            "ON CONFLICT (site, hour, fingerprint) DO UPDATE SET count = reports.count + excluded.count, first_seen = ",
+            $least,
+            "(reports.first_seen, excluded.first_seen), last_seen = ",
+            $greatest,
+            "(reports.last_seen, excluded.last_seen), document = excluded.document, source = excluded.source,
+            line_number = excluded.line_number, column_number = excluded.column_number,
+            message = excluded.message, user_agent = excluded.user_agent, ip_address = excluded.ip_address"
+        )
+    };
+}
+
 /// Counts add up; the words are those of the latest.
-pub(crate) const UPSERT: Text = Text {
-    head:
-        "INSERT INTO reports (site, hour, fingerprint, report_type, name, document, blocked, source,
-        line_number, column_number, disposition, message, user_agent, ip_address, count, first_seen,
-        last_seen)",
-    columns: 17,
-    tail: "ON CONFLICT (site, hour, fingerprint) DO UPDATE SET
-        count = reports.count + excluded.count,
-        first_seen = min(reports.first_seen, excluded.first_seen),
-        last_seen = max(reports.last_seen, excluded.last_seen),
-        document = excluded.document, source = excluded.source,
-        line_number = excluded.line_number, column_number = excluded.column_number,
-        message = excluded.message, user_agent = excluded.user_agent,
-        ip_address = excluded.ip_address",
+pub(crate) const UPSERT: Table = Table {
+    name: "reports",
+    columns: &[
+        ("site", Kind::Text),
+        ("hour", Kind::Time),
+        ("fingerprint", Kind::Id),
+        ("report_type", Kind::Text),
+        ("name", Kind::Text),
+        ("document", Kind::Text),
+        ("blocked", Kind::Text),
+        ("source", Kind::Text),
+        ("line_number", Kind::Small),
+        ("column_number", Kind::Small),
+        ("disposition", Kind::Text),
+        ("message", Kind::Text),
+        ("user_agent", Kind::Text),
+        ("ip_address", Kind::Text),
+        ("count", Kind::Int),
+        ("first_seen", Kind::Time),
+        ("last_seen", Kind::Time),
+    ],
+    tail: sql!(sqlite: added_up!("min", "max"), postgres: added_up!("least", "greatest")),
 };
 
-pub(crate) fn bind(row: &&Row, to: &mut Binder) {
+pub(crate) fn bind<'r>(row: &&'r Row, to: &mut Binder<'r>) {
     to.shared(&row.site)
         .at(row.hour())
         .id(row.fingerprint)
-        .add(row.report_type)
+        .text(&row.report_type)
         .text(&row.name)
         .text(&row.document)
         .text(&row.blocked)
         .text(&row.source)
-        .add(row.line_number)
-        .add(row.column_number)
-        .add(row.disposition)
+        .maybe_small(row.line_number)
+        .maybe_small(row.column_number)
+        .text(&row.disposition)
         .text(&row.message)
         .maybe_text(row.user_agent.as_deref())
         .text(&row.ip_address)
-        .add(row.count)
+        .int(row.count)
         .at(row.first_seen)
         .at(row.last_seen);
 }
@@ -139,10 +165,11 @@ pub struct After {
 }
 
 /// Groups first, cut to the page; only then the words of each one's latest hour, found through the key.
-const GROUPS: &str = "WITH groups AS (
-    SELECT fingerprint, sum(count) AS count, min(first_seen) AS first_seen,
+const GROUPS: Sql = sql!(
+    "WITH groups AS (
+    SELECT fingerprint, CAST(sum(count) AS BIGINT) AS count, min(first_seen) AS first_seen,
         max(last_seen) AS last_seen, max(hour) AS hour
-    FROM reports
+    FROM mainstay.reports
     WHERE site = $1 AND hour >= $2 AND hour < $3 AND last_seen >= $4 AND first_seen < $3
     GROUP BY fingerprint
     HAVING max(last_seen) < $5 OR (max(last_seen) = $5 AND fingerprint > $6)
@@ -150,8 +177,9 @@ const GROUPS: &str = "WITH groups AS (
 )
 SELECT g.fingerprint, r.report_type, r.name, r.document, r.blocked, r.source, r.line_number,
     r.column_number, r.disposition, r.message, r.user_agent, g.count, g.first_seen, g.last_seen
-FROM groups g JOIN reports r ON r.site = $1 AND r.hour = g.hour AND r.fingerprint = g.fingerprint
-ORDER BY g.last_seen DESC, g.fingerprint";
+FROM groups g JOIN mainstay.reports r ON r.site = $1 AND r.hour = g.hour AND r.fingerprint = g.fingerprint
+ORDER BY g.last_seen DESC, g.fingerprint"
+);
 
 /// Reports of the span, alike ones as one row, the latest seen first; `after` is the last row of the page before.
 /// `span.bots` says nothing here: a report is about the page, whoever looked at it.
@@ -164,24 +192,24 @@ pub async fn list_groups(
     limit: u32,
     after: Option<After>,
 ) -> Result<Vec<Group>, Error> {
-    let Engine::Sqlite(db) = db;
     let after = after
         .unwrap_or(After { last_seen: Timestamp::from_micros(i64::MAX), fingerprint: Uuid::nil() });
-    sqlx::query_as(GROUPS)
-        .bind(span.site)
-        .bind(Ts(span.from.floor_to(HOUR)))
-        .bind(Ts(span.to))
-        .bind(Ts(span.from))
-        .bind(Ts(after.last_seen))
-        .bind(after.fingerprint)
-        .bind(limit)
-        .fetch_all(db.readers())
-        .await
-        .in_op("report.list_groups")
+    ask!(
+        db,
+        "report.list_groups",
+        query_as(GROUPS).fetch_all,
+        span.site,
+        Ts(span.from.floor_to(HOUR)),
+        Ts(span.to),
+        Ts(span.from),
+        Ts(after.last_seen),
+        after.fingerprint,
+        i64::from(limit),
+    )
 }
 
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
-pub(crate) fn list_texts() -> Vec<&'static str> {
+pub(crate) fn list_texts() -> Vec<Sql> {
     vec![GROUPS]
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use mainstay_base::Timestamp;
 
-use crate::sqlite::InOp;
+use crate::ask::run;
+use crate::postgres::partition;
+use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Ts};
 
 /// Every table whose rows grow old.
@@ -68,6 +70,20 @@ impl Table {
         Self::CustomEvents,
     ];
 
+    /// Its name and the column of its time, where PostgreSQL keeps its rows in one piece per day.
+    pub(crate) fn in_days(self) -> Option<partition::Pieces> {
+        let (table, at) = match self {
+            Self::PageViews => ("page_views", "recorded_at"),
+            Self::Engagement => ("engagement", "recorded_at"),
+            Self::CustomEvents => ("custom_events", "recorded_at"),
+            Self::PerformanceMetrics => ("performance_metrics", "timestamp"),
+            Self::ErrorEvents => ("error_events", "timestamp"),
+            Self::MetricSeries => ("metrics_timeseries", "recorded_at"),
+            _ => return None,
+        };
+        Some(partition::Pieces { table, at })
+    }
+
     /// Whether the hourly roll-ups are counted from it.
     fn feeds_rollups(self) -> bool {
         matches!(
@@ -77,7 +93,8 @@ impl Table {
     }
 }
 
-/// Deletes at most `max_rows` rows older than `before`; returns how many, fewer than `max_rows` when none is left.
+/// Deletes at most `max_rows` rows older than `before`; returns how many, fewer than `max_rows` when none is left. Where
+/// rows lie in one piece per day, whole old days are dropped first, whatever their size.
 ///
 /// Of the tables the roll-ups are counted from, only whole hours go, and the marks of those hours go with them: an
 /// hour must never be counted anew from what retention has left of it.
@@ -90,8 +107,39 @@ pub async fn delete_before(
     before: Timestamp,
     max_rows: u32,
 ) -> Result<u64, Error> {
-    delete(db, "retain.delete_before", table, (deleting(table), before), max_rows).await
+    const OP: &str = "retain.delete_before";
+    let before = whole_hours(table, before);
+    let dropped = match (db, table.in_days()) {
+        (Engine::Postgres(_), Some(pieces)) => drop_days(db, OP, table, (pieces, before)).await?,
+        _ => 0,
+    };
+    Ok(dropped + delete(db, OP, table, (deleting(table), before), max_rows).await?)
 }
+
+/// Drops every day that lies wholly before `before`, each in a transaction of its own; returns how many rows went.
+async fn drop_days(
+    db: &Engine,
+    op: &'static str,
+    table: Table,
+    (pieces, before): (partition::Pieces, Timestamp),
+) -> Result<u64, Error> {
+    let mut dropped = 0;
+    loop {
+        let mut tx = db.begin(op).await?;
+        let gone = partition::drop_oldest(&mut tx, pieces, before).await?;
+        if gone.is_some() && table.feeds_rollups() {
+            run!(tx, MARKS, Ts(before))?;
+        }
+        tx.commit().await?;
+        match gone {
+            Some(rows) => dropped += rows,
+            None => return Ok(dropped),
+        }
+    }
+}
+
+/// Hours that must not be counted again.
+const MARKS: Sql = sql!("DELETE FROM mainstay.rollup_dirty WHERE hour < $1");
 
 /// Deletes at most `max_rows` rows of bots older than `before`; everything else as [`delete_before`]. Of a table that
 /// does not tell bots from people nothing goes.
@@ -108,47 +156,67 @@ pub async fn delete_bots_before(
     max_rows: u32,
 ) -> Result<u64, Error> {
     let Some(text) = deleting_bots(table) else { return Ok(0) };
+    let before = whole_hours(table, before);
     delete(db, "retain.delete_bots_before", table, (text, before), max_rows).await
+}
+
+fn whole_hours(table: Table, before: Timestamp) -> Timestamp {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    if table.feeds_rollups() { before.floor_to(HOUR) } else { before }
 }
 
 async fn delete(
     db: &Engine,
     op: &'static str,
     table: Table,
-    (text, before): (&'static str, Timestamp),
+    (text, before): (Sql, Timestamp),
     max_rows: u32,
 ) -> Result<u64, Error> {
-    const HOUR: Duration = Duration::from_secs(3_600);
-    let Engine::Sqlite(db) = db;
-    let before = if table.feeds_rollups() { before.floor_to(HOUR) } else { before };
-    let mut writer = db.writer().await;
-    let mut tx = writer.begin(op).await?;
+    let mut tx = db.begin(op).await?;
     if table.feeds_rollups() {
-        sqlx::query("DELETE FROM rollup_dirty WHERE hour < $1")
-            .bind(Ts(before))
-            .execute(&mut *tx)
-            .await
-            .in_op(op)?;
+        run!(tx, MARKS, Ts(before))?;
     }
-    let deleted = sqlx::query(text)
-        .bind(Ts(before))
-        .bind(max_rows)
-        .execute(&mut *tx)
-        .await
-        .in_op(op)?
-        .rows_affected();
-    tx.commit().await.in_op(op)?;
+    let deleted = run!(tx, text, Ts(before), i64::from(max_rows))?;
+    tx.commit().await?;
     Ok(deleted)
 }
 
-/// Old rows of a table indexed by (site, time): the sites are walked through the index, so that nothing is scanned.
+/// Old rows on PostgreSQL, where each table has an index that begins with the time, or a piece per day. A place names a
+/// row within its piece only; a row of another piece that has the same place and is as old may go too.
+macro_rules! oldest_of_all {
+    ($table:literal, $time:literal, $further:expr) => {
+        concat!(
+            "DELETE FROM mainstay.",
+            $table,
+            " old WHERE old.ctid = ANY (ARRAY(SELECT old.ctid FROM mainstay.",
+            $table,
+            " old WHERE old.",
+            $time,
+            " < $1 ",
+            $further,
+            "LIMIT $2)) AND old.",
+            $time,
+            " < $1 ",
+            $further
+        )
+    };
+}
+
+/// Old rows of a table indexed by (site, time): on SQLite the sites are walked through the index, so that nothing is
+/// scanned.
 macro_rules! oldest_by_site {
     ($table:literal, $time:literal) => {
         oldest_by_site!($table, $time, "")
     };
-    ($table:literal, $time:literal, $further:expr) => {
-        oldest_by_site!($table, $time, $further, "")
+    ($table:literal, $time:literal, $further:literal) => {
+        sql!(
+            sqlite: walked_by_site!($table, $time, $further, ""),
+            postgres: oldest_of_all!($table, $time, $further),
+        )
     };
+}
+
+macro_rules! walked_by_site {
     ($table:literal, $time:literal, $further:expr, $index:expr) => {
         concat!(
             "DELETE FROM ",
@@ -174,21 +242,27 @@ macro_rules! oldest_by_site {
     };
 }
 
-/// Old rows of bots, through the index that holds nothing else.
+/// Old rows of bots, through the index that holds nothing else: each engine knows it by its own condition.
 macro_rules! oldest_bots {
-    ($table:literal, $time:literal, $bots:literal) => {
-        oldest_by_site!(
-            $table,
-            $time,
-            concat!("AND old.", $bots, " "),
-            concat!("INDEXED BY ", $table, "_bots ")
+    ($table:literal, $time:literal) => {
+        oldest_bots!($table, $time, "bot = 1", "bot")
+    };
+    ($table:literal, $time:literal, $sqlite:literal, $postgres:literal) => {
+        sql!(
+            sqlite: walked_by_site!(
+                $table,
+                $time,
+                concat!("AND old.", $sqlite, " "),
+                concat!("INDEXED BY ", $table, "_bots ")
+            ),
+            postgres: oldest_of_all!($table, $time, concat!("AND old.", $postgres, " ")),
         )
     };
 }
 
 macro_rules! oldest {
     ($table:literal, $time:literal) => {
-        concat!(
+        sql!(sqlite: concat!(
             "DELETE FROM ",
             $table,
             " WHERE rowid IN (SELECT rowid FROM ",
@@ -196,11 +270,11 @@ macro_rules! oldest {
             " WHERE ",
             $time,
             " < $1 LIMIT $2)"
-        )
+        ), postgres: oldest_of_all!($table, $time, ""))
     };
 }
 
-fn deleting(table: Table) -> &'static str {
+fn deleting(table: Table) -> Sql {
     match table {
         Table::PageViews => oldest_by_site!("page_views", "recorded_at"),
         Table::UserSessions => oldest_by_site!("user_sessions", "started_at"),
@@ -227,20 +301,25 @@ fn deleting(table: Table) -> &'static str {
     }
 }
 
-fn deleting_bots(table: Table) -> Option<&'static str> {
+fn deleting_bots(table: Table) -> Option<Sql> {
     Some(match table {
-        Table::PageViews => oldest_bots!("page_views", "recorded_at", "bot_reason IS NOT NULL"),
-        Table::Engagement => oldest_bots!("engagement", "recorded_at", "bot = 1"),
-        Table::PerformanceMetrics => oldest_bots!("performance_metrics", "timestamp", "bot = 1"),
-        Table::ErrorEvents => oldest_bots!("error_events", "timestamp", "bot = 1"),
-        Table::CustomEvents => oldest_bots!("custom_events", "recorded_at", "bot = 1"),
+        Table::PageViews => oldest_bots!(
+            "page_views",
+            "recorded_at",
+            "bot_reason IS NOT NULL",
+            "bot_reason IS NOT NULL"
+        ),
+        Table::Engagement => oldest_bots!("engagement", "recorded_at"),
+        Table::PerformanceMetrics => oldest_bots!("performance_metrics", "timestamp"),
+        Table::ErrorEvents => oldest_bots!("error_events", "timestamp"),
+        Table::CustomEvents => oldest_bots!("custom_events", "recorded_at"),
         _ => return None,
     })
 }
 
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
-pub(crate) fn list_texts() -> Vec<&'static str> {
+pub(crate) fn list_texts() -> Vec<Sql> {
     let bots = Table::WITH_BOTS.into_iter().filter_map(deleting_bots);
     Table::ALL.map(deleting).into_iter().chain(bots).collect()
 }

@@ -8,13 +8,13 @@
 mod hour;
 mod read;
 
-use mainstay_base::Timestamp;
-use sqlx::SqliteConnection;
-
+pub(crate) use hour::HOUR;
 pub use hour::{HourRollup, KeyRow, TotalRow, VitalRow, replace_hour};
+use mainstay_base::Timestamp;
 pub use read::{Point, Vital, Vitals, count_by_key, series, stream_vitals};
 
-use crate::sqlite::InOp;
+use crate::ask::{ask, change, run};
+use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Ts};
 
 /// An hour to be counted (again).
@@ -33,52 +33,63 @@ pub struct Dirty {
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn watermark(db: &Engine, site: &str) -> Result<Option<Timestamp>, Error> {
-    let Engine::Sqlite(db) = db;
-    let hour: Option<Ts> = sqlx::query_scalar("SELECT hour FROM rollup_watermark WHERE site = $1")
-        .bind(site)
-        .fetch_optional(db.readers())
-        .await
-        .in_op("rollup.watermark")?;
+    const FIND: Sql = sql!("SELECT hour FROM mainstay.rollup_watermark WHERE site = $1");
+    let hour: Option<Ts> = ask!(db, "rollup.watermark", query_scalar(FIND).fetch_optional, site)?;
     Ok(hour.map(Timestamp::from))
 }
 
 /// Hours to mark: from the old watermark, or for a new site from its first event, to before `$2`.
-const MARK_UP_TO: &str = "INSERT INTO rollup_dirty (site, hour)
-WITH RECURSIVE hours (hour) AS (
-    SELECT coalesce(
-        (SELECT hour FROM rollup_watermark WHERE site = $1),
-        (SELECT min(first) - min(first) % 3600000000 FROM (
-            SELECT min(recorded_at) AS first FROM page_views WHERE site = $1
-            UNION ALL SELECT min(started_at) FROM user_sessions WHERE site = $1
-            UNION ALL SELECT min(recorded_at) FROM engagement WHERE site = $1
-            UNION ALL SELECT min(timestamp) FROM performance_metrics WHERE site = $1)),
-        $2)
-    UNION ALL SELECT hour + 3600000000 FROM hours WHERE hour + 3600000000 < $2
-)
-SELECT $1, hour FROM hours WHERE hour < $2
-ON CONFLICT (site, hour) DO UPDATE SET marks = marks + 1";
+macro_rules! mark_up_to {
+    ($floor:literal, $hour:literal) => {
+        concat!(
+            "INSERT INTO mainstay.rollup_dirty (site, hour)
+            WITH RECURSIVE hours (hour) AS (
+                SELECT coalesce(
+                    (SELECT hour FROM mainstay.rollup_watermark WHERE site = $1),
+                    (SELECT ", $floor, " FROM (
+                        SELECT min(recorded_at) AS first FROM mainstay.page_views WHERE site = $1
+                        UNION ALL SELECT min(started_at) FROM mainstay.user_sessions WHERE site = $1
+                        UNION ALL SELECT min(recorded_at) FROM mainstay.engagement WHERE site = $1
+                        UNION ALL SELECT min(timestamp) FROM mainstay.performance_metrics WHERE site = $1) AS firsts),
+                    $2)
+                UNION ALL SELECT hour + ", $hour, " FROM hours WHERE hour + ", $hour, " < $2
+            )
+            SELECT $1, hour FROM hours WHERE hour < $2
+            ON CONFLICT (site, hour) DO UPDATE SET marks = rollup_dirty.marks + 1"
+        )
+    };
+}
+const MARK_UP_TO: Sql = sql!(
+    sqlite: mark_up_to!("min(first) - min(first) % 3600000000", "3600000000"),
+    postgres: mark_up_to!("date_trunc('hour', min(first), 'UTC')", "INTERVAL '1 hour'"),
+);
+
+const ADVANCE: Sql = sql!(
+    "INSERT INTO mainstay.rollup_watermark (site, hour) VALUES ($1, $2)
+     ON CONFLICT (site) DO UPDATE SET hour = excluded.hour WHERE excluded.hour > rollup_watermark.hour"
+);
+
+/// Whoever writes events holds this lock with others of its kind until its commit; whoever moves the watermark holds it
+/// alone: no event is committed unseen behind it. SQLite has one writer anyway.
+const ALONE: Sql = sql!(
+    sqlite: "SELECT 1 WHERE $1 IS NULL",
+    postgres: "SELECT pg_advisory_xact_lock($1)",
+);
+pub(crate) const TOGETHER: &str = "SELECT pg_advisory_xact_lock_shared($1)";
+/// The lock's number among those of this database: `mainstay` in ASCII.
+pub(crate) const WATERMARK_LOCK: i64 = 0x6d61_696e_7374_6179;
 
 /// Declares every hour before `to` (rounded down to an hour) over, and marks those that were not before.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer; then nothing has moved.
 pub async fn advance_watermark(db: &Engine, site: &str, to: Timestamp) -> Result<(), Error> {
-    const OP: &str = "rollup.advance_watermark";
-    let Engine::Sqlite(db) = db;
     let to = Ts(to.floor_to(hour::HOUR));
-    let mut writer = db.writer().await;
-    let mut tx = writer.begin(OP).await?;
-    sqlx::query(MARK_UP_TO).bind(site).bind(to).execute(&mut *tx).await.in_op(OP)?;
-    sqlx::query(
-        "INSERT INTO rollup_watermark (site, hour) VALUES ($1, $2)
-         ON CONFLICT (site) DO UPDATE SET hour = excluded.hour WHERE excluded.hour > rollup_watermark.hour",
-    )
-    .bind(site)
-    .bind(to)
-    .execute(&mut *tx)
-    .await
-    .in_op(OP)?;
-    tx.commit().await.in_op(OP)
+    let mut tx = db.begin("rollup.advance_watermark").await?;
+    run!(tx, ALONE, WATERMARK_LOCK)?;
+    run!(tx, MARK_UP_TO, site, to)?;
+    run!(tx, ADVANCE, site, to)?;
+    tx.commit().await
 }
 
 /// Marks an hour to be counted again, whatever the watermark.
@@ -86,53 +97,37 @@ pub async fn advance_watermark(db: &Engine, site: &str, to: Timestamp) -> Result
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn mark_dirty(db: &Engine, site: &str, hour: Timestamp) -> Result<(), Error> {
-    const OP: &str = "rollup.mark_dirty";
-    let Engine::Sqlite(db) = db;
-    let mut writer = db.writer().await;
-    sqlx::query(
-        "INSERT INTO rollup_dirty (site, hour) VALUES ($1, $2)
-         ON CONFLICT (site, hour) DO UPDATE SET marks = marks + 1",
-    )
-    .bind(site)
-    .bind(Ts(hour.floor_to(hour::HOUR)))
-    .execute(writer.conn().await.in_op(OP)?)
-    .await
-    .in_op(OP)?;
-    Ok(())
+    const MARK: Sql = sql!(
+        "INSERT INTO mainstay.rollup_dirty (site, hour) VALUES ($1, $2)
+         ON CONFLICT (site, hour) DO UPDATE SET marks = rollup_dirty.marks + 1"
+    );
+    change!(db, "rollup.mark_dirty", MARK, site, Ts(hour.floor_to(hour::HOUR))).map(drop)
 }
 
-/// Marks an hour within the recorder's transaction, if the watermark has passed it. (Changes to rows that are there
-/// already mark by trigger; this is for rows that arrive late.)
-pub(crate) async fn mark_counted(
-    conn: &mut SqliteConnection,
-    site: &str,
-    hour: Timestamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO rollup_dirty (site, hour)
-         SELECT site, $2 FROM rollup_watermark WHERE site = $1 AND hour > $2
-         ON CONFLICT (site, hour) DO UPDATE SET marks = marks + 1",
-    )
-    .bind(site)
-    .bind(Ts(hour))
-    .execute(conn)
-    .await
-    .map(drop)
-}
+/// Marks an hour within the recorder's transaction, if the watermark has passed it: a site and an hour on SQLite, an
+/// array of each on PostgreSQL. (Changes to rows that are there already mark by trigger; this is for rows that arrive
+/// late.)
+pub(crate) const MARK_COUNTED: Sql = sql!(
+    sqlite: "INSERT INTO mainstay.rollup_dirty (site, hour)
+        SELECT site, $2 FROM mainstay.rollup_watermark WHERE site = $1 AND hour > $2
+        ON CONFLICT (site, hour) DO UPDATE SET marks = rollup_dirty.marks + 1",
+    postgres: "INSERT INTO mainstay.rollup_dirty (site, hour)
+        SELECT w.site, late.hour FROM unnest($1::text[], $2::timestamptz[]) AS late(site, hour)
+        JOIN mainstay.rollup_watermark w ON w.site = late.site AND w.hour > late.hour
+        ORDER BY w.site, late.hour
+        ON CONFLICT (site, hour) DO UPDATE SET marks = rollup_dirty.marks + 1",
+);
 
-const DIRTY: &str = "SELECT site, hour, marks FROM rollup_dirty ORDER BY hour, site LIMIT $1";
+const DIRTY: Sql =
+    sql!("SELECT site, hour, marks FROM mainstay.rollup_dirty ORDER BY hour, site LIMIT $1");
 
 /// Hours to be counted, of all sites, oldest first.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn list_dirty(db: &Engine, limit: u32) -> Result<Vec<Dirty>, Error> {
-    let Engine::Sqlite(db) = db;
-    let rows: Vec<(String, Ts, i64)> = sqlx::query_as(DIRTY)
-        .bind(limit)
-        .fetch_all(db.readers())
-        .await
-        .in_op("rollup.list_dirty")?;
+    let rows: Vec<(String, Ts, i64)> =
+        ask!(db, "rollup.list_dirty", query_as(DIRTY).fetch_all, i64::from(limit))?;
     Ok(rows.into_iter().map(|(site, hour, marks)| Dirty { site, hour: hour.0, marks }).collect())
 }
 
@@ -141,22 +136,15 @@ pub async fn list_dirty(db: &Engine, limit: u32) -> Result<Vec<Dirty>, Error> {
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn clear_dirty(db: &Engine, dirty: &Dirty) -> Result<bool, Error> {
-    const OP: &str = "rollup.clear_dirty";
-    let Engine::Sqlite(db) = db;
-    let mut writer = db.writer().await;
-    let done = sqlx::query("DELETE FROM rollup_dirty WHERE site = $1 AND hour = $2 AND marks = $3")
-        .bind(&dirty.site)
-        .bind(Ts(dirty.hour))
-        .bind(dirty.marks)
-        .execute(writer.conn().await.in_op(OP)?)
-        .await
-        .in_op(OP)?;
-    Ok(done.rows_affected() == 1)
+    const CLEAR: Sql =
+        sql!("DELETE FROM mainstay.rollup_dirty WHERE site = $1 AND hour = $2 AND marks = $3");
+    change!(db, "rollup.clear_dirty", CLEAR, &dirty.site, Ts(dirty.hour), dirty.marks)
+        .map(|cleared| cleared == 1)
 }
 
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
-pub(crate) fn list_texts() -> Vec<&'static str> {
+pub(crate) fn list_texts() -> Vec<Sql> {
     let mut texts = read::list_texts();
     texts.extend(hour::DELETE_HOUR);
     texts.push(MARK_UP_TO);

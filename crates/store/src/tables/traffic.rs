@@ -2,11 +2,16 @@
 
 use mainstay_base::Timestamp;
 
-use crate::sqlite::InOp;
+use crate::ask::{ask, run};
+use crate::sql::{Sql, sql};
+use crate::tx::Tx;
 use crate::{Engine, Error, Span, Ts};
 
 /// The name under which all sites together are kept. No site is named so.
 pub const WHOLE: &str = "";
+/// The name of the process under which the steps of all are kept once they are merged. No process is named so where
+/// there are several.
+const TOGETHER: &str = "";
 
 /// One step of one site, or of all together ([`WHOLE`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,37 +71,63 @@ pub struct Compaction<'a> {
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn insert(db: &Engine, step_s: u32, rows: &[(&str, Row)]) -> Result<(), Error> {
-    const OP: &str = "traffic.insert";
-    let Engine::Sqlite(db) = db;
-    let mut writer = db.writer().await;
-    let mut tx = writer.begin(OP).await?;
+    let mut tx = db.begin("traffic.insert").await?;
     for (site, row) in rows {
-        insert_row(&mut tx, OP, (site, step_s), row).await?;
+        insert_row(&mut tx, (site, step_s, db.node()), row).await?;
     }
-    tx.commit().await.in_op(OP)
+    tx.commit().await
 }
 
-const LIST: &str =
+const LIST: Sql = sql!(
     "SELECT t, requests, errors, refused, bytes, latency_sketch, upstream_sketch, ours_sketch
-    FROM traffic_samples WHERE site = $1 AND step_s = $2 AND t >= $3 AND t < $4 ORDER BY t";
+    FROM mainstay.traffic_samples WHERE site = $1 AND step_s = $2 AND t >= $3 AND t < $4 ORDER BY t"
+);
 
 type Listed = (Ts, i64, i64, i64, i64, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
 
-/// Samples of steps `step_s` wide, oldest first. Bots are not told apart here.
+/// Samples of steps `step_s` wide, oldest first, those of several processes one after the other. Bots are not told apart here.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn list(db: &Engine, span: &Span<'_>, step_s: u32) -> Result<Vec<Row>, Error> {
-    let Engine::Sqlite(db) = db;
-    let rows: Vec<Listed> = sqlx::query_as(LIST)
-        .bind(span.site)
-        .bind(step_s)
-        .bind(Ts(span.from))
-        .bind(Ts(span.to))
-        .fetch_all(db.readers())
-        .await
-        .in_op("traffic.list")?;
+    let rows: Vec<Listed> = ask!(
+        db,
+        "traffic.list",
+        query_as(LIST).fetch_all,
+        span.site,
+        i64::from(step_s),
+        Ts(span.from),
+        Ts(span.to),
+    )?;
     Ok(rows.into_iter().map(Row::from).collect())
+}
+
+const OWN: Sql = sql!(
+    "SELECT t, requests, errors, refused, bytes, latency_sketch, upstream_sketch, ours_sketch
+    FROM mainstay.traffic_samples WHERE site = $1 AND step_s = $2 AND t = $3 AND node = $4"
+);
+
+/// The step that begins at `t` as this process kept it before.
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn find_own(
+    db: &Engine,
+    site: &str,
+    step_s: u32,
+    t: Timestamp,
+) -> Result<Option<Row>, Error> {
+    let db = &db.latest();
+    let row: Option<Listed> = ask!(
+        db,
+        "traffic.find_own",
+        query_as(OWN).fetch_optional,
+        site,
+        i64::from(step_s),
+        Ts(t),
+        db.node(),
+    )?;
+    Ok(row.map(Row::from))
 }
 
 impl From<Listed> for Row {
@@ -108,8 +139,10 @@ impl From<Listed> for Row {
     }
 }
 
-const REFUSED: &str = "SELECT t, refused FROM traffic_samples
-    WHERE site = $1 AND step_s = $2 AND t >= $3 AND t < $4 AND refused > 0 ORDER BY t";
+const REFUSED: Sql = sql!(
+    "SELECT t, refused FROM mainstay.traffic_samples
+    WHERE site = $1 AND step_s = $2 AND t >= $3 AND t < $4 AND refused > 0 ORDER BY t"
+);
 
 /// Steps in which the server refused requests before they reached any site, oldest first.
 ///
@@ -120,34 +153,35 @@ pub async fn list_refused(
     (from, to): (Timestamp, Timestamp),
     step_s: u32,
 ) -> Result<Vec<(Timestamp, i64)>, Error> {
-    let Engine::Sqlite(db) = db;
-    let rows: Vec<(Ts, i64)> = sqlx::query_as(REFUSED)
-        .bind(WHOLE)
-        .bind(step_s)
-        .bind(Ts(from))
-        .bind(Ts(to))
-        .fetch_all(db.readers())
-        .await
-        .in_op("traffic.list_refused")?;
+    let rows: Vec<(Ts, i64)> = ask!(
+        db,
+        "traffic.list_refused",
+        query_as(REFUSED).fetch_all,
+        WHOLE,
+        i64::from(step_s),
+        Ts(from),
+        Ts(to),
+    )?;
     Ok(rows.into_iter().map(|(t, refused)| (t.0, refused)).collect())
 }
 
 /// Walks the index from one name to the next, so that nothing is scanned.
-const SITES: &str = "WITH RECURSIVE sites (site) AS (
-    SELECT min(site) FROM traffic_samples
+const SITES: Sql = sql!(
+    "WITH RECURSIVE sites (site) AS (
+    SELECT min(site) FROM mainstay.traffic_samples
     UNION ALL
-    SELECT (SELECT min(t.site) FROM traffic_samples t WHERE t.site > sites.site)
+    SELECT (SELECT min(t.site) FROM mainstay.traffic_samples t WHERE t.site > sites.site)
     FROM sites WHERE sites.site IS NOT NULL
 )
-SELECT site FROM sites WHERE site IS NOT NULL";
+SELECT site FROM sites WHERE site IS NOT NULL"
+);
 
 /// Every name that has samples, [`WHOLE`] and sites that are gone among them.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn list_sites(db: &Engine) -> Result<Vec<String>, Error> {
-    let Engine::Sqlite(db) = db;
-    sqlx::query_scalar(SITES).fetch_all(db.readers()).await.in_op("traffic.list_sites")
+    ask!(db, "traffic.list_sites", query_scalar(SITES).fetch_all)
 }
 
 /// Replaces fine steps by the coarse ones the caller merged from them; returns how many fine ones went.
@@ -155,61 +189,53 @@ pub async fn list_sites(db: &Engine) -> Result<Vec<String>, Error> {
 /// # Errors
 /// [`Error`] when the store cannot answer; then nothing was replaced.
 pub async fn compact(db: &Engine, what: Compaction<'_>, merged: &[Row]) -> Result<u64, Error> {
-    const OP: &str = "traffic.compact";
-    let Engine::Sqlite(db) = db;
-    let mut writer = db.writer().await;
-    let mut tx = writer.begin(OP).await?;
-    let gone = sqlx::query(
-        "DELETE FROM traffic_samples WHERE site = $1 AND step_s = $2 AND t >= $3 AND t < $4",
-    )
-    .bind(what.site)
-    .bind(what.from_step_s)
-    .bind(Ts(what.from))
-    .bind(Ts(what.to))
-    .execute(&mut *tx)
-    .await
-    .in_op(OP)?
-    .rows_affected();
+    const FINE: Sql = sql!(
+        "DELETE FROM mainstay.traffic_samples WHERE site = $1 AND step_s = $2 AND t >= $3 AND t < $4"
+    );
+    let mut tx = db.begin("traffic.compact").await?;
+    let gone = run!(tx, FINE, what.site, i64::from(what.from_step_s), Ts(what.from), Ts(what.to))?;
     for row in merged {
-        insert_row(&mut tx, OP, (what.site, what.to_step_s), row).await?;
+        insert_row(&mut tx, (what.site, what.to_step_s, TOGETHER), row).await?;
     }
-    tx.commit().await.in_op(OP)?;
+    tx.commit().await?;
     Ok(gone)
 }
 
+const INSERT: Sql = sql!(
+    "INSERT INTO mainstay.traffic_samples (site, step_s, t, node, requests, errors, refused, bytes, latency_sketch,
+        upstream_sketch, ours_sketch)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+     ON CONFLICT (site, step_s, t, node) DO UPDATE SET requests = excluded.requests,
+     errors = excluded.errors, refused = excluded.refused, bytes = excluded.bytes,
+     latency_sketch = excluded.latency_sketch, upstream_sketch = excluded.upstream_sketch,
+     ours_sketch = excluded.ours_sketch"
+);
+
 async fn insert_row(
-    tx: &mut sqlx::SqliteConnection,
-    op: &'static str,
-    (site, step_s): (&str, u32),
+    tx: &mut Tx<'_>,
+    (site, step_s, node): (&str, u32, &str),
     row: &Row,
 ) -> Result<(), Error> {
-    sqlx::query(
-            "INSERT INTO traffic_samples (site, step_s, t, requests, errors, refused, bytes, latency_sketch,
-                upstream_sketch, ours_sketch)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-             ON CONFLICT (site, step_s, t) DO UPDATE SET requests = excluded.requests,
-             errors = excluded.errors, refused = excluded.refused, bytes = excluded.bytes,
-             latency_sketch = excluded.latency_sketch, upstream_sketch = excluded.upstream_sketch,
-             ours_sketch = excluded.ours_sketch",
-        )
-        .bind(site)
-        .bind(step_s)
-        .bind(Ts(row.t))
-        .bind(row.requests)
-        .bind(row.errors)
-        .bind(row.refused)
-        .bind(row.bytes)
-        .bind(&row.latency_sketch)
-        .bind(&row.upstream_sketch)
-        .bind(&row.ours_sketch)
-        .execute(&mut *tx)
-        .await
-        .in_op(op)?;
-    Ok(())
+    run!(
+        *tx,
+        INSERT,
+        site,
+        i64::from(step_s),
+        Ts(row.t),
+        node,
+        row.requests,
+        row.errors,
+        row.refused,
+        row.bytes,
+        &row.latency_sketch,
+        &row.upstream_sketch,
+        &row.ours_sketch,
+    )
+    .map(drop)
 }
 
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
-pub(crate) fn list_texts() -> Vec<&'static str> {
-    vec![LIST, REFUSED, SITES]
+pub(crate) fn list_texts() -> Vec<Sql> {
+    vec![LIST, OWN, REFUSED, SITES]
 }

@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_base::{Timestamp, agent::AgentClass};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::ask::ask;
+use crate::bulk::{Binder, Kind, Table};
 use crate::query::step_micros;
-use crate::sqlite::InOp;
-use crate::sqlite::bulk::{Binder, Text};
+use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Span, Ts};
 
 /// What a batch of events says about the visit they belong to. The recorder adds the counts of the events that
 /// were new, so that a repeated event never counts twice.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Touch {
     /// The visit. Ids that grow with time (UUID version 7) keep a commit to the end of the index: half the cost.
     pub session_id: Uuid,
@@ -55,12 +57,30 @@ pub(crate) struct Change<'a> {
 }
 
 /// Counts add up; the beginning and everything told by the first page stay. Event names are a set of at most 50.
-pub(crate) const UPSERT: Text = Text {
-    head: "INSERT INTO user_sessions (session_id, site, visitor_id, started_at, last_activity, ip_address,
-        user_agent, referrer, source, country_code, device_type, browser, os, page_views, custom_events,
-        total_time_seconds, conversion_events, bot)",
-    columns: 18,
-    tail: "ON CONFLICT (session_id) DO UPDATE SET
+pub(crate) const UPSERT: Table = Table {
+    name: "user_sessions",
+    columns: &[
+        ("session_id", Kind::Id),
+        ("site", Kind::Text),
+        ("visitor_id", Kind::Id),
+        ("started_at", Kind::Time),
+        ("last_activity", Kind::Time),
+        ("ip_address", Kind::Text),
+        ("user_agent", Kind::Text),
+        ("referrer", Kind::Text),
+        ("source", Kind::Text),
+        ("country_code", Kind::Text),
+        ("device_type", Kind::Text),
+        ("browser", Kind::Text),
+        ("os", Kind::Text),
+        ("page_views", Kind::Int),
+        ("custom_events", Kind::Int),
+        ("total_time_seconds", Kind::Int),
+        ("conversion_events", Kind::Json),
+        ("bot", Kind::Flag),
+    ],
+    tail: sql!(
+        sqlite: "ON CONFLICT (session_id) DO UPDATE SET
         last_activity = max(user_sessions.last_activity, excluded.last_activity),
         page_views = user_sessions.page_views + excluded.page_views,
         custom_events = user_sessions.custom_events + excluded.custom_events,
@@ -72,9 +92,22 @@ pub(crate) const UPSERT: Text = Text {
                 SELECT value FROM json_each(user_sessions.conversion_events)
                 UNION SELECT value FROM json_each(excluded.conversion_events) LIMIT 50))
             END",
+        postgres: "ON CONFLICT (session_id) DO UPDATE SET
+        last_activity = greatest(user_sessions.last_activity, excluded.last_activity),
+        page_views = user_sessions.page_views + excluded.page_views,
+        custom_events = user_sessions.custom_events + excluded.custom_events,
+        total_time_seconds = extract(epoch FROM greatest(user_sessions.last_activity, excluded.last_activity)
+            - user_sessions.started_at)::bigint,
+        conversion_events = CASE WHEN excluded.conversion_events = '[]'
+            THEN user_sessions.conversion_events
+            ELSE (SELECT jsonb_agg(value ORDER BY value) FROM (
+                SELECT value FROM jsonb_array_elements(user_sessions.conversion_events)
+                UNION SELECT value FROM jsonb_array_elements(excluded.conversion_events) LIMIT 50) AS names)
+            END",
+    ),
 };
 
-pub(crate) fn bind(change: &Change<'_>, to: &mut Binder) {
+pub(crate) fn bind<'r>(change: &'r Change<'_>, to: &mut Binder<'r>) {
     let touch = change.touch;
     to.id(touch.session_id)
         .shared(&touch.site)
@@ -89,11 +122,11 @@ pub(crate) fn bind(change: &Change<'_>, to: &mut Binder) {
         .text(touch.device.as_str())
         .maybe_text(touch.browser.as_deref())
         .maybe_text(touch.os.as_deref())
-        .add(change.page_views)
-        .add(change.custom_events)
-        .add(i64::try_from(change.last_activity.since(touch.at).as_secs()).unwrap_or(i64::MAX))
-        .text(&change.conversion_events)
-        .add(touch.bot);
+        .int(change.page_views)
+        .int(change.custom_events)
+        .int(i64::try_from(change.last_activity.since(touch.at).as_secs()).unwrap_or(i64::MAX))
+        .maybe_json(Some(&change.conversion_events))
+        .flag(touch.bot);
 }
 
 /// One step of the series of visits.
@@ -127,41 +160,58 @@ pub struct Active {
 /// A visit is not longer than this: the visitor's pseudonym rotates daily and its salt is gone after 48 hours.
 const VISIT_MAX: Duration = Duration::from_secs(48 * 3_600);
 
-const SERIES: &str = "SELECT started_at - started_at % $6 AS t, count(*),
-         sum(CASE WHEN page_views <= 1 AND custom_events = 0 THEN 1 ELSE 0 END)
-         FROM user_sessions WHERE site = $1 AND started_at >= $2 AND started_at < $3
-         AND bot BETWEEN $4 AND $5 GROUP BY t ORDER BY t";
+macro_rules! series {
+    ($t:literal) => {
+        concat!(
+            "SELECT ",
+            $t,
+            " AS t, count(*), sum(CASE WHEN page_views <= 1 AND custom_events = 0 THEN 1 ELSE 0 END) ",
+            "FROM mainstay.user_sessions WHERE site = $1 AND started_at >= $2 AND started_at < $3 ",
+            "AND bot BETWEEN $4 AND $5 GROUP BY 1 ORDER BY 1"
+        )
+    };
+}
+const SERIES: Sql = sql!(
+    sqlite: series!("started_at - started_at % $6"),
+    postgres: series!("date_bin($6 * INTERVAL '1 microsecond', started_at, TIMESTAMPTZ 'epoch')"),
+);
 
 /// Visits and bounces per step of their beginning; steps without any are absent.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn series(db: &Engine, span: &Span<'_>, step: Duration) -> Result<Vec<Point>, Error> {
-    let Engine::Sqlite(db) = db;
     let (low, high) = span.bots.bounds();
-    let rows: Vec<(Ts, i64, i64)> = sqlx::query_as(SERIES)
-        .bind(span.site)
-        .bind(Ts(span.from))
-        .bind(Ts(span.to))
-        .bind(low)
-        .bind(high)
-        .bind(step_micros(step))
-        .fetch_all(db.readers())
-        .await
-        .in_op("user_session.series")?;
+    let rows: Vec<(Ts, i64, i64)> = ask!(
+        db,
+        "user_session.series",
+        query_as(SERIES).fetch_all,
+        span.site,
+        Ts(span.from),
+        Ts(span.to),
+        low,
+        high,
+        step_micros(step),
+    )?;
     Ok(rows.into_iter().map(|(t, sessions, bounces)| Point { t: t.0, sessions, bounces }).collect())
 }
 
 /// The sites' names are walked through the index (SQLite has no loose index scan), then each site's recent visits.
-const ACTIVE: &str = "WITH RECURSIVE sites (site) AS (
-    SELECT min(site) FROM user_sessions
+/// PostgreSQL has an index of the last activity.
+const ACTIVE: Sql = sql!(
+    sqlite: "WITH RECURSIVE sites (site) AS (
+    SELECT min(site) FROM mainstay.user_sessions
     UNION ALL
-    SELECT (SELECT min(u.site) FROM user_sessions u WHERE u.site > sites.site)
+    SELECT (SELECT min(u.site) FROM mainstay.user_sessions u WHERE u.site > sites.site)
     FROM sites WHERE sites.site IS NOT NULL
 )
 SELECT u.session_id, u.site, u.visitor_id, u.started_at, u.last_activity, u.source
-FROM sites JOIN user_sessions u ON u.site = sites.site AND u.started_at >= $2
-WHERE u.last_activity >= $1 ORDER BY u.last_activity DESC LIMIT $3";
+FROM sites JOIN mainstay.user_sessions u ON u.site = sites.site AND u.started_at >= $2
+WHERE u.last_activity >= $1 ORDER BY u.last_activity DESC LIMIT $3",
+    postgres: "SELECT session_id, site, visitor_id, started_at, last_activity, source
+FROM mainstay.user_sessions WHERE last_activity >= $1 AND started_at >= $2
+ORDER BY last_activity DESC LIMIT $3",
+);
 
 /// Visits of all sites with an event since then, newest activity first: what the visit table in memory is restored
 /// from when the server starts.
@@ -173,14 +223,14 @@ pub async fn list_active_since(
     since: Timestamp,
     limit: u32,
 ) -> Result<Vec<Active>, Error> {
-    let Engine::Sqlite(db) = db;
-    let rows: Vec<(Uuid, String, Uuid, Ts, Ts, Option<String>)> = sqlx::query_as(ACTIVE)
-        .bind(Ts(since))
-        .bind(Ts(since.minus(VISIT_MAX)))
-        .bind(limit)
-        .fetch_all(db.readers())
-        .await
-        .in_op("user_session.list_active_since")?;
+    let rows: Vec<(Uuid, String, Uuid, Ts, Ts, Option<String>)> = ask!(
+        db,
+        "user_session.list_active_since",
+        query_as(ACTIVE).fetch_all,
+        Ts(since),
+        Ts(since.minus(VISIT_MAX)),
+        i64::from(limit),
+    )?;
     Ok(rows
         .into_iter()
         .map(|(session_id, site, visitor_id, started_at, last_activity, source)| Active {
@@ -196,6 +246,6 @@ pub async fn list_active_since(
 
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
-pub(crate) fn list_texts() -> Vec<&'static str> {
+pub(crate) fn list_texts() -> Vec<Sql> {
     vec![SERIES, ACTIVE]
 }

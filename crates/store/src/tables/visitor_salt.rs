@@ -1,6 +1,7 @@
 //! `visitor_salt`: the secret of each day's visitor ids, destroyed for good when its time is over.
 
-use crate::sqlite::InOp;
+use crate::ask::{change, run, take};
+use crate::sql::{Sql, sql};
 use crate::{Engine, Error};
 
 /// The salt of `day` (days since the epoch): the one kept already, else `fresh`, so that every caller agrees.
@@ -9,48 +10,56 @@ use crate::{Engine, Error};
 /// [`Error`] when the store cannot answer.
 pub async fn find_or_create(db: &Engine, day: i64, fresh: [u8; 16]) -> Result<[u8; 16], Error> {
     const OP: &str = "visitor_salt.find_or_create";
-    let Engine::Sqlite(db) = db;
-    let mut writer = db.writer().await;
-    let mut tx = writer.begin(OP).await?;
-    sqlx::query("INSERT INTO visitor_salt (day, salt) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-        .bind(day)
-        .bind(&fresh[..])
-        .execute(&mut *tx)
-        .await
-        .in_op(OP)?;
-    let salt: Vec<u8> = sqlx::query_scalar("SELECT salt FROM visitor_salt WHERE day = $1")
-        .bind(day)
-        .fetch_one(&mut *tx)
-        .await
-        .in_op(OP)?;
-    tx.commit().await.in_op(OP)?;
+    const ADD: Sql = sql!(
+        "INSERT INTO mainstay.visitor_salt (day, salt) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+    );
+    const FIND: Sql = sql!("SELECT salt FROM mainstay.visitor_salt WHERE day = $1");
+    let mut tx = db.begin(OP).await?;
+    run!(tx, ADD, day, &fresh[..])?;
+    let salt: Vec<u8> = take!(tx, query_scalar(FIND).fetch_one, day)?;
+    tx.commit().await?;
     <[u8; 16]>::try_from(salt)
         .map_err(|_| Error::new(OP, sqlx::Error::Decode("a salt is not 16 bytes long".into())))
 }
 
+const ANEW: [Sql; 4] = [
+    sql!("LOCK TABLE mainstay.visitor_salt IN ACCESS EXCLUSIVE MODE"),
+    sql!("CREATE TEMPORARY TABLE kept_salt ON COMMIT DROP AS SELECT * FROM mainstay.visitor_salt"),
+    sql!("TRUNCATE mainstay.visitor_salt"),
+    sql!("INSERT INTO mainstay.visitor_salt SELECT * FROM kept_salt"),
+];
+
 /// Destroys the salts of all days before `day`; returns how many there were.
 ///
-/// The rows are overwritten (`secure_delete` is on for `core.db`) and the write-ahead log, which may still hold them,
+/// SQLite overwrites the rows (`secure_delete` is on for `core.db`), and the write-ahead log, which may still hold them,
 /// is emptied. When a reader keeps the log alive this is an `Unavailable` error: call again, also when nothing was
-/// left to delete.
+/// left to delete. PostgreSQL writes the table anew without them; its archived log and backups keep what they have.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer or traces may be left.
 pub async fn delete_before(db: &Engine, day: i64) -> Result<u64, Error> {
     const OP: &str = "visitor_salt.delete_before";
-    let Engine::Sqlite(db) = db;
-    let deleted = {
-        let mut writer = db.writer().await;
-        sqlx::query("DELETE FROM visitor_salt WHERE day < $1")
-            .bind(day)
-            .execute(writer.conn().await.in_op(OP)?)
-            .await
-            .in_op(OP)?
-            .rows_affected()
-    };
-    if db.checkpoint().await.in_op(OP)? {
-        Ok(deleted)
-    } else {
-        Err(Error::new(OP, sqlx::Error::PoolTimedOut))
+    const BEFORE: Sql = sql!("DELETE FROM mainstay.visitor_salt WHERE day < $1");
+    match db {
+        Engine::Sqlite(file) => {
+            let deleted = change!(db, OP, BEFORE, day)?;
+            let emptied = file.checkpoint().await.map_err(|e| Error::new(OP, e))?;
+            if !emptied {
+                return Err(Error::new(OP, sqlx::Error::PoolTimedOut));
+            }
+            Ok(deleted)
+        }
+        Engine::Postgres(_) => {
+            let mut tx = db.begin(OP).await?;
+            let deleted = run!(tx, BEFORE, day)?;
+            if deleted > 0 {
+                // A deleted row stays in its file, for as long as a replica may still read it. TRUNCATE takes a new file.
+                for text in ANEW {
+                    run!(tx, text)?;
+                }
+            }
+            tx.commit().await?;
+            Ok(deleted)
+        }
     }
 }

@@ -55,6 +55,8 @@ fn the_sample_file_means_the_defaults() {
         site: read.site.clone(),
         // Their examples are of files that are not there; that they read is all that can be said.
         tls: read.tls.clone(),
+        // Nor is there a database.
+        database: read.database.clone(),
         ..Settings::default()
     };
     assert_eq!(read, examples);

@@ -27,6 +27,24 @@ fn unknown_settings_name_line_column_and_what_was_meant() {
 }
 
 #[test]
+fn addresses_of_databases_are_refused_without_showing_them() {
+    refused(
+        "[database]\nprimary = \"mysql://u:secret@h/d\"\nreplicas = [\"postgres://u:secret@h:x/d\"]\n",
+        &[
+            "mainstay.toml:2:11: \"database.primary\" must begin with postgres:// or postgresql://",
+            "mainstay.toml:3:12: \"database.replicas\" is not an address of a PostgreSQL database",
+        ],
+    );
+    refused(
+        "[database]\nreplicas = [\"postgres://u@h/d\"]\npool_min = 60\n",
+        &[
+            "mainstay.toml:2:12: \"database.replicas\" needs database.primary: replicas alone take no changes",
+            "mainstay.toml:3:12: \"database.pool_min\" must not exceed database.pool_max (50)",
+        ],
+    );
+}
+
+#[test]
 fn every_problem_is_reported_at_once() {
     refused(
         "data_dir = 5\n[edge]\nworkers = -1\nhead_timeout = \"10\"\nidle_timeout = \"1\"\nlisen = 1\n[headers]\ncsp = \"enforced\"\n[edge.x]\n",

@@ -43,6 +43,24 @@ fn variables_reach_every_level() {
 }
 
 #[test]
+fn databases_come_under_the_names_deployments_use() {
+    let (primary, replica) = ("postgres://u@127.0.0.1:1/d", "postgres://u@127.0.0.1:2/d");
+    let scene = scene("")
+        .variable("DATABASE_PRIMARY_URL", primary)
+        .variable("DATABASE_REPLICA_7_URL", "postgres://u@127.0.0.1:7/d")
+        .variable("DATABASE_REPLICA_3_URL", replica)
+        .variable("DATABASE_REPLICA_4_URL", "")
+        .variable("DATABASE_URL", "mysql://somebody.elses");
+    let database = scene.settings().database;
+    assert_eq!(database.primary.as_deref(), Some(primary));
+    assert_eq!(database.replicas, [replica, "postgres://u@127.0.0.1:7/d"]);
+    assert_eq!(scene.source("database.primary"), "env DATABASE_PRIMARY_URL");
+    assert_eq!(scene.source("database.replicas"), "env DATABASE_REPLICA_3_URL");
+    let ours = scene.variable("MAINSTAY_DATABASE__PRIMARY", replica);
+    assert_eq!(ours.settings().database.primary.as_deref(), Some(replica));
+}
+
+#[test]
 fn unknown_and_unreadable_variables_are_refused() {
     let scene = scene("")
         .variable("MAINSTAY_EDGE__LISEN", "127.0.0.1:1")

@@ -6,7 +6,7 @@ use mainstay_base::units::Size;
 
 use super::*;
 use crate::contract::{Fixture, Sample};
-use crate::{Engine, Record, Settings};
+use crate::{Record, Settings};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -15,7 +15,7 @@ fn settings(checkpoint_at: Size) -> Settings {
 }
 
 async fn look(f: &Fixture) -> Log {
-    let Engine::Sqlite(db) = f.insight();
+    let db = f.insight().file();
     ask(db.writer().await.conn().await.unwrap(), LOOK).await.unwrap().1
 }
 
@@ -52,7 +52,7 @@ async fn a_short_log_is_left_alone() {
     record(&f, 0..20).await;
     let before = look(&f).await;
     assert!(before.left > 20, "the writer copies by itself: {before:?}");
-    let Engine::Sqlite(db) = f.insight();
+    let db = f.insight().file();
     db.copy_log_when_long().await.unwrap();
     assert_eq!(look(&f).await, before);
     f.finish().await;
@@ -62,7 +62,7 @@ async fn a_short_log_is_left_alone() {
 async fn commits_go_on_while_a_reader_keeps_an_overlong_log() {
     let f = Fixture::sqlite_with(&settings(Size::kib(64))).await;
     record(&f, 0..1).await;
-    let Engine::Sqlite(db) = f.insight();
+    let db = f.insight().file();
     let mut reader = db.readers().begin().await.unwrap();
     let mut count = async || -> i64 {
         let count = "SELECT count(*) FROM page_views";

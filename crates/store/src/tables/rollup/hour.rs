@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use mainstay_base::Timestamp;
-use sqlx::SqliteConnection;
 
-use crate::sqlite::InOp;
-use crate::sqlite::bulk::{Binder, Bulk, Text};
+use crate::ask::run;
+use crate::bulk::{Binder, Bulk, Kind, Table};
+use crate::sql::{Sql, sql};
+use crate::tx::Tx;
 use crate::{Dimension, Engine, Error, Group, Ts};
 
-pub(super) const HOUR: Duration = Duration::from_secs(3_600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Everything counted of one hour of one site.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,31 +77,68 @@ pub struct VitalRow {
     pub poor: i64,
 }
 
-const INSERT_KEYS: Text = Text {
-    head: "INSERT INTO rollup_key (site, dimension, hour, key, bot, pageviews, visitors)",
-    columns: 7,
-    tail: "",
+const INSERT_KEYS: Table = Table {
+    name: "rollup_key",
+    columns: &[
+        ("site", Kind::Text),
+        ("dimension", Kind::Text),
+        ("hour", Kind::Time),
+        ("key", Kind::Text),
+        ("bot", Kind::Flag),
+        ("pageviews", Kind::Int),
+        ("visitors", Kind::Int),
+    ],
+    tail: sql!(""),
 };
-const INSERT_TOTALS: Text = Text {
-    head: "INSERT INTO rollup_total (site, hour, bot, pageviews, visitors, sessions, bounces, engaged_ms)",
-    columns: 8,
-    tail: "",
+const INSERT_TOTALS: Table = Table {
+    name: "rollup_total",
+    columns: &[
+        ("site", Kind::Text),
+        ("hour", Kind::Time),
+        ("bot", Kind::Flag),
+        ("pageviews", Kind::Int),
+        ("visitors", Kind::Int),
+        ("sessions", Kind::Int),
+        ("bounces", Kind::Int),
+        ("engaged_ms", Kind::Int),
+    ],
+    tail: sql!(""),
 };
-const INSERT_VITALS: Text = Text {
-    head: "INSERT INTO rollup_vital (site, dimension, hour, key, name, bot, sketch, good,
-        needs_improvement, poor)",
-    columns: 10,
-    tail: "",
+const INSERT_VITALS: Table = Table {
+    name: "rollup_vital",
+    columns: &[
+        ("site", Kind::Text),
+        ("dimension", Kind::Text),
+        ("hour", Kind::Time),
+        ("key", Kind::Text),
+        ("name", Kind::Text),
+        ("bot", Kind::Flag),
+        ("sketch", Kind::Bytes),
+        ("good", Kind::Int),
+        ("needs_improvement", Kind::Int),
+        ("poor", Kind::Int),
+    ],
+    tail: sql!(""),
 };
 
 /// The dimensions are named so that the primary keys (site, dimension, hour, …) find the rows.
-pub(super) const DELETE_HOUR: [&str; 3] = [
-    "DELETE FROM rollup_key WHERE site = $1 AND hour = $2
-     AND dimension IN ('path', 'source', 'device', 'country')",
-    "DELETE FROM rollup_total WHERE site = $1 AND hour = $2",
-    "DELETE FROM rollup_vital WHERE site = $1 AND hour = $2
-     AND dimension IN ('page', 'device', 'release', 'site')",
+pub(super) const DELETE_HOUR: [Sql; 3] = [
+    sql!(
+        "DELETE FROM mainstay.rollup_key WHERE site = $1 AND hour = $2
+         AND dimension IN ('path', 'source', 'device', 'country')"
+    ),
+    sql!("DELETE FROM mainstay.rollup_total WHERE site = $1 AND hour = $2"),
+    sql!(
+        "DELETE FROM mainstay.rollup_vital WHERE site = $1 AND hour = $2
+         AND dimension IN ('page', 'device', 'release', 'site')"
+    ),
 ];
+
+/// Two processes that count the same hour take turns; the later one replaces what the earlier one counted.
+const ONE_AT_A_TIME: Sql = sql!(
+    sqlite: "SELECT 1 WHERE $1 IS NULL",
+    postgres: "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
+);
 
 /// Replaces everything counted of the hour, in one transaction.
 ///
@@ -112,56 +150,63 @@ pub async fn replace_hour(
     hour: Timestamp,
     counted: &HourRollup,
 ) -> Result<(), Error> {
-    const OP: &str = "rollup.replace_hour";
-    let Engine::Sqlite(db) = db;
     let hour = hour.floor_to(HOUR);
-    let mut writer = db.writer().await;
-    let mut tx = writer.begin(OP).await?;
+    let mut tx = db.begin("rollup.replace_hour").await?;
+    run!(tx, ONE_AT_A_TIME, format!("{site} {}", hour.as_micros()))?;
     for text in DELETE_HOUR {
-        sqlx::query(text).bind(site).bind(Ts(hour)).execute(&mut *tx).await.in_op(OP)?;
+        run!(tx, text, site, Ts(hour))?;
     }
-    insert(&mut tx, site, hour, counted).await.in_op(OP)?;
-    tx.commit().await.in_op(OP)
+    insert(&mut tx, site, hour, counted).await?;
+    tx.commit().await
 }
 
 async fn insert(
-    conn: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     site: &str,
     hour: Timestamp,
     counted: &HourRollup,
-) -> Result<(), sqlx::Error> {
-    let keys = |row: &KeyRow, to: &mut Binder| {
+) -> Result<(), Error> {
+    Bulk::new(&INSERT_KEYS).insert_all(tx, &counted.keys, keys(site, hour)).await?;
+    Bulk::new(&INSERT_TOTALS).insert_all(tx, &counted.totals, totals(site, hour)).await?;
+    Bulk::new(&INSERT_VITALS).insert_all(tx, &counted.vitals, vitals(site, hour)).await
+}
+
+fn keys<'r>(site: &'r str, hour: Timestamp) -> impl Fn(&'r KeyRow, &mut Binder<'r>) {
+    move |row, to| {
         to.text(site)
             .text(row.dimension.as_str())
             .at(hour)
             .text(row.key.as_deref().unwrap_or(""))
-            .add(row.bot)
-            .add(row.pageviews)
-            .add(row.visitors);
-    };
-    let totals = |row: &TotalRow, to: &mut Binder| {
+            .flag(row.bot)
+            .int(row.pageviews)
+            .int(row.visitors);
+    }
+}
+
+fn totals<'r>(site: &'r str, hour: Timestamp) -> impl Fn(&'r TotalRow, &mut Binder<'r>) {
+    move |row, to| {
         to.text(site)
             .at(hour)
-            .add(row.bot)
-            .add(row.pageviews)
-            .add(row.visitors)
-            .add(row.sessions)
-            .add(row.bounces)
-            .add(row.engaged_ms);
-    };
-    let vitals = |row: &VitalRow, to: &mut Binder| {
+            .flag(row.bot)
+            .int(row.pageviews)
+            .int(row.visitors)
+            .int(row.sessions)
+            .int(row.bounces)
+            .int(row.engaged_ms);
+    }
+}
+
+fn vitals<'r>(site: &'r str, hour: Timestamp) -> impl Fn(&'r VitalRow, &mut Binder<'r>) {
+    move |row, to| {
         to.text(site)
             .text(row.dimension.as_str())
             .at(hour)
             .text(row.key.as_deref().unwrap_or(""))
             .text(&row.name)
-            .add(row.bot)
-            .add(&row.sketch[..])
-            .add(row.good)
-            .add(row.needs_improvement)
-            .add(row.poor);
-    };
-    Bulk::new(&INSERT_KEYS).insert_all(conn, &counted.keys, keys).await?;
-    Bulk::new(&INSERT_TOTALS).insert_all(conn, &counted.totals, totals).await?;
-    Bulk::new(&INSERT_VITALS).insert_all(conn, &counted.vitals, vitals).await
+            .flag(row.bot)
+            .bytes(&row.sketch)
+            .int(row.good)
+            .int(row.needs_improvement)
+            .int(row.poor);
+    }
 }

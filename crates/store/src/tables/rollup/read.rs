@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use mainstay_base::Timestamp;
 
+use crate::ask::ask;
 use crate::query::step_micros;
-use crate::sqlite::InOp;
+use crate::sql::{Sql, sql};
 use crate::{Cursor, Dimension, Engine, Error, Group, KeyCount, Span, Ts};
 
 /// One step of the series.
@@ -46,12 +47,14 @@ pub struct Vital {
     pub poor: i64,
 }
 
-const COUNTS: &str =
-    "SELECT nullif(key, '') AS key, sum(visitors) AS visitors, sum(pageviews) AS pageviews
-         FROM rollup_key r WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4
-         AND bot BETWEEN $5 AND $6 GROUP BY r.key
-         HAVING sum(r.pageviews) < $7 OR (sum(r.pageviews) = $7 AND r.key > $8)
-         ORDER BY 3 DESC, r.key LIMIT $9";
+const COUNTS: Sql = sql!(
+    "SELECT nullif(r.key, '') AS key, CAST(sum(visitors) AS BIGINT) AS visitors,
+     CAST(sum(pageviews) AS BIGINT) AS pageviews
+     FROM mainstay.rollup_key r WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4
+     AND bot BETWEEN $5 AND $6 GROUP BY r.key
+     HAVING sum(r.pageviews) < $7 OR (sum(r.pageviews) = $7 AND r.key > $8)
+     ORDER BY 3 DESC, r.key LIMIT $9"
+);
 
 /// Visitors and page views by key over the hours that begin in `span`, ordered as `page_view::count_by_key`.
 /// Visitors are added up over hours: what a sum of hours means is what [`super::KeyRow::visitors`] was counted as.
@@ -65,47 +68,58 @@ pub async fn count_by_key(
     after: Option<Cursor>,
     limit: u32,
 ) -> Result<Vec<KeyCount>, Error> {
-    let Engine::Sqlite(db) = db;
     let (low, high) = span.bots.bounds();
     let (pageviews, key) = Cursor::bounds(after.as_ref());
-    sqlx::query_as(COUNTS)
-        .bind(span.site)
-        .bind(by.as_str())
-        .bind(Ts(span.from))
-        .bind(Ts(span.to))
-        .bind(low)
-        .bind(high)
-        .bind(pageviews)
-        .bind(key)
-        .bind(limit)
-        .fetch_all(db.readers())
-        .await
-        .in_op("rollup.count_by_key")
+    ask!(
+        db,
+        "rollup.count_by_key",
+        query_as(COUNTS).fetch_all,
+        span.site,
+        by.as_str(),
+        Ts(span.from),
+        Ts(span.to),
+        low,
+        high,
+        pageviews,
+        key,
+        i64::from(limit),
+    )
 }
 
-const SERIES: &str =
-    "SELECT hour - hour % $6 AS t, sum(visitors), sum(pageviews), sum(sessions), sum(bounces),
-         sum(engaged_ms)
-         FROM rollup_total WHERE site = $1 AND hour >= $2 AND hour < $3 AND bot BETWEEN $4 AND $5
-         GROUP BY t ORDER BY t";
+macro_rules! series {
+    ($t:literal) => {
+        concat!(
+            "SELECT ",
+            $t,
+            " AS t, CAST(sum(visitors) AS BIGINT), CAST(sum(pageviews) AS BIGINT),
+            CAST(sum(sessions) AS BIGINT), CAST(sum(bounces) AS BIGINT), CAST(sum(engaged_ms) AS BIGINT)
+            FROM mainstay.rollup_total WHERE site = $1 AND hour >= $2 AND hour < $3
+            AND bot BETWEEN $4 AND $5 GROUP BY 1 ORDER BY 1"
+        )
+    };
+}
+const SERIES: Sql = sql!(
+    sqlite: series!("hour - hour % $6"),
+    postgres: series!("date_bin($6 * INTERVAL '1 microsecond', hour, TIMESTAMPTZ 'epoch')"),
+);
 
 /// Totals per step (at least an hour) over the hours that begin in `span`; steps without any are absent.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn series(db: &Engine, span: &Span<'_>, step: Duration) -> Result<Vec<Point>, Error> {
-    let Engine::Sqlite(db) = db;
     let (low, high) = span.bots.bounds();
-    let rows: Vec<(Ts, i64, i64, i64, i64, i64)> = sqlx::query_as(SERIES)
-        .bind(span.site)
-        .bind(Ts(span.from))
-        .bind(Ts(span.to))
-        .bind(low)
-        .bind(high)
-        .bind(step_micros(step))
-        .fetch_all(db.readers())
-        .await
-        .in_op("rollup.series")?;
+    let rows: Vec<(Ts, i64, i64, i64, i64, i64)> = ask!(
+        db,
+        "rollup.series",
+        query_as(SERIES).fetch_all,
+        span.site,
+        Ts(span.from),
+        Ts(span.to),
+        low,
+        high,
+        step_micros(step),
+    )?;
     Ok(rows
         .into_iter()
         .map(|(t, visitors, pageviews, sessions, bounces, engaged_ms)| Point {
@@ -132,11 +146,13 @@ pub struct Vitals<'a> {
 /// Rows per page of [`Vitals`].
 const PAGE_ROWS: u32 = 1_024;
 
-const VITALS: &str =
-    "SELECT hour, key, name, bot, sketch, good, needs_improvement, poor FROM rollup_vital
-             WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4
-             AND (hour, key, name, bot) > ($3, $5, $6, $7) AND bot BETWEEN $8 AND $9
-             ORDER BY hour, key, name, bot LIMIT $10";
+/// No vital's name is empty, so that the empty name comes before all of them.
+const VITALS: Sql = sql!(
+    "SELECT hour, key, name, bot, sketch, good, needs_improvement, poor FROM mainstay.rollup_vital
+     WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4
+     AND (hour, key, name, bot) > ($3, $5, $6, $7) AND bot BETWEEN $8 AND $9
+     ORDER BY hour, key, name, bot LIMIT $10"
+);
 
 type VitalTuple = (Ts, String, String, bool, Vec<u8>, i64, i64, i64);
 
@@ -152,29 +168,29 @@ impl Vitals<'_> {
     /// # Errors
     /// [`Error`] when the store cannot answer; the same page may be asked for again.
     pub async fn next_page(&mut self) -> Result<Vec<Vital>, Error> {
-        let Engine::Sqlite(db) = self.db;
         if self.done {
             return Ok(Vec::new());
         }
         let (low, high) = self.span.bots.bounds();
         let (hour, key, name, bot) = match &self.after {
-            Some((hour, key, name, bot)) => (*hour, key.as_str(), name.as_str(), i64::from(*bot)),
-            None => (self.span.from, "", "", -1),
+            Some((hour, key, name, bot)) => (*hour, key.as_str(), name.as_str(), *bot),
+            None => (self.span.from, "", "", false),
         };
-        let rows: Vec<VitalTuple> = sqlx::query_as(VITALS)
-            .bind(self.span.site)
-            .bind(self.group.as_str())
-            .bind(Ts(hour))
-            .bind(Ts(self.span.to))
-            .bind(key)
-            .bind(name)
-            .bind(bot)
-            .bind(low)
-            .bind(high)
-            .bind(PAGE_ROWS)
-            .fetch_all(db.readers())
-            .await
-            .in_op("rollup.stream_vitals")?;
+        let rows: Vec<VitalTuple> = ask!(
+            self.db,
+            "rollup.stream_vitals",
+            query_as(VITALS).fetch_all,
+            self.span.site,
+            self.group.as_str(),
+            Ts(hour),
+            Ts(self.span.to),
+            key,
+            name,
+            bot,
+            low,
+            high,
+            i64::from(PAGE_ROWS),
+        )?;
         self.done = rows.len() < PAGE_ROWS as usize;
         if let Some((hour, key, name, bot, ..)) = rows.last() {
             self.after = Some((hour.0, key.clone(), name.clone(), *bot));
@@ -201,6 +217,6 @@ impl From<VitalTuple> for Vital {
 
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
-pub(crate) fn list_texts() -> Vec<&'static str> {
+pub(crate) fn list_texts() -> Vec<Sql> {
     vec![COUNTS, SERIES, VITALS]
 }

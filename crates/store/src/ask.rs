@@ -1,0 +1,100 @@
+//! How a statement is put to whichever engine: questions to any reader, changes to the writer, steps within a transaction.
+//! Values are borrowed, because a question may be put twice.
+
+/// A question: `ask!(db, OP, query_as(&TEXT).fetch_all, value, …)`. On PostgreSQL it goes to a reader that is fit, and
+/// once to another when the first one's connection fails.
+macro_rules! ask {
+    ($db:expr, $op:expr, $query:ident($sql:expr).$how:ident $(, $value:expr)* $(,)?) => {
+        match $db {
+            $crate::Engine::Sqlite(db) => sqlx::$query($sql.sqlite)
+                $(.bind($value))*
+                .$how(db.readers())
+                .await
+                .map_err(|e| $crate::Error::new($op, e)),
+            $crate::Engine::Postgres(db) => {
+                let mut attempts = db.attempts($op);
+                loop {
+                    let mut leased = match attempts.lease().await {
+                        Ok(leased) => leased,
+                        Err(error) => break Err(error),
+                    };
+                    let asked = sqlx::$query($sql.postgres)$(.bind($value))*.$how(leased.conn());
+                    let answer = attempts.within(asked).await;
+                    if let Some(outcome) = attempts.settle(leased, answer) {
+                        break outcome;
+                    }
+                }
+            }
+        }
+    };
+}
+pub(crate) use ask;
+
+/// A change that is its own transaction; the number of rows it touched. Never repeated: nobody knows whether a change
+/// whose answer was lost was made.
+macro_rules! change {
+    ($db:expr, $op:expr, $sql:expr $(, $value:expr)* $(,)?) => {
+        match $db {
+            $crate::Engine::Sqlite(db) => {
+                let mut writer = db.writer().await;
+                match writer.conn().await {
+                    Ok(conn) => sqlx::query($sql.sqlite)$(.bind($value))*.execute(conn).await,
+                    Err(e) => Err(e),
+                }
+                .map(|done| done.rows_affected())
+                .map_err(|e| $crate::Error::new($op, e))
+            }
+            $crate::Engine::Postgres(db) => match db.writing($op).await {
+                Ok(mut leased) => {
+                    let made = sqlx::query($sql.postgres)$(.bind($value))*.execute(leased.conn());
+                    let made = db.within(made).await.map(|done| done.rows_affected());
+                    db.settle_write($op, leased, made)
+                }
+                Err(error) => Err(error),
+            },
+        }
+    };
+}
+pub(crate) use change;
+
+/// A step of a transaction: `run!(tx, TEXT, value, …)`; the number of rows it touched.
+macro_rules! run {
+    ($tx:expr, $sql:expr $(, $value:expr)* $(,)?) => {{
+        let op = $tx.op();
+        match &mut $tx {
+            $crate::tx::Tx::Sqlite(tx) => match tx.conn().await {
+                Ok(conn) => sqlx::query($sql.sqlite)$(.bind($value))*.execute(conn).await,
+                Err(e) => Err(e),
+            }
+            .map(|done| done.rows_affected()),
+            $crate::tx::Tx::Postgres(tx) => {
+                let within = tx.patience();
+                within
+                    .keep(sqlx::query($sql.postgres)$(.bind($value))*.execute(tx.conn()))
+                    .await
+                    .map(|done| done.rows_affected())
+            }
+        }
+        .map_err(|e| $crate::Error::new(op, e))
+    }};
+}
+pub(crate) use run;
+
+/// A question within a transaction: `take!(tx, query_scalar(TEXT).fetch_one, value, …)`.
+macro_rules! take {
+    ($tx:expr, $query:ident($sql:expr).$how:ident $(, $value:expr)* $(,)?) => {{
+        let op = $tx.op();
+        match &mut $tx {
+            $crate::tx::Tx::Sqlite(tx) => match tx.conn().await {
+                Ok(conn) => sqlx::$query($sql.sqlite)$(.bind($value))*.$how(conn).await,
+                Err(e) => Err(e),
+            },
+            $crate::tx::Tx::Postgres(tx) => {
+                let within = tx.patience();
+                within.keep(sqlx::$query($sql.postgres)$(.bind($value))*.$how(tx.conn())).await
+            }
+        }
+        .map_err(|e| $crate::Error::new(op, e))
+    }};
+}
+pub(crate) use take;

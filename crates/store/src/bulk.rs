@@ -1,0 +1,211 @@
+//! Inserts of many rows at once, in each engine's own way: SQLite takes statements of few fixed sizes, so that each is
+//! prepared once and stays prepared; PostgreSQL takes one array per column (UNNEST), whatever their length.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::{PgConnection, PgQueryResult};
+use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
+
+mod binder;
+
+pub(crate) use binder::Binder;
+
+use crate::Error;
+use crate::postgres::Patience;
+use crate::sql::Sql;
+use crate::tx::Tx;
+
+/// Rows per SQLite statement. What remains takes the smallest size that holds it, filled up with rows of NULL that the
+/// text drops: on the way to SQLite's thread a second statement costs more than the empty rows.
+const SIZES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
+const ROWS_MAX: usize = SIZES[SIZES.len() - 1];
+
+/// What a column holds, as PostgreSQL names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Text.
+    Text,
+    /// A UUID.
+    Id,
+    /// 64 bits.
+    Int,
+    /// 32 bits.
+    Small,
+    /// Double precision.
+    Real,
+    /// True or false.
+    Flag,
+    /// An instant.
+    Time,
+    /// Bytes.
+    Bytes,
+    /// JSON text.
+    Json,
+}
+
+impl Kind {
+    fn as_type(self) -> &'static str {
+        match self {
+            Self::Text | Self::Json => "text",
+            Self::Id => "uuid",
+            Self::Int => "bigint",
+            Self::Small => "integer",
+            Self::Real => "double precision",
+            Self::Flag => "boolean",
+            Self::Time => "timestamptz",
+            Self::Bytes => "bytea",
+        }
+    }
+}
+
+/// A bulk insert: where to, and what becomes of rows that are there already.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    /// In the order in which a row's values are bound; the first is never NULL.
+    pub(crate) columns: &'static [(&'static str, Kind)],
+    /// What follows the rows.
+    pub(crate) tail: Sql,
+}
+
+/// The texts of one bulk insert.
+#[derive(Debug)]
+pub(crate) struct Bulk {
+    sqlite: [Arc<str>; SIZES.len()],
+    postgres: Arc<str>,
+    columns: &'static [(&'static str, Kind)],
+}
+
+impl Bulk {
+    pub(crate) fn new(table: &Table) -> Self {
+        Self {
+            sqlite: SIZES.map(|rows| sqlite_text(table, rows).into()),
+            postgres: postgres_text(table).into(),
+            columns: table.columns,
+        }
+    }
+
+    /// Cuts `rows` into the sizes SQLite has statements for.
+    pub(crate) fn chunks<'a, R>(&self, rows: &'a [R]) -> impl Iterator<Item = Chunk<'a, R>> {
+        let mut rest = rows;
+        std::iter::from_fn(move || {
+            let (rows, tail) = rest.split_at(rest.len().min(ROWS_MAX));
+            rest = tail;
+            let size = SIZES.iter().position(|size| *size >= rows.len())?;
+            (!rows.is_empty()).then_some(Chunk { rows, size })
+        })
+    }
+
+    /// Inserts one chunk on SQLite; `bind` binds each row's values in the order of the columns.
+    pub(crate) async fn insert<'r, R>(
+        &self,
+        conn: &mut SqliteConnection,
+        chunk: &Chunk<'r, R>,
+        bind: impl Fn(&'r R, &mut Binder<'r>),
+    ) -> Result<SqliteQueryResult, sqlx::Error> {
+        let mut binder = Binder::sqlite(chunk.rows.len() * self.columns.len());
+        for row in chunk.rows {
+            bind(row, &mut binder);
+        }
+        let text = AssertSqlSafe(Arc::clone(&self.sqlite[chunk.size]));
+        sqlx::query_with(text, binder.finish_sqlite()?).execute(conn).await
+    }
+
+    /// Inserts all rows on SQLite, whatever became of each.
+    pub(crate) async fn insert_sqlite<'r, R>(
+        &self,
+        conn: &mut SqliteConnection,
+        rows: &'r [R],
+        bind: impl Fn(&'r R, &mut Binder<'r>),
+    ) -> Result<(), sqlx::Error> {
+        for chunk in self.chunks(rows) {
+            self.insert(conn, &chunk, &bind).await?;
+        }
+        Ok(())
+    }
+
+    /// Inserts all rows on PostgreSQL, whatever became of each.
+    pub(crate) async fn insert_postgres<'r, R>(
+        &self,
+        (conn, patience): (&mut PgConnection, Patience),
+        rows: &'r [R],
+        bind: impl Fn(&'r R, &mut Binder<'r>),
+    ) -> Result<Option<PgQueryResult>, sqlx::Error> {
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let mut binder = Binder::postgres(self.columns, rows.len());
+        for row in rows {
+            bind(row, &mut binder);
+        }
+        let text = AssertSqlSafe(Arc::clone(&self.postgres));
+        let inserted = sqlx::query_with(text, binder.finish_postgres()?).execute(conn);
+        patience.keep(inserted).await.map(Some)
+    }
+
+    /// Inserts all rows within a transaction, whatever became of each.
+    pub(crate) async fn insert_all<'r, R>(
+        &self,
+        tx: &mut Tx<'_>,
+        rows: &'r [R],
+        bind: impl Fn(&'r R, &mut Binder<'r>),
+    ) -> Result<(), Error> {
+        let op = tx.op();
+        let done = match tx {
+            Tx::Sqlite(tx) => match tx.conn().await {
+                Ok(conn) => self.insert_sqlite(conn, rows, bind).await,
+                Err(e) => Err(e),
+            },
+            Tx::Postgres(tx) => {
+                let patience = tx.patience();
+                self.insert_postgres((tx.conn(), patience), rows, bind).await.map(drop)
+            }
+        };
+        done.map_err(|e| Error::new(op, e))
+    }
+}
+
+/// Rows for one statement.
+#[derive(Debug)]
+pub(crate) struct Chunk<'a, R> {
+    pub(crate) rows: &'a [R],
+    size: usize,
+}
+
+fn list_columns(table: &Table) -> String {
+    table.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// Numbered placeholders would be looked up by name for every value, in time growing with their number; `?` is not.
+fn sqlite_text(table: &Table, rows: usize) -> String {
+    let row = format!("({})", vec!["?"; table.columns.len()].join(","));
+    let mut out = String::with_capacity(512 + rows * (row.len() + 1));
+    let _infallible = write!(
+        out,
+        "INSERT INTO {} ({}) SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL {}",
+        table.name,
+        list_columns(table),
+        vec![row; rows].join(","),
+        table.tail.sqlite
+    );
+    out
+}
+
+fn postgres_text(table: &Table) -> String {
+    let columns = list_columns(table);
+    let arrays = table.columns.iter().enumerate();
+    let arrays = arrays.map(|(i, (_, kind))| format!("${}::{}[]", i + 1, kind.as_type()));
+    let values = table.columns.iter().map(|(name, kind)| match kind {
+        Kind::Json => format!("r.{name}::jsonb"),
+        _ => format!("r.{name}"),
+    });
+    format!(
+        "INSERT INTO mainstay.{} ({columns}) SELECT {} FROM unnest({}) AS r({columns}) {}",
+        table.name,
+        values.collect::<Vec<_>>().join(", "),
+        arrays.collect::<Vec<_>>().join(", "),
+        table.tail.postgres
+    )
+}

@@ -1,0 +1,217 @@
+//! The servers together: which one is the primary, and which one answers a read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+
+use super::node::{Node, Place, Role};
+use super::patience::Patience;
+use super::position::Position;
+
+/// No server is the primary.
+const NONE: usize = usize::MAX;
+
+/// How the servers are asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    /// Where this process runs.
+    pub(crate) region: Option<String>,
+    /// How long a question or a change may take.
+    pub(crate) patience: Patience,
+    /// A replica behind by more than this …
+    pub(crate) lag_bytes_max: u64,
+    /// … for longer than this is not asked.
+    pub(crate) lag_max: Duration,
+    /// How long a read waits for a replica that has nearly come far enough.
+    pub(crate) catch_up: Duration,
+    /// How often every server is probed.
+    pub(crate) probe_every: Duration,
+    /// How long a probe may take.
+    pub(crate) probe_patience: Patience,
+    /// Nothing is sent while nobody asks, so that a serverless database may sleep.
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Arc<Node>>,
+    pub(crate) rules: Rules,
+    primary: AtomicUsize,
+    /// The history in force; grows with every promotion.
+    timeline: watch::Sender<u32>,
+    /// The primary's share of reads while no replica is fit.
+    share: Arc<Semaphore>,
+    /// Breaks ties, so that equals take turns.
+    turn: AtomicUsize,
+    /// Who answered reads.
+    pub(crate) reads: Answered,
+    /// Rows in default partitions, as they were last counted.
+    pub(crate) strays: AtomicU64,
+    /// Somebody asked since the last probe.
+    pub(crate) used: AtomicBool,
+    /// Wakes who probes.
+    pub(crate) alarm: Notify,
+}
+
+/// Who answered reads, and why not a replica.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answered {
+    pub(crate) replica: Arc<AtomicU64>,
+    pub(crate) single: Arc<AtomicU64>,
+    pub(crate) latest: Arc<AtomicU64>,
+    pub(crate) token: Arc<AtomicU64>,
+    pub(crate) no_replica: Arc<AtomicU64>,
+}
+
+impl Answered {
+    /// Each with its name in the metrics.
+    pub(crate) fn list(&self) -> [(&'static str, Arc<AtomicU64>); 5] {
+        let Self { replica, single, latest, token, no_replica } = self.clone();
+        [
+            ("replica", replica),
+            ("single", single),
+            ("latest", latest),
+            ("token", token),
+            ("no_replica", no_replica),
+        ]
+    }
+}
+
+/// Why nobody can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nobody {
+    /// No server is known to be the primary.
+    Primary,
+    /// No replica is fit, and the primary has as many reads as it may take.
+    Share,
+}
+
+impl Nobody {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "no primary is known",
+            Self::Share => "no replica is fit and the primary's share of reads is used up",
+        }
+    }
+}
+
+/// Who answers, and what that costs.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    pub(crate) place: Place,
+    pub(crate) share: Option<OwnedSemaphorePermit>,
+}
+
+impl Cluster {
+    pub(crate) fn new(nodes: Vec<Arc<Node>>, rules: Rules, share: usize) -> Self {
+        Self {
+            nodes,
+            rules,
+            primary: AtomicUsize::new(NONE),
+            timeline: watch::Sender::new(0),
+            share: Arc::new(Semaphore::new(share.max(1))),
+            turn: AtomicUsize::new(0),
+            reads: Answered::default(),
+            strays: AtomicU64::new(0),
+            used: AtomicBool::new(false),
+            alarm: Notify::new(),
+        }
+    }
+
+    /// The primary, when one is known and answers.
+    pub(crate) fn primary(&self) -> Option<&Arc<Node>> {
+        let node = self.nodes.get(self.primary.load(Ordering::Acquire))?;
+        let state = node.state();
+        (state.role == Role::Primary && state.ejected.is_none()).then_some(node)
+    }
+
+    /// The history in force, and news of it.
+    pub(crate) fn timeline(&self) -> watch::Receiver<u32> {
+        self.timeline.subscribe()
+    }
+
+    /// Where the primary's log was last seen to end.
+    pub(crate) fn written(&self) -> Position {
+        let primary = self.nodes.get(self.primary.load(Ordering::Acquire));
+        primary.map_or_else(Position::default, |node| node.state().position)
+    }
+
+    /// Draws the conclusion of what the probes found: of all who take changes the one of the newest history is the
+    /// primary (the first named, of equals); the others are stale.
+    pub(crate) fn settle_roles(&self) {
+        let states: Vec<_> = self.nodes.iter().map(|node| node.state()).collect();
+        let takes_changes = |i: &usize| matches!(states[*i].role, Role::Primary | Role::Stale);
+        let newest = (0..states.len())
+            .filter(takes_changes)
+            .max_by_key(|i| (states[*i].position.timeline, std::cmp::Reverse(*i)));
+        let Some(newest) = newest else { return };
+        let timeline = states[newest].position.timeline;
+        if timeline < *self.timeline.borrow() {
+            // What is left of an older history than one we have written to: better none than that.
+            self.nodes[newest].change(|state| state.role = Role::Stale);
+            return;
+        }
+        for i in (0..states.len()).filter(takes_changes) {
+            let role = if i == newest { Role::Primary } else { Role::Stale };
+            self.nodes[i].change(|state| state.role = role);
+        }
+        if self.primary.swap(newest, Ordering::AcqRel) != newest {
+            tracing::info!(
+                node = self.nodes[newest].target.name,
+                timeline,
+                "this server is the primary"
+            );
+        }
+        self.timeline.send_if_modified(|known| std::mem::replace(known, timeline) != timeline);
+    }
+
+    /// A fit replica: one of the own region if there is any, of those the one with the least under way.
+    pub(crate) fn choose_replica(&self, not: Option<&Arc<Node>>) -> Option<Place> {
+        self.choose_replica_where(not, |_| true)
+    }
+
+    /// The same among those that pass.
+    pub(crate) fn choose_replica_where(
+        &self,
+        not: Option<&Arc<Node>>,
+        passes: impl Fn(&Node) -> bool,
+    ) -> Option<Place> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let count = self.nodes.len();
+        let away =
+            |node: &Node| self.rules.region.is_some() && node.target.region != self.rules.region;
+        (0..count)
+            .map(|i| &self.nodes[(turn + i) % count])
+            .filter(|node| node.is_fit() && passes(node))
+            .filter(|node| not.is_none_or(|not| !Arc::ptr_eq(node, not)))
+            .min_by_key(|node| (away(node), node.in_flight()))
+            .map(Place::on)
+    }
+
+    /// Whoever may answer a read: a fit replica, else the primary within its share.
+    pub(crate) fn choose_reader(&self, not: Option<&Arc<Node>>) -> Result<Choice, Nobody> {
+        if let Some(place) = self.choose_replica(not) {
+            self.reads.replica.fetch_add(1, Ordering::Relaxed);
+            return Ok(Choice { place, share: None });
+        }
+        let primary = self.choose_primary()?;
+        if self.nodes.len() == 1 {
+            self.reads.single.fetch_add(1, Ordering::Relaxed);
+            return Ok(Choice { place: primary, share: None });
+        }
+        let share = Arc::clone(&self.share).try_acquire_owned().map_err(|_| Nobody::Share)?;
+        self.reads.no_replica.fetch_add(1, Ordering::Relaxed);
+        Ok(Choice { place: primary, share: Some(share) })
+    }
+
+    /// The primary. When it is away, who probes is woken.
+    pub(crate) fn choose_primary(&self) -> Result<Place, Nobody> {
+        self.used.store(true, Ordering::Relaxed);
+        self.primary().map(Place::on).ok_or_else(|| {
+            self.alarm.notify_one();
+            Nobody::Primary
+        })
+    }
+}

@@ -1,0 +1,54 @@
+//! What an error of PostgreSQL says about the server it came from. Statements that break a rule say nothing about it.
+
+use std::io;
+
+use sqlx::postgres::PgDatabaseError;
+
+/// What an error tells about the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Nothing: the statement itself was refused.
+    Statement,
+    /// The connection is dead or the server is shutting down or starting up.
+    Connection,
+    /// No answer in time: the server hangs, or the question was too large. A probe finds out.
+    Silence,
+    /// A replica stopped a question that stood in the way of its replay; another one may answer it.
+    ReplayConflict,
+    /// It is not the primary any more.
+    NotPrimary,
+}
+
+/// SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+pub(crate) fn of(error: &sqlx::Error) -> Failure {
+    match error {
+        sqlx::Error::Io(e) if e.kind() == io::ErrorKind::TimedOut => Failure::Silence,
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed => Failure::Connection,
+        sqlx::Error::Database(error) => match error.code().as_deref() {
+            Some("57P01" | "57P02" | "57P03" | "57P05") => Failure::Connection,
+            Some(code) if code.starts_with("08") => Failure::Connection,
+            Some("25006") => Failure::NotPrimary,
+            // On a primary 40001 is a serialisation failure, which none of our transactions (READ COMMITTED) can meet.
+            Some("40001") => Failure::ReplayConflict,
+            _ => Failure::Statement,
+        },
+        _ => Failure::Statement,
+    }
+}
+
+/// A word for logs and the console. Holds no value that was bound, and no address.
+pub(crate) fn reason(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
+            Some(error) => format!("{} (SQLSTATE {})", error.message(), error.code()),
+            None => "the database refused".into(),
+        },
+        sqlx::Error::PoolTimedOut => "every connection is in use".into(),
+        sqlx::Error::Tls(error) => format!("TLS: {error}"),
+        _ => "the connection failed".into(),
+    }
+}

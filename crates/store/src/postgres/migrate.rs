@@ -1,0 +1,131 @@
+//! The schema `mainstay`, brought up to date by one process at a time. Refuses a schema that is newer than this program.
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, PgConnection};
+
+use super::settings::Database;
+use super::{Cluster, Node};
+
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Where sqlx keeps what was applied.
+const APPLIED: &str = "mainstay._sqlx_migrations";
+
+/// How the schema could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No server that takes changes could be reached.
+    #[error("no primary can be reached")]
+    Away,
+    /// A pooler in transaction mode stands between, and the way around it is not known.
+    #[error("{0} is a pooler in transaction mode: migrations need the direct address")]
+    Pooled(String),
+    /// The schema is there, but not what must be in it.
+    #[error("the partitions of the coming days or the shared secret cannot be made")]
+    Unfinished(#[source] crate::Error),
+    /// The database refused.
+    #[error("the schema cannot be brought up to date")]
+    Migrate(#[from] MigrateError),
+}
+
+impl Error {
+    /// A newer program has been here.
+    pub(crate) fn is_newer(&self) -> bool {
+        matches!(self, Self::Migrate(MigrateError::VersionMissing(_)))
+    }
+
+    /// The database's words. Holds no address but the host's name.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Migrate(
+                MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
+            ) => super::failure::reason(error),
+            Self::Migrate(error) => error.to_string(),
+            Self::Unfinished(error) => std::error::Error::source(error)
+                .map_or_else(|| error.to_string(), ToString::to_string),
+            Self::Away | Self::Pooled(_) => self.to_string(),
+        }
+    }
+}
+
+/// How rows of events are kept in daily pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeSeries {
+    /// Native partitions.
+    Native,
+    /// Hypertables.
+    Timescale,
+}
+
+/// Brings the schema up to date on the primary. Others who do the same wait for each other.
+pub(crate) async fn run(cluster: &Cluster, settings: &Database) -> Result<TimeSeries, Error> {
+    let primary = cluster.primary().ok_or(Error::Away)?;
+    let mut conn = connect(primary).await?;
+    let kept = find_time_series(&mut conn, settings.timescale).await.map_err(MigrateError::from)?;
+    migrator().run_direct(None, &mut conn, false).await?;
+    sqlx::Connection::close(conn).await.map_err(MigrateError::from)?;
+    Ok(kept)
+}
+
+async fn connect(primary: &Node) -> Result<PgConnection, Error> {
+    let direct: &PgConnectOptions =
+        primary.target.direct().ok_or_else(|| Error::Pooled(primary.target.name.clone()))?;
+    let connected = primary.pool.shape().connect.keep(direct.connect()).await;
+    Ok(connected.map_err(MigrateError::from)?)
+}
+
+fn migrator() -> Migrator {
+    let mut migrator = Migrator::with_migrations(POSTGRES.iter().cloned().collect());
+    migrator.create_schema("mainstay");
+    migrator.dangerous_set_table_name(APPLIED);
+    migrator
+}
+
+/// Whether the server has TimescaleDB and lets us use it; an installation stays what it began as. Tells the migrations.
+async fn find_time_series(
+    conn: &mut PgConnection,
+    wanted: bool,
+) -> Result<TimeSeries, sqlx::Error> {
+    let begun: Option<bool> = sqlx::query_scalar(
+        "SELECT c.relkind = 'p' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'mainstay' AND c.relname = 'page_views'",
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let kept = match begun {
+        Some(true) => TimeSeries::Native,
+        Some(false) => TimeSeries::Timescale,
+        None if wanted && has_timescale(conn).await? => TimeSeries::Timescale,
+        None => TimeSeries::Native,
+    };
+    let word = match kept {
+        TimeSeries::Native => "native",
+        TimeSeries::Timescale => "timescale",
+    };
+    sqlx::query("SELECT set_config('mainstay.time_series', $1, false)")
+        .bind(word)
+        .execute(conn)
+        .await?;
+    Ok(kept)
+}
+
+/// The extension may be there and not be ours to make: then days are native partitions.
+async fn has_timescale(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let offered: bool = sqlx::query_scalar(
+        "SELECT exists(SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb')",
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if !offered {
+        return Ok(false);
+    }
+    match sqlx::query("CREATE EXTENSION IF NOT EXISTS timescaledb").execute(conn).await {
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(error)) => {
+            tracing::warn!(%error, "TimescaleDB is there but cannot be used; days are native partitions");
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}

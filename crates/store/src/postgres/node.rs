@@ -1,0 +1,233 @@
+//! One database server as we see it: its role, how far it has come, and whether it may be asked.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::PgConnection;
+
+use super::failure::{self, Failure};
+use super::pool::{Pool, Shape, Taken};
+use super::position::{Lsn, Position};
+use super::target::Target;
+
+/// What a server is to the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// It never answered.
+    #[default]
+    Unknown,
+    /// It takes changes.
+    Primary,
+    /// It follows the primary.
+    Replica,
+    /// It takes changes of a history that is over, or of another database: nobody may ask it.
+    Stale,
+}
+
+impl Role {
+    /// As the console and metrics name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Primary => "primary",
+            Self::Replica => "replica",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+/// What the last probe found, and why the server is not asked, if it is not.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    pub(crate) role: Role,
+    /// How far it has replayed (a replica) or written (a primary).
+    pub(crate) position: Position,
+    /// How far what it has received lies safe on its disk.
+    pub(crate) received: Lsn,
+    /// Bytes it has not replayed of what the primary had written.
+    pub(crate) lag_bytes: u64,
+    /// How long it has been behind; zero when it is not.
+    pub(crate) lag: Duration,
+    /// Behind by bytes and by time.
+    pub(crate) lagging: bool,
+    /// A read that waited for it in vain: it is not asked to catch up until a probe finds it close again.
+    pub(crate) slow: bool,
+    pub(crate) ejected: Option<Ejection>,
+}
+
+/// A server that failed is not asked until a probe reaches it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ejection {
+    /// The failure's words.
+    pub(crate) reason: String,
+    /// When it is tried again.
+    pub(crate) retry_at: Instant,
+    /// How long the next trial is put off.
+    pub(crate) backoff: Duration,
+}
+
+/// The first trial comes soon: a server that restarts is away for a moment only.
+const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+/// Trials are never further apart than this.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) target: Target,
+    pub(crate) pool: Pool,
+    state: Mutex<State>,
+    /// A replica that may be asked: what the choice looks at for every read.
+    fit: AtomicBool,
+    in_flight: AtomicUsize,
+}
+
+impl Node {
+    pub(crate) fn new(target: Target, shape: Shape) -> Arc<Self> {
+        let pool = Pool::new(target.options.clone(), shape);
+        Arc::new(Self {
+            target,
+            pool,
+            state: Mutex::default(),
+            fit: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+        })
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.lock().clone()
+    }
+
+    /// Changes what is known; whether it may be asked follows from that.
+    pub(crate) fn change(&self, with: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        with(&mut state);
+        let fit = state.role == Role::Replica && state.ejected.is_none() && !state.lagging;
+        self.fit.store(fit, Ordering::Release);
+    }
+
+    /// A replica that answers and is not too far behind.
+    pub(crate) fn is_fit(&self) -> bool {
+        self.fit.load(Ordering::Acquire)
+    }
+
+    /// Statements under way or waiting for a connection.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of an error; true when it speaks against the server.
+    pub(crate) fn note(&self, error: &sqlx::Error) -> bool {
+        match failure::of(error) {
+            Failure::Statement | Failure::ReplayConflict => false,
+            Failure::Connection | Failure::NotPrimary => {
+                // Its connections lead nowhere.
+                self.pool.forget_all();
+                self.eject(failure::reason(error), BACKOFF_FIRST);
+                true
+            }
+            Failure::Silence => {
+                self.eject(failure::reason(error), Duration::ZERO);
+                true
+            }
+        }
+    }
+
+    /// Stops asking it until a probe, `trial_in` from now, finds it well.
+    fn eject(&self, reason: String, trial_in: Duration) {
+        self.change(|state| {
+            if state.ejected.is_none() {
+                tracing::warn!(
+                    node = self.target.name,
+                    reason,
+                    "a database server is not asked until it answers again"
+                );
+                let retry_at = Instant::now() + trial_in;
+                state.ejected = Some(Ejection { reason, retry_at, backoff: BACKOFF_FIRST });
+            }
+        });
+    }
+
+    /// A trial failed: the next one comes later.
+    pub(crate) fn put_off(&self, reason: String) {
+        self.pool.forget_all();
+        self.eject(reason.clone(), BACKOFF_FIRST);
+        self.change(|state| {
+            if let Some(ejection) = &mut state.ejected {
+                ejection.reason = reason;
+                ejection.retry_at = Instant::now() + ejection.backoff;
+                ejection.backoff = (ejection.backoff * 2).min(BACKOFF_MAX);
+            }
+        });
+    }
+
+    /// Remembers how far a replica was seen to have come.
+    pub(crate) fn reached(&self, lsn: Lsn) {
+        self.change(|state| state.position.lsn = state.position.lsn.max(lsn));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One statement's place among those under way.
+#[derive(Debug)]
+pub(crate) struct Place {
+    node: Arc<Node>,
+}
+
+impl Place {
+    pub(crate) fn on(node: &Arc<Node>) -> Self {
+        node.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self { node: Arc::clone(node) }
+    }
+
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.node.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection to one server, in the hands of one statement or transaction. Dropped it is closed, which undoes what was
+/// not committed.
+#[derive(Debug)]
+pub(crate) struct Leased {
+    place: Place,
+    taken: Taken,
+    /// The primary's share of reads, when it stands in for its replicas.
+    _share: Option<tokio::sync::OwnedSemaphorePermit>,
+}
+
+impl Leased {
+    /// A connection of the place's server.
+    pub(crate) async fn at(
+        place: Place,
+        share: Option<tokio::sync::OwnedSemaphorePermit>,
+    ) -> Result<Self, (Place, sqlx::Error)> {
+        match place.node.pool.take().await {
+            Ok(taken) => Ok(Self { place, taken, _share: share }),
+            Err(error) => Err((place, error)),
+        }
+    }
+
+    pub(crate) fn conn(&mut self) -> &mut PgConnection {
+        self.taken.conn()
+    }
+
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.place.node
+    }
+
+    /// Gives the connection back: its last answer was complete.
+    pub(crate) fn give_back(self) {
+        let Self { place, taken, _share } = self;
+        place.node.pool.give_back(taken);
+    }
+}

@@ -1,0 +1,223 @@
+//! Connections to one server. A refused connection is told at once (sqlx's own pool tries on until its time-out), and
+//! nothing is sent to find out whether a connection still works, unless it has rested for long.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::patience::Patience;
+
+/// A connection that rested for longer is asked whether it is still there: what stands between may have forgotten it.
+const PING_AFTER: Duration = Duration::from_secs(60);
+
+/// How many connections, and how long they are waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Kept open although nobody needs them.
+    pub(crate) min: usize,
+    /// Most at a time.
+    pub(crate) max: usize,
+    /// Closed after resting so long, down to `min`.
+    pub(crate) idle_for: Duration,
+    /// How long making one may take.
+    pub(crate) connect: Patience,
+    /// How long a free one is waited for.
+    pub(crate) acquire: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pool {
+    options: PgConnectOptions,
+    shape: Shape,
+    idle: Mutex<Vec<Idle>>,
+    permits: Arc<Semaphore>,
+    /// As many permits as there are in all.
+    max: AtomicUsize,
+    /// Open connections, in use or not.
+    open: Arc<AtomicUsize>,
+    /// Grows when every connection made so far is suspected to be dead.
+    generation: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Idle {
+    conn: Counted,
+    since: Instant,
+}
+
+/// A connection that is counted while it is open.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    conn: PgConnection,
+    generation: u64,
+    _open: Open,
+}
+
+#[derive(Debug)]
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn count(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection in somebody's hands. Dropped it is closed; given back it is kept.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    conn: Counted,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Taken {
+    pub(crate) fn conn(&mut self) -> &mut PgConnection {
+        &mut self.conn.conn
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(options: PgConnectOptions, shape: Shape) -> Self {
+        let max = shape.max.max(1);
+        Self {
+            options: options.disable_statement_logging(),
+            shape,
+            idle: Mutex::default(),
+            permits: Arc::new(Semaphore::new(max)),
+            max: AtomicUsize::new(max),
+            open: Arc::default(),
+            generation: AtomicU64::new(0),
+        }
+    }
+
+    /// A connection: one that rests, else a new one.
+    pub(crate) async fn take(&self) -> Result<Taken, sqlx::Error> {
+        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let free = Arc::clone(&self.permits).acquire_owned();
+                match tokio::time::timeout(self.shape.acquire, free).await {
+                    Ok(Ok(permit)) => permit,
+                    Ok(Err(_)) => return Err(sqlx::Error::PoolClosed),
+                    Err(_) => return Err(sqlx::Error::PoolTimedOut),
+                }
+            }
+        };
+        while let Some(Idle { mut conn, since }) = self.pop() {
+            if since.elapsed() < PING_AFTER
+                || self.shape.connect.keep(conn.conn.ping()).await.is_ok()
+            {
+                return Ok(Taken { conn, _permit: permit });
+            }
+        }
+        Ok(Taken { conn: self.connect().await?, _permit: permit })
+    }
+
+    /// Keeps a connection whose last answer was complete.
+    pub(crate) fn give_back(&self, taken: Taken) {
+        let Taken { conn, _permit: permit } = taken;
+        if conn.generation == self.generation.load(Ordering::Acquire) && !self.permits.is_closed() {
+            self.lock().push(Idle { conn, since: Instant::now() });
+        }
+        drop(permit);
+    }
+
+    /// Closes every connection that rests, and those in use as soon as they are given back.
+    pub(crate) fn forget_all(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.lock().clear();
+    }
+
+    /// Closes what has rested too long; opens what is missing of the minimum.
+    pub(crate) async fn keep_minimum(&self, min: usize) -> Result<(), sqlx::Error> {
+        let rested = {
+            let mut idle = self.lock();
+            // The oldest lie in front.
+            let old = idle.iter().take_while(|i| i.since.elapsed() >= self.shape.idle_for).count();
+            let spare = self.open.load(Ordering::Relaxed).saturating_sub(min);
+            idle.drain(..old.min(spare)).collect::<Vec<_>>()
+        };
+        for Idle { conn, .. } in rested {
+            close(conn).await;
+        }
+        while self.open.load(Ordering::Relaxed) < min.min(self.max.load(Ordering::Relaxed)) {
+            // Never at the cost of somebody who waits.
+            let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { break };
+            let conn = self.connect().await?;
+            self.lock().insert(0, Idle { conn, since: Instant::now() });
+            drop(permit);
+        }
+        Ok(())
+    }
+
+    /// Changes the most connections at a time. Those in use beyond it end as they are given back.
+    pub(crate) fn set_max(&self, max: usize) {
+        let max = max.max(1);
+        let before = self.max.swap(max, Ordering::AcqRel);
+        if max > before {
+            self.permits.add_permits(max - before);
+        } else if max < before {
+            let missing = (before - max) - self.permits.forget_permits(before - max);
+            // What is in use now is taken back when it is free; until then there are more than there should be.
+            self.max.fetch_add(missing, Ordering::AcqRel);
+            let mut idle = self.lock();
+            let spare = self.open.load(Ordering::Relaxed).saturating_sub(max).min(idle.len());
+            idle.drain(..spare);
+        }
+    }
+
+    /// Connections in use, and open ones that are not.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let idle = self.lock().len();
+        (self.open.load(Ordering::Relaxed).saturating_sub(idle), idle)
+    }
+
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Ends every connection politely; nobody gets one any more.
+    pub(crate) async fn close(&self) {
+        self.permits.close();
+        let idle = std::mem::take(&mut *self.lock());
+        for Idle { conn, .. } in idle {
+            close(conn).await;
+        }
+    }
+
+    async fn connect(&self) -> Result<Counted, sqlx::Error> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let conn = self.shape.connect.keep(self.options.connect()).await?;
+        Ok(Counted { conn, generation, _open: Open::count(&self.open) })
+    }
+
+    fn pop(&self) -> Option<Idle> {
+        self.lock().pop()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says goodbye, so that the server logs no lost connection; a server that does not listen is not waited for.
+async fn close(counted: Counted) {
+    const GOODBYE: Patience = Patience(Duration::from_millis(250));
+    drop(GOODBYE.keep(counted.conn.close()).await);
+}
+
+/// The error of a server that nobody may ask now.
+pub(crate) fn unavailable(reason: impl Into<String>) -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::NotConnected, reason.into()))
+}

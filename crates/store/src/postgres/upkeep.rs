@@ -1,0 +1,157 @@
+//! What a shared database needs now and then: partitions of the coming days, ids that nobody sends again forgotten, and
+//! the processes that share it counted, because the budget of connections is theirs together.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mainstay_base::Timestamp;
+use mainstay_base::task::Stop;
+use uuid::Uuid;
+
+use super::{Db, partition};
+use crate::ask::{ask, change};
+use crate::sql::{Sql, sql};
+use crate::{Engine, Error, Store, Ts};
+
+/// How often a process says that it is there. One that was not heard of for three times as long is gone.
+const SEEN_EVERY: Duration = Duration::from_secs(10);
+/// How often days are made and old ids forgotten.
+const ROUND_EVERY: Duration = Duration::from_secs(600);
+/// Ids forgotten in one statement.
+const FORGET_MAX: i64 = 20_000;
+
+/// A process that shares the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its name, which it keeps over a restart.
+    pub id: Uuid,
+    /// Version of the product.
+    pub version: String,
+    /// Where it runs.
+    pub region: Option<String>,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it was last heard of.
+    pub seen_at: Timestamp,
+}
+
+const SEEN: Sql = sql!(
+    "INSERT INTO mainstay.nodes (id, version, region, started_at, seen_at) VALUES ($1, $2, $3, $4, now())
+     ON CONFLICT (id) DO UPDATE SET version = excluded.version, region = excluded.region,
+     started_at = excluded.started_at, seen_at = now()"
+);
+const GONE: Sql =
+    sql!("DELETE FROM mainstay.nodes WHERE id = $1 OR seen_at < now() - INTERVAL '1 day'");
+/// By the database's clock, so that no machine's own matters.
+const PROCESSES: Sql = sql!(
+    "SELECT id, version, region, started_at, seen_at FROM mainstay.nodes
+     WHERE seen_at > now() - INTERVAL '30 seconds' ORDER BY id"
+);
+const FORGET: Sql = sql!(
+    "DELETE FROM mainstay.event_keys WHERE key = ANY (ARRAY(
+        SELECT key FROM mainstay.event_keys WHERE at < $1 LIMIT $2))"
+);
+
+/// The processes that share the database; none where there is only this one's files.
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn list_processes(store: &Store) -> Result<Vec<Process>, Error> {
+    let Engine::Postgres(_) = store.core() else { return Ok(Vec::new()) };
+    let db = &store.core().latest();
+    let rows: Vec<(Uuid, String, Option<String>, Ts, Ts)> =
+        ask!(db, "node.list", query_as(PROCESSES).fetch_all)?;
+    let process = |(id, version, region, started_at, seen_at): (_, _, _, Ts, Ts)| Process {
+        id,
+        version,
+        region,
+        started_at: started_at.0,
+        seen_at: seen_at.0,
+    };
+    Ok(rows.into_iter().map(process).collect())
+}
+
+/// Works until the soft stop, then says goodbye.
+pub(crate) async fn run(store: Store, stop: Stop) -> Result<(), Infallible> {
+    let Engine::Postgres(db) = store.core().clone() else {
+        stop.soft().await;
+        return Ok(());
+    };
+    if !store.wait_insight(&stop).await {
+        return Ok(());
+    }
+    let started = store.clock.now();
+    let mut next_round = started;
+    loop {
+        // A quiet database is let sleep; whoever asks it next wakes this up too.
+        let wanted = !db.cluster.rules.quiet || db.cluster.used.load(Ordering::Relaxed);
+        if wanted {
+            if let Err(error) = say_here(&store, &db, started).await {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "not counted among the processes"
+                );
+            }
+            if store.clock.now() >= next_round {
+                next_round = store.clock.now().plus(ROUND_EVERY);
+                if let Err(error) = round(&store, &db, &stop).await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the database's upkeep is put off"
+                    );
+                }
+            }
+        }
+        if !stop.rested(SEEN_EVERY).await {
+            break;
+        }
+    }
+    let gone = change!(store.core(), "node.leave", GONE, own_id(&db));
+    if let Err(error) = gone {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "the database was not told that this process ends"
+        );
+    }
+    Ok(())
+}
+
+fn own_id(db: &Db) -> Uuid {
+    Uuid::parse_str(db.node()).unwrap_or_default()
+}
+
+async fn say_here(store: &Store, db: &Db, started: Timestamp) -> Result<(), Error> {
+    let region = store.database.region.as_deref();
+    let version = env!("CARGO_PKG_VERSION");
+    change!(store.core(), "node.say_here", SEEN, own_id(db), version, region, Ts(started))?;
+    let processes = list_processes(store).await?.len();
+    db.set_pool_max(store.database.pool_share(processes));
+    Ok(())
+}
+
+async fn round(store: &Store, db: &Db, stop: &Stop) -> Result<(), Error> {
+    partition::make_ahead(store.core(), store.clock.now(), store.database.partitions_ahead).await?;
+    let strays = partition::count_strays(db).await?;
+    db.cluster.strays.store(u64::try_from(strays).unwrap_or(0), Ordering::Relaxed);
+    let before = store.clock.now().minus(store.database.event_ids_kept.0);
+    while !stop.is_soft() {
+        let gone = change!(store.core(), "event_keys.forget", FORGET, Ts(before), FORGET_MAX)?;
+        if gone < FORGET_MAX.cast_unsigned() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Rows without a partition of their day, as they were last counted: more than none means that maintenance stood still.
+    #[must_use]
+    pub fn strays(&self) -> u64 {
+        match self.core() {
+            Engine::Sqlite(_) => 0,
+            Engine::Postgres(db) => Arc::clone(&db.cluster).strays.load(Ordering::Relaxed),
+        }
+    }
+}

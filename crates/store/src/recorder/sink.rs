@@ -1,0 +1,169 @@
+//! Where groups go: into a file of this machine, or into PostgreSQL with a spool in front of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mainstay_base::{Clock, Entropy, Timestamp};
+
+use super::commit::Committer;
+use super::sink_postgres::PostgresSink;
+use super::{Batch, Written};
+use crate::error::Kind;
+use crate::{Engine, Error, Settings, Store, Ts, sqlite};
+
+const OP: &str = "recorder.commit";
+const AWAY: &str = "insight.db is away";
+
+/// What a sink needs of the house.
+#[derive(Clone, Debug)]
+pub(super) struct SinkContext {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) entropy: Entropy,
+    pub(super) spool_dir: PathBuf,
+}
+
+#[derive(Debug)]
+pub(super) enum Sink {
+    Sqlite(Box<SqliteSink>),
+    Postgres(Box<PostgresSink>),
+}
+
+#[derive(Debug)]
+pub(super) struct SqliteSink {
+    db: sqlite::Db,
+    committer: Committer,
+    probe_every: Duration,
+    /// A probe is needed to know whether the disk takes writes.
+    failed: bool,
+}
+
+impl Sink {
+    pub(super) fn new(context: SinkContext, settings: &Settings) -> Self {
+        match context.store.insight().clone() {
+            Engine::Sqlite(db) => Self::Sqlite(Box::new(SqliteSink {
+                failed: !db.is_open(),
+                db,
+                committer: Committer::new(),
+                probe_every: settings.recorder_probe_every.0.max(Duration::from_millis(10)),
+            })),
+            Engine::Postgres(db) => {
+                Self::Postgres(Box::new(PostgresSink::new(db, context, settings)))
+            }
+        }
+    }
+
+    /// Opens what lies on this machine.
+    pub(super) async fn prepare(&mut self) -> Result<(), String> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(sink) => sink.prepare().await,
+        }
+    }
+
+    /// Makes batches durable, all or none.
+    pub(super) async fn commit(
+        &mut self,
+        batches: &[&Batch],
+        now: Timestamp,
+    ) -> Result<Written, Error> {
+        match self {
+            Self::Sqlite(sink) => sink.commit(batches, now).await.map(|()| Written::default()),
+            Self::Postgres(sink) => sink.commit(batches).await,
+        }
+    }
+
+    /// How long until [`Sink::tend`] is due; none while there is nothing to tend.
+    pub(super) fn rest(&self, degraded: bool) -> Option<Duration> {
+        match self {
+            Self::Sqlite(sink) => degraded.then_some(sink.probe_every),
+            Self::Postgres(sink) => sink.rest(),
+        }
+    }
+
+    /// Finds out whether a failed store is well again, and brings what waits into it. True when it brought something.
+    pub(super) async fn tend(&mut self, now: Timestamp) -> Result<bool, String> {
+        match self {
+            Self::Sqlite(sink) => {
+                sink.probe(now).await;
+                Ok(false)
+            }
+            Self::Postgres(sink) => sink.tend().await,
+        }
+    }
+
+    /// Why the store does not take events now; none while it does.
+    pub(super) fn why_away(&self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite(sink) if !sink.db.is_open() => Some(AWAY),
+            Self::Sqlite(sink) => sink.failed.then_some("the disk does not take writes"),
+            Self::Postgres(sink) => sink.why_away(),
+        }
+    }
+
+    /// Bytes of events that wait on this machine's disk.
+    pub(super) fn spooled(&self) -> u64 {
+        match self {
+            Self::Sqlite(_) => 0,
+            Self::Postgres(sink) => sink.spooled(),
+        }
+    }
+
+    /// What a store that is away means.
+    pub(super) fn trouble(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "events cannot be made durable; they are refused until they can",
+            Self::Postgres(_) => "events wait on this machine's disk until the database takes them",
+        }
+    }
+
+    /// The last thing that happens.
+    pub(super) async fn finish(&mut self) {
+        match self {
+            Self::Sqlite(sink) => {
+                if let Err(error) = sink.db.checkpoint().await {
+                    tracing::warn!(%error, "the last checkpoint of insight.db failed; its log is kept");
+                }
+            }
+            Self::Postgres(sink) => sink.finish().await,
+        }
+    }
+}
+
+impl SqliteSink {
+    async fn commit(&mut self, batches: &[&Batch], now: Timestamp) -> Result<(), Error> {
+        let mut writer = self.db.writer().await;
+        let conn = writer.conn().await.map_err(|e| Error::new(OP, e))?;
+        let outcome = self.committer.commit(conn, batches, now).await;
+        if let Err(error) = outcome {
+            let error = Error::new(OP, error);
+            if matches!(error.kind, Kind::Unavailable | Kind::Internal) {
+                writer.suspect();
+            }
+            self.failed |= error.kind != Kind::Conflict;
+            return Err(error);
+        }
+        self.failed = false;
+        Ok(())
+    }
+
+    /// Writes one small row, so that a recorder nobody sends to notices space that came back.
+    async fn probe(&mut self, now: Timestamp) {
+        let mut writer = self.db.writer().await;
+        let outcome = match writer.conn().await {
+            Ok(conn) => sqlx::query(
+                "INSERT INTO recorder_probe (id, at) VALUES (1, $1)
+                 ON CONFLICT (id) DO UPDATE SET at = excluded.at",
+            )
+            .bind(Ts(now))
+            .execute(conn)
+            .await
+            .map(drop),
+            Err(e) => Err(e),
+        };
+        if outcome.is_err() {
+            writer.suspect();
+        }
+        self.failed = outcome.is_err();
+    }
+}

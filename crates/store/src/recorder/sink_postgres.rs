@@ -1,0 +1,249 @@
+//! Groups into PostgreSQL. While it is away they go to the spool, which is emptied in order; what no replica is known to
+//! have is remembered, and written once more when the primary is lost.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mainstay_base::Entropy;
+use tokio::sync::watch;
+
+use super::commit_postgres::Committer;
+use super::sink::SinkContext;
+use super::spool::{Sealed, Spool};
+use super::{Batch, Written};
+use crate::error::Kind;
+use crate::postgres::Db;
+use crate::{Error, Settings, Store};
+
+const OP: &str = "recorder.spool";
+/// How soon it is tried again whether the database takes what waits.
+const TRY_AGAIN: Duration = Duration::from_millis(250);
+/// How often replicas are asked how far they have come, while somebody waits to know.
+const CONFIRM_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct PostgresSink {
+    db: Db,
+    store: Store,
+    entropy: Entropy,
+    committer: Committer,
+    dir: PathBuf,
+    bytes_max: u64,
+    /// None while this machine's disk does not take it: then events are refused when the database is away too.
+    spool: Option<Spool>,
+    /// The history in force, and the one that was last written to.
+    timeline: watch::Receiver<u32>,
+    written_to: u32,
+    /// The last attempt to write failed.
+    failed: bool,
+}
+
+impl PostgresSink {
+    pub(super) fn new(db: Db, context: SinkContext, settings: &Settings) -> Self {
+        let timeline = db.cluster.timeline();
+        let written_to = *timeline.borrow();
+        Self {
+            db,
+            written_to,
+            timeline,
+            store: context.store,
+            entropy: context.entropy,
+            committer: Committer::new(),
+            dir: context.spool_dir,
+            bytes_max: settings.spool_max.0,
+            spool: None,
+            failed: false,
+        }
+    }
+
+    pub(super) async fn prepare(&mut self) -> Result<(), String> {
+        match Spool::open(&self.dir, self.bytes_max).await {
+            Ok(spool) => {
+                self.spool = Some(spool);
+                Ok(())
+            }
+            Err(error) => Err(format!("the spool cannot be opened: {error}")),
+        }
+    }
+
+    /// In the database, or safe on this machine's disk.
+    pub(super) async fn commit(&mut self, batches: &[&Batch]) -> Result<Written, Error> {
+        let sealed = self.seal(batches)?;
+        let sealed: Vec<&Sealed> = sealed.iter().collect();
+        // What waits goes first.
+        let waits = self.spool.as_ref().is_some_and(|spool| !spool.is_empty());
+        if waits || !self.store.is_open() {
+            return self.keep(&sealed, None).await;
+        }
+        self.follow_promotion().await;
+        match self.committer.commit(&self.db, &sealed).await {
+            Ok(position) => {
+                self.failed = false;
+                if let (Some(position), Some(spool)) = (position, &mut self.spool)
+                    && let Err(error) = spool.remember(&sealed, position).await
+                {
+                    tracing::warn!(%error, "events are in the primary alone until a replica has them: this machine's disk does not take a copy");
+                }
+                Ok(Written { position })
+            }
+            Err(error) if error.kind == Kind::Conflict => Err(error),
+            Err(error) => {
+                self.failed = true;
+                self.keep(&sealed, Some(error)).await
+            }
+        }
+    }
+
+    async fn keep(&mut self, sealed: &[&Sealed], because: Option<Error>) -> Result<Written, Error> {
+        let refused = |error| Error::new(OP, sqlx::Error::Io(error));
+        let Some(spool) = &mut self.spool else {
+            let gone = || refused(std::io::Error::other("there is no spool"));
+            return Err(because.unwrap_or_else(gone));
+        };
+        spool.keep(sealed).await.map_err(refused)?;
+        Ok(Written::default())
+    }
+
+    /// Each batch gets a name, by which a repeat of it is known.
+    fn seal(&self, batches: &[&Batch]) -> Result<Vec<Sealed>, Error> {
+        batches
+            .iter()
+            .map(|batch| {
+                let id: [u8; 16] = self
+                    .entropy
+                    .bytes()
+                    .map_err(|e| Error::new(OP, sqlx::Error::Encode(Box::new(e))))?;
+                let id = u128::from_le_bytes(id);
+                Ok(Sealed { id: format!("{id:032x}"), batch: (*batch).clone() })
+            })
+            .collect()
+    }
+
+    /// After a promotion, what the lost primary may have had alone is written once more.
+    async fn follow_promotion(&mut self) {
+        let now = *self.timeline.borrow_and_update();
+        let before = std::mem::replace(&mut self.written_to, now);
+        if before == now || before == 0 {
+            return;
+        }
+        tracing::info!(
+            timeline = now,
+            "a replica was promoted: events it may not have are written once more"
+        );
+        if let Some(spool) = &mut self.spool
+            && let Err(error) = spool.put_back().await
+        {
+            tracing::error!(%error, "events that the lost primary may have had alone cannot be written once more now");
+        }
+    }
+
+    pub(super) fn rest(&self) -> Option<Duration> {
+        let Some(spool) = &self.spool else { return Some(CONFIRM_EVERY) };
+        if !spool.is_empty() {
+            // While it goes well, the next piece follows at once.
+            return Some(if self.failed || !self.store.is_open() {
+                TRY_AGAIN
+            } else {
+                Duration::ZERO
+            });
+        }
+        (spool.awaits_confirmation() || self.failed).then_some(CONFIRM_EVERY)
+    }
+
+    /// One piece of what waits, or a look at how far the replicas are.
+    pub(super) async fn tend(&mut self) -> Result<bool, String> {
+        if self.spool.is_none() {
+            self.prepare().await?;
+        }
+        if !self.store.is_open() {
+            return Ok(false);
+        }
+        self.follow_promotion().await;
+        if self.spool.as_ref().is_some_and(|spool| !spool.is_empty()) {
+            return self.drain().await;
+        }
+        self.failed = false;
+        if let Some(confirmed) = self.db.confirmed().await
+            && let Some(spool) = &mut self.spool
+            && let Err(error) = spool.confirm(confirmed.timeline, confirmed.lsn).await
+        {
+            tracing::warn!(%error, "confirmed events cannot be removed from this machine's disk");
+        }
+        Ok(false)
+    }
+
+    async fn drain(&mut self) -> Result<bool, String> {
+        let Some(spool) = &mut self.spool else { return Ok(false) };
+        let (record, batches) = match spool.next().await {
+            Ok(Some(next)) => next,
+            Ok(None) => return Ok(false),
+            Err(error) => {
+                tracing::error!(%error, "a file of events that waited cannot be read; it is left out");
+                return spool.skip().await.map(|()| false).map_err(|error| error.to_string());
+            }
+        };
+        match self.write(&batches).await {
+            Ok(()) => {
+                self.failed = false;
+                let Some(spool) = &mut self.spool else { return Ok(true) };
+                spool.done(&record).await.map(|()| true).map_err(|error| error.to_string())
+            }
+            Err(error) => {
+                self.failed = true;
+                Err(super::task::reason_of(&error))
+            }
+        }
+    }
+
+    /// Writes what waited. A batch that breaks a rule is found by halving, and left out: it was never going to be taken.
+    async fn write(&mut self, batches: &[Sealed]) -> Result<(), Error> {
+        let mut parts: Vec<&[Sealed]> = vec![batches];
+        while let Some(part) = parts.pop() {
+            let sealed: Vec<&Sealed> = part.iter().collect();
+            match self.committer.commit(&self.db, &sealed).await {
+                Ok(Some(position)) => {
+                    if let Some(spool) = &mut self.spool
+                        && let Err(error) = spool.remember(&sealed, position).await
+                    {
+                        tracing::warn!(%error, "this machine's disk does not take a copy of events");
+                    }
+                }
+                Ok(None) => {}
+                Err(error) if error.kind == Kind::Conflict && part.len() == 1 => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(
+                        error,
+                        "a batch of events that waited breaks a rule of the store; it is left out"
+                    );
+                }
+                Err(error) if error.kind == Kind::Conflict => {
+                    let (first, rest) = part.split_at(part.len() / 2);
+                    parts.extend([rest, first]);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn why_away(&self) -> Option<&'static str> {
+        if !self.store.is_open() {
+            return Some("the database is away");
+        }
+        let waits = self.spool.as_ref().is_some_and(|spool| !spool.is_empty());
+        (self.failed || waits)
+            .then_some("the database does not take events, or has not taken all of them yet")
+    }
+
+    pub(super) fn spooled(&self) -> u64 {
+        self.spool.as_ref().map_or(0, Spool::bytes)
+    }
+
+    /// A last try for what waits; what is left comes at the next start.
+    pub(super) async fn finish(&mut self) {
+        while self.store.is_open()
+            && self.spool.as_ref().is_some_and(|spool| !spool.is_empty())
+            && matches!(self.drain().await, Ok(true))
+        {}
+    }
+}

@@ -1,0 +1,121 @@
+//! Read your writes: a token that says how far a reader must have come to see what was acknowledged. Signed with a secret
+//! that all processes share, so that any of them may be asked next, and nobody makes one up to keep reads from the replicas.
+
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use mainstay_base::Timestamp;
+use sha2::Sha256;
+
+use crate::postgres::Reads;
+use crate::postgres::position::Position;
+use crate::recorder::Written;
+use crate::sql::{Sql, sql};
+use crate::{Engine, Error, Store};
+
+/// Where every reader sees everything, there is nothing to say.
+const EVERYTHING: &str = "0";
+/// By then every replica that may be asked has come as far, or lags too much to be asked.
+const LASTS: Duration = Duration::from_secs(300);
+/// Bytes of the digest that are kept.
+const MAC: usize = 16;
+
+/// The secret.
+pub(crate) type Secret = [u8; 32];
+
+impl Store {
+    /// A token for whoever wants to see what was just acknowledged. None while it waits for the database.
+    #[must_use]
+    pub fn seal(&self, written: Written) -> Option<String> {
+        match (self.insight(), written.position) {
+            (Engine::Sqlite(_), _) => Some(EVERYTHING.into()),
+            (Engine::Postgres(db), None) => (!db.has_replicas()).then(|| EVERYTHING.into()),
+            (Engine::Postgres(_), Some(position)) => {
+                let expires = self.clock.now().plus(LASTS).as_seconds();
+                Some(seal(self.secret.get()?, position, expires))
+            }
+        }
+    }
+
+    /// The events' database as it is read by who shows this token. One that is not ours, or is out of date, says nothing.
+    #[must_use]
+    pub fn reading_since(&self, token: &str) -> Engine {
+        let engine = self.insight();
+        let Engine::Postgres(db) = engine else { return engine.clone() };
+        let position = self.secret.get().and_then(|secret| open(secret, token, self.clock.now()));
+        match position {
+            Some(position) => Engine::Postgres(db.reading(Reads::Since(position))),
+            None => engine.clone(),
+        }
+    }
+
+    /// The secret that all processes share: the one kept already, else a fresh one.
+    pub(crate) async fn find_secret(&self) -> Result<Secret, Error> {
+        const OP: &str = "token.find_secret";
+        const ADD: Sql = sql!(
+            "INSERT INTO mainstay.shared_secret (name, secret) VALUES ('read token', $1)
+             ON CONFLICT (name) DO NOTHING"
+        );
+        const FIND: Sql =
+            sql!("SELECT secret FROM mainstay.shared_secret WHERE name = 'read token'");
+        let fresh: Secret =
+            self.entropy.bytes().map_err(|e| Error::new(OP, sqlx::Error::Encode(Box::new(e))))?;
+        let mut tx = self.core().begin(OP).await?;
+        crate::ask::run!(tx, ADD, &fresh[..])?;
+        let kept: Vec<u8> = crate::ask::take!(tx, query_scalar(FIND).fetch_one)?;
+        tx.commit().await?;
+        kept.try_into().map_err(|_| {
+            Error::new(OP, sqlx::Error::Decode("a secret is not 32 bytes long".into()))
+        })
+    }
+}
+
+/// `timeline.lsn-expiry-digest`.
+fn seal(secret: &Secret, position: Position, expires: i64) -> String {
+    let said = format!("{position}-{expires:x}");
+    let digest = digest(secret, &said);
+    format!("{said}-{digest}")
+}
+
+fn open(secret: &Secret, token: &str, now: Timestamp) -> Option<Position> {
+    let (said, theirs) = token.rsplit_once('-')?;
+    let ours = digest(secret, said);
+    // Constant time: a digest must not be found out byte by byte.
+    if !bool::from(subtle::ConstantTimeEq::ct_eq(ours.as_bytes(), theirs.as_bytes())) {
+        return None;
+    }
+    let (position, expires) = said.split_once('-')?;
+    let expires = i64::from_str_radix(expires, 16).ok()?;
+    (now.as_seconds() < expires).then(|| position.parse().ok()).flatten()
+}
+
+fn digest(secret: &Secret, said: &str) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { return String::new() };
+    mac.update(said.as_bytes());
+    let bytes = mac.finalize().into_bytes();
+    bytes[..MAC].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::position::Lsn;
+
+    const SECRET: Secret = [7; 32];
+
+    #[test]
+    fn a_token_says_what_it_was_given() {
+        let (at, now) =
+            (Position { timeline: 2, lsn: Lsn(0x3_0000_0010) }, Timestamp::from_seconds(1_000));
+        let token = seal(&SECRET, at, 1_300);
+        assert_eq!(open(&SECRET, &token, now), Some(at));
+        assert_eq!(open(&SECRET, &token, Timestamp::from_seconds(1_300)), None, "out of date");
+        assert_eq!(open(&[8; 32], &token, now), None, "somebody else's");
+        let forged = token.replacen("2.3/10", "2.9/10", 1);
+        assert_ne!(forged, token);
+        assert_eq!(open(&SECRET, &forged, now), None, "changed");
+        for broken in ["", "-", "0", "2.3/10-514", &token[1..]] {
+            assert_eq!(open(&SECRET, broken, now), None, "{broken}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A transaction on whichever engine. Dropped without commit it is undone.
+
+use sqlx::{PgConnection, SqliteConnection};
+use tokio::sync::MutexGuard;
+
+use crate::postgres::{Leased, Patience};
+use crate::sqlite::Writer;
+use crate::{Engine, Error, postgres};
+
+/// A transaction of one operation.
+#[derive(Debug)]
+pub(crate) enum Tx<'a> {
+    /// Holds the file's one writer, and its write lock from the first moment.
+    Sqlite(SqliteTx<'a>),
+    /// Holds a connection to the primary.
+    Postgres(PostgresTx<'a>),
+}
+
+#[derive(Debug)]
+pub(crate) struct SqliteTx<'a> {
+    op: &'static str,
+    writer: MutexGuard<'a, Writer>,
+    open: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct PostgresTx<'a> {
+    op: &'static str,
+    db: &'a postgres::Db,
+    leased: Leased,
+}
+
+impl Engine {
+    /// Begins a transaction that will change something.
+    pub(crate) async fn begin(&self, op: &'static str) -> Result<Tx<'_>, Error> {
+        match self {
+            Self::Sqlite(db) => {
+                let mut writer = db.writer().await;
+                // IMMEDIATE: a transaction that begins reading and then writes meets SQLITE_BUSY_SNAPSHOT.
+                let begun = match writer.conn().await {
+                    Ok(conn) => sqlx::query("BEGIN IMMEDIATE").execute(conn).await.map(drop),
+                    Err(e) => Err(e),
+                };
+                begun.map_err(|e| {
+                    writer.suspect();
+                    Error::new(op, e)
+                })?;
+                Ok(Tx::Sqlite(SqliteTx { op, writer, open: true }))
+            }
+            Self::Postgres(db) => {
+                let leased = db.begin(op).await?;
+                Ok(Tx::Postgres(PostgresTx { op, db, leased }))
+            }
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// The operation it belongs to.
+    pub(crate) fn op(&self) -> &'static str {
+        match self {
+            Self::Sqlite(tx) => tx.op,
+            Self::Postgres(tx) => tx.op,
+        }
+    }
+
+    /// Makes everything durable.
+    pub(crate) async fn commit(self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(mut tx) => {
+                let done = match tx.conn().await {
+                    Ok(conn) => sqlx::query("COMMIT").execute(conn).await.map(drop),
+                    Err(e) => Err(e),
+                };
+                tx.open = done.is_err();
+                done.map_err(|e| Error::new(tx.op, e))
+            }
+            Self::Postgres(mut tx) => {
+                let done = tx.db.within(sqlx::query("COMMIT").execute(tx.leased.conn())).await;
+                tx.db.settle_write(tx.op, tx.leased, done).map(drop)
+            }
+        }
+    }
+}
+
+impl SqliteTx<'_> {
+    pub(crate) async fn conn(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        self.writer.conn().await
+    }
+}
+
+impl Drop for SqliteTx<'_> {
+    /// The next one to write connects anew, which undoes what was not committed.
+    fn drop(&mut self) {
+        if self.open {
+            self.writer.suspect();
+        }
+    }
+}
+
+impl PostgresTx<'_> {
+    pub(crate) fn conn(&mut self) -> &mut PgConnection {
+        self.leased.conn()
+    }
+
+    pub(crate) fn patience(&self) -> Patience {
+        self.db.patience()
+    }
+}
