@@ -92,16 +92,17 @@ impl Server {
         freshness: Freshness,
     ) -> Result<Option<Bytes>, Failure> {
         let name = self.names.value(handle.generation, key);
+        let mut left = self.settings.answer_within.0;
         if freshness == Freshness::Stale && self.state.may_ask_replicas() {
-            let get = cmd("GET").arg(&name).to_owned();
-            let time = self.settings.answer_within.0 / 2;
-            match self.send(handle, To::Any(&name), get, time).await {
+            let (get, took) = (cmd("GET").arg(&name).to_owned(), timed());
+            match self.send(handle, To::Any(&name), get, left / 2).await {
                 Ok(found) => return Ok(found),
                 Err(_) => self.state.rest_replicas(),
             }
+            left = left.saturating_sub(took());
         }
         let get = cmd("GET").arg(&name).to_owned();
-        self.call(handle, To::Primary(&name), get).await
+        self.call(handle, To::Primary(&name), get, left).await
     }
 
     pub(crate) async fn get_many(&self, keys: &[&str], freshness: Freshness) -> Vec<Option<Bytes>> {
@@ -143,7 +144,9 @@ impl Server {
             None => Taken::Locally,
             Some(handle) => {
                 let name = self.names.value(handle.generation, key);
-                match self.call::<()>(&handle, To::Primary(&name), change(&handle)).await {
+                let time = self.settings.answer_within.0;
+                let change = change(&handle);
+                match self.call::<()>(&handle, To::Primary(&name), change, time).await {
                     Ok(()) => {
                         self.state.note_written(&handle, key);
                         Taken::Shared
@@ -237,14 +240,15 @@ impl Server {
         self.metrics.count(operation, by);
     }
 
-    /// Asks the store, within the time that a caller waits.
+    /// Asks the store. What goes wrong counts towards its being away.
     async fn call<T: FromRedisValue>(
         &self,
         handle: &Handle,
         to: To<'_>,
         command: Cmd,
+        within: Duration,
     ) -> Result<T, Failure> {
-        let answer = self.send(handle, to, command, self.settings.answer_within.0).await;
+        let answer = self.send(handle, to, command, within).await;
         if let Err(failure) = &answer {
             self.state.note_failure(handle, failure);
         }
@@ -277,10 +281,11 @@ impl Server {
         arguments: &[impl AsRef<[u8]>],
     ) -> Result<T, Failure> {
         let to = || To::Primary(keys.first().copied().unwrap_or_default());
-        let known = script.call_by_hash(keys, arguments);
-        match self.call(handle, to(), known).await {
+        let (time, took) = (self.settings.answer_within.0, timed());
+        match self.call(handle, to(), script.call_by_hash(keys, arguments), time).await {
             Err(failure) if failure.is_unknown_script => {
-                self.call(handle, to(), script.call_by_text(keys, arguments)).await
+                let left = time.saturating_sub(took());
+                self.call(handle, to(), script.call_by_text(keys, arguments), left).await
             }
             answer => answer,
         }

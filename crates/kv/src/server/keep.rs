@@ -34,9 +34,15 @@ impl Server {
 
     async fn keep_once(&self) -> Duration {
         if let Some(handle) = self.state.handle() {
-            self.repair(&handle).await;
-            self.look_for_generation(&handle).await;
-            return self.settings.probe_every.0;
+            let looked = async {
+                self.repair(&handle).await?;
+                self.look_for_generation(&handle).await
+            };
+            return match looked.await {
+                Ok(()) => self.settings.probe_every.0,
+                // Soon again: where few ask, it is this task that finds out that the store is away.
+                Err(_) => self.settings.failure_window.0 / self.settings.failures_max.max(1) / 2,
+            };
         }
         if let Err(reason) = self.try_return().await {
             self.state.note_trial(reason);
@@ -85,25 +91,24 @@ impl Server {
     }
 
     /// Deletes keys whose write failed, so that nobody reads what was there before.
-    async fn repair(&self, handle: &Handle) {
+    async fn repair(&self, handle: &Handle) -> Result<(), Failure> {
         for repair in self.state.list_repairs() {
             let name = self.names.value(handle.generation, &repair.key);
             let unlink = cmd("UNLINK").arg(&name).to_owned();
-            if self.call::<()>(handle, To::Primary(&name), unlink).await.is_err() {
-                return;
-            }
+            let time = self.settings.answer_within.0;
+            self.call::<()>(handle, To::Primary(&name), unlink, time).await?;
             self.state.finish_repair(&repair);
         }
+        Ok(())
     }
 
     /// Another process may have begun a generation while this one heard nothing of it.
-    async fn look_for_generation(&self, handle: &Handle) {
+    async fn look_for_generation(&self, handle: &Handle) -> Result<(), Failure> {
         let key = self.names.generation();
         let arguments = [handle.generation.to_string(), "0".to_owned()];
-        let found = self.run::<u64>(handle, Script::GENERATION, &[&key], &arguments).await;
-        if let Ok(generation) = found {
-            self.hear_generation(generation);
-        }
+        let generation = self.run(handle, Script::GENERATION, &[&key], &arguments).await?;
+        self.hear_generation(generation);
+        Ok(())
     }
 
     /// Takes a generation that another process began.

@@ -22,11 +22,11 @@ pub(super) struct Member {
 impl Server {
     pub(crate) async fn health(&self) -> Health {
         let Some(handle) = self.state.handle() else { return self.away() };
-        let took = timed();
+        let (time, took) = (self.settings.answer_within.0, timed());
         let generation = self.names.generation();
         let get = cmd("GET").arg(&generation).to_owned();
         // Not by its answer alone: a call that is late here is late for everybody.
-        if self.call::<Value>(&handle, To::Primary(&generation), get).await.is_err() {
+        if self.call::<Value>(&handle, To::Primary(&generation), get, time).await.is_err() {
             return self.away();
         }
         let latency = Some(took());

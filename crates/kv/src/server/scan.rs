@@ -59,8 +59,8 @@ impl Server {
 
     /// Who has which slots, as text to compare, and the servers.
     async fn list_slots(&self, handle: &Handle) -> Result<(String, Vec<Member>), Failure> {
-        let slots = cmd("CLUSTER").arg("SLOTS").to_owned();
-        let answer = self.call::<redis::Value>(handle, To::Primary(""), slots).await?;
+        let (slots, time) = (cmd("CLUSTER").arg("SLOTS").to_owned(), self.settings.answer_within.0);
+        let answer = self.call::<redis::Value>(handle, To::Primary(""), slots, time).await?;
         Ok((format!("{answer:?}"), super::look::members(&answer)))
     }
 
@@ -71,11 +71,12 @@ impl Server {
         glob: &str,
     ) -> Result<u64, Failure> {
         let (mut cursor, mut count) = (0_u64, 0);
+        let time = self.settings.answer_within.0;
         loop {
             let mut scan = cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(glob).arg("COUNT").arg(self.settings.batch());
             let to = member.map_or(To::Primary(""), |member| To::Node(&member.host, member.port));
-            let (next, keys) = self.call::<(u64, Vec<String>)>(handle, to, scan).await?;
+            let (next, keys) = self.call::<(u64, Vec<String>)>(handle, to, scan, time).await?;
             count += self.unlink(handle, &keys).await?;
             if next == 0 {
                 return Ok(count);
@@ -88,7 +89,7 @@ impl Server {
     async fn unlink(&self, handle: &Handle, keys: &[String]) -> Result<u64, Failure> {
         let calls = stream::iter(keys).map(|key| {
             let unlink = cmd("UNLINK").arg(key).to_owned();
-            self.call::<u64>(handle, To::Primary(key), unlink)
+            self.call::<u64>(handle, To::Primary(key), unlink, self.settings.answer_within.0)
         });
         let answers: Vec<_> = calls.buffer_unordered(self.settings.batch()).collect().await;
         answers.into_iter().sum()

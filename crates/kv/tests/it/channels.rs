@@ -10,7 +10,7 @@ use mainstay_testkit::{Redis, RedisNode};
 use super::process::{Process, WITHIN, namespace, until};
 
 async fn next(subscription: &mut Subscription) -> Event {
-    tokio::time::timeout(WITHIN, subscription.next()).await.expect("an event")
+    tokio::time::timeout(WITHIN, subscription.next()).await.unwrap()
 }
 
 /// Publishes until it is heard, and passes everything else over.

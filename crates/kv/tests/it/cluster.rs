@@ -1,5 +1,6 @@
 //! A cluster that loses a primary, everything, or a way; and slots that move under load.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -37,13 +38,15 @@ async fn all_taken(process: &Process) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_primary_is_survived_in_time() {
-    let cluster = RedisCluster::start();
+    let cluster = Arc::new(RedisCluster::start());
     let namespace = namespace();
     let process = Process::start(&cluster.addresses(), &namespace).await;
     let (waits, done) = (Waits::start(&process.group), AtomicBool::new(false));
     let broken = async {
         assert!(all_taken(&process).await);
-        cluster.nodes()[0].kill();
+        // Beside the load, which must not wait for the end of a process.
+        let victim = Arc::clone(&cluster);
+        tokio::task::spawn_blocking(move || victim.nodes()[0].kill()).await.unwrap();
         until("an outage", async || !all_taken(&process).await).await;
         until("the end of the outage", async || all_taken(&process).await).await;
         done.store(true, Ordering::Relaxed);
@@ -117,7 +120,8 @@ async fn a_way_to_one_primary_that_is_silent_is_survived_in_time() {
 /// Keys of the first slots, which are those that move.
 fn keys_of_first_slots(cluster: &RedisCluster, namespace: &str, slots: u16) -> Vec<String> {
     let node = &cluster.nodes()[0];
-    let is_first = |called: String| node.ask(&["CLUSTER", "KEYSLOT", &called]).parse::<u16>().unwrap() < slots;
+    let is_first =
+        |called: String| node.ask(&["CLUSTER", "KEYSLOT", &called]).parse::<u16>().unwrap() < slots;
     let mut keys = (0..).map(|n| format!("k{n}"));
     // A value's and a counter's slot differ.
     let values = keys.by_ref().filter(|key| is_first(format!("{namespace}:v0:{key}"))).take(15);
@@ -129,7 +133,7 @@ fn keys_of_first_slots(cluster: &RedisCluster, namespace: &str, slots: u16) -> V
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slots_that_move_under_load_lose_nothing() {
     const SLOTS: u16 = 300;
-    let cluster = RedisCluster::start();
+    let cluster = Arc::new(RedisCluster::start());
     let namespace = namespace();
     // What a busy machine delays shall not count as an outage.
     let patient = |settings: &mut mainstay_kv::Settings| settings.answer_within = Span(WITHIN);
@@ -153,16 +157,21 @@ async fn slots_that_move_under_load_lose_nothing() {
             }
         }
     };
+    let moved = Arc::clone(&cluster);
+    let mover = tokio::task::spawn_blocking(move || {
+        let nodes = moved.nodes();
+        moved.move_slots(&nodes[0], &nodes[1], usize::from(SLOTS));
+    });
     let mover = async {
-        block_in_place(|| {
-            let nodes = cluster.nodes();
-            cluster.move_slots(&nodes[0], &nodes[1], usize::from(SLOTS));
-        });
+        mover.await.unwrap();
         done.store(true, Ordering::Relaxed);
     };
-    // On a task of its own, so that it goes on while the mover blocks.
     tokio::join!(mover, load);
-    assert!(cluster.nodes()[0].ask(&["GET", &format!("{namespace}:v0:{}", keys[0])]).starts_with("-MOVED"));
+    assert!(
+        cluster.nodes()[0]
+            .ask(&["GET", &format!("{namespace}:v0:{}", keys[0])])
+            .starts_with("-MOVED")
+    );
     assert!(rounds.load(Ordering::Relaxed) > 2, "{rounds:?}");
     assert!(process.metric("mainstay_kv_generations_total").abs() < f64::EPSILON);
     assert_eq!(process.kv.invalidate("k*").await, Ok((30, Taken::Shared)));

@@ -6,7 +6,7 @@ use mainstay_base::units::Span;
 use mainstay_kv::{Event, Taken};
 use mainstay_testkit::Redis;
 
-use super::process::{Process, WITHIN, namespace, until};
+use super::process::{HOUR, Process, WITHIN, namespace, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_changed_in_an_outage_is_stale_for_nobody() {
@@ -49,6 +49,26 @@ async fn an_outage_without_changes_costs_nothing() {
     process.wait_ready().await;
     assert_eq!(process.get("kept").await.as_deref(), Some("value"));
     assert!(process.metric("mainstay_kv_generations_total").abs() < f64::EPSILON);
+    process.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_outage_knows_nothing_of_another() {
+    let redis = Redis::launch().proxied().start();
+    let (network, nodes) = (redis.node().network(), [redis.node().address()]);
+    let process = Process::start(&nodes, &namespace()).await;
+    network.cut();
+    until("away", async || process.set("a", "first").await == Taken::Locally).await;
+    assert_eq!(process.kv.increment("hits", 1, HOUR).await.unwrap().value, 1);
+    assert_eq!(process.get("a").await.as_deref(), Some("first"));
+    network.heal();
+    process.wait_ready().await;
+    process.kv.delete("a").await.unwrap();
+    network.cut();
+    until("away", async || !process.kv.health().await.ok).await;
+    assert_eq!(process.get("a").await, None);
+    let count = process.kv.increment("hits", 1, HOUR).await.unwrap();
+    assert_eq!((count.value, count.taken), (1, Taken::Locally));
     process.finish().await;
 }
 

@@ -11,7 +11,8 @@ use super::process::{HOUR, Process, WITHIN, namespace, until};
 /// How often a server ran a command since it started.
 fn calls(node: &RedisNode, command: &str) -> u64 {
     let told = node.ask(&["INFO", "commandstats"]);
-    let line = told.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    let line =
+        told.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
     line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
 }
 

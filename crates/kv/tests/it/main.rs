@@ -1,4 +1,5 @@
 //! Redis goes away and comes back: killed, stopped, cut off, moved about. Real servers, real time.
+#![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
 mod away;
 mod channels;

@@ -52,7 +52,8 @@ impl Process {
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let nodes = nodes.iter().map(ToString::to_string).collect();
-        let mut settings = Settings { nodes, namespace: namespace.to_owned(), ..Settings::default() };
+        let mut settings =
+            Settings { nodes, namespace: namespace.to_owned(), ..Settings::default() };
         change(&mut settings);
         let metrics = mainstay_telemetry::settings::Metrics::default();
         let registry = Registry::new(&metrics, Clock::System);
