@@ -225,8 +225,7 @@ impl Server {
             Some(handle) => match self.send_message(&handle, channel, &payload).await {
                 Ok(()) => Taken::Shared,
                 Err(_) => {
-                    // Others may have missed it: a new generation will tell them.
-                    self.state.note_missed(&here);
+                    self.state.note_unheard(channel, &here);
                     Taken::Locally
                 }
             },

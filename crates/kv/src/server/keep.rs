@@ -90,7 +90,7 @@ impl Server {
         Ok(generation)
     }
 
-    /// Deletes keys whose write failed, so that nobody reads what was there before.
+    /// Deletes keys whose write failed, so that nobody reads what was there before, and tells of messages that may be lost.
     async fn repair(&self, handle: &Handle) -> Result<(), Failure> {
         for repair in self.state.list_repairs() {
             let name = self.names.value(handle.generation, &repair.key);
@@ -99,7 +99,15 @@ impl Server {
             self.call::<()>(handle, To::Primary(&name), unlink, time).await?;
             self.state.finish_repair(&repair);
         }
-        Ok(())
+        let mut told = Ok(());
+        for channel in self.state.take_unheard() {
+            let sent = self.send_gap(handle, &channel).await;
+            if sent.is_err() {
+                self.state.note_unheard(&channel, &|| {});
+                told = sent;
+            }
+        }
+        told
     }
 
     /// Another process may have begun a generation while this one heard nothing of it.

@@ -37,6 +37,14 @@ impl Server {
         self.run::<u64>(handle, Script::PUBLISH, &[&key], &arguments).await.map(drop)
     }
 
+    /// Tells everybody who listens to a channel that a message may be missing.
+    pub(super) async fn send_gap(&self, handle: &Handle, channel: &str) -> Result<(), Failure> {
+        let (key, called) = (self.names.sequence(channel), self.names.channel(channel));
+        let generation = handle.generation.to_string();
+        let arguments = [handle.link.publish_verb(), &called, &generation];
+        self.run::<u64>(handle, Script::SKIP, &[&key], &arguments).await.map(drop)
+    }
+
     /// Listens to the channels that somebody in this process wants, until the soft stop.
     pub(super) async fn listen(self: Arc<Self>, stop: Stop) -> Result<(), Infallible> {
         loop {

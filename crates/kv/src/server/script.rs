@@ -75,6 +75,14 @@ redis.call(ARGV[1], ARGV[2], 'm' .. number .. ':' .. ARGV[3] .. ':' .. ARGV[4])
 return number",
     };
 
+    /// KEYS: sequence. ARGV: SPUBLISH or PUBLISH, channel, generation. Leaves out a number, so that everybody hears of a gap.
+    pub(super) const SKIP: Self = Self {
+        text: "
+local number = redis.call('INCR', KEYS[1])
+redis.call(ARGV[1], ARGV[2], 'h' .. number .. ':' .. ARGV[3] .. ':')
+return number",
+    };
+
     /// KEYS: sequence, beat. ARGV: SPUBLISH or PUBLISH, channel, generation, pause in ms. Sends a heartbeat unless somebody
     /// did lately; answers the number of the last message.
     pub(super) const BEAT: Self = Self {

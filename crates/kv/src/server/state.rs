@@ -1,6 +1,6 @@
 //! Whether the store is used or memory answers, and what memory knows better. Every switch is made under one lock, so that no change falls in between.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ struct Inner {
     /// Keys whose write failed, each with the number of that write. They are read from memory until the store forgot them.
     repairs: HashMap<String, u64>,
     writes: u64,
+    /// Channels of which others may have missed a message.
+    unheard: HashSet<String>,
     failures: u32,
     first_failure: Instant,
     replicas_from: Instant,
@@ -82,6 +84,7 @@ impl State {
             is_dirty: false,
             repairs: HashMap::new(),
             writes: 0,
+            unheard: HashSet::new(),
             failures: 0,
             first_failure: now,
             replicas_from: now,
@@ -154,13 +157,33 @@ impl State {
         }
     }
 
+    /// Others may have missed a message: they are told of a gap as soon as the store answers.
+    pub(super) fn note_unheard(&self, channel: &str, here: &impl Fn()) {
+        let mut inner = self.lock();
+        here();
+        if inner.link.is_none() {
+            inner.is_dirty = true;
+        } else if inner.unheard.len() < self.repairs_max {
+            inner.unheard.insert(channel.to_owned());
+            self.wake.notify_one();
+        } else {
+            inner.is_dirty = true;
+            self.leave(&mut inner, "too many messages failed");
+        }
+    }
+
+    /// The channels of which others may have missed a message; they are forgotten here.
+    pub(super) fn take_unheard(&self) -> Vec<String> {
+        self.lock().unheard.drain().collect()
+    }
+
     /// A change that others may have missed: only a new generation tells them.
     pub(super) fn note_missed(&self, here: &impl Fn()) {
         let mut inner = self.lock();
         here();
         inner.is_dirty = true;
         if inner.link.is_some() {
-            self.leave(&mut inner, "a message may be lost");
+            self.leave(&mut inner, "a change was made by half");
         }
     }
 
@@ -184,13 +207,9 @@ impl State {
         }
     }
 
-    /// From now on memory answers. It is empty: what it had is what an earlier outage left.
+    /// From now on memory answers. Of values it has those alone that it knows better.
     fn leave(&self, inner: &mut Inner, reason: &str) {
-        // Memory stays where it knows better; all else would be old.
-        if inner.repairs.is_empty() {
-            self.memory.forget();
-        }
-        inner.is_dirty |= !inner.repairs.is_empty();
+        inner.is_dirty |= !inner.repairs.is_empty() || !inner.unheard.is_empty();
         inner.link = None;
         inner.failures = 0;
         inner.since = self.clock.now();
@@ -229,6 +248,7 @@ impl State {
             return false;
         }
         inner.repairs.clear();
+        inner.unheard.clear();
         self.memory.forget();
         inner.link = Some(link.clone());
         inner.epoch += 1;

@@ -1,6 +1,6 @@
 //! Every call is answered in time however Redis is away, and what memory answered is gone when it is back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mainstay_kv::{Error, Freshness, Role, Taken};
@@ -81,6 +81,22 @@ async fn in_time_while_the_server_stands_still() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_time_while_the_server_is_dead() {
     outage("dead", RedisNode::kill, RedisNode::restart).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn few_calls_wait_before_nobody_asks_any_more() {
+    let redis = Redis::launch().proxied().start();
+    let process = Process::start(&[redis.node().address()], &namespace()).await;
+    redis.node().network().half_open();
+    let mut waited = 0;
+    for _ in 0..50 {
+        let began = Instant::now();
+        process.get("a").await;
+        waited += u32::from(began.elapsed() > Duration::from_millis(20));
+    }
+    let failures = mainstay_kv::Settings::default().failures_max;
+    assert!((1..=failures).contains(&waited), "{waited}");
+    process.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_base::units::Span;
-use mainstay_kv::{Event, Subscription};
+use mainstay_kv::{Event, Subscription, Taken};
 use mainstay_testkit::{Redis, RedisNode};
 
 use super::process::{Process, WITHIN, namespace, until};
@@ -66,4 +66,28 @@ async fn silence_is_a_gap() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_server_is_a_gap() {
     lose(RedisNode::kill, RedisNode::restart).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_may_be_lost_is_a_gap_for_all() {
+    let redis = Redis::launch().proxied().start();
+    let (node, namespace) = (redis.node(), namespace());
+    // A store that is too slow for a while, and never counts as away.
+    let slow = |settings: &mut mainstay_kv::Settings| {
+        settings.failures_max = u32::MAX;
+        settings.connect_timeout = Span(WITHIN);
+    };
+    let speaker = Process::start_with(&[node.address()], &namespace, slow).await;
+    let listener = Process::start(&[node.own_address()], &namespace).await;
+    let mut subscription = listener.kv.subscribe("news").unwrap();
+    until_heard(&speaker, &mut subscription).await;
+    node.network().delay(Duration::from_millis(300));
+    let lost = speaker.kv.publish("news", Bytes::from_static(b"lost")).await;
+    assert_eq!(lost, Ok(Taken::Locally));
+    node.network().heal();
+    while next(&mut subscription).await != Event::Gap {}
+    // Of this channel alone: stored values stay.
+    assert!(speaker.metric("mainstay_kv_generations_total").abs() < f64::EPSILON);
+    speaker.finish().await;
+    listener.finish().await;
 }
