@@ -127,6 +127,14 @@ table! {
     UPSTREAM_CONNECTIONS Counter "mainstay_upstream_connections_total" ["site", "upstream"], "Connections opened to an upstream, those of checks included.";
     UPSTREAM_IN_FLIGHT Gauge "mainstay_upstream_in_flight" ["site", "upstream"], "Exchanges with an upstream in hand.";
     UPSTREAM_HEALTHY Gauge "mainstay_upstream_healthy" ["site", "upstream"], "1 while an upstream is asked, 0 while it fails or drains.";
+    KV_OPERATIONS Counter "mainstay_kv_operations_total" ["operation", "answered_by"], "Questions to shared state, by who answered: the store, this process's memory, or nobody.";
+    KV_CALL COMMIT "mainstay_kv_call_seconds" [], "Time a call to Redis took, those included that were given up.";
+    KV_AWAY Gauge "mainstay_kv_away" [], "1 while Redis is away and memory answers, else 0.";
+    KV_RECOVERIES Counter "mainstay_kv_recoveries_total" [], "Times Redis was there again after it had been away, the first time included.";
+    KV_GENERATIONS Counter "mainstay_kv_generations_total" [], "Times this process made every stored value unreachable because changes had been missed.";
+    KV_REPAIRS Counter "mainstay_kv_repairs_total" [], "Keys deleted in Redis because a write of theirs had failed.";
+    KV_GAPS Counter "mainstay_kv_gaps_total" ["reason"], "Gaps told to subscribers of channels.";
+    KV_MEMORY Gauge "mainstay_kv_memory_bytes" [], "Memory of the values that this process keeps for itself.";
     DROPPED_SERIES Counter "mainstay_metrics_dropped_series_total" ["family"], "Label combinations counted under other because the metric was full.";
 }
 

@@ -54,6 +54,9 @@ impl RedisCluster {
                     ["--cluster-node-timeout", NODE_TIMEOUT],
                     // A replica takes over however long it was cut off.
                     ["--cluster-replica-validity-factor", "0"],
+                    // Replicas are copied to at once, and counted as soon as they have heard something.
+                    ["--repl-diskless-sync-delay", "0"],
+                    ["--repl-ping-replica-period", "1"],
                 ];
                 launch.node(&home, &format!("redis{number}"), more.as_flattened())
             })

@@ -1,0 +1,58 @@
+//! Why the store did not answer, and whether that says that it is away.
+
+use std::time::Duration;
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use super::link::Link;
+
+/// A call without an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// For people. Names no password.
+    pub(super) reason: String,
+    /// A lost connection or a time-out, as opposed to a refusal: only these say that the store is away.
+    pub(super) is_outage: bool,
+    /// The connection is of no use any more.
+    pub(super) is_final: bool,
+    /// The server has to be sent the script's text.
+    pub(super) is_unknown_script: bool,
+}
+
+impl Failure {
+    /// No answer in time.
+    pub(super) fn late(within: Duration) -> Self {
+        Self {
+            reason: format!("no answer within {within:?}"),
+            is_outage: true,
+            ..Self::unreadable()
+        }
+    }
+
+    /// An answer that is not of the kind that was asked for.
+    pub(super) fn unreadable() -> Self {
+        let reason = "an answer of another kind".to_owned();
+        Self { reason, is_outage: false, is_final: false, is_unknown_script: false }
+    }
+
+    pub(super) fn of(error: &RedisError, link: &Link) -> Self {
+        let is_outage = is_outage(error);
+        Self {
+            reason: error.to_string(),
+            is_outage,
+            // A cluster's connection mends itself, a single one does not.
+            is_final: is_outage && link.is_single() && !error.is_timeout(),
+            is_unknown_script: error.kind() == ErrorKind::Server(ServerErrorKind::NoScript),
+        }
+    }
+}
+
+fn is_outage(error: &RedisError) -> bool {
+    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
+    match error.kind() {
+        ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => true,
+        // What a failover looks like from outside.
+        ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | ReadOnly | TryAgain) => true,
+        _ => error.is_connection_dropped() || error.is_timeout(),
+    }
+}

@@ -1,0 +1,211 @@
+//! Messages: sent with a number, heard on a connection of its own, and a heartbeat so that silence means something.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use mainstay_base::task::Stop;
+use redis::{PushInfo, PushKind, Value};
+use tokio::sync::mpsc;
+
+use super::Server;
+use super::failure::Failure;
+use super::link::Ear;
+use super::script::Script;
+use super::state::Handle;
+use crate::channel::Sign;
+
+/// What a connection says, until it is dealt with.
+struct Heard {
+    pushes: mpsc::Receiver<PushInfo>,
+    /// More was said than there was room for.
+    overflow: Arc<AtomicBool>,
+}
+
+impl Server {
+    pub(super) async fn send_message(
+        &self,
+        handle: &Handle,
+        channel: &str,
+        payload: &Bytes,
+    ) -> Result<(), Failure> {
+        let generation = handle.generation.to_string();
+        let (key, called) = (self.names.sequence(channel), self.names.channel(channel));
+        let verb = handle.link.publish_verb();
+        let arguments = [verb.as_bytes(), called.as_bytes(), generation.as_bytes(), payload];
+        self.run::<u64>(handle, Script::PUBLISH, &[&key], &arguments).await.map(drop)
+    }
+
+    /// Tells everybody who listens to a channel that a message may be missing.
+    pub(super) async fn send_gap(&self, handle: &Handle, channel: &str) -> Result<(), Failure> {
+        let (key, called) = (self.names.sequence(channel), self.names.channel(channel));
+        let generation = handle.generation.to_string();
+        let arguments = [handle.link.publish_verb(), &called, &generation];
+        self.run::<u64>(handle, Script::SKIP, &[&key], &arguments).await.map(drop)
+    }
+
+    /// Listens to the channels that somebody in this process wants, until the soft stop.
+    pub(super) async fn listen(self: Arc<Self>, stop: Stop) -> Result<(), Infallible> {
+        loop {
+            let reason = tokio::select! {
+                () = stop.soft() => return Ok(()),
+                reason = self.listen_once() => reason,
+            };
+            self.channels.break_all(reason);
+            if !stop.rested(self.settings.trial_every.0).await {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Listens until something may have been missed; answers what.
+    async fn listen_once(&self) -> &'static str {
+        while self.channels.list().is_empty() {
+            self.channels.added.notified().await;
+        }
+        self.state.ready().await;
+        let Some(handle) = self.state.handle() else { return "away" };
+        let (sender, pushes) = mpsc::channel(self.settings.channel_queue.max(1) as usize);
+        let overflow = Arc::new(AtomicBool::new(false));
+        let is_full = Arc::clone(&overflow);
+        let hear = move |push: PushInfo| {
+            sender.try_send(push).map_err(|_| {
+                is_full.store(true, Ordering::Relaxed);
+                redis::aio::SendError
+            })
+        };
+        let time = self.settings.connect_timeout.0 * 2;
+        let ear = tokio::time::timeout(time, Ear::open(&self.settings, &handle.link, hear)).await;
+        let Ok(Ok(ear)) = ear else { return "connect" };
+        self.attend(ear, Heard { pushes, overflow }).await
+    }
+
+    async fn attend(&self, mut ear: Ear, mut heard: Heard) -> &'static str {
+        let mut known: Vec<String> = Vec::new();
+        let mut heartbeat = tokio::time::interval(self.settings.heartbeat_every.0.max(PAUSE_MIN));
+        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let wanted = self.channels.list();
+            known.retain(|channel| wanted.contains(channel));
+            for channel in wanted {
+                if !known.contains(&channel) {
+                    if !self.join(&mut ear, &channel).await {
+                        return "subscribe";
+                    }
+                    known.push(channel);
+                }
+            }
+            tokio::select! {
+                push = heard.pushes.recv() => match push {
+                    Some(push) => {
+                        if let Some(reason) = self.take(push) {
+                            return reason;
+                        }
+                    }
+                    None => return "connection",
+                },
+                () = self.channels.added.notified() => {}
+                _ = heartbeat.tick() => self.beat_all(&known).await,
+            }
+            if heard.overflow.load(Ordering::Relaxed) {
+                return "overflow";
+            }
+            if self.channels.has_silent(self.settings.silence_max.0) {
+                return "silence";
+            }
+        }
+    }
+
+    /// Listens to a channel, and then asks for its number: everything after it is heard.
+    async fn join(&self, ear: &mut Ear, channel: &str) -> bool {
+        let (time, called) = (self.settings.connect_timeout.0, self.names.channel(channel));
+        let subscribed = tokio::time::timeout(time, ear.subscribe(&called)).await;
+        if !matches!(subscribed, Ok(Ok(()))) {
+            return false;
+        }
+        let Some(handle) = self.state.handle() else { return false };
+        match self.beat(&handle, channel).await {
+            Ok(number) => {
+                self.channels.join(channel, number);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn beat_all(&self, channels: &[String]) {
+        let Some(handle) = self.state.handle() else { return };
+        for channel in channels {
+            // What fails is noticed as silence.
+            drop(self.beat(&handle, channel).await);
+        }
+    }
+
+    /// Sends a heartbeat unless another process did lately; answers the number of the last message.
+    async fn beat(&self, handle: &Handle, channel: &str) -> Result<u64, Failure> {
+        let (sequence, beat) = (self.names.sequence(channel), self.names.beat(channel));
+        // A little less than the pause, or every second one would be left out.
+        let pause = self.settings.heartbeat_every.0.mul_f64(0.9).as_millis().max(1).to_string();
+        let (called, generation) = (self.names.channel(channel), handle.generation.to_string());
+        let arguments = [handle.link.publish_verb(), &called, &generation, &pause];
+        self.run(handle, Script::BEAT, &[&sequence, &beat], &arguments).await
+    }
+
+    /// Deals with what the connection said; a reason when it says that something was missed.
+    fn take(&self, push: PushInfo) -> Option<&'static str> {
+        match push.kind {
+            PushKind::Message | PushKind::SMessage => {
+                let mut data = push.data.into_iter();
+                let (Some(Value::BulkString(called)), Some(Value::BulkString(bytes))) =
+                    (data.next(), data.next())
+                else {
+                    return None;
+                };
+                let called = String::from_utf8(called).ok()?;
+                let channel = self.names.find_channel(&called)?;
+                let (sign, generation, payload) = parse(&Bytes::from(bytes))?;
+                self.hear_generation(generation);
+                self.channels.hear(channel, sign, payload);
+                None
+            }
+            PushKind::Disconnection => Some("connection"),
+            // The slot of the channel went to another server.
+            PushKind::SUnsubscribe => Some("moved"),
+            _ => None,
+        }
+    }
+}
+
+/// Pause below which no heartbeat follows another.
+const PAUSE_MIN: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// `m12:3:payload` or `h12:3:`: kind and number, generation, payload.
+fn parse(bytes: &Bytes) -> Option<(Sign, u64, Bytes)> {
+    let mut colons = bytes.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(at, _)| at);
+    let (first, second) = (colons.next()?, colons.next()?);
+    let number = |from, to| std::str::from_utf8(bytes.get(from..to)?).ok()?.parse().ok();
+    let sign = match bytes.first()? {
+        b'm' => Sign::Message(number(1, first)?),
+        b'h' => Sign::Heartbeat(number(1, first)?),
+        _ => return None,
+    };
+    let generation = number(first + 1, second)?;
+    Some((sign, generation, bytes.slice(second + 1..)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_read_and_strangers_left_out() {
+        let read = |text: &'static str| parse(&Bytes::from_static(text.as_bytes()));
+        let payload = Bytes::from_static(b"a:b");
+        assert_eq!(read("m12:3:a:b"), Some((Sign::Message(12), 3, payload)));
+        assert_eq!(read("h0:0:"), Some((Sign::Heartbeat(0), 0, Bytes::new())));
+        for stranger in ["", "m", "m1:2", "x1:2:", "m:2:", "m1:x:", "mm1:2:"] {
+            assert_eq!(read(stranger), None, "{stranger}");
+        }
+    }
+}

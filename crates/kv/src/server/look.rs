@@ -1,0 +1,100 @@
+//! Who is part of the store, and how it is. Only asks.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use redis::{Value, cmd};
+
+use super::Server;
+use super::link::{Link, To, address};
+use super::state::Handle;
+use crate::engine::timed;
+use crate::health::{Health, Node, Role};
+
+/// A server of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Member {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) is_primary: bool,
+}
+
+impl Server {
+    pub(crate) async fn health(&self) -> Health {
+        let Some(handle) = self.state.handle() else { return self.away() };
+        let (time, took) = (self.settings.answer_within.0, timed());
+        let generation = self.names.generation();
+        let get = cmd("GET").arg(&generation).to_owned();
+        // Not by its answer alone: a call that is late here is late for everybody.
+        if self.call::<Value>(&handle, To::Primary(&generation), get, time).await.is_err() {
+            return self.away();
+        }
+        let latency = Some(took());
+        let nodes = self.list_nodes(&handle).await;
+        Health { ok: true, latency, nodes, since: None, reason: None }
+    }
+
+    fn away(&self) -> Health {
+        let (since, reason) = self.state.away().unzip();
+        let reason = reason.or_else(|| Some("no answer in time".to_owned()));
+        let node =
+            |address: &String| Node { address: address.clone(), role: Role::Unknown, ok: false };
+        let nodes = self.settings.nodes.iter().map(node).collect();
+        Health { ok: false, latency: None, nodes, since, reason }
+    }
+
+    async fn list_nodes(&self, handle: &Handle) -> Vec<Node> {
+        if let Link::Single(_) = handle.link {
+            let address = self.settings.nodes.first().cloned().unwrap_or_default();
+            return vec![Node { address, role: Role::Primary, ok: true }];
+        }
+        let members = self.list_members(handle).await.unwrap_or_default();
+        let asked = members.iter().map(|member| self.ask_member(handle, member));
+        let alive = join_all(asked).await;
+        let nodes = members.iter().zip(alive).map(|(member, ok)| Node {
+            address: address(&member.host, member.port),
+            role: if member.is_primary { Role::Primary } else { Role::Replica },
+            ok,
+        });
+        nodes.collect()
+    }
+
+    async fn ask_member(&self, handle: &Handle, member: &Member) -> bool {
+        let (to, time) = (To::Node(&member.host, member.port), self.settings.answer_within.0);
+        self.send::<Value>(handle, to, cmd("PING"), time).await.is_ok()
+    }
+
+    /// The servers of the cluster as one of them sees it, in order.
+    pub(super) async fn list_members(&self, handle: &Handle) -> Option<Vec<Member>> {
+        let time: Duration = self.settings.answer_within.0;
+        let slots = cmd("CLUSTER").arg("SLOTS").to_owned();
+        let to = To::Primary("");
+        let answer = self.send::<Value>(handle, to, slots, time).await.ok()?;
+        Some(members(&answer))
+    }
+}
+
+/// `CLUSTER SLOTS`: per range its first and last slot, then its servers, the primary first.
+pub(super) fn members(answer: &Value) -> Vec<Member> {
+    let Value::Array(ranges) = answer else { return Vec::new() };
+    let mut found = Vec::new();
+    for range in ranges {
+        let Value::Array(range) = range else { continue };
+        for (place, server) in range.iter().skip(2).enumerate() {
+            found.extend(member(server, place == 0));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn member(server: &Value, is_primary: bool) -> Option<Member> {
+    let Value::Array(server) = server else { return None };
+    let (Some(Value::BulkString(host)), Some(Value::Int(port))) = (server.first(), server.get(1))
+    else {
+        return None;
+    };
+    let host = String::from_utf8(host.clone()).ok()?;
+    Some(Member { host, port: u16::try_from(*port).ok()?, is_primary })
+}

@@ -1,0 +1,315 @@
+//! Whether the store is used or memory answers, and what memory knows better. Every switch is made under one lock, so that no change falls in between.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use mainstay_base::{Clock, Timestamp};
+use tokio::sync::{Notify, watch};
+
+use super::failure::Failure;
+use super::link::Link;
+use crate::Settings;
+use crate::local::Local;
+use crate::metrics::Metrics;
+
+/// How long replicas are left alone after one did not answer.
+const REPLICAS_REST: Duration = Duration::from_secs(1);
+
+/// The state.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) memory: Arc<Local>,
+    /// Wakes the keeper: the store went away, or keys wait to be repaired.
+    pub(super) wake: Notify,
+    inner: Mutex<Inner>,
+    ready: watch::Sender<bool>,
+    clock: Clock,
+    metrics: Metrics,
+    failures_max: u32,
+    failure_window: Duration,
+    repairs_max: usize,
+    replica_reads: bool,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// None while the store is away.
+    link: Option<Link>,
+    /// Counts links, so that what an old one did says nothing of the new.
+    epoch: u64,
+    generation: u64,
+    /// Changes were made that the store does not know: its values are of no use when it is back.
+    is_dirty: bool,
+    /// Keys whose write failed, each with the number of that write. They are read from memory until the store forgot them.
+    repairs: HashMap<String, u64>,
+    writes: u64,
+    /// Channels of which others may have missed a message.
+    unheard: HashSet<String>,
+    failures: u32,
+    first_failure: Instant,
+    replicas_from: Instant,
+    since: Timestamp,
+    reason: String,
+}
+
+/// The store as it was when a call began.
+#[derive(Clone, Debug)]
+pub(super) struct Handle {
+    pub(super) link: Link,
+    pub(super) generation: u64,
+    epoch: u64,
+}
+
+/// A key to be deleted in the store.
+#[derive(Clone, Debug)]
+pub(super) struct Repair {
+    pub(super) key: String,
+    write: u64,
+}
+
+impl State {
+    pub(super) fn new(
+        settings: &Settings,
+        clock: Clock,
+        memory: Arc<Local>,
+        metrics: Metrics,
+    ) -> Self {
+        let now = Instant::now();
+        metrics.away.set(1.0);
+        let inner = Inner {
+            link: None,
+            epoch: 0,
+            generation: 0,
+            is_dirty: false,
+            repairs: HashMap::new(),
+            writes: 0,
+            unheard: HashSet::new(),
+            failures: 0,
+            first_failure: now,
+            replicas_from: now,
+            since: clock.now(),
+            reason: "not connected yet".to_owned(),
+        };
+        Self {
+            memory,
+            wake: Notify::new(),
+            inner: Mutex::new(inner),
+            ready: watch::Sender::new(false),
+            clock,
+            metrics,
+            failures_max: settings.failures_max.max(1),
+            failure_window: settings.failure_window.0,
+            repairs_max: settings.repairs_max as usize,
+            replica_reads: settings.replica_reads,
+        }
+    }
+
+    /// Waits until the store is used.
+    pub(super) async fn ready(&self) {
+        // The sender lives as long as this.
+        drop(self.ready.subscribe().wait_for(|ready| *ready).await);
+    }
+
+    /// The store, if it is used.
+    pub(super) fn handle(&self) -> Option<Handle> {
+        self.lock().handle()
+    }
+
+    /// The store, if a key shall be read from it.
+    pub(super) fn for_read(&self, key: &str) -> Option<Handle> {
+        let inner = self.lock();
+        if inner.repairs.contains_key(key) { None } else { inner.handle() }
+    }
+
+    /// The store, if it is used; else makes the change here.
+    pub(super) fn for_write(&self, here: &impl Fn()) -> Option<Handle> {
+        let mut inner = self.lock();
+        let handle = inner.handle();
+        if handle.is_none() {
+            inner.is_dirty = true;
+            here();
+        }
+        handle
+    }
+
+    /// The store has this key again: memory knows nothing better.
+    pub(super) fn note_written(&self, handle: &Handle, key: &str) {
+        let mut inner = self.lock();
+        if inner.epoch == handle.epoch && inner.repairs.remove(key).is_some() {
+            self.memory.delete(key);
+        }
+    }
+
+    /// Nobody knows what the store has: the key is read from memory until the store forgot it.
+    pub(super) fn note_unwritten(&self, key: &str, here: &impl Fn()) {
+        let mut inner = self.lock();
+        here();
+        inner.writes += 1;
+        if inner.link.is_none() {
+            inner.is_dirty = true;
+        } else if inner.repairs.len() < self.repairs_max || inner.repairs.contains_key(key) {
+            let write = inner.writes;
+            inner.repairs.insert(key.to_owned(), write);
+            self.wake.notify_one();
+        } else {
+            self.leave(&mut inner, "too many writes failed");
+        }
+    }
+
+    /// Others may have missed a message: they are told of a gap as soon as the store answers.
+    pub(super) fn note_unheard(&self, channel: &str, here: &impl Fn()) {
+        let mut inner = self.lock();
+        here();
+        if inner.link.is_none() {
+            inner.is_dirty = true;
+        } else if inner.unheard.len() < self.repairs_max {
+            inner.unheard.insert(channel.to_owned());
+            self.wake.notify_one();
+        } else {
+            inner.is_dirty = true;
+            self.leave(&mut inner, "too many messages failed");
+        }
+    }
+
+    /// The channels of which others may have missed a message; they are forgotten here.
+    pub(super) fn take_unheard(&self) -> Vec<String> {
+        self.lock().unheard.drain().collect()
+    }
+
+    /// A change that others may have missed: only a new generation tells them.
+    pub(super) fn note_missed(&self, here: &impl Fn()) {
+        let mut inner = self.lock();
+        here();
+        inner.is_dirty = true;
+        if inner.link.is_some() {
+            self.leave(&mut inner, "a change was made by half");
+        }
+    }
+
+    /// Counts a failure that says that the store is away.
+    pub(super) fn note_failure(&self, handle: &Handle, failure: &Failure) {
+        if !failure.is_outage {
+            tracing::debug!(reason = failure.reason, "Redis refused a call");
+            return;
+        }
+        let mut inner = self.lock();
+        if inner.epoch != handle.epoch || inner.link.is_none() {
+            return;
+        }
+        if inner.first_failure.elapsed() > self.failure_window {
+            inner.failures = 0;
+            inner.first_failure = Instant::now();
+        }
+        inner.failures += 1;
+        if failure.is_final || inner.failures >= self.failures_max {
+            self.leave(&mut inner, &failure.reason);
+        }
+    }
+
+    /// From now on memory answers. Of values it has those alone that it knows better.
+    fn leave(&self, inner: &mut Inner, reason: &str) {
+        inner.is_dirty |= !inner.repairs.is_empty() || !inner.unheard.is_empty();
+        inner.link = None;
+        inner.failures = 0;
+        inner.since = self.clock.now();
+        reason.clone_into(&mut inner.reason);
+        self.metrics.away.set(1.0);
+        self.ready.send_replace(false);
+        self.wake.notify_one();
+        tracing::warn!(reason, "Redis is away; memory answers until it is back");
+    }
+
+    /// Notes why the store is still away.
+    pub(super) fn note_trial(&self, reason: String) {
+        let mut inner = self.lock();
+        if inner.reason != reason {
+            tracing::warn!(reason, "Redis is away");
+            inner.reason = reason;
+        }
+    }
+
+    /// The generation known here, and whether a new one is needed. What changes from now on needs another.
+    pub(super) fn begin_return(&self) -> (u64, bool) {
+        let mut inner = self.lock();
+        (inner.generation, std::mem::take(&mut inner.is_dirty))
+    }
+
+    /// A return that failed: what it took on is still to be done.
+    pub(super) fn end_return(&self, is_dirty: bool) {
+        self.lock().is_dirty |= is_dirty;
+    }
+
+    /// Uses the store again; false when something was changed meanwhile, which needs a newer generation.
+    pub(super) fn finish_return(&self, link: &Link, generation: u64) -> bool {
+        let mut inner = self.lock();
+        inner.generation = generation;
+        if inner.is_dirty {
+            return false;
+        }
+        inner.repairs.clear();
+        inner.unheard.clear();
+        self.memory.forget();
+        inner.link = Some(link.clone());
+        inner.epoch += 1;
+        inner.failures = 0;
+        self.metrics.away.set(0.0);
+        self.metrics.recoveries.inc();
+        self.ready.send_replace(true);
+        tracing::info!(generation, "Redis is used");
+        true
+    }
+
+    /// Takes a generation that another process began; false when it is known.
+    pub(super) fn adopt(&self, generation: u64) -> bool {
+        let mut inner = self.lock();
+        let is_news = inner.link.is_some() && generation > inner.generation;
+        if is_news {
+            inner.generation = generation;
+        }
+        is_news
+    }
+
+    /// Keys to be deleted in the store.
+    pub(super) fn list_repairs(&self) -> Vec<Repair> {
+        let inner = self.lock();
+        let repairs = inner.repairs.iter();
+        repairs.map(|(key, write)| Repair { key: key.clone(), write: *write }).collect()
+    }
+
+    /// The store forgot a key. Memory forgets it, too, unless another write failed meanwhile.
+    pub(super) fn finish_repair(&self, repair: &Repair) {
+        let mut inner = self.lock();
+        if inner.repairs.get(&repair.key) == Some(&repair.write) {
+            inner.repairs.remove(&repair.key);
+            self.memory.delete(&repair.key);
+            self.metrics.repairs.inc();
+        }
+    }
+
+    /// Since when and why the store is away; none while it is used.
+    pub(super) fn away(&self) -> Option<(Timestamp, String)> {
+        let inner = self.lock();
+        inner.link.is_none().then(|| (inner.since, inner.reason.clone()))
+    }
+
+    pub(super) fn may_ask_replicas(&self) -> bool {
+        self.replica_reads && self.lock().replicas_from <= Instant::now()
+    }
+
+    pub(super) fn rest_replicas(&self) {
+        let now = Instant::now();
+        self.lock().replicas_from = now.checked_add(REPLICAS_REST).unwrap_or(now);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn handle(&self) -> Option<Handle> {
+        let link = self.link.clone()?;
+        Some(Handle { link, generation: self.generation, epoch: self.epoch })
+    }
+}

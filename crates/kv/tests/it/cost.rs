@@ -1,0 +1,101 @@
+//! What calls cost the servers: one round trip, replicas for reads that may be stale, never KEYS.
+
+use std::time::Duration;
+
+use mainstay_base::units::Span;
+use mainstay_kv::{Freshness, Grant, Settings, Taken};
+use mainstay_testkit::{Redis, RedisCluster, RedisNode};
+
+use super::process::{HOUR, Process, WITHIN, namespace, until};
+
+/// How often a server ran a command since it started.
+fn calls(node: &RedisNode, command: &str) -> u64 {
+    let told = node.ask(&["INFO", "commandstats"]);
+    let line =
+        told.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
+}
+
+/// What a busy machine delays shall not change who is asked. The keeper is quiet.
+fn patient(settings: &mut Settings) {
+    settings.answer_within = Span(WITHIN);
+    settings.probe_every = Span(HOUR);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scripts_cost_one_round_trip() {
+    let redis = Redis::start();
+    let process = Process::start_with(&[redis.node().address()], &namespace(), patient).await;
+    let kv = &process.kv;
+    // The first time of each script brings its text.
+    let Ok(Grant::Granted(lease)) = kv.acquire("job", HOUR).await else { panic!("no lease") };
+    kv.increment("hits", 1, HOUR).await.unwrap();
+    kv.renew(&lease, HOUR).await.unwrap();
+    until("a quiet store", async || {
+        let before = calls(redis.node(), "evalsha");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        before == calls(redis.node(), "evalsha")
+    })
+    .await;
+    let (hashes, texts) = (calls(redis.node(), "evalsha"), calls(redis.node(), "eval"));
+    for _ in 0..50 {
+        kv.increment("hits", 1, HOUR).await.unwrap();
+        assert_eq!(kv.renew(&lease, HOUR).await, Ok(true));
+    }
+    assert_eq!(calls(redis.node(), "evalsha") - hashes, 100);
+    assert_eq!(calls(redis.node(), "eval"), texts);
+    process.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_answer_what_may_be_stale_and_nothing_else() {
+    let cluster = RedisCluster::start();
+    let process = Process::start_with(&cluster.addresses(), &namespace(), patient).await;
+    let by_replicas = || cluster.nodes()[3..].iter().map(|node| calls(node, "get")).sum::<u64>();
+    for n in 0..60 {
+        process.set(&format!("key-{n}"), "x").await;
+        assert!(process.get(&format!("key-{n}")).await.is_some());
+    }
+    assert_eq!(by_replicas(), 0);
+    for n in 0..60 {
+        let key = format!("key-{n}");
+        until("a replica that caught up", async || {
+            process.kv.get(&key, Freshness::Stale).await.unwrap().is_some()
+        })
+        .await;
+    }
+    assert!(by_replicas() >= 60, "{}", by_replicas());
+    // Without them their primaries answer, at once.
+    cluster.nodes()[3..].iter().for_each(RedisNode::pause);
+    let quick = Process::start_with(&cluster.addresses(), &namespace(), |settings| {
+        settings.answer_within = Span(Duration::from_secs(1));
+        settings.connect_timeout = Span(Duration::from_millis(200));
+    })
+    .await;
+    quick.set("a", "x").await;
+    assert!(quick.kv.get("a", Freshness::Stale).await.unwrap().is_some());
+    cluster.nodes()[3..].iter().for_each(RedisNode::resume);
+    process.finish().await;
+    quick.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn patterns_are_looked_for_in_steps_on_every_primary() {
+    let cluster = RedisCluster::start();
+    let small = |settings: &mut Settings| {
+        patient(settings);
+        settings.batch_keys = 50;
+    };
+    let process = Process::start_with(&cluster.addresses(), &namespace(), small).await;
+    for n in 0..600 {
+        process.set(&format!("page:{n}"), "x").await;
+    }
+    assert_eq!(process.kv.invalidate("page:*").await, Ok((600, Taken::Shared)));
+    for node in &cluster.nodes()[..3] {
+        assert_eq!(calls(node, "keys"), 0);
+        assert_eq!(calls(node, "del"), 0);
+        assert!(calls(node, "scan") > 3, "in steps");
+        assert!(calls(node, "unlink") > 100, "everywhere");
+    }
+    process.finish().await;
+}

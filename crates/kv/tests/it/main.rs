@@ -1,0 +1,9 @@
+//! Redis goes away and comes back: killed, stopped, cut off, moved about. Real servers, real time.
+#![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
+mod away;
+mod channels;
+mod cluster;
+mod coherence;
+mod cost;
+mod process;

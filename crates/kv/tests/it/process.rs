@@ -1,0 +1,138 @@
+//! A process that uses shared state, as far as the store can tell, and how long it has to wait.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mainstay_base::task::Group;
+use mainstay_base::{Clock, Entropy};
+use mainstay_kv::{Freshness, Kv, Settings, Taken};
+use mainstay_telemetry::metrics::Registry;
+use mainstay_testkit::{Metrics, fresh_id};
+
+/// Time that an event may take on a busy machine.
+pub(crate) const WITHIN: Duration = Duration::from_secs(30);
+/// What every call is promised.
+pub(crate) const PROMISE: Duration = Duration::from_millis(50);
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+
+pub(crate) struct Process {
+    pub(crate) kv: Kv,
+    pub(crate) group: Group,
+    registry: Registry,
+}
+
+/// A namespace of its own.
+pub(crate) fn namespace() -> String {
+    format!("test-{}", fresh_id())
+}
+
+impl Process {
+    /// One with default settings, started, and using the store.
+    pub(crate) async fn start(nodes: &[SocketAddr], namespace: &str) -> Self {
+        Self::start_with(nodes, namespace, |_| {}).await
+    }
+
+    pub(crate) async fn start_with(
+        nodes: &[SocketAddr],
+        namespace: &str,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let process = Self::start_away(nodes, namespace, change);
+        process.wait_ready().await;
+        process
+    }
+
+    /// One whose store may not be there.
+    pub(crate) fn start_away(
+        nodes: &[SocketAddr],
+        namespace: &str,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let nodes = nodes.iter().map(ToString::to_string).collect();
+        let mut settings =
+            Settings { nodes, namespace: namespace.to_owned(), ..Settings::default() };
+        change(&mut settings);
+        let metrics = mainstay_telemetry::settings::Metrics::default();
+        let registry = Registry::new(&metrics, Clock::System);
+        let kv = Kv::open(&settings, Clock::System, Entropy::System, &registry);
+        let group = Group::new();
+        kv.start(&group);
+        Self { kv, group, registry }
+    }
+
+    pub(crate) async fn wait_ready(&self) {
+        assert!(self.kv.wait_ready(WITHIN).await, "{:?}", self.kv.health().await);
+    }
+
+    pub(crate) async fn set(&self, key: &str, value: &str) -> Taken {
+        self.kv.set(key, Bytes::from(value.to_owned()), Some(HOUR)).await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, key: &str) -> Option<String> {
+        let found = self.kv.get(key, Freshness::Exact).await.unwrap();
+        found.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        Metrics::parse(self.registry.encode_text()).value(name, &[])
+    }
+
+    /// Nothing may have crashed or hang.
+    pub(crate) async fn finish(self) {
+        assert_eq!(self.group.finish(WITHIN, WITHIN).await, 0);
+        assert_eq!(self.group.crashes(), []);
+    }
+}
+
+/// Looks until it is so.
+pub(crate) async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !look().await {
+        assert!(began.elapsed() < WITHIN, "{what}: not within {WITHIN:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The longest wait for an answer, beside that of a bare timer in the same time: what the machine was late by is no part
+/// of the promise.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Waits(Arc<(AtomicU64, AtomicU64)>);
+
+impl Waits {
+    /// Watches a timer until the group ends.
+    pub(crate) fn start(group: &Group) -> Self {
+        let waits = Self::default();
+        let (shared, stop) = (waits.clone(), group.stop().clone());
+        let timer = Duration::from_millis(40);
+        group.spawn_child("timer", async move {
+            let mut began = Instant::now();
+            while stop.rested(timer).await {
+                shared.note(&shared.0.1, began.elapsed().saturating_sub(timer));
+                began = Instant::now();
+            }
+        });
+        waits
+    }
+
+    pub(crate) async fn time<T>(&self, call: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let answer = call.await;
+        self.note(&self.0.0, began.elapsed());
+        answer
+    }
+
+    fn note(&self, longest: &AtomicU64, took: Duration) {
+        longest.fetch_max(u64::try_from(took.as_micros()).unwrap(), Ordering::Relaxed);
+    }
+
+    #[expect(clippy::print_stdout, reason = "the figure is worth reading beside the verdict")]
+    pub(crate) fn check(&self, what: &str) {
+        let read = |of: &AtomicU64| Duration::from_micros(of.load(Ordering::Relaxed));
+        let (longest, late) = (read(&self.0.0), read(&self.0.1));
+        println!("{what}: longest wait {longest:?}, a bare timer was late by up to {late:?}");
+        assert!(longest <= PROMISE + late, "{what}: waited {longest:?}, a timer was late {late:?}");
+    }
+}
