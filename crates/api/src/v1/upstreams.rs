@@ -8,7 +8,7 @@ use mainstay_base::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::page::{Asked, Page};
+use super::page::Page;
 use super::scope::Scope;
 use super::traffic::millis;
 use crate::access::Caller;
@@ -58,8 +58,8 @@ pub(crate) fn rows_of(sites: &[Site], scope: &Scope) -> Vec<Row> {
 pub(crate) async fn list(
     State(admin): State<Arc<Admin>>,
     _caller: Caller,
-    asked: Asked,
+    scope: Scope,
 ) -> Result<Json<Page<Row>>, Problem> {
-    let rows = rows_of(&(admin.sites)(), &asked.scope);
-    Ok(Json(Page::whole(rows, asked.as_of)))
+    let rows = rows_of(&(admin.sites)(), &scope);
+    Ok(Json(Page::whole(rows, admin.clock.now())))
 }
