@@ -4,11 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use mainstay_telemetry::http::{Refusal, Route};
+use mainstay_upstream::Leaving;
 use rustc_hash::FxHashMap;
 
 use crate::files::UNMATCHED_ROUTE;
 use crate::phases::{Answer, Asking};
 use crate::site::{OpenError, Opening, Plan, Site};
+
+/// Copies of apps that are left out, each with the name of its site.
+pub(crate) type LeftOut = Vec<(Arc<str>, Leaving)>;
 
 /// All sites, as they are served together.
 pub(crate) struct Sites {
@@ -43,12 +47,18 @@ impl Sites {
         Ok(Self { by_host, first: first.ok_or(OpenError::NoSite)?, unmatched })
     }
 
-    /// Others are in force: lets go of what is not among them. Requests in hand end as they began.
-    pub(crate) fn give_way_to(&self, others: &Self) {
-        let stays = |site: &Arc<Site>| others.iter().any(|other| Arc::ptr_eq(other, site));
-        for app in self.iter().filter(|site| !stays(site)).filter_map(|site| site.app()) {
-            app.upstreams.retire();
-        }
+    /// Others are in force: lets go of what is not among them. Requests in hand end as they began; copies of apps that are
+    /// left with them are returned, each with its site's name.
+    pub(crate) fn give_way_to(&self, others: &Self) -> LeftOut {
+        let stays = |site: &&Arc<Site>| others.iter().any(|other| Arc::ptr_eq(other, site));
+        let gone = self.iter().filter(|site| !stays(site));
+        let left = gone.filter_map(|site| {
+            let next = others.iter().find(|other| other.name() == site.name());
+            let next = next.and_then(|next| next.app()).map(|app| &app.upstreams);
+            let leaving = site.app()?.upstreams.give_way_to(next);
+            Some(leaving.into_iter().map(|copy| (Arc::clone(site.name()), copy)))
+        });
+        left.flatten().collect()
     }
 
     /// The site that answers for a host.
