@@ -73,10 +73,10 @@ pub async fn list(
 }
 
 const LIST_ALL: &str = "SELECT metric_name, metric_value, tags, recorded_at FROM metrics_timeseries
-         WHERE step_s = $1 AND recorded_at >= $2 AND recorded_at < $3
+         WHERE step_s < $1 AND recorded_at >= $2 AND recorded_at < $3
          ORDER BY recorded_at LIMIT $4";
 
-/// Samples of every series, oldest first, at most `limit`: what is to be compacted.
+/// Samples of every series in steps narrower than the range's, oldest first, at most `limit`: what is to be compacted.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
@@ -92,31 +92,26 @@ pub async fn list_all(db: &Engine, range: Range, limit: u32) -> Result<Vec<Sampl
         .in_op("metric_series.list_all")
 }
 
-/// Replaces the fine samples of `fine` by `coarse` ones of steps `step_s` wide; returns how many fine ones went.
+/// Replaces the samples in steps narrower than the range's by `coarse` ones of its width; returns how many went.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer; then nothing was replaced.
-pub async fn compact(
-    db: &Engine,
-    fine: Range,
-    step_s: u32,
-    coarse: &[Sample],
-) -> Result<u64, Error> {
+pub async fn compact(db: &Engine, range: Range, coarse: &[Sample]) -> Result<u64, Error> {
     const OP: &str = "metric_series.compact";
     let Engine::Sqlite(db) = db;
     let mut writer = db.writer().await;
     let mut tx = writer.begin(OP).await?;
     let gone = sqlx::query(
-        "DELETE FROM metrics_timeseries WHERE step_s = $1 AND recorded_at >= $2 AND recorded_at < $3",
+        "DELETE FROM metrics_timeseries WHERE step_s < $1 AND recorded_at >= $2 AND recorded_at < $3",
     )
-    .bind(fine.step_s)
-    .bind(Ts(fine.from))
-    .bind(Ts(fine.to))
+    .bind(range.step_s)
+    .bind(Ts(range.from))
+    .bind(Ts(range.to))
     .execute(&mut *tx)
     .await
     .in_op(OP)?
     .rows_affected();
-    insert(&mut tx, OP, step_s, coarse).await?;
+    insert(&mut tx, OP, range.step_s, coarse).await?;
     tx.commit().await.in_op(OP)?;
     Ok(gone)
 }

@@ -51,9 +51,7 @@ impl Row {
 pub struct Compaction<'a> {
     /// Which site.
     pub site: &'a str,
-    /// Width of the fine steps in seconds.
-    pub from_step_s: u32,
-    /// Width of the coarse steps in seconds.
+    /// Width of the coarse steps in seconds; every narrower one is fine.
     pub to_step_s: u32,
     /// First fine step that goes.
     pub from: Timestamp,
@@ -150,6 +148,25 @@ pub async fn list_sites(db: &Engine) -> Result<Vec<String>, Error> {
     sqlx::query_scalar(SITES).fetch_all(db.readers()).await.in_op("traffic.list_sites")
 }
 
+/// From one width to the next, as [`SITES`].
+const STEPS: &str = "WITH RECURSIVE steps (step_s) AS (
+    SELECT 0
+    UNION ALL
+    SELECT (SELECT min(t.step_s) FROM traffic_samples t WHERE t.site = $1 AND t.step_s > steps.step_s)
+    FROM steps WHERE steps.step_s IS NOT NULL
+)
+SELECT step_s FROM steps WHERE step_s > 0";
+
+/// Widths in seconds of the steps that a name has samples of: settings may have changed.
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn list_steps(db: &Engine, site: &str) -> Result<Vec<u32>, Error> {
+    let Engine::Sqlite(db) = db;
+    let steps = sqlx::query_scalar(STEPS).bind(site).fetch_all(db.readers());
+    steps.await.in_op("traffic.list_steps")
+}
+
 /// Replaces fine steps by the coarse ones the caller merged from them; returns how many fine ones went.
 ///
 /// # Errors
@@ -160,10 +177,10 @@ pub async fn compact(db: &Engine, what: Compaction<'_>, merged: &[Row]) -> Resul
     let mut writer = db.writer().await;
     let mut tx = writer.begin(OP).await?;
     let gone = sqlx::query(
-        "DELETE FROM traffic_samples WHERE site = $1 AND step_s = $2 AND t >= $3 AND t < $4",
+        "DELETE FROM traffic_samples WHERE site = $1 AND step_s < $2 AND t >= $3 AND t < $4",
     )
     .bind(what.site)
-    .bind(what.from_step_s)
+    .bind(what.to_step_s)
     .bind(Ts(what.from))
     .bind(Ts(what.to))
     .execute(&mut *tx)
@@ -211,5 +228,5 @@ async fn insert_row(
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<&'static str> {
-    vec![LIST, REFUSED, SITES]
+    vec![LIST, REFUSED, SITES, STEPS]
 }
