@@ -259,10 +259,11 @@ fn a_web_socket_over_tls_lives_through_a_reload_and_a_drain_until_the_grace_ends
     assert!(socket.is_closed_within(SOON));
 }
 
-/// Memory of a process that is its own, in KB.
-fn pss_kb(pid: u32) -> u64 {
-    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("a process");
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a line");
+/// Memory of a process that is its own, in KB. Not its proportional size: that grows when another server ends, with which
+/// it shared its program.
+fn own_kb(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a line");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
@@ -275,10 +276,10 @@ fn cost_of_idle(server: &mut Server, count: usize, mut open: impl FnMut() -> Con
     drop(warm);
     until("gone", SOON, || parked(server) < 0.5);
     let pid = server.process().id();
-    let before = pss_kb(pid);
+    let before = own_kb(pid);
     let mut idle: Vec<_> = (0..count).map(|_| open()).collect();
     until("all are parked", SOON, || parked(server) > count as f64 - 0.5);
-    let each = pss_kb(pid).saturating_sub(before) as f64 / count as f64;
+    let each = own_kb(pid).saturating_sub(before) as f64 / count as f64;
     for connection in &mut idle {
         assert_eq!(ask(connection, "/").status, 200, "every one answers afterwards");
     }
