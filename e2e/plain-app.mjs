@@ -1,7 +1,9 @@
 // examples/plain-app through Mainstay over TLS, in Chromium and in Firefox: works wholly while its policy only
 // reports, and the reports arrive; is held by the policy once it is enforced. Prints one line of JSON.
-// Argument: {"site", "enforced", "admin", "token", "certificate"}: the site as on its first start and its API, and the
-// site with `csp = "enforce"`.
+// Argument: {"site", "enforced", "admin", "token", "dataDir", "certificate"}: the site as on its first start, its API and
+// its console, and the site with `csp = "enforce"`.
+import { launch } from "./stand/browser.mjs";
+import { openConsole } from "./stand/console.mjs";
 import { byKey, fill, goBack, inBoth, listBroken, open, untilIn, whenLoaded } from "./stand/pair.mjs";
 import { reader, until, within } from "./stand/server.mjs";
 
@@ -114,4 +116,22 @@ async function visit(name, openVisitor) {
   return { ...used, reports, faults, enforced: await useEnforced(openVisitor, name) };
 }
 
-console.log(JSON.stringify(await inBoth(input.certificate, visit)));
+/** The reports of both as their owner sees them, and as the API tells them. */
+async function show() {
+  const browser = await within("the owner's browser", launch());
+  const { page, faults } = await openConsole(browser, input);
+  await page.getByRole("radio", { name: "24 h" }).check();
+  await page.getByRole("radio", { name: "Reports" }).check();
+  const rows = page.locator("[data-panel=reports] .report");
+  await within("reports on screen", rows.first().waitFor());
+  const seen = await rows.evaluateAll((rows) => rows.map((row) => ({
+    count: Number(row.querySelector(".error-count").firstChild.textContent.replaceAll(",", "")),
+    name: row.querySelector(".error-name").textContent,
+    facts: row.querySelector(".error-facts").textContent,
+  })));
+  await within("the end of the owner's browser", browser.close());
+  return { seen, told: (await read("reports")).data, faults };
+}
+
+const facts = await inBoth(input.certificate, visit);
+console.log(JSON.stringify({ ...facts, shown: await show() }));

@@ -350,6 +350,15 @@ describe("an app", () => {
     assert.deepEqual(faults, []);
   });
 
+  test("a copy that the settings name no more is told apart from those that are used", async () => {
+    stand.copies = copiesOf("default").slice(0, 2).map((row, at) => at === 0 ? row : { ...row, state: "draining" });
+    const { page } = await show();
+    await live(page);
+    const panel = page.locator("[data-panel=app]");
+    assert.match(await panel.innerText(), /1 of 1 copy in use, 1 draining/);
+    assert.match((await panel.locator(".copy").allInnerTexts())[1] ?? "", /○ Draining[\s\S]*1 in hand/);
+  });
+
   test("another site's panel says how to put one behind, and without any app there is none", async () => {
     stand.sites = ["default", "shop"];
     stand.copies = copiesOf("shop");

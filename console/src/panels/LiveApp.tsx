@@ -1,4 +1,5 @@
-// The app behind the site: where its time goes, and how each copy of it is. There while some site has an app.
+// The app behind the site: where its time goes, and how each copy of it is. There while some site has an app or had one
+// whose requests are not over.
 import { Empty } from "../parts/Empty";
 import { Panel } from "../parts/Panel";
 import { SplitBars } from "../parts/SplitBars";
@@ -6,15 +7,17 @@ import { UpstreamList } from "../parts/UpstreamList";
 import { snapshot } from "../state/live";
 import type { UpstreamRow } from "../wire";
 
-/** "2 of 3 copies get requests". */
+/** "2 of 3 copies in use, 1 draining": those that drain are the app's no more. */
 function summary(rows: UpstreamRow[]): string {
-  const asked = rows.filter((row) => row.state === "healthy" || row.state === "starting").length;
-  return `${asked} of ${rows.length} ${rows.length === 1 ? "copy" : "copies"} in use`;
+  const named = rows.filter((row) => row.state !== "draining");
+  const asked = named.filter((row) => row.state === "healthy" || row.state === "starting").length;
+  const use = `${asked} of ${named.length} ${named.length === 1 ? "copy" : "copies"} in use`;
+  return named.length === rows.length ? use : `${use}, ${rows.length - named.length} draining`;
 }
 
 export function LiveApp() {
   const now = snapshot.value;
-  if (now === null || now.apps === 0) return null;
+  if (now === null || (now.apps === 0 && now.upstreams.length === 0)) return null;
   if (now.upstreams.length === 0) {
     return (
       <Panel name="app" title="App">

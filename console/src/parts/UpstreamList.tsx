@@ -21,7 +21,7 @@ export function UpstreamList({ rows, nowMs }: { rows: UpstreamRow[]; nowMs: numb
     <div class="scroll" tabIndex={0} role="region" aria-label="Copies of the app">
       <ul class="copies">
         {rows.map((row) => (
-          <li key={`${row.site} ${row.url}`} class="copy">
+          <li key={`${row.site} ${row.url} ${row.state === "draining"}`} class="copy">
             <span class="copy-url" title={row.url}>{row.url}</span>
             <span class={`copy-state copy-${row.state}`} title={TITLES[row.state]}>
               <span class="rating-shape" aria-hidden="true">{SHAPES[row.state] ?? "○"}</span> {WORDS[row.state] ?? row.state}

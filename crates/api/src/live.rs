@@ -188,7 +188,7 @@ impl Live {
             split_ms: recent.split_second,
             split_1m_ms: recent.split_minute,
             upstreams: rows_of(&served, scope),
-            apps: served.iter().filter(|site| site.upstreams.is_some()).count(),
+            apps: served.sites.iter().filter(|site| site.upstreams.is_some()).count(),
             visitors_now: overview.visitors_now,
             pageviews_30m: &overview.pageviews_30m,
             pages: overview.pages.iter().map(Breakdown::page).collect(),

@@ -5,8 +5,18 @@ use std::time::Duration;
 
 use mainstay_base::Timestamp;
 
-/// Asks for the sites in the order of the settings, as they are at this moment.
-pub type ListSites = Arc<dyn Fn() -> Vec<Site> + Send + Sync>;
+/// Asks for what is served, as it is at this moment.
+pub type ListSites = Arc<dyn Fn() -> Served + Send + Sync>;
+
+/// What is served.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Served {
+    /// The sites in the order of the settings.
+    pub sites: Vec<Site>,
+    /// Copies of apps that no site names any more, as they finish what they have in hand; with the name of the site, which
+    /// may be gone as well.
+    pub leaving: Vec<(Arc<str>, Upstream)>,
+}
 
 /// A site.
 #[derive(Clone, Debug, PartialEq)]

@@ -207,14 +207,16 @@ impl App {
     }
 
     /// How the time to the answer's head was spent, for the browser and for the console; ours includes what we did before
-    /// and after. A body's time is the client's and the network's too: it is in neither part.
+    /// and after. A body's time is the client's and the network's too, that of the request like the answer's: it is in
+    /// neither part.
     fn tell_timing(
         &self,
         response: &mut Response<Body>,
         (timing, waited): (Timing, Duration),
         asking: &Asking,
     ) {
-        let (upstream, total) = (timing.first_byte, asking.began.elapsed().saturating_sub(waited));
+        let apart = waited + timing.upload;
+        let (upstream, total) = (timing.first_byte, asking.began.elapsed().saturating_sub(apart));
         add_timing(response.headers_mut(), upstream, total);
         self.http.record_split(upstream, total.saturating_sub(upstream));
     }

@@ -14,6 +14,7 @@ pub mod desync;
 pub mod html;
 pub mod settings;
 pub mod site;
+pub mod sites;
 pub mod tls;
 
 mod activity;
@@ -44,7 +45,6 @@ mod proxied;
 mod range;
 mod serve;
 mod settle;
-mod sites;
 mod socket;
 mod stream;
 mod switch;

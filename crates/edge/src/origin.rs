@@ -5,13 +5,13 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, header};
 use mainstay_guard::{Origin, cors};
 
-use crate::site::Site;
-use crate::sites::{Sites, is_host};
+use crate::site::{Plan, Site};
+use crate::sites::{Sites, is_host, split_port};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whose page sent it. A site that answers for every name takes every page for its own: a proxy in front of it may have
-/// changed the name.
+/// Whose page sent it. A site of which no name is known takes every page for its own that is no other site's: a proxy in
+/// front of it may have changed the name.
 pub(crate) fn find(
     sites: &Sites,
     site: &Arc<Site>,
@@ -20,12 +20,27 @@ pub(crate) fn find(
 ) -> Origin {
     let is_ours = |name: &str| {
         host.is_some_and(|host| host.eq_ignore_ascii_case(name))
-            || site.plan.known.iter().any(|known| known.eq_ignore_ascii_case(name))
-            || sites.find(Some(name)).is_ok_and(|found| Arc::ptr_eq(found, site))
+            || is_known(&site.plan, name)
+            || (takes_names(&site.plan)
+                && sites.find(Some(name)).is_ok_and(|found| Arc::ptr_eq(found, site)))
     };
     let is_listed =
         |origin: &str| site.cors().is_some_and(|settings| cors::is_listed(settings, origin));
     judge(headers, is_ours, is_listed)
+}
+
+/// A name without a port stands for it with any.
+fn is_known(plan: &Plan, name: &str) -> bool {
+    let is_it = |known: &String| {
+        known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(split_port(name).0)
+    };
+    plan.known.iter().any(is_it)
+}
+
+/// Whether a name is the site's because requests by it reach the site. One that answers for all names of strangers, too,
+/// owns none of them once its own is known.
+fn takes_names(plan: &Plan) -> bool {
+    !plan.hosts.is_empty() || plan.known.is_empty()
 }
 
 fn judge(

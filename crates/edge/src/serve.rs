@@ -4,8 +4,8 @@ use std::future::Future;
 use std::net::{SocketAddr, TcpListener as StdListener, ToSocketAddrs};
 use std::num::NonZero;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -17,13 +17,13 @@ use mainstay_base::{Clock, Entropy};
 use mainstay_telemetry::access::AccessLog;
 use mainstay_telemetry::http::HttpMetrics;
 use mainstay_telemetry::metrics::Registry;
-use mainstay_upstream::Trust;
+use mainstay_upstream::{Leaving, Trust};
 
 use crate::Settings;
 use crate::app::App;
 use crate::listen::{self, Listeners};
 use crate::site::{OpenError, Opening, Plan};
-use crate::sites::Sites;
+use crate::sites::{LeftOut, Sites};
 use crate::tls::Tls;
 use crate::worker::{self, Shared};
 
@@ -73,6 +73,9 @@ pub struct Edge {
     shared: Arc<Shared>,
     registry: Registry,
     group: Group,
+    /// Copies of apps that reloads left out. Each has a client's request in hand or goes at the next look, so that there
+    /// are never more than connections.
+    leaving: Arc<Mutex<LeftOut>>,
 }
 
 /// A site as it is served now.
@@ -112,7 +115,7 @@ impl Edge {
         };
         let opened = Arc::new(Sites::open(sites, Some(&shared.sites.load()), &opening)?);
         let before = shared.sites.swap(Arc::clone(&opened));
-        before.give_way_to(&opened);
+        self.leaving().extend(before.give_way_to(&opened));
         if let Some(tls) = &shared.tls {
             tls.reload();
         }
@@ -131,6 +134,24 @@ impl Edge {
             app: site.app().map(status),
         });
         listed.collect()
+    }
+}
+
+impl Edge {
+    /// Copies of apps that no site in force names and that still have something in hand, each with the name of its site,
+    /// which may be gone as well.
+    #[must_use]
+    pub fn list_leaving(&self) -> Vec<(Arc<str>, mainstay_upstream::Status)> {
+        let leaving = self.leaving();
+        let tell = |(site, copy): &(Arc<str>, Leaving)| Some((Arc::clone(site), copy.status()?));
+        leaving.iter().filter_map(tell).collect()
+    }
+
+    /// Those that are left.
+    fn leaving(&self) -> MutexGuard<'_, LeftOut> {
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.retain(|(_, copy)| copy.status().is_some());
+        leaving
     }
 }
 
@@ -203,7 +224,8 @@ pub fn start(parts: Parts, group: &Group) -> Result<Edge, StartError> {
             })
             .map_err(StartError::Worker)?;
     }
-    Ok(Edge { address, redirect, shared, registry, group: group.clone() })
+    let leaving = Arc::default();
+    Ok(Edge { address, redirect, shared, registry, group: group.clone(), leaving })
 }
 
 fn bind(listen: &str) -> Result<StdListener, StartError> {

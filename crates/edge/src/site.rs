@@ -18,7 +18,6 @@ use crate::hidden::Hidden;
 use crate::html::Tag;
 use crate::pages::{Page, Pages};
 use crate::phases::{Answer, Asking};
-pub use crate::sites::is_host;
 use crate::sites::split_port;
 
 /// What a site is made of.

@@ -4,11 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use mainstay_telemetry::http::{Refusal, Route};
+use mainstay_upstream::Leaving;
 use rustc_hash::FxHashMap;
 
 use crate::files::UNMATCHED_ROUTE;
 use crate::phases::{Answer, Asking};
 use crate::site::{OpenError, Opening, Plan, Site};
+
+/// Copies of apps that are left out, each with the name of its site.
+pub(crate) type LeftOut = Vec<(Arc<str>, Leaving)>;
 
 /// All sites, as they are served together.
 pub(crate) struct Sites {
@@ -43,12 +47,18 @@ impl Sites {
         Ok(Self { by_host, first: first.ok_or(OpenError::NoSite)?, unmatched })
     }
 
-    /// Others are in force: lets go of what is not among them. Requests in hand end as they began.
-    pub(crate) fn give_way_to(&self, others: &Self) {
-        let stays = |site: &Arc<Site>| others.iter().any(|other| Arc::ptr_eq(other, site));
-        for app in self.iter().filter(|site| !stays(site)).filter_map(|site| site.app()) {
-            app.upstreams.retire();
-        }
+    /// Others are in force: lets go of what is not among them. Requests in hand end as they began; copies of apps that are
+    /// left with them are returned, each with its site's name.
+    pub(crate) fn give_way_to(&self, others: &Self) -> LeftOut {
+        let stays = |site: &&Arc<Site>| others.iter().any(|other| Arc::ptr_eq(other, site));
+        let gone = self.iter().filter(|site| !stays(site));
+        let left = gone.filter_map(|site| {
+            let next = others.iter().find(|other| other.name() == site.name());
+            let next = next.and_then(|next| next.app()).map(|app| &app.upstreams);
+            let leaving = site.app()?.upstreams.give_way_to(next);
+            Some(leaving.into_iter().map(|copy| (Arc::clone(site.name()), copy)))
+        });
+        left.flatten().collect()
     }
 
     /// The site that answers for a host.
@@ -72,7 +82,7 @@ impl Sites {
 
 /// One thing per host name, with wildcards and at most one that answers for every other name.
 #[derive(Debug)]
-pub(crate) struct ByHost<T> {
+pub struct ByHost<T> {
     exact: FxHashMap<Box<str>, Arc<T>>,
     /// Suffixes with their dot, the longest first.
     below: Vec<(Box<str>, Arc<T>)>,
@@ -89,7 +99,7 @@ impl<T> Default for ByHost<T> {
 impl<T> ByHost<T> {
     /// Names as in the settings: `example.org`, `example.org:8443`, `*.example.org`; none = every other name. A name
     /// that is taken stays with whom it was given to first.
-    pub(crate) fn add(&mut self, names: &[String], one: Arc<T>) {
+    pub fn add(&mut self, names: &[String], one: Arc<T>) {
         for name in names {
             let name = name.to_ascii_lowercase();
             match name.strip_prefix('*') {
@@ -105,7 +115,8 @@ impl<T> ByHost<T> {
     }
 
     /// Who answers for a `Host` header's text. `None` as `host`: the request named none (HTTP/1.0).
-    pub(crate) fn find(&self, host: Option<&str>) -> Option<&Arc<T>> {
+    #[must_use]
+    pub fn find(&self, host: Option<&str>) -> Option<&Arc<T>> {
         let Some(host) = host.filter(|_| !self.exact.is_empty() || !self.below.is_empty()) else {
             return self.any.as_ref();
         };
@@ -116,7 +127,7 @@ impl<T> ByHost<T> {
     }
 
     /// Everyone, in the order they were added.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<T>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<T>> {
         self.all.iter()
     }
 
@@ -129,7 +140,8 @@ impl<T> ByHost<T> {
 
 /// A host name without the dot that makes it absolute, and its port with the colon, empty where there is none; brackets
 /// of IPv6 stay.
-pub(crate) fn split_port(host: &str) -> (&str, &str) {
+#[must_use]
+pub fn split_port(host: &str) -> (&str, &str) {
     let at = host.rfind(':').filter(|at| host[at + 1..].bytes().all(|b| b.is_ascii_digit()));
     let (name, port) = host.split_at(at.unwrap_or(host.len()));
     (name.strip_suffix('.').unwrap_or(name), port)

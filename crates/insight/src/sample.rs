@@ -134,18 +134,22 @@ fn read_metrics(insight: &Insight, begun: Timestamp) -> Vec<Sample> {
     totals.filter(|(_, value)| value.is_finite()).take(SERIES_MAX).map(sample).collect()
 }
 
-/// Merges samples older than `before` into coarse steps.
+/// Merges samples older than `before` into coarse steps, whatever the width was that they were taken in.
 pub(crate) async fn compact(insight: &Insight, before: Timestamp) -> Result<(), Error> {
-    let (db, fine) = (&insight.latest(), fine_step_s(&insight.0.settings));
+    let db = &insight.latest();
     let coarse = Duration::from_secs(u64::from(COARSE_STEP_S));
     let before = before.floor_to(coarse);
     for site in &traffic::list_sites(db).await? {
         let span = Span { site, from: Timestamp::EPOCH, to: before, bots: Bots::Include };
-        let rows = traffic::list(db, &span, fine).await?;
-        let Some(from) = rows.first().map(|row| row.t) else { continue };
+        let mut rows = Vec::new();
+        for step_s in traffic::list_steps(db, site).await? {
+            if step_s < COARSE_STEP_S {
+                rows.extend(traffic::list(db, &span, step_s).await?);
+            }
+        }
+        let Some(from) = rows.iter().map(|row| row.t).min() else { continue };
         let merged: Vec<_> = merge_rows(rows, coarse).into_iter().map(packed).collect();
-        let what =
-            Compaction { site, from_step_s: fine, to_step_s: COARSE_STEP_S, from, to: before };
+        let what = Compaction { site, to_step_s: COARSE_STEP_S, from, to: before };
         traffic::compact(db, what, &merged).await?;
     }
     compact_series(insight, before).await
@@ -154,8 +158,7 @@ pub(crate) async fn compact(insight: &Insight, before: Timestamp) -> Result<(), 
 async fn compact_series(insight: &Insight, before: Timestamp) -> Result<(), Error> {
     let db = &insight.latest();
     let coarse = Duration::from_secs(u64::from(COARSE_STEP_S));
-    let step_s = fine_step_s(&insight.0.settings);
-    let range = Range { step_s, from: Timestamp::EPOCH, to: before };
+    let range = Range { step_s: COARSE_STEP_S, from: Timestamp::EPOCH, to: before };
     let samples = metric_series::list_all(db, range, COMPACT_MAX).await?;
     let Some(last) = samples.last().map(|sample| sample.recorded_at.0) else { return Ok(()) };
     // Cut short, the last step may be incomplete: it waits for the next time.
@@ -181,7 +184,7 @@ async fn compact_series(insight: &Insight, before: Timestamp) -> Result<(), Erro
             recorded_at: Ts(t),
         })
         .collect();
-    metric_series::compact(db, Range { to, ..range }, COARSE_STEP_S, &merged).await?;
+    metric_series::compact(db, Range { to, ..range }, &merged).await?;
     Ok(())
 }
 

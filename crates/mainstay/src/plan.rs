@@ -105,15 +105,9 @@ mod tests {
     use super::*;
 
     fn settings(sites: &[(&str, &[&str])]) -> Settings {
-        let site = |(name, hosts): &(&str, &[&str])| Site {
-            name: (*name).into(),
-            hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
-            ..Site::default()
-        };
         Settings {
             public_url: Some("https://shop.example:8443/".into()),
-            site: sites.iter().map(site).collect(),
-            ..Settings::default()
+            ..Settings::of_sites(sites)
         }
     }
 

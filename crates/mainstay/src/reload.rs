@@ -107,6 +107,7 @@ mod tests {
         assert!(list_waiting(&before, &after).is_empty());
         after.site[0].canonical = Some("example.org".into());
         after.upstream.in_flight_max += 1;
+        after.cors.origins.push("https://partner.example".into());
         after.headers.csp = mainstay_guard::settings::Csp::Off;
         assert!(list_waiting(&before, &after).is_empty());
         after.edge.workers += 1;
@@ -122,15 +123,19 @@ mod tests {
         let mut read = before.clone();
         read.site[0].name = "other".into();
         read.upstream.in_flight_max += 1;
+        read.cors.origins.push("https://partner.example".into());
         read.environment = Some(Environment::Production);
         read.data_dir = "./elsewhere".into();
         read.edge.listen = "0.0.0.0:80".into();
         read.public_url = Some("https://example.org".into());
         read.insight.release = Some("2".into());
         let next = merge(&before, &read);
-        assert_eq!((&next.site, &next.upstream), (&read.site, &read.upstream));
-        let waits =
-            Settings { site: before.site.clone(), upstream: before.upstream.clone(), ..next };
+        let at_once = |settings: &Settings| {
+            (settings.site.clone(), settings.upstream.clone(), settings.cors.clone())
+        };
+        assert_eq!(at_once(&next), at_once(&read));
+        let (site, upstream, cors) = at_once(&before);
+        let waits = Settings { site, upstream, cors, ..next };
         assert_eq!(waits, before);
     }
 }

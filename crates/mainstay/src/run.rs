@@ -110,3 +110,60 @@ impl Stop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use mainstay_api::health::Status;
+    use mainstay_telemetry::log::Logged;
+
+    use super::*;
+    use crate::boot;
+    use crate::settings::{Flag, load};
+
+    /// A server on ports of the system's choice.
+    async fn start(home: &Path) -> (Running, Inputs, Loaded) {
+        let flag = |setting, text: &str| Flag { name: "--flag", setting, text: text.to_owned() };
+        let data_dir = home.join("data");
+        let flags = vec![
+            flag("edge.listen", "127.0.0.1:0"),
+            flag("admin.listen", "127.0.0.1:0"),
+            flag("data_dir", data_dir.to_str().expect("text")),
+        ];
+        let site_dir = Some(home.to_owned());
+        let inputs = Inputs { site_dir, flags, ..Inputs::default() };
+        let loaded = load(&inputs).expect("settings");
+        let running = boot::boot(&loaded, &Logged::default(), false).await.expect("a server");
+        (running, inputs, loaded)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_crashed_task_is_red_health_and_a_failing_exit_code() {
+        let of: [fn(&Running) -> &Group; 4] =
+            [|r| &r.storage, |r| &r.services, |r| &r.control, |r| &r.traffic];
+        for group in of {
+            let home = tempfile::tempdir().expect("a folder");
+            let (running, inputs, loaded) = start(home.path()).await;
+            let (health, group) = (running.health.clone(), group(&running).clone());
+            assert!(health.is_ready() && health.report().0 == Status::Pass);
+            group.spawn("doomed", |_| async { Err("out of luck") });
+            group.crashed().await;
+            let (status, checks) = health.report();
+            assert_eq!((status, health.is_ready()), (Status::Fail, false));
+            assert!(checks.iter().any(|check| check.output.contains("doomed")), "{checks:?}");
+            let signals = Signals::listen().expect("signals");
+            assert_eq!(run(running, &inputs, loaded, signals).await as u8, 1);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_that_was_told_to_stop_is_done() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (running, inputs, loaded) = start(home.path()).await;
+        let signals = Signals::listen().expect("signals");
+        let own = rustix::process::getpid();
+        rustix::process::kill_process(own, rustix::process::Signal::TERM).expect("told");
+        assert_eq!(run(running, &inputs, loaded, signals).await as u8, 0);
+    }
+}

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use mainstay_api::sites::{ListSites, Site, State, Upstream};
+use mainstay_api::sites::{ListSites, Served, Site, State, Upstream};
 use mainstay_edge::{Edge, SiteStatus};
 use mainstay_upstream as upstream;
 
-/// The sites of `edge` as they are at each call.
+/// What `edge` serves at each call.
 pub(crate) fn list_sites(edge: &Edge) -> ListSites {
     let edge = edge.clone();
-    Arc::new(move || edge.list_sites().into_iter().map(site).collect())
+    let leaving = |(site, status)| (site, copy(status));
+    Arc::new(move || Served {
+        sites: edge.list_sites().into_iter().map(site).collect(),
+        leaving: edge.list_leaving().into_iter().map(leaving).collect(),
+    })
 }
 
 fn site(status: SiteStatus) -> Site {

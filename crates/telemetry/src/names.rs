@@ -121,7 +121,7 @@ table! {
     RECORDER_COMMIT COMMIT "mainstay_recorder_commit_seconds" [], "Time one group commit took, with its fsync.";
     ACCESS_LOG_SHED Counter "mainstay_access_log_shed_total" [], "Access log lines dropped because the disk was full or too slow.";
     UPSTREAM_REQUESTS Counter "mainstay_upstream_requests_total" ["site", "upstream", "outcome"], "Requests to the app behind a site, by how they ended.";
-    UPSTREAM_ANSWER HTTP "mainstay_upstream_answer_seconds" ["site", "upstream"], "Time from a request to the head of the upstream's answer.";
+    UPSTREAM_ANSWER HTTP "mainstay_upstream_answer_seconds" ["site", "upstream"], "Time from a request to the head of the upstream's answer, without the time in which its body had to be waited for.";
     UPSTREAM_RETRIES Counter "mainstay_upstream_retries_total" ["site", "upstream"], "Requests repeated because the upstream left before it answered.";
     UPSTREAM_BROKEN Counter "mainstay_upstream_broken_answers_total" ["site", "upstream"], "Answers that broke off or stalled after their head.";
     UPSTREAM_CONNECTIONS Counter "mainstay_upstream_connections_total" ["site", "upstream"], "Connections opened to an upstream, those of checks included.";

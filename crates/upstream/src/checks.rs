@@ -35,9 +35,6 @@ pub(crate) async fn run(shared: Weak<Shared>, at: usize, group: Group) {
 async fn check_once(shared: &Weak<Shared>, at: usize, group: &Group) -> Option<Duration> {
     let shared = shared.upgrade().filter(|shared| !shared.is_retired())?;
     let (place, settings) = (shared.places.get(at)?, &shared.settings);
-    if place.member.health.is_draining() {
-        return None;
-    }
     let asked = timeout(settings.health_timeout.0, ask(place, settings, group)).await;
     match asked.unwrap_or(Err(Failure::Silent)) {
         Ok(()) => place.member.health.checked_good(settings),

@@ -122,11 +122,8 @@ impl Pool {
 
     fn sweep(&self, now: Instant) {
         let is_retired = self.shared.is_retired();
-        for (list, place) in self.unused().iter_mut().zip(&self.shared.places) {
-            if is_retired || place.member.health.is_draining() {
-                list.clear();
-            }
-            list.retain(|connection| self.is_good(connection, now));
+        for list in self.unused().iter_mut() {
+            list.retain(|connection| !is_retired && self.is_good(connection, now));
         }
     }
 

@@ -30,8 +30,10 @@ pub struct Exchange {
 pub struct Timing {
     /// TCP and TLS; none when a kept connection was used.
     pub connect: Option<Duration>,
-    /// From the call to the answer's head, connecting and repeating included.
+    /// From the call to the answer's head, connecting and repeating included, `upload` not.
     pub first_byte: Duration,
+    /// In which the request's body kept both of us waiting for its sender.
+    pub upload: Duration,
 }
 
 impl Exchange {

@@ -85,12 +85,12 @@ impl Health {
 
     /// Whether it is asked like any other.
     pub(crate) fn is_asked(&self) -> bool {
-        !self.failing.load(Relaxed) && !self.draining.load(Relaxed)
+        !self.failing.load(Relaxed)
     }
 
     /// Whether a single request may find out if it is back. Not when the app itself said that it is not.
     pub(crate) fn may_be_tried(&self) -> bool {
-        self.failing.load(Relaxed) && !self.draining.load(Relaxed) && !self.refusing.load(Relaxed)
+        self.failing.load(Relaxed) && !self.refusing.load(Relaxed)
     }
 
     /// Whether it is asked like any other where all fail. Somebody who asks for a path that hangs or breaks must not take
@@ -99,6 +99,8 @@ impl Health {
         self.may_be_tried() && self.takes_requests.load(Relaxed)
     }
 
+    /// Whether it is in no list any more that a new request chooses from. Requests that chose from an older list may still
+    /// come: this says nothing about them.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Relaxed)
     }
@@ -160,7 +162,7 @@ impl Health {
         self.fall()
     }
 
-    /// Gets nothing new from now on.
+    /// No list in force names it.
     pub(crate) fn drain(&self) {
         if !self.draining.swap(true, Relaxed) {
             self.note_change();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::health::{Health, Loss};
 use crate::meters::Meters;
-use crate::{Error, Fault, Phase, Settings};
+use crate::{Error, Fault, Phase, Settings, Status};
 
 /// One upstream.
 #[derive(Debug)]
@@ -71,6 +71,19 @@ impl Member {
 
     pub(crate) fn errors(&self) -> u64 {
         self.errors.load(Relaxed)
+    }
+
+    /// How it stands, at this address.
+    pub(crate) fn status(&self, url: String, slow_start: Duration) -> Status {
+        Status {
+            url,
+            state: self.health.state(slow_start),
+            in_flight: self.in_hand(),
+            requests: self.requests(),
+            errors: self.errors(),
+            latency: self.latency(),
+            since: self.health.since(),
+        }
     }
 
     /// A running mean of the time to the head of an answer.

@@ -135,8 +135,10 @@ pub(crate) struct Upload {
     /// Milliseconds after `began` of the last piece.
     moved_ms: AtomicU64,
     broken: AtomicBool,
-    /// The sender has nothing for us at the moment.
-    awaits_sender: AtomicBool,
+    /// Microseconds after `began` since which the sender has nothing for us; 0: it has.
+    awaits_since_us: AtomicU64,
+    /// Microseconds in which it had nothing for us, before that.
+    awaited_us: AtomicU64,
     held: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
@@ -147,7 +149,8 @@ impl Upload {
             began: Instant::now(),
             moved_ms: AtomicU64::new(0),
             broken: AtomicBool::new(false),
-            awaits_sender: AtomicBool::new(false),
+            awaits_since_us: AtomicU64::new(0),
+            awaited_us: AtomicU64::new(0),
             held: AtomicBool::new(false),
             waker: Mutex::default(),
         }
@@ -165,7 +168,14 @@ impl Upload {
 
     /// Whether the sender, not the upstream, keeps us waiting.
     pub(crate) fn awaits_sender(&self) -> bool {
-        self.awaits_sender.load(Relaxed)
+        self.awaits_since_us.load(Relaxed) != 0
+    }
+
+    /// How long the sender, not the upstream, kept us waiting so far.
+    pub(crate) fn awaited(&self) -> Duration {
+        let since = self.awaits_since_us.load(Relaxed);
+        let goes_on = if since == 0 { 0 } else { self.now_us().saturating_sub(since) };
+        Duration::from_micros(self.awaited_us.load(Relaxed) + goes_on)
     }
 
     /// When the last piece went on.
@@ -194,12 +204,22 @@ impl Upload {
     }
 
     fn note(&self, polled: &Poll<Option<Result<Frame<Bytes>, io::Error>>>) {
-        self.awaits_sender.store(polled.is_pending(), Relaxed);
         match polled {
-            Poll::Ready(Some(Err(_))) => self.broken.store(true, Relaxed),
-            Poll::Ready(_) => self.note_moved(),
-            Poll::Pending => {}
+            Poll::Pending if self.awaits_sender() => {}
+            Poll::Pending => self.awaits_since_us.store(self.now_us().max(1), Relaxed),
+            Poll::Ready(ready) => {
+                self.awaited_us.store(self.awaited().as_micros() as u64, Relaxed);
+                self.awaits_since_us.store(0, Relaxed);
+                match ready {
+                    Some(Err(_)) => self.broken.store(true, Relaxed),
+                    _ => self.note_moved(),
+                }
+            }
         }
+    }
+
+    fn now_us(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     fn note_moved(&self) {

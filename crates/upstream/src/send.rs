@@ -173,7 +173,9 @@ impl Pool {
         connection.kept_seconds = kept_seconds;
         parts.version = Version::HTTP_11;
         let settings = &self.shared.settings;
-        let timing = Timing { connect, first_byte: began.elapsed() };
+        let upload = upload.map_or(Duration::ZERO, |upload| upload.awaited());
+        let first_byte = began.elapsed().saturating_sub(upload);
+        let timing = Timing { connect, first_byte, upload };
         slot.member.answered(timing.first_byte, settings);
         let lease = Lease::new(Arc::clone(self), at, connection, slot);
         let body = match parts.status {

@@ -16,7 +16,7 @@ use crate::member::Member;
 use crate::meters::{Meters, Refusals};
 use crate::place::{Place, Reach};
 use crate::tls::{self, Tls, TlsError};
-use crate::{Connections, Scheme, Settings, Target, checks};
+use crate::{Connections, Leaving, Scheme, Settings, Target, checks};
 
 /// Most upstreams of one site.
 pub const UPSTREAMS_MAX: usize = 64;
@@ -95,8 +95,8 @@ impl Upstreams {
     }
 
     /// The upstreams of another plan: those named again keep their state and counts, new ones start slowly. Call
-    /// [`Upstreams::spawn_checks`] and [`Upstreams::connections`] on what is returned, and [`Upstreams::retire`] on
-    /// `self` once it is in force: until then `self` serves as before.
+    /// [`Upstreams::spawn_checks`] and [`Upstreams::connections`] on what is returned, and [`Upstreams::give_way_to`] it
+    /// on `self` once it is in force: until then `self` serves as before.
     ///
     /// # Errors
     /// [`OpenError`]
@@ -105,10 +105,15 @@ impl Upstreams {
         Self::make(plan, &old.registry, &old.clock, &old.places)
     }
 
-    /// Others are in force: checks end, connections close as soon as they are unused. Requests in hand end as they
-    /// began, one more attempt included.
-    pub fn retire(&self) {
+    /// Others are in force, or none any more: checks end, connections close as soon as they are unused. Requests in hand
+    /// end as they began, one more attempt included; those that are not among the others drain, and are returned.
+    #[must_use]
+    pub fn give_way_to(&self, others: Option<&Self>) -> Vec<Leaving> {
         self.0.retired.store(true, Relaxed);
+        let others = others.map_or(&[][..], |others| &others.0.places);
+        let is_same = |a: &Place, b: &Place| Arc::ptr_eq(&a.member, &b.member);
+        let leaves = |place: &&Place| !others.iter().any(|other| is_same(other, place));
+        self.0.places.iter().filter(leaves).map(Leaving::drain).collect()
     }
 
     /// Whether https upstreams would be vouched for by the same authorities if the list were made now. Reads
@@ -146,22 +151,8 @@ impl Upstreams {
     #[must_use]
     pub fn status(&self) -> Vec<Status> {
         let slow_start = self.0.settings.slow_start.0;
-        let tell = |place: &Place| Status {
-            url: place.target.to_string(),
-            state: place.member.health.state(slow_start),
-            in_flight: place.member.in_hand(),
-            requests: place.member.requests(),
-            errors: place.member.errors(),
-            latency: place.member.latency(),
-            since: place.member.health.since(),
-        };
+        let tell = |place: &Place| place.member.status(place.target.to_string(), slow_start);
         self.0.places.iter().map(tell).collect()
-    }
-
-    /// Gives the upstream at `index` nothing new from now on; false when there is none.
-    #[must_use]
-    pub fn drain(&self, index: usize) -> bool {
-        self.0.places.get(index).map(|place| place.member.health.drain()).is_some()
     }
 
     fn make(
@@ -225,10 +216,10 @@ fn check_list(targets: &[Target]) -> Result<(), OpenError> {
     twice.map_or(Ok(()), |at| Err(OpenError::Twice(targets[at].clone())))
 }
 
-/// The record of an upstream that is named again, unless it was told to drain.
+/// The record of an upstream that is named again.
 fn find(before: &[Place], target: &Target) -> Option<Arc<Member>> {
     let place = before.iter().find(|place| place.target == *target)?;
-    (!place.member.health.is_draining()).then(|| Arc::clone(&place.member))
+    Some(Arc::clone(&place.member))
 }
 
 fn new_member(site: &str, target: &Target, registry: &Registry, clock: &Clock) -> Arc<Member> {
@@ -241,6 +232,8 @@ fn new_member(site: &str, target: &Target, registry: &Registry, clock: &Clock) -
         registry.gauge_fn(metric, &labels, move || member.upgrade().map_or(f64::NAN, |m| read(&m)));
     };
     gauge(&names::UPSTREAM_IN_FLIGHT, |member| f64::from(member.in_hand()));
-    gauge(&names::UPSTREAM_HEALTHY, |member| f64::from(u8::from(member.health.is_asked())));
+    gauge(&names::UPSTREAM_HEALTHY, |member| {
+        f64::from(u8::from(member.health.is_asked() && !member.health.is_draining()))
+    });
     member
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::ours::{Purge, Task};
+use super::ours::Task;
 use super::running::Running;
 use super::table::{Bar, Row};
 use super::tls::{self, Pair};
@@ -44,49 +44,41 @@ pub(super) fn measure(
     }
     allow_files(CONNECTIONS as u64 + OTHER_FILES)?;
     if plain {
-        let held = |purge| hold_plain(bench, purge).context("connection-plain");
-        let (at_once, default) = (held(Purge::AtOnce)?, held(Purge::Default)?);
-        add(row("connection-plain", "RSS per idle connection, KB", 4.0, at_once, default))?;
+        let held = hold_plain(bench).context("connection-plain")?;
+        add(row("connection-plain", "RSS per idle connection, KB", 4.0, held))?;
     }
     if secure {
         let pair = Pair::write(&bench.dir)?;
-        let held = |purge| hold_secure(bench, &pair, purge).context("connection-tls");
-        let (at_once, default) = (held(Purge::AtOnce)?, held(Purge::Default)?);
-        add(row("connection-tls", "RSS per idle TLS connection, KB", 24.0, at_once, default))?;
+        let held = hold_secure(bench, &pair).context("connection-tls")?;
+        add(row("connection-tls", "RSS per idle TLS connection, KB", 24.0, held))?;
     }
     Ok(())
 }
 
-fn row(name: &'static str, what: &'static str, bar: f64, at_once: Held, default: Held) -> Row {
-    let lives = at_once.alive.min(default.alive);
+fn row(name: &'static str, what: &'static str, bar: f64, held: Held) -> Row {
     Row {
         name,
         what,
         bar: Bar::AtMost(bar),
         // A connection that was dropped costs nothing: no bar is met with fewer.
-        value: if lives == CONNECTIONS { at_once.each } else { f64::NAN },
-        detail: format!(
-            "as the service file says (MIMALLOC_PURGE_DELAY=0) {:.1}, without {:.1}; {lives} of {CONNECTIONS} alive",
-            at_once.each, default.each
-        ),
+        value: if held.alive == CONNECTIONS { held.each } else { f64::NAN },
+        detail: format!("{} of {CONNECTIONS} alive", held.alive),
     }
 }
 
-fn hold_plain(bench: &Bench, purge: Purge) -> anyhow::Result<Held> {
-    let task = Task::site(&bench.site).purging(purge);
-    let ours = start(bench, &task, "plain", purge)?;
+fn hold_plain(bench: &Bench) -> anyhow::Result<Held> {
+    let ours = start(bench, &Task::site(&bench.site), "plain")?;
     hold(&ours, || Ok(wire::connect(ours.address)?))
 }
 
-fn hold_secure(bench: &Bench, pair: &Pair, purge: Purge) -> anyhow::Result<Held> {
-    let task = Task::site(&bench.site).over_tls(pair).purging(purge);
-    let ours = start(bench, &task, "tls", purge)?;
+fn hold_secure(bench: &Bench, pair: &Pair) -> anyhow::Result<Held> {
+    let ours = start(bench, &Task::site(&bench.site).over_tls(pair), "tls")?;
     let client = tls::client(&pair.cert)?;
     hold(&ours, || tls::open(ours.address, &client))
 }
 
-fn start(bench: &Bench, task: &Task<'_>, kind: &str, purge: Purge) -> anyhow::Result<Running> {
-    let data = bench.dir.join(format!("connections-{kind}-{purge:?}").to_lowercase());
+fn start(bench: &Bench, task: &Task<'_>, kind: &str) -> anyhow::Result<Running> {
+    let data = bench.dir.join(format!("connections-{kind}"));
     bench.ours.start(task, &data, PAGE).context("ours")
 }
 
@@ -138,9 +130,9 @@ mod tests {
     #[test]
     fn dropped_connections_meet_no_bar() {
         let held = |alive| Held { each: 1.0, alive };
-        let all = row("a", "b", 4.0, held(CONNECTIONS), held(CONNECTIONS));
+        let all = row("a", "b", 4.0, held(CONNECTIONS));
         assert!(all.is_met(), "{all:?}");
-        let some = row("a", "b", 4.0, held(CONNECTIONS), held(CONNECTIONS - 1));
+        let some = row("a", "b", 4.0, held(CONNECTIONS - 1));
         assert!(!some.is_met(), "{some:?}");
     }
 }

@@ -22,7 +22,6 @@ pub(super) enum Ours {
 pub(super) struct Task<'a> {
     content: Content<'a>,
     pair: Option<&'a Pair>,
-    purge: Purge,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,34 +30,20 @@ enum Content<'a> {
     App(SocketAddr),
 }
 
-/// When the allocator gives free memory back to the system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purge {
-    /// As a binary does that was told nothing.
-    Default,
-    /// As the service file of the operator's guide says.
-    AtOnce,
-}
-
 impl<'a> Task<'a> {
     /// Serves a folder.
     pub(super) fn site(site: &'a Path) -> Self {
-        Self { content: Content::Site(site), pair: None, purge: Purge::Default }
+        Self { content: Content::Site(site), pair: None }
     }
 
     /// Stands in front of an app.
     pub(super) fn app(address: SocketAddr) -> Self {
-        Self { content: Content::App(address), pair: None, purge: Purge::Default }
+        Self { content: Content::App(address), pair: None }
     }
 
     /// The same over TLS.
     pub(super) fn over_tls(self, pair: &'a Pair) -> Self {
         Self { pair: Some(pair), ..self }
-    }
-
-    /// The same with the allocator told when to give memory back.
-    pub(super) fn purging(self, purge: Purge) -> Self {
-        Self { purge, ..self }
     }
 }
 
@@ -72,12 +57,8 @@ impl Ours {
     ) -> anyhow::Result<Running> {
         let address = free_address()?;
         let mut program = self.program(task, data, &address.port().to_string())?;
-        if task.purge == Purge::AtOnce {
-            program.splice(0..0, ["env".into(), "MIMALLOC_PURGE_DELAY=0".into()]);
-        } else {
-            // Not what somebody's shell happens to say.
-            program.splice(0..0, ["env".into(), "-u".into(), "MIMALLOC_PURGE_DELAY".into()]);
-        }
+        // As it is started by whoever was told nothing, whatever somebody's shell happens to say.
+        program.splice(0..0, ["env".into(), "-u".into(), "MIMALLOC_PURGE_DELAY".into()]);
         let launch = Launch { program: &program, address, dir: data, core: SERVER_CORE };
         match task.pair {
             Some(pair) => launch.until_it_answers_over_tls(path, pair),

@@ -108,13 +108,21 @@ fn measure_tail(
         what: "added p99 at 2 000/s, x nginx's",
         bar: Bar::AtMost(1.5),
         value: ratio(ours, nginx),
-        detail: format!("adds {ours:.0} µs, nginx {nginx:.0} µs, to {direct:.0} µs"),
+        detail: format!(
+            "adds {ours:.0} µs, nginx {nginx:.0} µs, to {direct:.0} µs{}",
+            doubt(ours, nginx)
+        ),
     })
 }
 
-/// No ratio, and so no bar met, where the peer seems to add nothing: then the noise was larger than what is measured.
+/// No ratio, and so no bar met, where either seems to add nothing: then the noise was larger than what is measured.
 fn ratio(ours: f64, peer: f64) -> f64 {
-    if peer > 0.0 { ours.max(0.0) / peer } else { f64::NAN }
+    if ours > 0.0 && peer > 0.0 { ours / peer } else { f64::NAN }
+}
+
+/// What the row says beside no ratio.
+fn doubt(ours: f64, peer: f64) -> &'static str {
+    if ratio(ours, peer).is_nan() { ": lost in the noise, measure again" } else { "" }
 }
 
 fn p99(bench: &Bench, side: &Running, app: &Running) -> anyhow::Result<f64> {
@@ -135,7 +143,10 @@ mod tests {
     #[test]
     fn noise_is_no_ratio() {
         assert!((ratio(30.0, 20.0) - 1.5).abs() < f64::EPSILON);
-        assert!(ratio(-3.0, 20.0).abs() < f64::EPSILON);
-        assert!(ratio(1.0, 0.0).is_nan() && ratio(1.0, -5.0).is_nan());
+        for (ours, peer) in [(-3.0, 20.0), (0.0, 20.0), (1.0, 0.0), (1.0, -5.0), (-3.0, -5.0)] {
+            assert!(ratio(ours, peer).is_nan(), "{ours} {peer}");
+            assert!(doubt(ours, peer).contains("noise"));
+        }
+        assert_eq!(doubt(30.0, 20.0), "");
     }
 }

@@ -101,10 +101,6 @@ impl Asked {
         Span { site: &self.site, from: self.from, to: self.to, bots: self.bots }
     }
 
-    pub(crate) fn site(&self) -> &str {
-        &self.site
-    }
-
     /// The decoded cursor, when there is one.
     pub(crate) fn cursor<T: DeserializeOwned>(&self) -> Result<Option<T>, Problem> {
         let Some(text) = &self.cursor else { return Ok(None) };
@@ -123,8 +119,7 @@ impl FromRequestParts<Arc<Admin>> for Asked {
             .map_err(|_| invalid("query", "has a value of the wrong kind"))?;
         let now = admin.clock.now();
         let scope = Scope::find(admin, wire.site.as_deref())?;
-        let first = || admin.insight.list_sites().first().cloned();
-        let site = scope.0.clone().or_else(first).unwrap_or_default();
+        let site = scope.one(admin);
         let to = time(wire.to.as_deref(), "to")?.unwrap_or(now);
         let from = time(wire.from.as_deref(), "from")?.unwrap_or(to.minus(SPAN_DEFAULT));
         if from >= to {

@@ -31,6 +31,12 @@ impl Scope {
         known.map(|name| Self(Some(name))).ok_or_else(unknown)
     }
 
+    /// The site that a read about visitors speaks of: the first of the settings, where none was named.
+    pub(crate) fn one(&self, admin: &Admin) -> Arc<str> {
+        let first = || admin.insight.list_sites().first().cloned();
+        self.0.clone().or_else(first).unwrap_or_default()
+    }
+
     /// Whether this site is meant, or all are.
     pub(crate) fn holds(&self, site: &str) -> bool {
         self.0.as_deref().is_none_or(|name| name == site)

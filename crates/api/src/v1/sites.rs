@@ -48,6 +48,6 @@ pub(crate) async fn list(
     State(admin): State<Arc<Admin>>,
     _caller: Caller,
 ) -> Result<Json<Page<Row>>, Problem> {
-    let rows = (admin.sites)().into_iter().map(Row::of).collect();
+    let rows = (admin.sites)().sites.into_iter().map(Row::of).collect();
     Ok(Json(Page::whole(rows, admin.clock.now())))
 }

@@ -8,13 +8,13 @@ use mainstay_base::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::page::{Asked, Page};
+use super::page::Page;
 use super::scope::Scope;
 use super::traffic::millis;
 use crate::access::Caller;
 use crate::admin::Admin;
 use crate::problem::Problem;
-use crate::sites::Site;
+use crate::sites::{Served, Upstream};
 
 /// One copy of an app.
 #[derive(Serialize, JsonSchema)]
@@ -37,12 +37,10 @@ pub(crate) struct Row {
     since: Timestamp,
 }
 
-/// The copies behind the sites meant, in the order of the settings.
-pub(crate) fn rows_of(sites: &[Site], scope: &Scope) -> Vec<Row> {
-    let meant = sites.iter().filter(|site| scope.holds(&site.name));
-    let rows = meant.flat_map(|site| {
-        site.upstreams.iter().flatten().map(|copy| Row {
-            site: site.name.to_string(),
+impl Row {
+    fn of(site: &str, copy: &Upstream) -> Self {
+        Self {
+            site: site.to_owned(),
             url: copy.url.clone(),
             state: copy.state.as_str(),
             in_flight: copy.in_flight,
@@ -50,16 +48,26 @@ pub(crate) fn rows_of(sites: &[Site], scope: &Scope) -> Vec<Row> {
             errors: copy.errors,
             latency_ms: copy.latency.map(millis),
             since: copy.since,
-        })
-    });
-    rows.collect()
+        }
+    }
+}
+
+/// The copies behind the sites meant, in the order of the settings; last those that settings no longer name.
+pub(crate) fn rows_of(served: &Served, scope: &Scope) -> Vec<Row> {
+    let copies = served
+        .sites
+        .iter()
+        .flat_map(|site| site.upstreams.iter().flatten().map(|copy| (&site.name, copy)));
+    let all = copies.chain(served.leaving.iter().map(|(site, copy)| (site, copy)));
+    let meant = all.filter(|(site, _)| scope.holds(site));
+    meant.map(|(site, copy)| Row::of(site, copy)).collect()
 }
 
 pub(crate) async fn list(
     State(admin): State<Arc<Admin>>,
     _caller: Caller,
-    asked: Asked,
+    scope: Scope,
 ) -> Result<Json<Page<Row>>, Problem> {
-    let rows = rows_of(&(admin.sites)(), &asked.scope);
-    Ok(Json(Page::whole(rows, asked.as_of)))
+    let rows = rows_of(&(admin.sites)(), &scope);
+    Ok(Json(Page::whole(rows, admin.clock.now())))
 }

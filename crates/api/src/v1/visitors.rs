@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{Asked, Page};
+use super::scope::Scope;
 use crate::access::Caller;
 use crate::admin::Admin;
 use crate::problem::Problem;
@@ -52,13 +53,13 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn now(
-    State(_): State<Arc<Admin>>,
+    State(admin): State<Arc<Admin>>,
     _caller: Caller,
-    asked: Asked,
+    scope: Scope,
 ) -> Result<Json<Now>, Problem> {
-    let now = asked
+    let now = admin
         .insight
-        .count_visitors_now(asked.site())
+        .count_visitors_now(&scope.one(&admin))
         .await
         .map_err(|error| Problem::of(&error))?;
     Ok(Json(Now { now }))

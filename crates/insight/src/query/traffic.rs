@@ -9,7 +9,7 @@ use mainstay_telemetry::http::Split;
 use mainstay_telemetry::sketch::Snapshot;
 
 use super::{Insight, fill, fitting};
-use crate::sample::{COARSE_STEP_S, fine_step_s};
+use crate::sample::fine_step_s;
 
 /// One step of the series of traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,20 +54,40 @@ pub(super) async fn list(
     step: Duration,
 ) -> Result<Vec<TrafficPoint>, Error> {
     let db = insight.db();
-    let fine = fine_step_s(&insight.0.settings);
-    let step = fitting(span, step.max(Duration::from_secs(u64::from(fine))));
-    let mut rows = Vec::new();
-    for step_s in [COARSE_STEP_S, fine] {
-        rows.extend(traffic::list(db, span, step_s).await?);
-        if span.site != traffic::WHOLE {
+    let (mut rows, mut whole_s) = (Vec::new(), fine_step_s(&insight.0.settings));
+    for step_s in traffic::list_steps(db, span.site).await? {
+        let kept = traffic::list(db, span, step_s).await?;
+        whole_s = if kept.is_empty() { whole_s } else { common_multiple(whole_s, step_s) };
+        rows.extend(kept);
+    }
+    if span.site != traffic::WHOLE {
+        for step_s in traffic::list_steps(db, traffic::WHOLE).await? {
             let refused = traffic::list_refused(db, (span.from, span.to), step_s).await?;
+            whole_s = if refused.is_empty() { whole_s } else { common_multiple(whole_s, step_s) };
             let row = |(t, refused)| traffic::Row { refused, ..traffic::Row::empty(t) };
             rows.extend(refused.into_iter().map(row));
         }
     }
+    let step = fitting(span, whole_steps(step, whole_s));
     let points =
         merge_rows(rows, step).into_iter().map(|(row, times)| (row.t, point(&row, &times)));
     Ok(fill(span, step, points.collect(), empty))
+}
+
+/// The step asked for, or the next longer one that samples as wide as these fill evenly: old ones are coarse, and the
+/// setting may have changed since.
+fn whole_steps(asked: Duration, whole_s: u32) -> Duration {
+    let count = asked.as_secs().div_ceil(u64::from(whole_s)).max(1);
+    Duration::from_secs(count.saturating_mul(u64::from(whole_s)))
+}
+
+/// The least width that both divide. All divide five minutes, so this does.
+fn common_multiple(a: u32, b: u32) -> u32 {
+    let (mut gcd, mut rest) = (a, b);
+    while rest != 0 {
+        (gcd, rest) = (rest, gcd % rest);
+    }
+    a / gcd.max(1) * b
 }
 
 fn point(row: &traffic::Row, times: &Times) -> TrafficPoint {

@@ -51,6 +51,58 @@ async fn traffic_is_kept_in_steps_and_merged_when_old() {
 }
 
 #[tokio::test]
+async fn old_samples_are_not_drawn_in_shorter_steps_than_they_have() {
+    let house = House::open().await;
+    let (mut sampler, start) = (Sampler::default(), house.clock.now());
+    for step in 0..60u32 {
+        serve(&house, "default", 10, 200);
+        sampler.take(&house.insight, start.plus(10 * SECOND * step)).await.expect("kept");
+    }
+    let span = Span { site: "default", from: start, to: start.plus(HOUR), bots: Bots::Include };
+    let points = async || house.insight.list_traffic(&span, 60 * SECOND).await.expect("traffic");
+    let fine = points().await;
+    assert_eq!((fine.len(), fine[1].t, fine[1].requests), (60, start.plus(60 * SECOND), 60));
+    house.clock.advance(2 * DAY);
+    compact(&house.insight, house.clock.now().minus(DAY)).await.expect("merged");
+    let coarse = points().await;
+    assert_eq!((coarse.len(), coarse[1].t), (12, start.plus(300 * SECOND)));
+    assert_eq!(coarse[..3].iter().map(|p| p.requests).collect::<Vec<_>>(), [300, 300, 0]);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn samples_of_another_width_are_seen_and_merged_too() {
+    let house = House::open().await;
+    let start = house.clock.now();
+    let mut before = Sampler::default();
+    for step in 0..15u32 {
+        serve(&house, "default", 10, 200);
+        before.take(&house.insight, start.plus(10 * SECOND * step)).await.expect("kept");
+    }
+    let sample_every = mainstay_base::units::Span(30 * SECOND);
+    let after = house.with_settings(Settings { sample_every, ..Settings::default() }).await;
+    let mut sampler = Sampler { counted: before.counted, last: None };
+    for step in 5..10u32 {
+        serve(&house, "default", 20, 200);
+        sampler.take(&after, start.plus(30 * SECOND * step)).await.expect("kept");
+    }
+    let to = start.plus(300 * SECOND);
+    let span = Span { site: "default", from: start, to, bots: Bots::Include };
+    let requests = async || {
+        let points = after.list_traffic(&span, 10 * SECOND).await.expect("traffic");
+        points.iter().map(|point| point.requests).collect::<Vec<_>>()
+    };
+    assert_eq!(requests().await, [30, 30, 30, 30, 30, 20, 20, 20, 20, 20]);
+    compact(&after, start.plus(HOUR)).await.expect("merged");
+    assert_eq!(requests().await, [250]);
+    let db = house.store.insight();
+    assert_eq!(traffic::list_steps(db, "default").await.expect("steps"), [COARSE_STEP_S]);
+    let fine = Range { step_s: COARSE_STEP_S, from: start, to: start.plus(HOUR) };
+    assert!(metric_series::list_all(db, fine, 9).await.expect("samples").is_empty());
+    house.close().await;
+}
+
+#[tokio::test]
 async fn a_step_that_a_process_before_began_is_added_to() {
     let house = House::open().await;
     let start = house.clock.now();

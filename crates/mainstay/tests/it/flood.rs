@@ -6,7 +6,7 @@ use mainstay_testkit::{Server, Site, until};
 
 use crate::h2::{
     CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW, PING,
-    RST_STREAM, SETTINGS, frame, head,
+    RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, head,
 };
 use crate::launch;
 
@@ -18,6 +18,8 @@ const SOON: Duration = Duration::from_secs(8);
 const GROWTH_MAX_KIB: u64 = 64 << 10;
 /// `ENHANCE_YOUR_CALM`.
 const CALM: u32 = 11;
+/// The largest window (RFC 9113 section 6.9.1): added to any other, it is too large.
+const WINDOW_MAX: u32 = (1 << 31) - 1;
 
 fn server() -> Server {
     server_with(LIMITS)
@@ -30,19 +32,26 @@ fn server_with(limits: &str) -> Server {
     launch().site(site).config(limits).start()
 }
 
-fn resident_kib(server: &mut Server) -> u64 {
+/// A size of the process (proc_pid_status(5)).
+fn kib(server: &mut Server, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.process().id()))
         .expect("a status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a size");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-/// Lets `abuse` happen: others are answered at once, before, between and after, and memory stays bounded.
+/// The most it had is from now on the most since now (proc_pid_clear_refs(5)).
+fn forget_peak(server: &mut Server) {
+    std::fs::write(format!("/proc/{}/clear_refs", server.process().id()), "5").expect("reset");
+}
+
+/// Lets `abuse` happen: others are answered at once, before, between and after, and memory stays bounded all the time.
 fn bounded(server: &mut Server, mut abuse: impl FnMut(&Server)) {
     assert_eq!(server.get("/page.bin").body.len(), 1 << 20);
-    let before = resident_kib(server);
+    forget_peak(server);
+    let before = kib(server, "VmRSS:");
     abuse(server);
-    let grown = resident_kib(server).saturating_sub(before);
+    let grown = kib(server, "VmHWM:").saturating_sub(before);
     assert!(grown < GROWTH_MAX_KIB, "grew by {grown} KiB");
     assert_eq!(server.get("/").status, 200);
 }
@@ -159,18 +168,17 @@ fn a_client_that_only_pings_is_closed_without_blame() {
     assert!(server.metrics().value("mainstay_connections_idle_closed_total", &[]) > 0.5);
 }
 
-#[test]
-fn requests_taken_back_at_once_end_the_connection() {
+/// Asks 10 000 times, each time with a second frame that ends the stream: others are served, and the connection ends.
+fn ends_by_resets(second: impl Fn(u32) -> Vec<u8>) {
     let mut server = server();
     bounded(&mut server, |server| {
         let mut client = Client::open(server.site_address(), &[]);
-        let cancel = 8_u32.to_be_bytes();
         let mut taken = true;
         for batch in 0..100 {
             let bytes: Vec<u8> = odd(1 + batch * 200, 100)
                 .flat_map(|stream| {
                     let open = frame(HEADERS, END_STREAM | END_HEADERS, stream, &head("/page.bin"));
-                    [open, frame(RST_STREAM, 0, stream, &cancel)].concat()
+                    [open, second(stream)].concat()
                 })
                 .collect();
             taken = taken && client.write(&bytes);
@@ -180,6 +188,19 @@ fn requests_taken_back_at_once_end_the_connection() {
         assert!(goaway.is_none_or(|goaway| goaway.reason() == CALM));
         assert!(client.is_closed_within(SOON), "10 000 resets later");
     });
+}
+
+#[test]
+fn requests_taken_back_at_once_end_the_connection() {
+    let cancel = 8_u32.to_be_bytes();
+    ends_by_resets(|stream| frame(RST_STREAM, 0, stream, &cancel));
+}
+
+/// The same without a reset of the client's own (CVE-2025-8671): the server itself must reset the stream.
+#[test]
+fn requests_that_the_server_is_made_to_reset_end_the_connection() {
+    let more = WINDOW_MAX.to_be_bytes();
+    ends_by_resets(|stream| frame(WINDOW_UPDATE, 0, stream, &more));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod cors;
 mod csp;
 mod desync;
 mod downloads;
+mod draining;
 mod example;
 mod files;
 mod flood;

@@ -13,8 +13,8 @@ use crate::{asked_for, launch};
 const PLANTS: [&str; 5] = ["data", "foreign", "guessed nonce", "handler", "inline"];
 /// A page the app does not have.
 const MISSING: &str = "/no/such/page";
-/// How many answers are compared; the app renders each anew, which takes it some milliseconds.
-const ANSWERS: u64 = 400;
+/// How many answers are compared; the app renders each anew, which takes it five to ten milliseconds.
+const ANSWERS: u64 = 2_000;
 /// The long form: `MAINSTAY_NONCES=10000`, which takes minutes.
 const LONG: &str = "MAINSTAY_NONCES";
 /// Time that one answer may take on a busy machine, and all of them at least.

@@ -156,6 +156,33 @@ fn parameters_are_taken_as_described() {
 }
 
 #[test]
+fn what_a_read_of_the_present_does_not_take_is_overlooked() {
+    let app = Upstream::answering(PAGE);
+    let server = visited(&app);
+    let document = Document::of(&server);
+    let mut asked = Vec::new();
+    for path in document.list_paths() {
+        let taken = document.list_parameters(path);
+        if taken.iter().any(|parameter| parameter["name"] != "site") {
+            continue;
+        }
+        let all = document.0["components"]["parameters"].as_object().expect("parameters");
+        for parameter in all.values().filter(|parameter| !taken.contains(parameter)) {
+            for (value, _) in wrong(parameter) {
+                let target =
+                    format!("{path}?{}={value}", parameter["name"].as_str().expect("a name"));
+                let response = server.admin(Request::get(&target));
+                assert_eq!(response.status, 200, "{target}: {}", response.text());
+            }
+        }
+        asked.push(path);
+    }
+    for path in ["/api/v1/upstreams", "/api/v1/visitors/now"] {
+        assert!(asked.contains(&path), "{asked:?}");
+    }
+}
+
+#[test]
 fn events_of_the_live_stream_are_as_described() {
     let app = Upstream::answering(PAGE);
     let server = visited(&app);

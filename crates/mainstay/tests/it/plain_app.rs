@@ -26,6 +26,7 @@ fn browser_use_of_a_plain_app_is_whole_until_its_policy_is_enforced() {
     let enforced = enforce(&app, &certificate);
     let mut told = input(&server, &certificate);
     told["enforced"] = json!(https(&enforced));
+    told["dataDir"] = json!(server.data_dir());
     let facts = run_script("plain-app.mjs", &told);
 
     let mut counted = 0;
@@ -46,6 +47,23 @@ fn browser_use_of_a_plain_app_is_whole_until_its_policy_is_enforced() {
         assert!(count > reports.len() as u64, "alike reports are one row: {reports:?}");
         counted = count;
     }
+    check_shown(&facts["shown"], counted);
+}
+
+/// The owner sees what both reported, alike reports as one row with their count.
+fn check_shown(shown: &Value, counted: u64) {
+    let (seen, told) = (list(&shown["seen"]), list(&shown["told"]));
+    let counts = |rows: &[Value]| -> Vec<_> {
+        rows.iter().map(|row| (row["name"].clone(), row["count"].clone())).collect()
+    };
+    assert_eq!(counts(seen), counts(told), "the console tells what the API does: {shown}");
+    let sum: u64 = seen.iter().filter_map(|row| row["count"].as_u64()).sum();
+    assert!(sum >= counted && sum > seen.len() as u64, "of both, collapsed: {shown}");
+    for row in seen {
+        let facts = row["facts"].as_str().unwrap_or_default();
+        assert!(facts.starts_with("csp-violation, not enforced"), "{row}");
+    }
+    assert_eq!(shown["faults"], json!([]));
 }
 
 fn check_first_start(facts: &Value, browser: &str) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use mainstay_testkit::{Launch, Request, Upstream, Wire, eventually, until};
+use mainstay_testkit::{Launch, Request, Upstream, Wire, eventually, holds_for, until};
 
 use crate::launch;
 
@@ -55,6 +55,27 @@ fn a_page_of_an_app_gets_headers_a_report_only_policy_and_our_tag_with_its_nonce
     let heard = app.requests();
     let told = heard[0].header("content-security-policy").unwrap_or_default();
     assert!(told.contains(&format!("'nonce-{nonce}'")), "{told}");
+}
+
+#[test]
+fn a_visitor_who_sends_slowly_is_not_taken_for_a_slow_app_or_for_us() {
+    let app = Upstream::answering(page(""));
+    let server = before(&app).start();
+    let mut connection = server.connect();
+    let request = Request::post("/").body("drip").to_bytes("x.test");
+    let (head, body) = request.split_at(request.len() - 4);
+    connection.write(head).expect("sent");
+    for byte in body {
+        holds_for("the app waits, too", Duration::from_millis(150), || app.requests().is_empty());
+        connection.write(&[*byte]).expect("sent");
+    }
+    let answer = connection.read("POST").expect("an answer");
+    let timing = answer.header("server-timing").expect("a timing");
+    let times = timing.split("dur=").skip(1).map(|rest| rest.split(',').next().unwrap_or(rest));
+    let times: Vec<f64> = times.map(|time| time.parse().expect("ms")).collect();
+    assert_eq!(times.len(), 2, "{timing}");
+    assert!(times.iter().all(|time| *time < 150.0), "{timing}");
+    assert_eq!(app.requests()[0].body, b"drip");
 }
 
 #[test]

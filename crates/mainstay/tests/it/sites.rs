@@ -111,6 +111,37 @@ fn events_of_strangers_pages_are_refused_where_the_sites_names_are_known() {
     assert!((counted - (1 + ours.len()) as f64).abs() < 0.5, "{counted}");
 }
 
+/// The status of an event that a page of this origin sends to a server by a name that it was not told of.
+fn post_from(server: &Server, origin: &str) -> u16 {
+    let request = Request::post("/_mainstay/events").header("host", "10.0.0.7");
+    let body = Batch::page_view("https://example.org/").body();
+    let request = request.header("origin", origin).header("content-type", "text/plain");
+    server.send(&request.body(body)).status
+}
+
+#[test]
+fn a_site_without_hosts_takes_no_strangers_events_once_a_name_of_it_is_known() {
+    let folder = Site::of(&[("index.html", "<p>main</p>")]);
+    let canonical = format!(
+        "[[site]]\nname = \"default\"\ncanonical = \"example.org\"\ndir = \"{}\"\n",
+        folder.dir().display()
+    );
+    let servers = [
+        launch().argument("--public-url").argument("https://example.org").start(),
+        launch().sites_in_settings().config(&canonical).start(),
+    ];
+    for server in &servers {
+        for origin in ["https://example.org", "https://example.org:8443", "http://10.0.0.7"] {
+            assert_eq!(post_from(server, origin), 204, "{origin}");
+        }
+        for origin in ["https://evil.test", "https://www.example.org", "https://10.0.0.8"] {
+            assert_eq!(post_from(server, origin), 403, "{origin}");
+        }
+    }
+    let nameless = launch().start();
+    assert_eq!(post_from(&nameless, "https://example.org"), 204, "a proxy may have changed it");
+}
+
 #[test]
 fn other_names_are_sent_to_the_canonical_one_with_path_query_and_port() {
     let (folder, app) = (Site::of(&[("index.html", "<p>main</p>")]), Upstream::answering(ANSWER));

@@ -259,10 +259,11 @@ fn a_web_socket_over_tls_lives_through_a_reload_and_a_drain_until_the_grace_ends
     assert!(socket.is_closed_within(SOON));
 }
 
-/// Memory of a process that is its own, in KB.
-fn pss_kb(pid: u32) -> u64 {
-    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("a process");
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a line");
+/// Memory of a process that is its own, in KB. Not its proportional size: that grows when another server ends, with which
+/// it shared its program.
+fn own_kb(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a line");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
@@ -275,10 +276,10 @@ fn cost_of_idle(server: &mut Server, count: usize, mut open: impl FnMut() -> Con
     drop(warm);
     until("gone", SOON, || parked(server) < 0.5);
     let pid = server.process().id();
-    let before = pss_kb(pid);
+    let before = own_kb(pid);
     let mut idle: Vec<_> = (0..count).map(|_| open()).collect();
     until("all are parked", SOON, || parked(server) > count as f64 - 0.5);
-    let each = pss_kb(pid).saturating_sub(before) as f64 / count as f64;
+    let each = own_kb(pid).saturating_sub(before) as f64 / count as f64;
     for connection in &mut idle {
         assert_eq!(ask(connection, "/").status, 200, "every one answers afterwards");
     }
@@ -287,23 +288,37 @@ fn cost_of_idle(server: &mut Server, count: usize, mut open: impl FnMut() -> Con
 
 #[test]
 fn connections_that_wait_cost_little_and_answer_again() {
-    // What the allocator keeps for later is its own affair: here it keeps nothing, and what is left is held by connections.
-    let keeps_nothing = |launch: Launch| launch.variable("MIMALLOC_PURGE_DELAY", "0").start();
     let (authority, dir) = (Authority::new(), Site::new());
     let asked = |mut connection: Connection| {
         assert_eq!(ask(&mut connection, "/").status, 200);
         connection
     };
     let site = Site::of(&[("index.html", "<p>home</p>")]);
-    let mut plain = keeps_nothing(launch().site(site));
+    let mut plain = launch().site(site).start();
     let address = plain.site_address();
     let each = cost_of_idle(&mut plain, 500, || asked(Connection::open(address)));
     assert!(each < 8.0, "{each} KB per plain connection");
 
-    let mut secured = keeps_nothing(secured(&authority, dir.dir(), ""));
+    let mut secured = secured(&authority, dir.dir(), "").start();
     let (address, client) = (secured.site_address(), authority.client(NAME, &["http/1.1"]));
     let each = cost_of_idle(&mut secured, 500, || asked(client.open(address)));
     assert!(each < 28.0, "{each} KB per TLS connection");
+}
+
+/// The allocator hears of it from the environment alone, so the server starts itself once more.
+#[test]
+fn memory_is_given_back_at_once_unless_the_environment_says_otherwise() {
+    const DELAY: &str = "MIMALLOC_PURGE_DELAY";
+    let read = |server: &mut Server, file: &str| {
+        let path = format!("/proc/{}/{file}", server.process().id());
+        std::fs::read_to_string(path).expect("a process").replace('\0', "\n")
+    };
+    let mut server = launch().start();
+    assert!(read(&mut server, "environ").lines().any(|line| line == format!("{DELAY}=0")));
+    assert_eq!(read(&mut server, "comm").trim(), "mainstay", "as it was called");
+    assert!(read(&mut server, "cmdline").contains("\nserve\n"), "with what it was told");
+    let mut told = launch().variable(DELAY, "500").start();
+    assert!(read(&mut told, "environ").lines().any(|line| line == format!("{DELAY}=500")));
 }
 
 #[test]

@@ -41,7 +41,9 @@ async fn no_question_reads_more_than_its_time_span() {
 fn is_bounded(step: &str) -> bool {
     let walked = step.strip_prefix("SCAN ").map(|s| s.split(' ').next().unwrap_or(s));
     match walked {
-        Some(name) => ["sites", "hours", "g", "CONSTANT"].contains(&name) || name.starts_with('('),
+        Some(name) => {
+            ["sites", "steps", "hours", "g", "CONSTANT"].contains(&name) || name.starts_with('(')
+        }
         None => !step.ends_with("(site=?)") || step.contains("_time") || step.contains("watermark"),
     }
 }

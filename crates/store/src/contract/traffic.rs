@@ -23,16 +23,15 @@ pub(super) async fn steps_are_replaced_and_compacted(f: &Fixture) {
     let db = f.insight();
     fill(f, &[Sample(0).at(), Sample(1).at(), Sample(5).at()]).await;
     traffic::insert(db, 10, &[("default", row(Sample(1).at(), 7))]).await.unwrap();
+    traffic::insert(db, 30, &[("default", row(Sample(3).at(), 6))]).await.unwrap();
+    assert_eq!(traffic::list_steps(db, "default").await.unwrap(), [10, 30]);
+    assert!(traffic::list_steps(db, "nobody").await.unwrap().is_empty());
     let fine = traffic::list(db, &day(), 10).await.unwrap();
     assert_eq!(fine, [row(Sample(0).at(), 1), row(Sample(1).at(), 7), row(Sample(5).at(), 1)]);
-    let what = Compaction {
-        site: "default",
-        from_step_s: 10,
-        to_step_s: 300,
-        from: Sample(0).at(),
-        to: Sample(5).at(),
-    };
-    assert_eq!(traffic::compact(db, what, &[row(Sample(0).at(), 8)]).await.unwrap(), 2);
+    let what =
+        Compaction { site: "default", to_step_s: 300, from: Sample(0).at(), to: Sample(5).at() };
+    assert_eq!(traffic::compact(db, what, &[row(Sample(0).at(), 8)]).await.unwrap(), 3);
+    assert_eq!(traffic::list_steps(db, "default").await.unwrap(), [10, 300]);
     assert_eq!(traffic::list(db, &day(), 10).await.unwrap(), [row(Sample(5).at(), 1)]);
     assert_eq!(traffic::list(db, &day(), 300).await.unwrap(), [row(Sample(0).at(), 8)]);
 }

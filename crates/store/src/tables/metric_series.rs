@@ -93,9 +93,9 @@ pub async fn list(
 }
 
 const LIST_ALL: Sql =
-    listed!("step_s = $1 AND recorded_at >= $2 AND recorded_at < $3 ORDER BY recorded_at LIMIT $4");
+    listed!("step_s < $1 AND recorded_at >= $2 AND recorded_at < $3 ORDER BY recorded_at LIMIT $4");
 
-/// Samples of every series, oldest first, at most `limit`: what is to be compacted.
+/// Samples of every series in steps narrower than the range's, oldest first, at most `limit`: what is to be compacted.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
@@ -111,23 +111,18 @@ pub async fn list_all(db: &Engine, range: Range, limit: u32) -> Result<Vec<Sampl
     )
 }
 
-/// Replaces the fine samples of `fine` by `coarse` ones of steps `step_s` wide; returns how many fine ones went.
+/// Replaces the samples in steps narrower than the range's by `coarse` ones of its width; returns how many went.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer; then nothing was replaced.
-pub async fn compact(
-    db: &Engine,
-    fine: Range,
-    step_s: u32,
-    coarse: &[Sample],
-) -> Result<u64, Error> {
+pub async fn compact(db: &Engine, range: Range, coarse: &[Sample]) -> Result<u64, Error> {
     const FINE: Sql = sql!(
         "DELETE FROM mainstay.metrics_timeseries
-         WHERE step_s = $1 AND recorded_at >= $2 AND recorded_at < $3"
+         WHERE step_s < $1 AND recorded_at >= $2 AND recorded_at < $3"
     );
     let mut tx = db.begin("metric_series.compact").await?;
-    let gone = run!(tx, FINE, i64::from(fine.step_s), Ts(fine.from), Ts(fine.to))?;
-    insert(&mut tx, step_s, coarse).await?;
+    let gone = run!(tx, FINE, i64::from(range.step_s), Ts(range.from), Ts(range.to))?;
+    insert(&mut tx, range.step_s, coarse).await?;
     tx.commit().await?;
     Ok(gone)
 }

@@ -56,9 +56,7 @@ impl Row {
 pub struct Compaction<'a> {
     /// Which site.
     pub site: &'a str,
-    /// Width of the fine steps in seconds.
-    pub from_step_s: u32,
-    /// Width of the coarse steps in seconds.
+    /// Width of the coarse steps in seconds; every narrower one is fine.
     pub to_step_s: u32,
     /// First fine step that goes.
     pub from: Timestamp,
@@ -184,16 +182,36 @@ pub async fn list_sites(db: &Engine) -> Result<Vec<String>, Error> {
     ask!(db, "traffic.list_sites", query_scalar(SITES).fetch_all)
 }
 
+/// From one width to the next, as [`SITES`].
+const STEPS: Sql = sql!(
+    "WITH RECURSIVE steps (step_s) AS (
+    SELECT CAST(0 AS BIGINT)
+    UNION ALL
+    SELECT (SELECT min(t.step_s) FROM mainstay.traffic_samples t WHERE t.site = $1 AND t.step_s > steps.step_s)
+    FROM steps WHERE steps.step_s IS NOT NULL
+)
+SELECT step_s FROM steps WHERE step_s > 0"
+);
+
+/// Widths in seconds of the steps that a name has samples of: settings may have changed.
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn list_steps(db: &Engine, site: &str) -> Result<Vec<u32>, Error> {
+    let steps: Vec<i64> = ask!(db, "traffic.list_steps", query_scalar(STEPS).fetch_all, site)?;
+    Ok(steps.into_iter().filter_map(|step_s| u32::try_from(step_s).ok()).collect())
+}
+
 /// Replaces fine steps by the coarse ones the caller merged from them; returns how many fine ones went.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer; then nothing was replaced.
 pub async fn compact(db: &Engine, what: Compaction<'_>, merged: &[Row]) -> Result<u64, Error> {
     const FINE: Sql = sql!(
-        "DELETE FROM mainstay.traffic_samples WHERE site = $1 AND step_s = $2 AND t >= $3 AND t < $4"
+        "DELETE FROM mainstay.traffic_samples WHERE site = $1 AND step_s < $2 AND t >= $3 AND t < $4"
     );
     let mut tx = db.begin("traffic.compact").await?;
-    let gone = run!(tx, FINE, what.site, i64::from(what.from_step_s), Ts(what.from), Ts(what.to))?;
+    let gone = run!(tx, FINE, what.site, i64::from(what.to_step_s), Ts(what.from), Ts(what.to))?;
     for row in merged {
         insert_row(&mut tx, (what.site, what.to_step_s, TOGETHER), row).await?;
     }
@@ -237,5 +255,5 @@ async fn insert_row(
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<Sql> {
-    vec![LIST, OWN, REFUSED, SITES]
+    vec![LIST, OWN, REFUSED, SITES, STEPS]
 }

@@ -92,10 +92,12 @@ fn good_checks_in_a_row_bring_it_back() {
 }
 
 #[test]
-fn whoever_drains_is_neither_asked_nor_tried() {
+fn whoever_drains_does_so_whatever_becomes_of_it() {
     let (health, settings) = (health(), settings());
+    assert!(!health.is_draining());
     health.drain();
     health.answered(&settings);
-    assert!(!health.is_asked() && !health.may_be_tried());
+    assert_eq!((health.is_draining(), health.state(SLOW)), (true, State::Draining));
+    health.checked_bad(Failure::Silent, &settings);
     assert_eq!(health.state(SLOW), State::Draining);
 }

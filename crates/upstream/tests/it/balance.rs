@@ -5,7 +5,7 @@ use http::StatusCode;
 use mainstay_testkit::Upstream;
 use mainstay_upstream::{Error, RequestBody, State};
 
-use crate::stage::{Stage, ms, text, until};
+use crate::stage::{Stage, ms, plan, text, until};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -231,21 +231,19 @@ async fn an_app_that_says_no_is_not_asked() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_drains_finishes_and_gets_nothing_new() {
+async fn an_upstream_that_is_left_out_is_told_of_until_its_last_request_ended() {
     let apps = [holding(), holding()];
-    let stage = Stage::new(&apps.each_ref().map(|app| app.address));
+    let stage = Stage::new(&[apps[0].address]);
     let held = stage.get("/hold").await.unwrap();
-    let index = held.upstream;
-    assert!(stage.upstreams.drain(index));
-    assert!(!stage.upstreams.drain(9));
-    assert_eq!(stage.upstreams.status()[index].state, State::Draining);
-    for _ in 0..10 {
-        let exchange = stage.get("/").await.unwrap();
-        assert_ne!(exchange.upstream, index);
-        text(exchange).await.unwrap();
-    }
-    assert_eq!(stage.upstreams.status()[index].in_flight, 1);
-    assert!(stage.upstreams.drain(1 - index));
-    assert!(matches!(stage.get("/").await, Err(Error::NoneHealthy { .. })));
+    let next = stage.upstreams.replaced(plan(&[apps[1].address], |_| {})).unwrap();
+    let leaving = stage.upstreams.give_way_to(Some(&next));
+    let status = leaving[0].status().unwrap();
+    assert_eq!((status.state, status.in_flight), (State::Draining, 1));
+    assert_eq!(status.url, format!("http://{}", apps[0].address));
+    assert_eq!(stage.total("mainstay_upstream_healthy"), 1.0, "the other one alone");
+    assert_eq!(stage.text_of("/").await, "ok", "a request that began before");
+    assert!(leaving[0].status().is_some());
     drop(held);
+    assert!(leaving[0].status().is_none());
+    assert!(next.give_way_to(Some(&next)).is_empty(), "who is named again stays");
 }

@@ -1,7 +1,7 @@
 //! Bodies on their way to an upstream: lengths, chunks, trailers, early answers, `100 Continue`.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
@@ -50,6 +50,54 @@ async fn the_body_alone_decides_its_framing() {
         assert_eq!(String::from_utf8_lossy(&heard.body), text, "{method}");
     }
     assert_eq!(app.connections(), 1);
+}
+
+#[tokio::test]
+async fn time_that_a_sender_takes_for_its_body_is_not_the_apps() {
+    let app = Upstream::answering(OK);
+    let stage = Stage::new(&[app.address]);
+    let (pieces, body) = piecewise();
+    let began = Instant::now();
+    let drip = async {
+        for word in ["drop ", "by ", "drop"] {
+            let pause = Instant::now();
+            until("a pause", || pause.elapsed() > Duration::from_millis(100)).await;
+            pieces.send(piece(word)).unwrap();
+        }
+        drop(pieces);
+    };
+    let (exchange, ()) = tokio::join!(stage.post("/", body), drip);
+    let (timing, took) = (exchange.unwrap().timing, began.elapsed());
+    assert!(timing.upload >= Duration::from_millis(300), "{timing:?}");
+    assert!(timing.first_byte < Duration::from_millis(100), "{timing:?}");
+    assert!(timing.first_byte + timing.upload <= took, "{timing:?} of {took:?}");
+    assert!(stage.upstreams.status()[0].latency < Duration::from_millis(100));
+    assert_eq!(app.requests()[0].body, b"drop by drop");
+}
+
+#[tokio::test]
+async fn time_that_an_app_takes_for_a_body_is_its_own() {
+    let app = Upstream::start(|wire| {
+        while let Some(mut heard) = wire.read_head()? {
+            let begun = std::time::Instant::now();
+            while begun.elapsed() < Duration::from_millis(100) {
+                std::thread::yield_now();
+            }
+            wire.read_body(&mut heard)?;
+            wire.write(OK)?;
+        }
+        Ok(())
+    });
+    let stage = Stage::new(&[app.address]);
+    let (pieces, body) = piecewise();
+    // More than what lies between the two can hold.
+    for _ in 0..200 {
+        pieces.send(piece(&"x".repeat(1 << 16))).unwrap();
+    }
+    drop(pieces);
+    let timing = stage.post("/", body).await.unwrap().timing;
+    assert!(timing.first_byte >= Duration::from_millis(90), "{timing:?}");
+    assert!(timing.upload < Duration::from_millis(50), "{timing:?}");
 }
 
 #[tokio::test]

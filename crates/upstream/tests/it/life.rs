@@ -76,7 +76,7 @@ async fn checks_of_a_list_that_was_not_taken_end_and_those_in_force_go_on() {
     let after = tried.connections();
     until("more of them", || kept.connections() > before + 40).await;
     assert!(tried.connections() <= after + 1, "nobody needs that list");
-    stage.upstreams.retire();
+    assert_eq!(stage.upstreams.give_way_to(None).len(), 1);
     assert!(stage.upstreams.is_retired());
 }
 
@@ -144,7 +144,7 @@ async fn another_list_takes_over_without_breaking_anything() {
         stage.text_of("/").await;
     }
     let asked_b = next.status()[0].requests;
-    stage.upstreams.retire();
+    assert_eq!(stage.upstreams.give_way_to(Some(&next)).len(), 1, "a alone is left out");
     assert_eq!(stage.text_of("/late").await, "ok", "a request that began before");
     let asked_b = asked_b.max(next.status()[0].requests);
     let connections = next.connections(&stage.group);

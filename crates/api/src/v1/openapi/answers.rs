@@ -13,7 +13,6 @@ use super::Parameters;
 use crate::access::Caller;
 use crate::admin::Admin;
 use crate::problem::Problem;
-use crate::v1::page::Asked;
 
 /// A handler that looks who is calling and answers JSON of one type, or a problem.
 pub(crate) trait Read<Takes> {
@@ -30,9 +29,9 @@ where
     type Answer = A;
 }
 
-impl<H, F, A> Read<Asked> for H
+impl<H, F, A, Takes> Read<(Takes,)> for H
 where
-    H: Fn(State<Arc<Admin>>, Caller, Asked) -> F,
+    H: Fn(State<Arc<Admin>>, Caller, Takes) -> F,
     F: Future<Output = Result<Json<A>, Problem>>,
     A: JsonSchema,
 {

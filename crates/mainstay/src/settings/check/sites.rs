@@ -1,6 +1,6 @@
 //! Sites: their names, hosts, folders and upstreams. Looks at no file inside a folder, connects to nothing.
 
-use mainstay_edge::site::is_host;
+use mainstay_edge::sites::is_host;
 use mainstay_upstream::Target;
 
 use super::Check;
