@@ -15,6 +15,8 @@ use mainstay_guard::headers::{Kind, security_headers};
 use mainstay_guard::settings::{Environment, Headers};
 use mainstay_identity::{AdminToken, Owner};
 use mainstay_insight::Insight;
+use mainstay_kv::Kv;
+use mainstay_store::Store;
 use mainstay_telemetry::metrics::Registry;
 use tokio::net::TcpListener;
 
@@ -66,6 +68,10 @@ pub struct Parts {
     pub token: Option<AdminToken>,
     /// What happened on the site.
     pub insight: Insight,
+    /// What keeps the rows, and who shares it.
+    pub store: Store,
+    /// Fast state that processes share, where there is some.
+    pub kv: Option<Kv>,
     /// All metrics.
     pub registry: Registry,
     /// Verdict about this process.
@@ -88,6 +94,8 @@ pub(crate) struct Admin {
     pub(crate) owner: Owner,
     pub(crate) token: Option<AdminToken>,
     pub(crate) insight: Insight,
+    pub(crate) store: Store,
+    pub(crate) kv: Option<Kv>,
     pub(crate) registry: Registry,
     pub(crate) health: Health,
     pub(crate) live: Live,
@@ -132,6 +140,8 @@ pub fn start(parts: Parts, group: &Group) -> std::io::Result<()> {
         owner: parts.owner,
         token: parts.token,
         insight: parts.insight,
+        store: parts.store,
+        kv: parts.kv,
         registry: parts.registry,
         health: parts.health,
         live: parts.live,
@@ -210,6 +220,7 @@ pub(crate) fn reads() -> Reads {
         .read("/api/v1/sites", NONE, "The sites, and what is behind them.", v1::sites::list)
         .read("/api/v1/upstreams", SITE, "Copies of apps and their health.", v1::upstreams::list)
         .read("/api/v1/nodes", NONE, "The processes that serve.", v1::nodes::list)
+        .read("/api/v1/databases", NONE, "What keeps the rows.", v1::databases::list)
 }
 
 async fn forget_ended(admin: Arc<Admin>, stop: Stop) -> Result<(), std::convert::Infallible> {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Timestamp};
-use mainstay_store::Store;
 use mainstay_store::recorder::{self, Recorder};
+use mainstay_store::{NodeView, Store};
 
 const STARTING: u8 = 0;
 const SERVING: u8 = 1;
@@ -40,6 +40,8 @@ impl Status {
 pub struct Check {
     /// `component:measurement`.
     pub name: &'static str,
+    /// Which of several, when there are several: for the owner alone.
+    pub component: Option<String>,
     /// `datastore`, `component` or `system`.
     pub kind: &'static str,
     /// How it is.
@@ -94,7 +96,10 @@ impl Health {
     /// Everything that was looked at, and the worst of it.
     #[must_use]
     pub fn report(&self) -> (Status, Vec<Check>) {
-        let checks = vec![self.check_files(), self.check_recorder(), self.check_tasks()];
+        let mut checks = vec![self.check_files()];
+        checks.extend(self.check_servers());
+        checks.extend(self.check_partitions());
+        checks.extend([self.check_recorder(), self.check_tasks()]);
         let worst = checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass);
         let draining = self.phase.load(Ordering::Relaxed) == DRAINING;
         (if draining { Status::Fail } else { worst }, checks)
@@ -108,7 +113,41 @@ impl Health {
             .map(|away| format!("{} is away since {}: {}", away.part, away.since, away.reason))
             .collect::<Vec<_>>()
             .join("; ");
-        Check { name: "store:files", kind: "datastore", status, output, time: self.clock.now() }
+        self.datastore("store:files", status, output)
+    }
+
+    /// One for each database server. Whatever becomes of them, the site is served.
+    fn check_servers(&self) -> Vec<Check> {
+        let check = |server: NodeView| {
+            let silent = || (!server.healthy).then(|| "has not answered yet".to_owned());
+            let output = server.reason.clone().or_else(silent);
+            let status = if output.is_none() { Status::Pass } else { Status::Warn };
+            Check {
+                component: Some(server.name),
+                ..self.datastore("store:database", status, output.unwrap_or_default())
+            }
+        };
+        self.store.list_servers().into_iter().map(check).collect()
+    }
+
+    /// Whether a shared database has a partition for every day it keeps rows of.
+    fn check_partitions(&self) -> Option<Check> {
+        let (status, output) = match (self.store.is_shared(), self.store.strays()) {
+            (false, _) => return None,
+            (true, 0) => (Status::Pass, String::new()),
+            (true, strays) => (
+                Status::Warn,
+                format!(
+                    "{strays} rows lie in no partition of their day: they are kept, and slower to find and to delete"
+                ),
+            ),
+        };
+        Some(self.datastore("store:partitions", status, output))
+    }
+
+    fn datastore(&self, name: &'static str, status: Status, output: String) -> Check {
+        let time = self.clock.now();
+        Check { name, component: None, kind: "datastore", status, output, time }
     }
 
     fn check_recorder(&self) -> Check {
@@ -126,7 +165,7 @@ impl Health {
                 (Status::Warn, output)
             }
         };
-        Check { name: "store:recorder", kind: "datastore", status, output, time: self.clock.now() }
+        self.datastore("store:recorder", status, output)
     }
 
     fn check_tasks(&self) -> Check {
@@ -139,6 +178,6 @@ impl Health {
                 (Status::Warn, format!("{panics} connections or streams ended by a panic"))
             }
         };
-        Check { name: "tasks:running", kind: "component", status, output, time: self.clock.now() }
+        Check { kind: "component", ..self.datastore("tasks:running", status, output) }
     }
 }

@@ -207,6 +207,7 @@ impl Live {
                 .iter()
                 .map(|check| CheckLine {
                     name: check.name,
+                    component: check.component.as_deref(),
                     status: check.status.as_str(),
                     output: &check.output,
                 })

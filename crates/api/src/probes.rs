@@ -42,11 +42,13 @@ struct Report {
     #[serde(rename = "releaseId", skip_serializing_if = "Option::is_none")]
     release_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    checks: Option<BTreeMap<&'static str, [Measured; 1]>>,
+    checks: Option<BTreeMap<&'static str, Vec<Measured>>>,
 }
 
 #[derive(Serialize)]
 struct Measured {
+    #[serde(rename = "componentId", skip_serializing_if = "Option::is_none")]
+    component_id: Option<String>,
     #[serde(rename = "componentType")]
     component_type: &'static str,
     status: &'static str,
@@ -66,8 +68,7 @@ pub(crate) async fn healthz(
         status: status.as_str(),
         version: owner.then_some(admin.node.version),
         release_id: owner.then(|| admin.node.id.clone()),
-        checks: owner
-            .then(|| checks.into_iter().map(|check| (check.name, [Measured::of(check)])).collect()),
+        checks: owner.then(|| group(checks)),
     };
     let code =
         if status == Status::Fail { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
@@ -75,9 +76,19 @@ pub(crate) async fn healthz(
     (code, kind, Json(report).into_response().into_body()).into_response()
 }
 
+/// Checks of one name stand together (section 4 of the draft: an array per name).
+fn group(checks: Vec<Check>) -> BTreeMap<&'static str, Vec<Measured>> {
+    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for check in checks {
+        groups.entry(check.name).or_default().push(Measured::of(check));
+    }
+    groups
+}
+
 impl Measured {
     fn of(check: Check) -> Self {
         Self {
+            component_id: check.component,
             component_type: check.kind,
             status: check.status.as_str(),
             time: check.time.to_rfc3339(),

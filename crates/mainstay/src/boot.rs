@@ -281,6 +281,8 @@ fn start_control(
         owner: rooms.owner.clone(),
         token,
         insight: rooms.insight.clone(),
+        store: rooms.store.clone(),
+        kv: None,
         registry: rooms.registry.clone(),
         health: rooms.health.clone(),
         live,

@@ -109,6 +109,8 @@ pub(super) struct Saturation {
 #[schemars(rename = "Check")]
 pub(super) struct CheckLine<'a> {
     pub(super) name: &'a str,
+    /// Which of several: a database server, for one.
+    pub(super) component: Option<&'a str>,
     pub(super) status: &'a str,
     pub(super) output: &'a str,
 }

@@ -1,6 +1,7 @@
 //! The console's reads, one file per resource: `{"data":[…],"next":…,"as_of":…}` everywhere.
 
 pub(crate) mod breakdown;
+pub(crate) mod databases;
 pub(crate) mod errors;
 pub(crate) mod live;
 pub(crate) mod nodes;
