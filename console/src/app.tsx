@@ -3,11 +3,12 @@ import { useEffect } from "preact/hooks";
 import { Header } from "./panels/Header";
 import { HistoryView } from "./panels/HistoryView";
 import { LiveView } from "./panels/LiveView";
+import { MachinesView } from "./panels/MachinesView";
 import { SignedOut, Unreachable } from "./panels/Sheets";
 import { count } from "./format";
 import { followSite, snapshot } from "./state/live";
 import { access } from "./state/session";
-import { range, site, SPANS } from "./state/view";
+import { page, range, site, SPANS } from "./state/view";
 import type { Session } from "./wire";
 
 function Title() {
@@ -18,15 +19,19 @@ function Title() {
   return null;
 }
 
+function View() {
+  if (page.value === "machines") return <MachinesView />;
+  return range.value === "live" ? <LiveView /> : <HistoryView span={SPANS[range.value]} />;
+}
+
 function Console({ session }: { session: Session }) {
   const name = site.value;
   useEffect(() => followSite(name), [name]);
-  const span = range.value === "live" ? null : SPANS[range.value];
   return (
     <div class="screen">
       <Title />
       <Header session={session} />
-      {span === null ? <LiveView /> : <HistoryView span={span} />}
+      <View />
     </div>
   );
 }

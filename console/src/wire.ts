@@ -71,8 +71,10 @@ export interface ReportRow {
   last_seen: string;
 }
 
+/** `component` says which of several, where there are several. */
 export interface Check {
   name: string;
+  component?: string | null;
   status: string;
   output?: string;
 }
@@ -175,6 +177,35 @@ export interface VisitorRow {
   pageviews: number;
   bounces: number;
   engaged_ms: number;
+}
+
+/** One process; `ready` and `checks` are known of the one that answers (`here`) alone. */
+export interface NodeRow {
+  id: string;
+  version: string;
+  region: string | null;
+  started: string;
+  seen: string;
+  here: boolean;
+  ready: boolean | null;
+  checks: Check[];
+}
+
+/** A database or Redis server, or a file; null where a number makes no sense for it. */
+export interface DatabaseRow {
+  server: string;
+  engine: string;
+  role: string;
+  region: string | null;
+  healthy: boolean;
+  reason: string | null;
+  lag_bytes: Cell;
+  lag_ms: Cell;
+  connections_active: Cell;
+  connections_idle: Cell;
+  in_flight: Cell;
+  size_bytes: Cell;
+  wal_bytes: Cell;
 }
 
 /** One page of a read. */

@@ -380,18 +380,90 @@ describe("an app", () => {
   });
 });
 
-/** Everything at once: several sites and an app. */
+describe("machines", () => {
+  /** @param {import("playwright-core").Page} page @param {string} panel @param {string} name */
+  const row = (page, panel, name) => page.locator(`[data-panel=${panel}] .machine`).filter({ hasText: name });
+
+  test("with files alone it shows them and says how to be many", async () => {
+    const { page, faults } = await show();
+    await live(page);
+    await page.getByRole("button", { name: "Machines" }).click();
+    await page.getByText("One machine, on its own files.").waitFor();
+    assert.match(await page.locator("[data-panel=processes]").innerText(), /3f0be1a2c9d4 this one\s+● Ready\s+Mainstay 0\.1\.0 · started 2 h ago · 3 checks[\s\S]*DATABASE_PRIMARY_URL/);
+    assert.match(await row(page, "databases", "insight.db").innerText(), /● File\s+12\.4 MB · log 1\.2 MB · 1 of 4 connections in use/);
+    assert.match(await page.locator("[data-panel=redis]").innerText(), /No Redis is used\./);
+    assert.equal(await valueOf(page, "processes").textContent(), "1");
+    assert.match(page.url(), /#page=machines$/);
+    assert.equal(await page.getByRole("group", { name: "Time range" }).count(), 0, "there is no time to choose");
+    await page.getByRole("button", { name: "Site", exact: true }).click();
+    await live(page);
+    assert.deepEqual(faults, []);
+  });
+
+  test("shows every server with role, lag, pool and what ails it, as text", async () => {
+    stand.machines = "shared";
+    const { page, faults } = await show("/#page=machines");
+    await row(page, "databases", "db-1").waitFor();
+    assert.match(await row(page, "databases", "db-1").innerText(), /● Primary\s+eu-central-1 · 3 of 8 connections in use · 3 under way/);
+    assert.match(await row(page, "databases", "db-2").innerText(), /● Replica\s+eu-central-1 · 1\.3 MB, 412 ms behind · 1 of 7 connections/);
+    assert.match(await row(page, "databases", "db-3").innerText(), /▲ Replica, not asked\s+us-east-1 · no connection\s+connection refused <img src=x/);
+    assert.equal(await page.locator("main img").count(), 0);
+    assert.match(await row(page, "redis", "10.0.0.22:6379").innerText(), /▲ Replica, not asked\s+did not answer/);
+    assert.match(await row(page, "processes", "this one").innerText(), /▲ Ready, degraded[\s\S]*store:database db-3\.internal\.example:5432: connection refused/);
+    assert.match(await row(page, "processes", "1d5c0f2b7e90").innerText(), /● Running\s+Mainstay 0\.2\.0 · us-east-1 · started 6 min ago · seen \d s ago/);
+    assert.equal(await valueOf(page, "servers").textContent(), "2 of 3");
+    assert.deepEqual(faults, []);
+  });
+
+  test("follows what happens to them", async () => {
+    stand.machines = "shared";
+    const { page } = await show("/#page=machines");
+    await valueOf(page, "processes").filter({ hasText: "3" }).waitFor();
+    stand.machines = "cut off";
+    await row(page, "databases", "db-1").filter({ hasText: "Primary, not asked" }).waitFor();
+    await page.getByText("One process so far.").waitFor();
+    assert.equal(await valueOf(page, "lag").textContent(), "–", "nobody is asked, so nobody is behind");
+  });
+
+  test("a read that fails says why and keeps what was read before", async () => {
+    const { page } = await show("/#page=machines");
+    await row(page, "databases", "core.db").waitFor();
+    stand.broken.add("/api/v1/databases");
+    await page.locator("[data-panel=databases]").getByText("Not refreshed: The store is away.").waitFor();
+    assert.equal(await row(page, "databases", "core.db").count(), 1);
+  });
+
+  test("they are read only while they are looked at", async () => {
+    const { page } = await show();
+    await live(page);
+    assert.equal(stand.reads.filter((read) => read.startsWith("/api/v1/nodes")).length, 0);
+    await page.goto(`${address}/#page=machines`);
+    await row(page, "databases", "core.db").waitFor();
+    assert.ok(stand.reads.some((read) => read.startsWith("/api/v1/nodes")));
+  });
+});
+
+/** Everything at once: several sites and an app, many machines. */
 const full = () => {
+  stand.machines = "shared";
   stand.sites = ["default", "shop"];
   stand.copies = copiesOf("default");
 };
 
+/** Waits until the page has its rows. @param {import("playwright-core").Page} page */
+async function filled(page) {
+  const isMachines = page.url().includes("page=machines");
+  await page.locator(isMachines ? "[data-panel=databases] .machine" : "[data-panel=pages] tbody tr").first().waitFor();
+  if (isMachines) return page.locator("[data-panel=processes] .machine").first().waitFor();
+  return page.locator("[data-vital=CLS]").filter({ hasText: "Poor" }).waitFor();
+}
+
 describe("everyone", () => {
-  for (const path of ["/", "/#range=7d"]) {
+  for (const path of ["/", "/#range=7d", "/#page=machines"]) {
     test(`the keyboard reaches every control of ${path}`, async () => {
       full();
       const { page } = await show(path);
-      await page.locator("[data-panel=pages] tbody tr").first().waitFor();
+      await filled(page);
       const wanted = await page.evaluate(() => {
         const all = [...document.querySelectorAll("button, a[href], select, input, [tabindex='0']")];
         const reachable = all.filter((node) => !(node instanceof HTMLInputElement && node.type === "radio") || node.checked);
@@ -426,17 +498,17 @@ describe("everyone", () => {
     assert.match(page.url(), /#range=24h$/);
   });
 
-  for (const [path, prepare] of /** @type {[string, () => void][]} */ ([["/", () => {}], ["/#range=30d", () => {}], ["/#site=default", full]])) {
+  for (const [path, prepare] of /** @type {[string, () => void][]} */ ([["/", () => {}], ["/#range=30d", () => {}], ["/#site=default", full], ["/#page=machines", () => {}], ["/#page=machines&site=default", full]])) {
     test(`nothing scrolls at 1440 x 900, nothing sideways on a phone: ${path}`, async () => {
       prepare();
       const { page } = await show(path);
-      await page.locator("[data-panel=pages] tbody tr").first().waitFor();
+      await filled(page);
       const overflow = () => page.evaluate(() => {
         const root = document.documentElement;
         return { x: root.scrollWidth - root.clientWidth, y: root.scrollHeight - root.clientHeight };
       });
       assert.deepEqual(await overflow(), { x: 0, y: 0 });
-      const lists = await page.evaluate(() => [...document.querySelectorAll("[data-panel=pages] .scroll, [data-panel=server] .scroll")]
+      const lists = await page.evaluate(() => [...document.querySelectorAll("[data-panel=pages] .scroll, [data-panel=server] .scroll, .row-machines .scroll")]
         .filter((node) => node.scrollHeight > node.clientHeight + 1).length);
       assert.equal(lists, 0, "eight rows fit without scrolling inside");
       for (const width of [390, 320, 768, 1180]) {
@@ -447,12 +519,11 @@ describe("everyone", () => {
   }
 
   for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
-    for (const path of ["/", "/#range=24h"]) {
+    for (const path of ["/", "/#range=24h", "/#page=machines"]) {
       test(`text stands out enough (WCAG AA), ${colorScheme} ${path}`, async () => {
         full();
         const { page } = await show(path, { colorScheme });
-        await page.locator("[data-panel=pages] tbody tr").first().waitFor();
-        await page.locator("[data-vital=CLS]").filter({ hasText: "Poor" }).waitFor();
+        await filled(page);
         assert.deepEqual(await page.evaluate(faintTexts), []);
       });
     }

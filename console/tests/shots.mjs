@@ -8,7 +8,7 @@ import { Stand } from "./stand/server.mjs";
 const folder = process.argv[2] ?? "shots";
 const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 };
 
-/** @type {{ name: string, scene?: import("./stand/data.mjs").Scene, path?: string, full?: true, app?: string, options?: import("playwright-core").BrowserContextOptions, after?: (page: import("playwright-core").Page) => Promise<void> }[]} */
+/** @type {{ name: string, scene?: import("./stand/data.mjs").Scene, path?: string, full?: true, app?: string, machines?: import("./stand/data.mjs").Machines, options?: import("playwright-core").BrowserContextOptions, after?: (page: import("playwright-core").Page) => Promise<void> }[]} */
 const SHOTS = [
   { name: "light", options: { colorScheme: "light" } },
   { name: "dark", options: { colorScheme: "dark" } },
@@ -27,6 +27,10 @@ const SHOTS = [
   { name: "app-phone", app: "default", full: true, options: { ...phone, colorScheme: "light" } },
   { name: "app-elsewhere", app: "shop", options: { colorScheme: "light" } },
   { name: "app-history", app: "default", path: "/#range=24h", options: { colorScheme: "dark" }, after: async (page) => { await page.getByRole("radio", { name: "Split" }).check(); } },
+  { name: "machines", path: "/#page=machines", options: { colorScheme: "light" } },
+  { name: "machines-dark", machines: "shared", path: "/#page=machines", options: { colorScheme: "dark" } },
+  { name: "machines-phone", machines: "shared", path: "/#page=machines", full: true, options: { ...phone, colorScheme: "light" } },
+  { name: "machines-cut-off", machines: "cut off", path: "/#page=machines", options: { colorScheme: "light" } },
   { name: "enter", path: "/enter.html", options: { colorScheme: "light" } },
   { name: "signed-out", path: "/signed-out.html", options: { ...phone, colorScheme: "dark" } },
 ];
@@ -37,6 +41,7 @@ const only = process.argv.slice(3);
 for (const shot of SHOTS.filter((each) => only.length === 0 || only.includes(each.name))) {
   const stand = new Stand();
   stand.scene = shot.scene ?? "busy";
+  stand.machines = shot.machines ?? "alone";
   if (shot.app !== undefined) {
     stand.sites = ["default", "shop"];
     stand.copies = copiesOf(shot.app);

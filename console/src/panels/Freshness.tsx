@@ -2,11 +2,17 @@
 import { clockSeconds, duration } from "../format";
 import { asOf } from "../state/history";
 import { snapshot, staleSeconds } from "../state/live";
-import { range } from "../state/view";
+import { machinesAsOf } from "../state/machines";
+import { page, range } from "../state/view";
+
+function shownTime(): string | null {
+  if (page.value === "machines") return machinesAsOf.value;
+  return range.value === "live" ? (snapshot.value?.t ?? null) : asOf.value;
+}
 
 export function Freshness() {
   const stale = staleSeconds.value;
-  const shown = range.value === "live" ? (snapshot.value?.t ?? null) : asOf.value;
+  const shown = shownTime();
   return (
     <div class="freshness">
       {stale !== null && (

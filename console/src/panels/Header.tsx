@@ -4,7 +4,7 @@ import { Mark } from "../parts/Mark";
 import { Segments } from "../parts/Segments";
 import { endSession } from "../state/session";
 import { theme, toggleTheme } from "../state/theme";
-import { range, RANGES, SPANS } from "../state/view";
+import { page, range, RANGES, SPANS, type PageName } from "../state/view";
 import type { Session } from "../wire";
 import { Freshness } from "./Freshness";
 import { HealthBadge } from "./HealthBadge";
@@ -12,6 +12,20 @@ import { SitePicker } from "./SitePicker";
 
 const CHOICES = RANGES.map((value) =>
   value === "live" ? { value, label: "Live" } : { value, label: SPANS[value].label, title: SPANS[value].title });
+
+const PAGE_LABELS: [PageName, string][] = [["site", "Site"], ["machines", "Machines"]];
+
+function Pages() {
+  return (
+    <nav class="pages" aria-label="Pages">
+      {PAGE_LABELS.map(([name, label]) => (
+        <button key={name} type="button" class="quiet" aria-current={page.value === name ? "page" : undefined} onClick={() => { page.value = name; }}>
+          {label}
+        </button>
+      ))}
+    </nav>
+  );
+}
 
 function ThemeButton() {
   const next = theme.value === "dark" ? "light" : "dark";
@@ -45,10 +59,13 @@ export function Header({ session }: { session: Session }) {
         <SitePicker session={session} />
         <span class="badge" title="Environment">{session.environment}</span>
         <HealthBadge />
+        <Pages />
       </div>
       <div class="top-when">
         <Freshness />
-        <Segments legend="Time range" options={CHOICES} value={range.value} onChange={(value) => { range.value = value; }} />
+        {page.value === "site" && (
+          <Segments legend="Time range" options={CHOICES} value={range.value} onChange={(value) => { range.value = value; }} />
+        )}
       </div>
       <div class="top-out">
         <ThemeButton />

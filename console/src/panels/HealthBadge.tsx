@@ -12,7 +12,7 @@ function CheckRow({ check }: { check: Check }) {
       <span class={`check-status status-${check.status}`}>
         <span aria-hidden="true">{SHAPES[check.status] ?? "○"}</span> {check.status}
       </span>
-      <span class="check-name">{check.name}</span>
+      <span class="check-name">{check.name}{check.component != null && <span class="check-of"> {check.component}</span>}</span>
       {check.output !== undefined && check.output !== "" && <span class="check-output">{check.output}</span>}
     </li>
   );
@@ -31,7 +31,7 @@ export function HealthBadge() {
       <h2 class="disclosure-title">Health checks</h2>
       {now.checks.length === 0
         ? <p class="disclosure-note">No check has reported yet.</p>
-        : <ul class="checks">{now.checks.map((check) => <CheckRow key={check.name} check={check} />)}</ul>}
+        : <ul class="checks">{now.checks.map((check) => <CheckRow key={`${check.name} ${check.component ?? ""}`} check={check} />)}</ul>}
       <p class="disclosure-note">Mainstay {now.version}</p>
     </Disclosure>
   );

@@ -1,4 +1,4 @@
-// Which site and which stretch of time is looked at, kept in the address's fragment so that a reload keeps it.
+// Which page, site and stretch of time is looked at, kept in the address's fragment so that a reload keeps it.
 import { effect, signal } from "@preact/signals";
 
 export const RANGES = ["live", "24h", "7d", "30d"] as const;
@@ -19,16 +19,23 @@ export const SPANS: Record<Exclude<Range, "live">, Span> = {
   "30d": { label: "30 d", title: "Last 30 days", length_s: 30 * 86_400, step_s: 21_600 },
 };
 
+/** The site's numbers, or what they are served and kept by. */
+export const PAGES = ["site", "machines"] as const;
+
+export type PageName = (typeof PAGES)[number];
+
 const DEFAULT_SITE = "default";
 
-function readFragment(): { site: string; range: Range } {
+function readFragment(): { page: PageName; site: string; range: Range } {
   const parts = new URLSearchParams(location.hash.slice(1));
   const range = RANGES.find((name) => name === parts.get("range")) ?? "live";
-  return { site: parts.get("site") ?? DEFAULT_SITE, range };
+  const page = PAGES.find((name) => name === parts.get("page")) ?? "site";
+  return { page, site: parts.get("site") ?? DEFAULT_SITE, range };
 }
 
 const first = readFragment();
 
+export const page = signal<PageName>(first.page);
 export const site = signal(first.site);
 export const range = signal<Range>(first.range);
 
@@ -42,6 +49,7 @@ export function settleSite(sites: string[]): void {
 export function bindFragment(): void {
   effect(() => {
     const parts = new URLSearchParams();
+    if (page.value !== "site") parts.set("page", page.value);
     if (site.value !== DEFAULT_SITE) parts.set("site", site.value);
     if (range.value !== "live") parts.set("range", range.value);
     const text = parts.toString();
@@ -49,6 +57,7 @@ export function bindFragment(): void {
   });
   addEventListener("hashchange", () => {
     const now = readFragment();
+    page.value = now.page;
     site.value = now.site;
     range.value = now.range;
   });

@@ -153,6 +153,50 @@ export function snapshotOf(scene, nowMs, site, sites = [site], copies = []) {
   };
 }
 
+/** @typedef {"alone" | "shared" | "cut off"} Machines */
+
+/** @type {import("../../src/wire.ts").DatabaseRow} */
+const BARE = { server: "", engine: "postgres", role: "replica", region: null, healthy: true, reason: null, lag_bytes: null, lag_ms: null, connections_active: 0, connections_idle: 5, in_flight: 0, size_bytes: null, wal_bytes: null };
+
+/** Files alone; or a primary with two replicas of which one is away, with Redis. @param {Machines} machines @returns {import("../../src/wire.ts").DatabaseRow[]} */
+export function databasesOf(machines) {
+  if (machines === "alone") {
+    const file = { ...BARE, engine: "sqlite", role: "file", in_flight: null };
+    return [
+      { ...file, server: "core.db", connections_idle: 3, size_bytes: 81_920, wal_bytes: 4_152 },
+      { ...file, server: "insight.db", connections_active: 1, connections_idle: 3, size_bytes: 12_402_688, wal_bytes: 1_240_992 },
+    ];
+  }
+  const redis = { ...BARE, engine: "redis", connections_active: null, connections_idle: null, in_flight: null };
+  const servers = [
+    { ...BARE, server: "db-1.internal.example:5432", role: "primary", region: "eu-central-1", lag_bytes: 0, lag_ms: 0, connections_active: 3, connections_idle: 5, in_flight: 3 },
+    { ...BARE, server: "db-2.internal.example:5432", region: "eu-central-1", lag_bytes: 1_310_720, lag_ms: 412, connections_active: 1, connections_idle: 6, in_flight: 1 },
+    { ...BARE, server: "db-3.internal.example:5432", region: "us-east-1", healthy: false, reason: "connection refused <img src=x onerror=alert(1)>", lag_bytes: 0, lag_ms: 0, connections_idle: 0 },
+  ];
+  if (machines === "cut off") return servers.map((row) => ({ ...row, healthy: false, reason: "timed out", connections_active: 0, connections_idle: 0 }));
+  return [
+    ...servers,
+    { ...redis, server: "10.0.0.21:6379", role: "primary" },
+    { ...redis, server: "10.0.0.22:6379", role: "replica", healthy: false, reason: "did not answer" },
+  ];
+}
+
+/** @param {Machines} machines @param {number} nowMs @returns {import("../../src/wire.ts").NodeRow[]} */
+export function nodesOf(machines, nowMs) {
+  const pass = ["store:files", "store:recorder", "tasks:running"].map((name) => ({ name, component: null, status: "pass", output: "" }));
+  const own = { id: "0197f3c2-6d10-7a41-9c55-3f0be1a2c9d4", version: "0.1.0", region: null, started: iso(nowMs - 9.3e6), seen: iso(nowMs), here: true, ready: true, checks: pass };
+  if (machines === "alone") return [own];
+  const away = { name: "store:database", component: "db-3.internal.example:5432", status: "warn", output: "connection refused" };
+  const here = { ...own, region: "eu-central-1", checks: [...pass, away] };
+  const other = { ...own, here: false, ready: null, checks: [], seen: iso(nowMs - 4_000) };
+  if (machines === "cut off") return [here];
+  return [
+    here,
+    { ...other, id: "0197f3c2-7b22-7f00-8d31-bb20f4e1a077", region: "eu-central-1", started: iso(nowMs - 9.2e6) },
+    { ...other, id: "0197f3c8-01aa-7e12-a3c4-1d5c0f2b7e90", region: "us-east-1", version: "0.2.0", started: iso(nowMs - 4e5) },
+  ];
+}
+
 /** @param {number} nowMs */
 const reportsOf = (nowMs) => [
   { fingerprint: "d4", type: "csp-violation", name: "script-src-elem", document: "/shop", blocked: "inline", source: "/shop", line: 12, column: 1, disposition: "report", message: "<img src=x onerror=alert(1)>", browser: "Firefox 128 on Linux", count: 10_000, first_seen: iso(nowMs - 8.64e7), last_seen: iso(nowMs - 5_000) },

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { historyOf, rowsOf, snapshotOf } from "./data.mjs";
+import { databasesOf, historyOf, nodesOf, rowsOf, snapshotOf } from "./data.mjs";
 
 const DIST = fileURLToPath(new URL("../../dist/", import.meta.url));
 /** Like the server, which takes the scripts' hashes from the built page. */
@@ -20,6 +20,7 @@ export class Stand {
   /** @type {Scene} */ scene = "busy";
   /** @type {string[]} */ sites = ["default"];
   /** Copies of apps, each with its site. @type {import("./data.mjs").UpstreamRow[]} */ copies = [];
+  /** What serves and keeps the rows. @type {import("./data.mjs").Machines} */ machines = "alone";
   signedIn = true;
   /** Paths that answer 503. @type {Set<string>} */ broken = new Set();
   /** Header `Last-Event-ID` of each stream opened. @type {(string | null)[]} */ resumes = [];
@@ -94,9 +95,15 @@ export class Stand {
     if (url.pathname === "/api/v1/session") return json(answer, this.#session());
     if (url.pathname === "/api/v1/live") return this.#stream(url, request, answer);
     this.reads.push(url.pathname + url.search);
-    const rows = rowsOf(url.pathname, url.searchParams, this.scene, this.#hasApp(url.searchParams.get("site") ?? ""));
+    const rows = this.#machines(url.pathname) ?? rowsOf(url.pathname, url.searchParams, this.scene, this.#hasApp(url.searchParams.get("site") ?? ""));
     if (rows === null) return problem(answer, 404, "No such path");
     return json(answer, { data: rows, next: null, as_of: new Date().toISOString() });
+  }
+
+  /** @param {string} path @returns {object[] | null} */
+  #machines(path) {
+    if (path === "/api/v1/nodes") return nodesOf(this.machines, Date.now());
+    return path === "/api/v1/databases" ? databasesOf(this.machines) : null;
   }
 
   #session() {
