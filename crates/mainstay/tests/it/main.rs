@@ -7,6 +7,7 @@ mod browser;
 mod caching;
 mod cardinality;
 mod changes;
+mod cluster;
 mod compression;
 mod cors;
 mod csp;
