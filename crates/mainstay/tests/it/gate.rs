@@ -5,7 +5,7 @@ use mainstay_testkit::{Request, Response, Server, TOKEN};
 use crate::{launch, serve};
 
 /// Every read behind the console.
-const READS: [&str; 15] = [
+const READS: [&str; 16] = [
     "/api/v1/session",
     "/api/v1/live",
     "/api/v1/traffic",
@@ -21,6 +21,7 @@ const READS: [&str; 15] = [
     "/api/v1/sites",
     "/api/v1/upstreams",
     "/api/v1/nodes",
+    "/api/v1/databases",
 ];
 const OPEN: [&str; 4] = ["/livez", "/readyz", "/startupz", "/metrics"];
 
