@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Timestamp};
+use mainstay_kv::Kv;
 use mainstay_store::Store;
 use mainstay_store::recorder::{self, Recorder};
 
@@ -56,6 +57,7 @@ pub struct Health {
     phase: Arc<AtomicU8>,
     store: Store,
     recorder: Recorder,
+    kv: Kv,
     groups: Vec<Group>,
     clock: Clock,
 }
@@ -63,8 +65,8 @@ pub struct Health {
 impl Health {
     /// Starting until [`Health::serving`] is called.
     #[must_use]
-    pub fn new(store: Store, recorder: Recorder, groups: Vec<Group>, clock: Clock) -> Self {
-        Self { phase: Arc::new(AtomicU8::new(STARTING)), store, recorder, groups, clock }
+    pub fn new(store: Store, recorder: Recorder, kv: Kv, groups: Vec<Group>, clock: Clock) -> Self {
+        Self { phase: Arc::new(AtomicU8::new(STARTING)), store, recorder, kv, groups, clock }
     }
 
     /// Start-up is complete.
@@ -94,7 +96,8 @@ impl Health {
     /// Everything that was looked at, and the worst of it.
     #[must_use]
     pub fn report(&self) -> (Status, Vec<Check>) {
-        let checks = vec![self.check_files(), self.check_recorder(), self.check_tasks()];
+        let mut checks = vec![self.check_files(), self.check_recorder(), self.check_tasks()];
+        checks.extend(self.kv.is_shared().then(|| self.check_kv()));
         let worst = checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass);
         let draining = self.phase.load(Ordering::Relaxed) == DRAINING;
         (if draining { Status::Fail } else { worst }, checks)
@@ -127,6 +130,18 @@ impl Health {
             }
         };
         Check { name: "store:recorder", kind: "datastore", status, output, time: self.clock.now() }
+    }
+
+    /// Away, shared state is this process's alone: the site is served all the same.
+    fn check_kv(&self) -> Check {
+        let (status, output) = match self.kv.why_away() {
+            None => (Status::Pass, String::new()),
+            Some((since, reason)) => {
+                let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
+                (Status::Warn, format!("Redis is away{since}, memory answers: {reason}"))
+            }
+        };
+        Check { name: "kv:redis", kind: "datastore", status, output, time: self.clock.now() }
     }
 
     fn check_tasks(&self) -> Check {

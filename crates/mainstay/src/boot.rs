@@ -18,6 +18,7 @@ use mainstay_edge::tls::{Material, Tls};
 use mainstay_edge::{Edge, Parts};
 use mainstay_identity::{AdminToken, Owner};
 use mainstay_insight::Insight;
+use mainstay_kv::Kv;
 use mainstay_store::{Place, Recorder, Store};
 use mainstay_telemetry::access::AccessLog;
 use mainstay_telemetry::http::HttpMetrics;
@@ -196,6 +197,8 @@ async fn build(
     store.register(&registry);
     store.start_reopening(&groups.storage);
     let recorder = store.start_recorder(&settings.store, &groups.storage, &registry);
+    let kv = Kv::open(&settings.redis, clock.clone(), entropy.clone(), &registry);
+    kv.start(&groups.storage);
     let context = mainstay_insight::Context {
         sites: plan::names(sites),
         store: store.clone(),
@@ -214,7 +217,7 @@ async fn build(
         Owner::new(settings.identity.clone(), store.clone(), clock.clone(), entropy.clone());
     let Groups { storage, services, control, traffic } = groups;
     let watched = [storage, services, control, traffic].map(Group::clone).to_vec();
-    let health = Health::new(store.clone(), recorder.clone(), watched, clock.clone());
+    let health = Health::new(store.clone(), recorder.clone(), kv, watched, clock.clone());
     Ok(Rooms { clock, entropy, registry, http, store, recorder, insight, owner, health })
 }
 
