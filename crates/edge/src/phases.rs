@@ -77,6 +77,11 @@ impl Answering {
         Self::Later(Box::pin(answer))
     }
 
+    /// Whether nobody needs to be asked any more.
+    pub(crate) fn is_now(&self) -> bool {
+        matches!(self, Self::Now(_))
+    }
+
     /// The answer.
     pub(crate) async fn wait(self) -> Response<Body> {
         match self {
