@@ -306,7 +306,9 @@ async fn from_ours(
 fn dress(response: &mut Response<Body>, asking: &Asking, decision: Decision) {
     cors::apply(decision, response);
     let ours = || HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&hex_id(asking.id))).ok();
-    if let Some(value) = asking.told_id().cloned().or_else(ours) {
+    if let Some(mut value) = asking.told_id().cloned().or_else(ours) {
+        // Each is another: kept in HTTP/2's table it would push out what all answers share (RFC 7541 §6.2.3).
+        value.set_sensitive(true);
         match response.headers_mut().get_mut(REQUEST_ID) {
             Some(place) => *place = value,
             None => drop(response.headers_mut().insert(REQUEST_ID, value)),
