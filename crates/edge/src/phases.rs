@@ -158,7 +158,8 @@ pub(crate) fn answer(
     Answering::later(async move {
         let (head, answer) = match &site.answers {
             Answers::Files(files) => {
-                let answer = folder::answer(&site, files, &asking, &request, now).await;
+                // Boxed: an app's requests would carry room for it.
+                let answer = Box::pin(folder::answer(&site, files, &asking, &request, now)).await;
                 (request.into_parts().0, answer)
             }
             Answers::App(app) => app.answer(&worker, &site, &asking, request, &watch).await,
