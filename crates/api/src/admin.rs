@@ -70,8 +70,8 @@ pub struct Parts {
     pub insight: Insight,
     /// What keeps the rows, and who shares it.
     pub store: Store,
-    /// Fast state that processes share, where there is some.
-    pub kv: Option<Kv>,
+    /// Fast state, of this process alone or shared.
+    pub kv: Kv,
     /// All metrics.
     pub registry: Registry,
     /// Verdict about this process.
@@ -95,7 +95,7 @@ pub(crate) struct Admin {
     pub(crate) token: Option<AdminToken>,
     pub(crate) insight: Insight,
     pub(crate) store: Store,
-    pub(crate) kv: Option<Kv>,
+    pub(crate) kv: Kv,
     pub(crate) registry: Registry,
     pub(crate) health: Health,
     pub(crate) live: Live,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Timestamp};
+use mainstay_kv::Kv;
 use mainstay_store::recorder::{self, Recorder};
 use mainstay_store::{NodeView, Store};
 
@@ -58,6 +59,7 @@ pub struct Health {
     phase: Arc<AtomicU8>,
     store: Store,
     recorder: Recorder,
+    kv: Kv,
     groups: Vec<Group>,
     clock: Clock,
 }
@@ -65,8 +67,8 @@ pub struct Health {
 impl Health {
     /// Starting until [`Health::serving`] is called.
     #[must_use]
-    pub fn new(store: Store, recorder: Recorder, groups: Vec<Group>, clock: Clock) -> Self {
-        Self { phase: Arc::new(AtomicU8::new(STARTING)), store, recorder, groups, clock }
+    pub fn new(store: Store, recorder: Recorder, kv: Kv, groups: Vec<Group>, clock: Clock) -> Self {
+        Self { phase: Arc::new(AtomicU8::new(STARTING)), store, recorder, kv, groups, clock }
     }
 
     /// Start-up is complete.
@@ -100,6 +102,7 @@ impl Health {
         checks.extend(self.check_servers());
         checks.extend(self.check_partitions());
         checks.extend([self.check_recorder(), self.check_tasks()]);
+        checks.extend(self.kv.is_shared().then(|| self.check_kv()));
         let worst = checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass);
         let draining = self.phase.load(Ordering::Relaxed) == DRAINING;
         (if draining { Status::Fail } else { worst }, checks)
@@ -166,6 +169,18 @@ impl Health {
             }
         };
         self.datastore("store:recorder", status, output)
+    }
+
+    /// Away, shared state is this process's alone: the site is served all the same.
+    fn check_kv(&self) -> Check {
+        let (status, output) = match self.kv.why_away() {
+            None => (Status::Pass, String::new()),
+            Some((since, reason)) => {
+                let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
+                (Status::Warn, format!("Redis is away{since}, memory answers: {reason}"))
+            }
+        };
+        self.datastore("kv:redis", status, output)
     }
 
     fn check_tasks(&self) -> Check {

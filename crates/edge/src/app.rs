@@ -106,7 +106,10 @@ impl App {
         let sent = worker.connections_to(self).send(outgoing).await;
         let Handed { asked, head, switch } = handed;
         let answer = match sent {
-            Ok(exchange) if exchange.is_upgrade() => self.leave_http(exchange, switch).await,
+            // Boxed: every request would carry room for what few need.
+            Ok(exchange) if exchange.is_upgrade() => {
+                Box::pin(self.leave_http(exchange, switch)).await
+            }
             Ok(exchange) => self.make_ours(asked, exchange, asking, worker.coarse.now()).await,
             Err(error) => Err(error),
         };

@@ -1,8 +1,10 @@
 //! HTTP/2 over one connection: its limits, and an owner for each of its streams. Never answers a request.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use http::Request;
 use hyper::body::{Body as _, Incoming};
@@ -16,6 +18,7 @@ use crate::activity::Order;
 use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::followed::Followed;
+use crate::gathered::Gathered;
 use crate::phases;
 use crate::socket::Stream;
 use crate::watch::Watch;
@@ -43,7 +46,6 @@ pub(crate) async fn carry(connection: &Connection, stream: Stream) {
     let begun = Begun::default();
     let service = service_fn(|mut request: Request<Incoming>| {
         let exchange = activity.begin_exchange();
-        begun.put(Arc::clone(&exchange));
         if !request.body().is_end_stream() {
             exchange.has_body();
             request.extensions_mut().insert(Arc::clone(&exchange));
@@ -51,6 +53,7 @@ pub(crate) async fn carry(connection: &Connection, stream: Stream) {
         let in_hand = Arc::clone(activity).begin_request();
         let watch = Watch::Stream(Arc::clone(&exchange));
         let answering = phases::answer(worker, peer, request, watch);
+        begun.put(Next { exchange: Arc::clone(&exchange), is_answered: answering.is_now() });
         async move {
             let response = answering.wait().await;
             drop(in_hand);
@@ -58,15 +61,15 @@ pub(crate) async fn carry(connection: &Connection, stream: Stream) {
             Ok::<_, Infallible>(response.map(|body| Followed::new(body, exchange)))
         }
     });
-    let io = Watched::new(stream, Arc::clone(activity));
+    let io = Gathered::new(Watched::new(stream, Arc::clone(activity)));
     let streams = OnWorker { group: group.clone(), begun: begun.clone() };
     let builder = builder(&worker.shared.settings, streams);
-    let mut http = pin!(builder.serve_connection(io, service));
+    let mut http = pin!(builder.serve_connection(io.clone(), service));
     let mut draining = false;
     let ended = loop {
         let order = tokio::select! {
             biased;
-            ended = http.as_mut() => break ended,
+            ended = poll_fn(|cx| take_turn(http.as_mut(), &io, cx)) => break ended,
             order = activity.ordered() => order,
         };
         match order {
@@ -81,6 +84,13 @@ pub(crate) async fn carry(connection: &Connection, stream: Stream) {
     if let Err(error) = ended {
         connection.count_parse_error(&error);
     }
+}
+
+/// Lets the protocol do all it can, and sends what came of it.
+fn take_turn<F: Future>(http: Pin<&mut F>, io: &Gathered, cx: &mut Context<'_>) -> Poll<F::Output> {
+    let polled = http.poll(cx);
+    io.send(cx);
+    polled
 }
 
 fn builder(settings: &Settings, streams: OnWorker) -> Builder<OnWorker> {
@@ -102,21 +112,27 @@ fn builder(settings: &Settings, streams: OnWorker) -> Builder<OnWorker> {
     builder
 }
 
-/// The exchange whose stream is spawned next: the library asks for an answer and spawns what carries it, in this order.
+/// The stream that is carried next: the library asks for an answer and hands over what carries it, in this order.
+struct Next {
+    exchange: Arc<Exchange>,
+    is_answered: bool,
+}
+
 #[derive(Clone, Default)]
-struct Begun(Arc<Mutex<Option<Arc<Exchange>>>>);
+struct Begun(Arc<Mutex<Option<Next>>>);
 
 impl Begun {
-    fn put(&self, exchange: Arc<Exchange>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(exchange);
+    fn put(&self, next: Next) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
     }
 
-    fn take(&self) -> Option<Arc<Exchange>> {
+    fn take(&self) -> Option<Next> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// Streams of one HTTP/2 connection, spawned and owned like everything else.
+/// Streams of one HTTP/2 connection, owned like everything else. One that is answered already is carried right here, and
+/// becomes a task only when its client has to be waited for: most never do.
 #[derive(Clone)]
 struct OnWorker {
     group: Group,
@@ -126,7 +142,12 @@ struct OnWorker {
 impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for OnWorker {
     fn execute(&self, stream: F) {
         match self.begun.take() {
-            Some(exchange) => self.group.spawn_child("stream", exchange.carry(stream)),
+            Some(Next { exchange, is_answered: true }) => {
+                self.group.start_child("stream", exchange.carry(stream));
+            }
+            Some(Next { exchange, .. }) => {
+                self.group.spawn_child("stream", exchange.carry(stream));
+            }
             None => self.group.spawn_child("stream", stream),
         }
     }

@@ -31,6 +31,7 @@ mod exchanges;
 mod files;
 mod folder;
 mod followed;
+mod gathered;
 mod hidden;
 mod http1;
 mod http2;

@@ -77,6 +77,11 @@ impl Answering {
         Self::Later(Box::pin(answer))
     }
 
+    /// Whether nobody needs to be asked any more.
+    pub(crate) fn is_now(&self) -> bool {
+        matches!(self, Self::Now(_))
+    }
+
     /// The answer.
     pub(crate) async fn wait(self) -> Response<Body> {
         match self {
@@ -153,7 +158,8 @@ pub(crate) fn answer(
     Answering::later(async move {
         let (head, answer) = match &site.answers {
             Answers::Files(files) => {
-                let answer = folder::answer(&site, files, &asking, &request, now).await;
+                // Boxed: an app's requests would carry room for it.
+                let answer = Box::pin(folder::answer(&site, files, &asking, &request, now)).await;
                 (request.into_parts().0, answer)
             }
             Answers::App(app) => app.answer(&worker, &site, &asking, request, &watch).await,
@@ -301,7 +307,9 @@ async fn from_ours(
 fn dress(response: &mut Response<Body>, asking: &Asking, decision: Decision) {
     cors::apply(decision, response);
     let ours = || HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&hex_id(asking.id))).ok();
-    if let Some(value) = asking.told_id().cloned().or_else(ours) {
+    if let Some(mut value) = asking.told_id().cloned().or_else(ours) {
+        // Each is another: kept in HTTP/2's table it would push out what all answers share (RFC 7541 §6.2.3).
+        value.set_sensitive(true);
         match response.headers_mut().get_mut(REQUEST_ID) {
             Some(place) => *place = value,
             None => drop(response.headers_mut().insert(REQUEST_ID, value)),

@@ -165,7 +165,8 @@ impl Documents {
                 let own = head.headers.get_all(CONTENT_SECURITY_POLICY).iter();
                 let own = read_own(own.filter_map(|value| value.to_str().ok()), &asked.nonce);
                 let passing = Passing { asked, head, signs, own, https };
-                self.document(passing, body, now_ms).await
+                // Boxed: answers that are no page need no room for one.
+                Box::pin(self.document(passing, body, now_ms)).await
             }
             sort => Ok((self.part(&asked, head, body, (sort, &essence, signs)), Duration::ZERO)),
         }

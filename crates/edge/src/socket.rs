@@ -19,6 +19,8 @@ const SMALL_BYTES: usize = 2 << 10;
 pub(crate) struct Socket {
     tcp: TcpStream,
     activity: Arc<Activity>,
+    /// Takes no bytes for now: they stay in the cipher's buffer.
+    held: bool,
 }
 
 /// What HTTP, or whatever follows it, reads and writes.
@@ -36,7 +38,7 @@ enum Io {
 
 impl Socket {
     pub(crate) fn new(tcp: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { tcp, activity }
+        Self { tcp, activity, held: false }
     }
 
     fn wrote(&self, poll: Poll<Result<usize>>) -> Poll<Result<usize>> {
@@ -56,6 +58,20 @@ impl Stream {
 
     pub(crate) fn tls(stream: Box<TlsStream<Socket>>) -> Self {
         Self { read: Bytes::new(), io: Io::Tls(stream) }
+    }
+
+    /// Encrypts bytes and keeps them, to be sent by the next flush. `None` when there is no room for more, or no cipher
+    /// whose buffer they could wait in.
+    pub(crate) fn keep(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Option<Poll<Result<usize>>> {
+        let Io::Tls(stream) = &mut self.io else { return None };
+        stream.get_mut().0.held = true;
+        let kept = Pin::new(stream.as_mut()).poll_write_vectored(cx, parts);
+        stream.get_mut().0.held = false;
+        Some(kept).filter(Poll::is_ready)
     }
 
     /// Puts bytes back that were read too much.
@@ -203,6 +219,9 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
+        if self.held {
+            return Poll::Pending;
+        }
         let poll = Pin::new(&mut self.tcp).poll_write(cx, bytes);
         self.wrote(poll)
     }
@@ -212,6 +231,9 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
+        if self.held {
+            return Poll::Pending;
+        }
         let mut small = [0; SMALL_BYTES];
         let poll = match joined(parts, &mut small) {
             Some(bytes) => Pin::new(&mut self.tcp).poll_write(cx, bytes),

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hyper::rt::ReadBufCursor;
+use hyper::rt::{ReadBufCursor, Write as _};
 use hyper_util::rt::TokioIo;
 
 use crate::activity::Activity;
@@ -24,6 +24,20 @@ impl Watched {
 
     pub(crate) fn into_inner(self) -> Stream {
         self.io.into_inner()
+    }
+
+    /// As [`Stream::keep`].
+    pub(crate) fn keep(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Option<Poll<std::io::Result<usize>>> {
+        self.io.inner_mut().keep(cx, parts)
+    }
+
+    /// Sends what was kept.
+    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
     }
 }
 

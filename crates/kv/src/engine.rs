@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mainstay_base::task::Group;
-use mainstay_base::{Clock, Entropy};
+use mainstay_base::{Clock, Entropy, Timestamp};
 use mainstay_telemetry::metrics::Registry;
 use mainstay_telemetry::names;
 
@@ -276,6 +276,21 @@ impl Kv {
             Self::Local(alone) => alone.channels.subscribe(channel),
             Self::Redis(server) => server.channels.subscribe(channel),
         }
+    }
+
+    /// Why memory answers instead of the store, and since when (where it was there before); none while the store is used, and in process. Asks nobody.
+    #[must_use]
+    pub fn why_away(&self) -> Option<(Option<Timestamp>, String)> {
+        match self {
+            Self::Local(_) => None,
+            Self::Redis(server) => server.why_away(),
+        }
+    }
+
+    /// Whether there is a store outside this process.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Redis(_))
     }
 
     /// Asks the store how it is.

@@ -18,6 +18,7 @@ use mainstay_edge::tls::{Material, Tls};
 use mainstay_edge::{Edge, Parts};
 use mainstay_identity::{AdminToken, Owner};
 use mainstay_insight::Insight;
+use mainstay_kv::Kv;
 use mainstay_store::{Place, Recorder, Store};
 use mainstay_telemetry::access::AccessLog;
 use mainstay_telemetry::http::HttpMetrics;
@@ -83,6 +84,7 @@ struct Rooms {
     http: HttpMetrics,
     store: Store,
     recorder: Recorder,
+    kv: Kv,
     insight: Insight,
     owner: Owner,
     health: Health,
@@ -196,6 +198,8 @@ async fn build(
     store.register(&registry);
     store.start_reopening(&groups.storage);
     let recorder = store.start_recorder(&settings.store, &groups.storage, &registry);
+    let kv = Kv::open(&settings.redis, clock.clone(), entropy.clone(), &registry);
+    kv.start(&groups.storage);
     let context = mainstay_insight::Context {
         sites: plan::names(sites),
         store: store.clone(),
@@ -214,8 +218,8 @@ async fn build(
         Owner::new(settings.identity.clone(), store.clone(), clock.clone(), entropy.clone());
     let Groups { storage, services, control, traffic } = groups;
     let watched = [storage, services, control, traffic].map(Group::clone).to_vec();
-    let health = Health::new(store.clone(), recorder.clone(), watched, clock.clone());
-    Ok(Rooms { clock, entropy, registry, http, store, recorder, insight, owner, health })
+    let health = Health::new(store.clone(), recorder.clone(), kv.clone(), watched, clock.clone());
+    Ok(Rooms { clock, entropy, registry, http, store, recorder, kv, insight, owner, health })
 }
 
 fn start_traffic(
@@ -282,7 +286,7 @@ fn start_control(
         token,
         insight: rooms.insight.clone(),
         store: rooms.store.clone(),
-        kv: None,
+        kv: rooms.kv.clone(),
         registry: rooms.registry.clone(),
         health: rooms.health.clone(),
         live,

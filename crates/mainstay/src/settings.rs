@@ -80,6 +80,8 @@ pub struct Settings {
     pub store: store::Settings,
     /// PostgreSQL, for more than one machine.
     pub database: mainstay_store::Database,
+    /// Redis or Valkey, for what many machines share from moment to moment.
+    pub redis: mainstay_kv::Settings,
     /// What is kept of visits, and for how long.
     pub insight: insight::Settings,
     /// The event log and the access log.
@@ -163,6 +165,7 @@ impl Default for Settings {
             cors: guard::Cors::default(),
             store: store::Settings::default(),
             database: mainstay_store::Database::default(),
+            redis: mainstay_kv::Settings::default(),
             insight: insight::Settings::default(),
             log: telemetry::Log::default(),
             metrics: telemetry::Metrics::default(),

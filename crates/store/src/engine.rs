@@ -21,6 +21,12 @@ impl Engine {
         }
     }
 
+    /// Whether other processes read and write the same database.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// The file, in a test of what only files do.
     #[cfg(test)]
     pub(crate) fn file(&self) -> &sqlite::Db {

@@ -7,8 +7,10 @@ mod tally;
 use std::io::{self, IsTerminal as _};
 
 use mainstay_base::Clock;
+use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 use crate::settings::{Format, Level, Log};
@@ -30,11 +32,20 @@ pub fn init(settings: &Log, clock: &Clock) -> Result<Logged, InitError> {
         (Format::Text, false) => Style::Text,
         (Format::Text | Format::Auto, true) => Style::ColouredText,
     };
-    let lines = Lines::new(style, clock.clone(), io::stderr).with_filter(filter(settings.level));
     let logged = Logged::default();
-    let subscriber = tracing_subscriber::registry().with(lines).with(logged.clone());
-    tracing::subscriber::set_global_default(subscriber)?;
+    let lines = Lines::new(style, clock.clone(), io::stderr);
+    tracing::subscriber::set_global_default(subscriber(lines, logged.clone(), settings.level))?;
     Ok(logged)
+}
+
+/// Every part has a filter: one without would have the libraries make all their spans, for nobody.
+fn subscriber<W>(lines: Lines<W>, logged: Logged, level: Level) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let errors = Targets::new().with_target("mainstay", LevelFilter::ERROR);
+    let lines = lines.with_filter(filter(level));
+    tracing_subscriber::registry().with(lines).with(logged.with_filter(errors))
 }
 
 /// The chosen level holds for the product; libraries are heard from warnings on.

@@ -16,11 +16,11 @@ while [ $quiet -lt 2 ]; do
     quiet=$((quiet + 1))
   fi
   looks=$((looks + 1))
-  [ $looks -lt 20 ] || signal=KILL
+  [ $looks -lt 60 ] || signal=KILL
   sleep 0.03
 done
 # A killed PostgreSQL leaves a little shared memory, whose id is in its lock file.
-for lock in "$dir"/*/postmaster.pid; do
-  [ -f "$lock" ] && ipcrm -m "$(sed -n '7s/.* //p' "$lock")" 2>/dev/null
+find "$dir" -name postmaster.pid 2>/dev/null | while read -r lock; do
+  ipcrm -m "$(sed -n '7s/.* //p' "$lock")" 2>/dev/null
 done
 rm -rf "$dir"

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+mod engines;
+
 use crate::process::{Ended, Process};
 use crate::server::Server;
 use crate::site::Site;
@@ -34,6 +36,7 @@ pub struct Launch {
     variables: Vec<(String, String)>,
     wrapper: Vec<String>,
     expected: Vec<String>,
+    shared_engines: bool,
 }
 
 impl Launch {
@@ -56,6 +59,7 @@ impl Launch {
             variables: Vec::new(),
             wrapper: Vec::new(),
             expected: Vec::new(),
+            shared_engines: false,
         }
     }
 
@@ -151,6 +155,14 @@ impl Launch {
         self
     }
 
+    /// On the engines that many machines share, in place of files and memory: a database and keys of its own on the servers
+    /// of this test run. A server that starts again on the same data dir finds its own.
+    #[must_use]
+    pub fn shared_engines(mut self) -> Self {
+        self.shared_engines = true;
+        self
+    }
+
     /// Lets error lines pass that hold this fragment; every other one fails the test.
     #[must_use]
     pub fn expects_error(mut self, fragment: &str) -> Self {
@@ -196,6 +208,9 @@ impl Launch {
             }
         };
         command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "PATH"));
+        if self.shared_engines {
+            command.envs(engines::variables(&self.data_dir_in(home)));
+        }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.arg("serve");
         self.add_places(&mut command, home);

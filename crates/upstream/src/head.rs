@@ -12,6 +12,7 @@ use crate::client::Client;
 mod answer;
 mod cookie;
 mod strip;
+mod text;
 
 pub use answer::answer_headers;
 pub(crate) use answer::{BadFraming, connection_headers};
@@ -20,6 +21,7 @@ use strip::Verdict;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -96,13 +98,13 @@ pub fn request_headers(incoming: &HeaderMap, forward: &Forward<'_>) -> HeaderMap
 /// `X-Forwarded-*`, `X-Real-IP`, `Forwarded`: a stranger's were dropped, a trusted proxy's are added to.
 fn tell_client(out: &mut HeaderMap, incoming: &HeaderMap, forward: &Forward<'_>) {
     let client = forward.client;
-    let peer = address_value(forward.peer.to_canonical());
+    let peer = text::of_address(forward.peer.to_canonical());
     let before = if client.trusted { joined(incoming, &FOR) } else { None };
     let chain = before.and_then(|before| {
         let peer = peer.to_str().unwrap_or_default();
         HeaderValue::from_maybe_shared(Bytes::from(format!("{before}, {peer}"))).ok()
     });
-    let real = if client.trusted { address_value(client.address) } else { peer.clone() };
+    let real = if client.trusted { text::of_address(client.address) } else { peer.clone() };
     out.insert(FOR, chain.unwrap_or(peer));
     out.insert(REAL_IP, real);
     out.insert(PROTO, HeaderValue::from_static(client.scheme()));
@@ -124,13 +126,18 @@ fn forwarded_element(incoming: &HeaderMap, forward: &Forward<'_>) -> String {
         out.push_str(&before);
         out.push_str(", ");
     }
-    // Writing to a String cannot fail.
-    let _infallible = match node {
-        IpAddr::V4(v4) => write!(out, "for={v4}"),
-        IpAddr::V6(v6) => write!(out, "for=\"[{v6}]\""),
-    };
+    match node {
+        IpAddr::V4(v4) => {
+            out.push_str("for=");
+            text::push_v4(&mut out, v4);
+        }
+        // Writing to a String cannot fail.
+        IpAddr::V6(v6) => drop(write!(out, "for=\"[{v6}]\"")),
+    }
     if let Some(host) = client.host.as_deref().filter(|host| !host.contains(['"', '\\'])) {
-        let _infallible = write!(out, ";host=\"{host}\"");
+        out.push_str(";host=\"");
+        out.push_str(host);
+        out.push('"');
     }
     out.push_str(";proto=");
     out.push_str(client.scheme());
@@ -143,13 +150,15 @@ fn tell_trace(out: &mut HeaderMap, incoming: &HeaderMap, forward: &Forward<'_>) 
     // One line: further ones of a trusted proxy were not looked at.
     match &forward.client.request_id {
         Some(kept) => drop(out.insert(REQUEST_ID, kept.clone())),
-        None => insert_text(out, REQUEST_ID, Some(&format!("{id:032x}"))),
+        None => insert_bytes(out, REQUEST_ID, Bytes::copy_from_slice(&text::hex(id))),
     }
     if !forward.client.trusted || !incoming.get(&TRACEPARENT).is_some_and(is_traceparent) {
         // Parent ids need to differ within one trace alone; neither id may be zero (W3C Trace Context §3.2.2).
-        let (trace, span) = (id.max(1), (id as u64).max(1));
-        insert_text(out, TRACEPARENT, Some(&format!("00-{trace:032x}-{span:016x}-01")));
-        out.remove("tracestate");
+        let (trace, span) = (id.max(1), u128::from((id as u64).max(1)));
+        let (trace, span) = (text::hex(trace), text::hex(span));
+        let text = [b"00-", &trace[..], b"-", &span[16..], b"-01"].concat();
+        insert_bytes(out, TRACEPARENT, Bytes::from(text));
+        out.remove(TRACESTATE);
     }
 }
 
@@ -172,17 +181,18 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(", "))
 }
 
-fn address_value(address: IpAddr) -> HeaderValue {
-    HeaderValue::from_maybe_shared(Bytes::from(address.to_string()))
-        .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+fn insert_text(out: &mut HeaderMap, name: HeaderName, text: Option<&str>) {
+    match text {
+        Some(text) => insert_bytes(out, name, Bytes::copy_from_slice(text.as_bytes())),
+        None => drop(out.remove(name)),
+    }
 }
 
-fn insert_text(out: &mut HeaderMap, name: HeaderName, text: Option<&str>) {
-    let value =
-        text.map(|text| HeaderValue::from_maybe_shared(Bytes::copy_from_slice(text.as_bytes())));
-    match value {
-        Some(Ok(value)) => drop(out.insert(name, value)),
-        _ => drop(out.remove(name)),
+/// What is no header's value takes away what stood there.
+fn insert_bytes(out: &mut HeaderMap, name: HeaderName, bytes: Bytes) {
+    match HeaderValue::from_maybe_shared(bytes) {
+        Ok(value) => drop(out.insert(name, value)),
+        Err(_) => drop(out.remove(name)),
     }
 }
 

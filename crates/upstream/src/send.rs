@@ -42,6 +42,9 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// What came of a request that was handed to a connection.
+type Answered = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+
 /// Where a connection may come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum From {
@@ -114,7 +117,9 @@ impl Pool {
         let began = Instant::now();
         let dialled = match self.shared.places.get(at) {
             Some(place) => {
-                timeout(settings.connect_timeout.0, dial(place, settings, &self.group)).await
+                // Boxed: every request would carry room for what few need.
+                let dialling = Box::pin(dial(place, settings, &self.group));
+                timeout(settings.connect_timeout.0, dialling).await
             }
             None => Ok(Err(std::io::ErrorKind::NotFound.into())),
         };
@@ -189,15 +194,29 @@ impl Pool {
     async fn await_answer(
         &self,
         connection: &mut Connection,
-        mut request: Request<RequestBody>,
+        request: Request<RequestBody>,
         upload: Option<&Upload>,
-    ) -> Result<Result<Response<Incoming>, TrySendError<Request<RequestBody>>>, Phase> {
+    ) -> Result<Answered, Phase> {
+        match upload {
+            None => {
+                let patience = self.shared.settings.answer_timeout.0;
+                let answer = timeout(patience, connection.sender.try_send_request(request)).await;
+                answer.map_err(|_| Phase::Answer)
+            }
+            // Boxed: requests without a body would carry room for it.
+            Some(upload) => Box::pin(self.await_upload(connection, request, upload)).await,
+        }
+    }
+
+    /// The same for a request with a body.
+    async fn await_upload(
+        &self,
+        connection: &mut Connection,
+        mut request: Request<RequestBody>,
+        upload: &Upload,
+    ) -> Result<Answered, Phase> {
         let settings = &self.shared.settings;
         let patience = settings.answer_timeout.0;
-        let Some(upload) = upload else {
-            let answer = timeout(patience, connection.sender.try_send_request(request)).await;
-            return answer.map_err(|_| Phase::Answer);
-        };
         if upload.waits() {
             ask_first(&mut request);
         }

@@ -107,6 +107,10 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [only] = slices {
+            // A head alone: the kernel takes one buffer by a shorter way than a list of one.
+            return self.poll_write(cx, only);
+        }
         if self.deaf {
             return Poll::Pending;
         }

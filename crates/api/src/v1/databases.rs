@@ -110,10 +110,9 @@ pub(crate) async fn list(
 ) -> Result<Json<Page<Row>>, Problem> {
     let mut rows: Vec<Row> = admin.store.list_servers().into_iter().map(Row::of_server).collect();
     rows.extend(admin.store.list_files().await.into_iter().map(Row::of_file));
-    if let Some(kv) = &admin.kv {
-        let health = kv.health().await;
-        rows.extend(health.nodes.iter().map(|node| Row::of_redis(&health, node)));
-    }
+    // In process there are none.
+    let health = admin.kv.health().await;
+    rows.extend(health.nodes.iter().map(|node| Row::of_redis(&health, node)));
     Ok(Json(Page::whole(rows, admin.clock.now())))
 }
 

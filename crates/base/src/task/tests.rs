@@ -75,3 +75,33 @@ async fn a_panicking_child_is_counted_and_ends_nobody_else() {
     assert_eq!(group.finish(LONG, LONG).await, 0);
     assert_eq!((group.child_panics(), group.crashes().len()), (1, 0));
 }
+
+#[tokio::test]
+async fn work_that_never_waits_is_done_at_once_and_what_waits_becomes_a_task() {
+    let group = Group::new();
+    let (done, mut seen) = tokio::sync::oneshot::channel();
+    group.start_child("quick", async { assert!(done.send(()).is_ok()) });
+    assert_eq!(seen.try_recv(), Ok(()), "before anything was awaited");
+    let (go, gone) = tokio::sync::oneshot::channel::<()>();
+    let (done, seen) = tokio::sync::oneshot::channel();
+    group.start_child("waits", async {
+        drop(gone.await);
+        assert!(done.send(()).is_ok());
+    });
+    drop(go);
+    assert_eq!(seen.await, Ok(()), "woken though it was first polled elsewhere");
+    assert_eq!(group.finish(LONG, LONG).await, 0);
+}
+
+#[tokio::test]
+async fn a_panic_is_counted_wherever_the_work_was_when_it_came() {
+    let group = Group::new();
+    group.start_child("at once", async { std::panic::panic_any("bad bytes") });
+    assert_eq!(group.child_panics(), 1);
+    group.start_child("later", async {
+        tokio::task::yield_now().await;
+        std::panic::panic_any("bad bytes")
+    });
+    assert_eq!(group.finish(LONG, LONG).await, 0);
+    assert_eq!((group.child_panics(), group.crashes().len()), (2, 0));
+}

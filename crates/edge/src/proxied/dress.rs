@@ -1,11 +1,14 @@
 //! The headers of an app's answer made ours: each header that we own is there exactly once, and what no longer fits the bytes is gone. Pure.
 
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderName, HeaderValue,
-    LAST_MODIFIED, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY, X_FRAME_OPTIONS,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, Entry, HeaderName,
+    HeaderValue, LAST_MODIFIED, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, StatusCode};
 use mainstay_base::coding::Coding;
+
+/// Room for what is set after the security headers, so that a map grows once: policy, timing, variants, request id.
+const ADDED_LATER: usize = 6;
 
 /// What an answer is, as far as its headers and bytes are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,10 +79,16 @@ pub(super) fn set_security(
         // Without TLS anybody could have written it (RFC 6797 section 7.2).
         headers.remove(STRICT_TRANSPORT_SECURITY);
     }
+    headers.reserve(ours.len() + ADDED_LATER);
     for (name, value) in ours {
-        let own = headers.get(name).cloned();
-        let kept = own.filter(|own| is_stricter(name, own, value));
-        headers.insert(name, kept.unwrap_or_else(|| value.clone()));
+        match headers.entry(name) {
+            Entry::Vacant(place) => drop(place.insert(value.clone())),
+            Entry::Occupied(mut place) => {
+                let own = Some(place.get()).filter(|own| is_stricter(name, own, value));
+                let kept = own.unwrap_or(value).clone();
+                place.insert(kept);
+            }
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! The marks by which an answer shows which app made it. Pure; nothing here is trusted with more than choosing between reporting and enforcing.
 
-use http::HeaderMap;
 use http::header::VARY;
+use http::{HeaderMap, HeaderName};
 
-const POWERED_BY: &str = "x-powered-by";
-const NEXT_CACHE: &str = "x-nextjs-cache";
-const NEXT_PRERENDER: &str = "x-nextjs-prerender";
+const POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
+const NEXT_CACHE: HeaderName = HeaderName::from_static("x-nextjs-cache");
+const NEXT_PRERENDER: HeaderName = HeaderName::from_static("x-nextjs-prerender");
 
 /// What an answer shows of its app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -19,7 +19,7 @@ pub(super) struct Signs {
 
 impl Signs {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let cache = text(NEXT_CACHE);
         let prerendered = cache.is_some() || headers.contains_key(NEXT_PRERENDER);
         let powered = text(POWERED_BY).is_some_and(|value| value.contains("Next.js"));
@@ -42,7 +42,7 @@ pub(super) fn remove(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 

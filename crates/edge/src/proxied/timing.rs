@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -11,22 +12,27 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 pub(crate) fn add_timing(headers: &mut HeaderMap, upstream: Duration, total: Duration) {
     let ours = total.saturating_sub(upstream);
     let (upstream, ours) = (tenths(upstream), tenths(ours));
-    // Whole numbers: a float's shortest digits cost more than the rest of the header.
-    let text = format!(
-        "upstream;dur={}.{}, mainstay;dur={}.{}",
-        upstream / 10,
-        upstream % 10,
-        ours / 10,
-        ours % 10
-    );
-    if let Ok(value) = HeaderValue::from_str(&text) {
+    let mut text = String::with_capacity(64);
+    text.push_str("upstream;dur=");
+    push_tenths(&mut text, upstream);
+    text.push_str(", mainstay;dur=");
+    push_tenths(&mut text, ours);
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(text)) {
         headers.append(SERVER_TIMING, value);
     }
 }
 
 /// Tenths of a millisecond, rounded.
-fn tenths(of: Duration) -> u128 {
-    (of.as_micros() + 50) / 100
+fn tenths(of: Duration) -> u64 {
+    u64::try_from((of.as_micros() + 50) / 100).unwrap_or(u64::MAX)
+}
+
+/// By hand: the formatting machinery costs more than the rest of the header, for a float many times more.
+fn push_tenths(text: &mut String, tenths: u64) {
+    let mut digits = itoa::Buffer::new();
+    text.push_str(digits.format(tenths / 10));
+    text.push('.');
+    text.push_str(digits.format(tenths % 10));
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use mainstay_base::net;
-use mainstay_store::{Written, record};
+use mainstay_store::{Written, record, user_session};
 use uuid::Uuid;
 
 use super::check::{self, Checked, Known};
@@ -85,8 +85,28 @@ impl Insight {
         if is_bot {
             return Ok((Some(today), None));
         }
+        self.take_up_elsewhere(sender, &keys, today).await;
         let visit = self.find_visit(sender, checked, &keys, today)?;
         Ok((Some(visit.as_ref().map_or(today, |visit| visit.visitor_id)), visit))
+    }
+
+    /// Where several processes share the database, a visit that this one does not know may have begun at another. One that
+    /// cannot be looked up is begun here: counted as two, it is no reason to lose its events.
+    async fn take_up_elsewhere(&self, sender: &Sender<'_>, keys: &Keys, today: Uuid) {
+        let db = self.0.context.store.insight();
+        let at = sender.received;
+        let yesterday = keys.yesterday.id(&sender.site, sender.client, sender.user_agent);
+        let visits = || self.0.visits.lock().unwrap_or_else(PoisonError::into_inner);
+        if !db.is_shared() || [today, yesterday].iter().any(|id| visits().find(*id, at).is_some()) {
+            return;
+        }
+        let since = at.minus(self.0.settings.visit_idle.0);
+        let found = user_session::find_active(db, &sender.site, [today, yesterday], since).await;
+        if let Ok(Some(active)) = found {
+            let (session_id, visitor_id) = (active.session_id, active.visitor_id);
+            let visit = Visit { session_id, visitor_id, source: active.source };
+            visits().take_up(&visit, active.last_activity);
+        }
     }
 
     /// A visit that spans midnight goes on under the pseudonym it began with, so that it is neither split nor its

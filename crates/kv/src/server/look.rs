@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use mainstay_base::Timestamp;
 use redis::{Value, cmd};
 
 use super::Server;
@@ -32,6 +33,15 @@ impl Server {
         let latency = Some(took());
         let nodes = self.list_nodes(&handle).await;
         Health { ok: true, latency, nodes, since: None, reason: None }
+    }
+
+    /// Why memory answers, as it was last found out, and since when it is known.
+    pub(crate) fn why_away(&self) -> Option<(Option<Timestamp>, String)> {
+        if self.state.handle().is_some() {
+            return None;
+        }
+        let (since, reason) = self.state.away().unzip();
+        Some((since, reason.unwrap_or_else(|| "not connected yet".to_owned())))
     }
 
     fn away(&self) -> Health {

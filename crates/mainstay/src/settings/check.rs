@@ -4,6 +4,7 @@ mod admin;
 mod database;
 mod insight;
 mod listeners;
+mod redis;
 mod sites;
 
 use serde_json::Value;
@@ -70,6 +71,7 @@ pub(super) fn check(settings: &Settings, sources: &Sources, shape: &Shape) -> Ve
     check.headers();
     check.insight();
     check.database();
+    check.redis();
     check.problems
 }
 

@@ -22,6 +22,9 @@ const APP_VERSION: &str = "APP_VERSION";
 /// The databases, under the names that deployments use for them.
 const PRIMARY: &str = "DATABASE_PRIMARY_URL";
 const REPLICA: (&str, &str) = ("DATABASE_REPLICA_", "_URL");
+const REDIS: &str = "REDIS_NODE_";
+const REDIS_PASSWORD: &str = "REDIS_PASSWORD";
+const REDIS_PORT: u16 = 6_379;
 
 /// The environment of this process.
 #[must_use]
@@ -53,6 +56,7 @@ pub(super) fn read(
         }
     }
     found.extend(read_replicas(variables));
+    found.extend(read_redis_nodes(variables, problems));
     // These are what other programs are told too; our own variables win over them whatever the order.
     found.sort_by_key(|a| !matches!(&a.source, Source::Env(name) if is_borrowed(name)));
     found
@@ -60,7 +64,45 @@ pub(super) fn read(
 
 /// Whether a variable is not ours and is read all the same.
 fn is_borrowed(name: &str) -> bool {
-    ["NODE_ENV", APP_VERSION, PRIMARY].contains(&name) || replica_number(name).is_some()
+    ["NODE_ENV", APP_VERSION, PRIMARY, REDIS_PASSWORD].contains(&name)
+        || replica_number(name).is_some()
+        || redis_number(name, "_HOST").is_some()
+        || redis_number(name, "_PORT").is_some()
+}
+
+/// The `1` of `REDIS_NODE_1_HOST`.
+fn redis_number(name: &str, what: &str) -> Option<u32> {
+    name.strip_prefix(REDIS)?.strip_suffix(what)?.parse().ok()
+}
+
+/// The servers of Redis by their numbers; a port that is not named is the usual one.
+fn read_redis_nodes(
+    variables: &[(OsString, OsString)],
+    problems: &mut Vec<Problem>,
+) -> Option<Assignment> {
+    let named = variables.iter().filter_map(|(name, text)| Some((name.to_str()?, text.to_str()?)));
+    let named: Vec<_> = named.filter(|(_, text)| !text.is_empty()).collect();
+    let mut hosts: Vec<_> = named
+        .iter()
+        .filter_map(|(name, host)| Some((redis_number(name, "_HOST")?, *host)))
+        .collect();
+    hosts.sort_unstable();
+    let (first, _) = hosts.first()?;
+    let source = Source::Env(format!("{REDIS}{first}_HOST"));
+    let path = KeyPath::dotted("redis.nodes");
+    let mut nodes = Vec::new();
+    for (number, host) in &hosts {
+        let port = named.iter().find(|(name, _)| redis_number(name, "_PORT") == Some(*number));
+        match port.map_or(Ok(REDIS_PORT), |(_, port)| port.parse::<u16>()) {
+            Ok(port) => nodes.push(Value::String(format!("{host}:{port}"))),
+            Err(_) => {
+                let source = Source::Env(format!("{REDIS}{number}_PORT"));
+                let message = format!("\"{path}\" needs a port from 1 to 65535");
+                problems.push(Problem::new(source, &KeyPath::default(), message));
+            }
+        }
+    }
+    Some(Assignment { path, value: Value::Array(nodes), source })
 }
 
 /// The `1` of `DATABASE_REPLICA_1_URL`.
@@ -97,8 +139,12 @@ fn read_one(
         let value = Value::String(text.to_owned());
         return Ok(Some(Assignment { path: KeyPath::dotted("database.primary"), value, source }));
     }
-    if replica_number(name).is_some() {
-        // All of them are one setting.
+    if name == REDIS_PASSWORD {
+        let value = Value::String(text.to_owned());
+        return Ok(Some(Assignment { path: KeyPath::dotted("redis.password"), value, source }));
+    }
+    if is_borrowed(name) && !["NODE_ENV", APP_VERSION].contains(&name) {
+        // Several of them are one setting.
         return Ok(None);
     }
     if name == "NODE_ENV" {

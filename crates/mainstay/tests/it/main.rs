@@ -52,10 +52,15 @@ mod visits;
 
 use mainstay_testkit::{Launch, Server, Site};
 
-/// A server to be started, in production. `MAINSTAY_BINARY` names another build of it, such as one to be released.
+/// A server to be started, in production. `MAINSTAY_BINARY` names another build of it, such as one to be released;
+/// `MAINSTAY_TEST_ENGINES=shared` puts every test on PostgreSQL and Redis that is not about files.
 fn launch() -> Launch {
     let binary = asked_for("MAINSTAY_BINARY");
-    Launch::new(binary.as_deref().unwrap_or(env!("CARGO_BIN_EXE_mainstay")))
+    let launch = Launch::new(binary.as_deref().unwrap_or(env!("CARGO_BIN_EXE_mainstay")));
+    match asked_for("MAINSTAY_TEST_ENGINES").as_deref() {
+        Some("shared") => launch.shared_engines(),
+        _ => launch,
+    }
 }
 
 /// What whoever runs the tests sets for the long form of one: a variable of the environment.

@@ -93,7 +93,7 @@ fn serve_with_traffic() -> Server {
         site.dir().display(),
         app.address
     );
-    let server = launch().site(site).sites_in_settings().config(&config).start();
+    let server = launch().shared_engines().site(site).sites_in_settings().config(&config).start();
     assert_eq!(server.send(&Request::get("/").header("host", "app.test")).status, 200);
     let blocked = json!({"csp-report": {"document-uri": server.site_url("/"), "blocked-uri": "inline",
         "effective-directive": "script-src-elem", "disposition": "enforce"}});

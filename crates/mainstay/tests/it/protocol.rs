@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mainstay_testkit::{Batch, CHROME, Ended, Process, Request, Server};
 
-use crate::serve;
+use crate::{h2, serve};
 
 fn site() -> Server {
     let text = "the same words again and again\n".repeat(3_000);
@@ -208,4 +208,20 @@ fn many_streams_share_one_http_2_connection() {
         "{}",
         ended.stderr
     );
+}
+
+#[test]
+fn what_http2_answers_share_is_sent_once_per_connection() {
+    let server = site();
+    let mut client = h2::Client::open(server.site_address(), &[]);
+    let heads: Vec<usize> = (0..200)
+        .map(|at| {
+            assert!(client.get(2 * at + 1, "/a.txt"));
+            let head = client.find(Duration::from_secs(5), |frame| frame.kind == h2::HEADERS);
+            head.expect("a head").payload.len()
+        })
+        .collect();
+    // Nothing that every answer has anew may push the rest out of the table (4 KiB) that both ends keep.
+    let later = heads.iter().skip(1).max().expect("a length");
+    assert!(heads[0] > 3 * later, "{heads:?}");
 }

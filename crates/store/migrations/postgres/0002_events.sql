@@ -45,6 +45,7 @@ CREATE TABLE mainstay.user_sessions (
     bot                boolean     NOT NULL DEFAULT false
 );
 CREATE INDEX user_sessions_time ON mainstay.user_sessions (site, started_at);
+CREATE INDEX user_sessions_visitor ON mainstay.user_sessions (visitor_id, last_activity);
 CREATE INDEX user_sessions_active ON mainstay.user_sessions (last_activity);
 CREATE INDEX user_sessions_started ON mainstay.user_sessions USING brin (started_at);
 

@@ -223,7 +223,7 @@ pub async fn list_active_since(
     since: Timestamp,
     limit: u32,
 ) -> Result<Vec<Active>, Error> {
-    let rows: Vec<(Uuid, String, Uuid, Ts, Ts, Option<String>)> = ask!(
+    let rows: Vec<ActiveRow> = ask!(
         db,
         "user_session.list_active_since",
         query_as(ACTIVE).fetch_all,
@@ -231,21 +231,57 @@ pub async fn list_active_since(
         Ts(since.minus(VISIT_MAX)),
         i64::from(limit),
     )?;
-    Ok(rows
-        .into_iter()
-        .map(|(session_id, site, visitor_id, started_at, last_activity, source)| Active {
+    Ok(rows.into_iter().map(Active::from).collect())
+}
+
+const FIND_ACTIVE: Sql = sql!(
+    "SELECT session_id, site, visitor_id, started_at, last_activity, source FROM mainstay.user_sessions
+     WHERE site = $1 AND started_at >= $5 AND visitor_id IN ($2, $3) AND last_activity >= $4
+     ORDER BY last_activity DESC LIMIT 1"
+);
+
+/// The visit of a visitor, known by one of two pseudonyms, that had an event since then: another process may have begun it.
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn find_active(
+    db: &Engine,
+    site: &str,
+    visitor_ids: [Uuid; 2],
+    since: Timestamp,
+) -> Result<Option<Active>, Error> {
+    let db = &db.latest();
+    let row: Option<ActiveRow> = ask!(
+        db,
+        "user_session.find_active",
+        query_as(FIND_ACTIVE).fetch_optional,
+        site,
+        visitor_ids[0],
+        visitor_ids[1],
+        Ts(since),
+        Ts(since.minus(VISIT_MAX)),
+    )?;
+    Ok(row.map(Active::from))
+}
+
+type ActiveRow = (Uuid, String, Uuid, Ts, Ts, Option<String>);
+
+impl From<ActiveRow> for Active {
+    fn from(row: ActiveRow) -> Self {
+        let (session_id, site, visitor_id, started_at, last_activity, source) = row;
+        Self {
             session_id,
             site: site.into(),
             visitor_id,
             started_at: started_at.0,
             last_activity: last_activity.0,
             source: source.map(Into::into),
-        })
-        .collect())
+        }
+    }
 }
 
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<Sql> {
-    vec![SERIES, ACTIVE]
+    vec![SERIES, ACTIVE, FIND_ACTIVE]
 }

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use mainstay_base::Timestamp;
 use serde_json::Value as Json;
-use tracing_subscriber::Layer as _;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
@@ -36,10 +35,23 @@ impl<'a> MakeWriter<'a> for Kept {
 fn lines_of(style: Style, level: Level, work: impl FnOnce()) -> String {
     let kept = Kept::default();
     let clock = Clock::fixed(Timestamp::from_seconds(1_800_000_000));
-    let lines = Lines::new(style, clock, kept.clone()).with_filter(filter(level));
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), work);
+    let lines = Lines::new(style, clock, kept.clone());
+    tracing::subscriber::with_default(subscriber(lines, Logged::default(), level), work);
     let bytes = kept.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn what_nobody_reads_is_not_made() {
+    use tracing::{Level as At, enabled};
+    let lines = Lines::new(Style::Json, Clock::System, Kept::default());
+    let subscriber = subscriber(lines, Logged::default(), Level::Info);
+    tracing::subscriber::with_default(subscriber, || {
+        // HTTP/2's library has a span for every frame.
+        assert!(!enabled!(target: "h2", At::TRACE) && !enabled!(target: "h2", At::DEBUG));
+        assert!(!enabled!(target: "mainstay_edge", At::DEBUG));
+        assert!(enabled!(target: "h2", At::WARN) && enabled!(target: "mainstay_edge", At::INFO));
+    });
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -64,6 +64,7 @@ impl PostgresNode {
     /// SIGKILL for the whole server, as when its machine dies.
     pub fn kill(&self) {
         self.daemon.kill();
+        self.free_memory();
     }
 
     /// Ends it in order (a fast shutdown).
@@ -153,6 +154,15 @@ impl PostgresNode {
     #[must_use]
     pub fn log(&self) -> String {
         self.daemon.log()
+    }
+
+    /// A little shared memory outlives a killed server; its id is the last word of its lock file's seventh line.
+    fn free_memory(&self) {
+        let lock = std::fs::read_to_string(self.daemon.dir().join("postmaster.pid"));
+        let lock = lock.unwrap_or_default();
+        if let Some(id) = lock.lines().nth(6).and_then(|line| line.split_whitespace().last()) {
+            drop(Command::new("ipcrm").args(["-m", id]).output());
+        }
     }
 
     pub(super) fn start(&self) {

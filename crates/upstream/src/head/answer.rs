@@ -9,7 +9,7 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const ALT_SVC: HeaderName = HeaderName::from_static("alt-svc");
 const POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
 /// Of one connection (RFC 9110 §7.6.1), and of proxies.
-const OF_CONNECTION: [HeaderName; 8] = [
+static OF_CONNECTION: [HeaderName; 8] = [
     header::CONNECTION,
     KEEP_ALIVE,
     header::TRANSFER_ENCODING,

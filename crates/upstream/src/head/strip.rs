@@ -10,7 +10,7 @@ pub(super) enum Verdict {
 }
 
 /// Of one connection (RFC 9110 §7.6.1), framing that the body decides anew, and what we say ourselves for every peer.
-const OURS: [HeaderName; 14] = [
+static OURS: [HeaderName; 14] = [
     header::CONNECTION,
     header::TRANSFER_ENCODING,
     header::CONTENT_LENGTH,
@@ -125,12 +125,15 @@ pub(super) fn announce_trailers(out: &mut HeaderMap, trusted: bool) {
 
 /// What a request's `Connection` header names besides the usual: of this connection too. Mostly nothing.
 pub(super) fn named_by_connection(headers: &HeaderMap) -> Option<Vec<HeaderName>> {
-    if !headers.contains_key(header::CONNECTION) {
+    let usual = ["keep-alive", "close", "upgrade"];
+    let is_usual = |name: &str| usual.iter().any(|usual| name.eq_ignore_ascii_case(usual));
+    let mut lines = headers.get_all(header::CONNECTION).iter();
+    let first = lines.next()?;
+    if lines.next().is_none() && first.to_str().is_ok_and(is_usual) {
         return None;
     }
-    let usual = ["keep-alive", "close", "upgrade"];
     let names: Vec<HeaderName> = names_of(headers)
-        .filter(|name| !usual.iter().any(|usual| name.eq_ignore_ascii_case(usual)))
+        .filter(|name| !is_usual(name))
         .filter_map(|name| name.parse().ok())
         .collect();
     (!names.is_empty()).then_some(names)

@@ -57,6 +57,7 @@ fn the_sample_file_means_the_defaults() {
         tls: read.tls.clone(),
         // Nor is there a database.
         database: read.database.clone(),
+        redis: read.redis.clone(),
         ..Settings::default()
     };
     assert_eq!(read, examples);

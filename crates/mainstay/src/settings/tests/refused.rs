@@ -45,6 +45,18 @@ fn addresses_of_databases_are_refused_without_showing_them() {
 }
 
 #[test]
+fn servers_of_redis_have_a_host_and_a_port() {
+    refused(
+        "[redis]\nnodes = [\"a:6379\", \"b\", \":1\"]\nnamespace = \"my site\"\n",
+        &[
+            "mainstay.toml:2:9: \"redis.nodes\" must be \"host:port\", not \"b\"",
+            "mainstay.toml:2:9: \"redis.nodes\" must be \"host:port\", not \":1\"",
+            "mainstay.toml:3:13: \"redis.namespace\" must be letters, digits, - and _, at least one",
+        ],
+    );
+}
+
+#[test]
 fn every_problem_is_reported_at_once() {
     refused(
         "data_dir = 5\n[edge]\nworkers = -1\nhead_timeout = \"10\"\nidle_timeout = \"1\"\nlisen = 1\n[headers]\ncsp = \"enforced\"\n[edge.x]\n",

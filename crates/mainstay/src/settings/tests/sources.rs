@@ -61,6 +61,22 @@ fn databases_come_under_the_names_deployments_use() {
 }
 
 #[test]
+fn redis_comes_under_the_names_deployments_use() {
+    let scene = scene("")
+        .variable("REDIS_NODE_2_HOST", "b.example")
+        .variable("REDIS_NODE_1_HOST", "a.example")
+        .variable("REDIS_NODE_1_PORT", "7001")
+        .variable("REDIS_PASSWORD", "hush")
+        .variable("REDIS_URL", "redis://somebody.elses");
+    let redis = scene.settings().redis;
+    assert_eq!(redis.nodes, ["a.example:7001", "b.example:6379"]);
+    assert_eq!(redis.password.as_deref(), Some("hush"));
+    assert_eq!(scene.source("redis.nodes"), "env REDIS_NODE_1_HOST");
+    let problems = scene.variable("REDIS_NODE_2_PORT", "many").problems();
+    assert_eq!(problems, ["env REDIS_NODE_2_PORT: \"redis.nodes\" needs a port from 1 to 65535"]);
+}
+
+#[test]
 fn unknown_and_unreadable_variables_are_refused() {
     let scene = scene("")
         .variable("MAINSTAY_EDGE__LISEN", "127.0.0.1:1")
