@@ -1,7 +1,7 @@
 //! The control socket: how commands on this machine talk to the running server. The file's mode (0600) is the access check.
 
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +40,15 @@ pub struct Status {
 pub struct Link {
     /// The whole URL, usable once.
     pub url: String,
+}
+
+/// What a probe of the private listener answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether it said yes (200).
+    pub is_good: bool,
+    /// Its word.
+    pub said: String,
 }
 
 /// How long a command waits for the server.
@@ -116,18 +125,45 @@ pub fn request_status(data_dir: &Path) -> std::io::Result<Status> {
     request(data_dir, "GET", "/status")
 }
 
-/// One HTTP/1.0 exchange: the server closes when it is done, so reading to the end is the whole protocol.
+/// Asks the private listener of the server that owns `data_dir` one of its probes, by way of the network as a stranger
+/// would: a server that answers its own socket only is not well.
+///
+/// # Errors
+/// When no server owns the directory, or its listener does not answer.
+pub fn request_probe(data_dir: &Path, path: &str) -> std::io::Result<Verdict> {
+    let admin = request_status(data_dir)?.admin;
+    let fault = || std::io::Error::other("the server did not say where it listens");
+    let address = admin.strip_prefix("http://").ok_or_else(fault)?;
+    let peer: SocketAddr = address.parse().map_err(|_| fault())?;
+    let stream = TcpStream::connect_timeout(&peer, ANSWER_TIMEOUT)?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+    let (head, body) = exchange(stream, "GET", path, address)?;
+    let is_good = head.split(' ').nth(1) == Some("200");
+    Ok(Verdict { is_good, said: body.trim().to_owned() })
+}
+
 fn request<T: serde::de::DeserializeOwned>(
     data_dir: &Path,
     method: &str,
     path: &str,
 ) -> std::io::Result<T> {
-    let mut stream = UnixStream::connect(data_dir.join(SOCKET))?;
+    let stream = UnixStream::connect(data_dir.join(SOCKET))?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-    write!(stream, "{method} {path} HTTP/1.0\r\nHost: control\r\nContent-Length: 0\r\n\r\n")?;
+    let (_, body) = exchange(stream, method, path, "control")?;
+    serde_json::from_str(&body)
+        .map_err(|_| std::io::Error::other("the server did not answer as expected"))
+}
+
+/// One HTTP/1.0 exchange, head and body: the server closes when it is done, so reading to the end is the whole protocol.
+fn exchange(
+    mut stream: impl Read + Write,
+    method: &str,
+    path: &str,
+    host: &str,
+) -> std::io::Result<(String, String)> {
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n")?;
     let mut answer = String::new();
     stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    serde_json::from_str(body)
-        .map_err(|_| std::io::Error::other("the server did not answer as expected"))
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    Ok((head.to_owned(), body.to_owned()))
 }

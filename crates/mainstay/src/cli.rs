@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::command::probe::Question;
 use crate::settings::{Flag, Inputs, read_process};
 
 /// How a command ended, as scripts see it.
@@ -50,6 +51,8 @@ pub enum Command {
     Check(Check),
     /// Look for what is wrong around the running server.
     Doctor(Doctor),
+    /// Ask the running server whether it lives, is ready, has started: for probes that run a program.
+    Probe(Probe),
 }
 
 /// `mainstay serve`.
@@ -143,6 +146,16 @@ pub struct Doctor {
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `mainstay probe`.
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// What is asked.
+    pub question: Question,
+    /// Where settings and data are.
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// What every command takes.
@@ -271,6 +284,8 @@ mod tests {
             "mainstay check --workers 2",
             "mainstay doctor",
             "mainstay doctor --edge --address localhost",
+            "mainstay probe",
+            "mainstay probe healthz",
         ] {
             let error = parse(line).map(|_| ()).map_err(|e| e.exit_code());
             assert_eq!(error, Err(Exit::Usage as i32), "{line}");
@@ -283,6 +298,7 @@ mod tests {
             "mainstay admin link --config f --data-dir d --json",
             "mainstay check site --config f --data-dir d --json",
             "mainstay doctor --edge --address [::1]:80 --host a --config f --data-dir d --json",
+            "mainstay probe readyz --config f --data-dir d",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }

@@ -4,4 +4,5 @@ pub mod admin_link;
 pub mod check;
 pub mod doctor;
 pub mod print_config;
+pub mod probe;
 pub mod serve;

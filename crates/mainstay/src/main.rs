@@ -7,7 +7,7 @@ use clap::Parser;
 use mainstay::allocator;
 use mainstay::cli::{Admin, Cli, Command, Exit};
 use mainstay::command::check::{self, Format};
-use mainstay::command::{admin_link, doctor, print_config, serve};
+use mainstay::command::{admin_link, doctor, print_config, probe, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -45,6 +45,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
             let way = doctor::Way { address: cli.address, host: cli.host.clone() };
             doctor::edge(&cli.place.inputs(), &way, format, out)
         }
+        Command::Probe(cli) => probe::probe(&cli.place.inputs(), cli.question, out),
         Command::Admin(Admin::Link(link)) => {
             admin_link::admin_link(&link.place.inputs(), link.json, out)
         }

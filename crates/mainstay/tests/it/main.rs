@@ -23,6 +23,7 @@ mod h2;
 mod headers;
 mod intake;
 mod kill;
+mod kubernetes;
 mod malformed;
 mod markup;
 mod nextjs;

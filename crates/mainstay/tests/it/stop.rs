@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mainstay_testkit::{Batch, Connection, Request, Server, Site, TOKEN, until};
+use mainstay_testkit::{Batch, Connection, Process, Request, Server, Site, TOKEN, until};
 
 use crate::{launch, serve};
 
@@ -56,6 +56,30 @@ fn a_download_in_hand_is_finished_and_nothing_new_is_taken() {
     let ended = server.process().wait(SOON);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains("cut off"), "{}", ended.stderr);
+}
+
+/// Exit code of `mainstay probe`, and what it printed.
+fn probe(server: &Server, question: &str) -> (Option<i32>, String) {
+    let mut command = Process::command(env!("CARGO_BIN_EXE_mainstay"));
+    command.args(["probe", question, "--data-dir"]).arg(server.data_dir());
+    let ended = Process::run(&mut command, SOON);
+    (ended.code, ended.stdout)
+}
+
+#[test]
+fn probes_that_run_a_program_hear_what_the_private_listener_says() {
+    let (mut server, mut download, _) = downloading("");
+    for (question, word) in [("livez", "ok"), ("readyz", "ready"), ("startupz", "started")] {
+        assert_eq!(probe(&server, question), (Some(0), word.to_owned()), "{question}");
+    }
+    server.process().signal("TERM");
+    until("it is not ready any more", SOON, || {
+        probe(&server, "readyz") == (Some(1), "not ready".to_owned())
+    });
+    assert_eq!(probe(&server, "livez").0, Some(0), "it lives while it drains");
+    drop(download.read_to_end());
+    assert_eq!(server.process().wait(SOON).code, Some(0));
+    assert_eq!(probe(&server, "livez"), (Some(4), String::new()));
 }
 
 #[test]

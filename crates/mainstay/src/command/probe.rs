@@ -1,0 +1,52 @@
+//! `mainstay probe`: asks the running server one of its probes, for who can start a program beside it and cannot reach its private listener: the listener is on loopback, and in a pod that is the pod's own.
+
+use std::io::Write;
+
+use mainstay_api::control;
+
+use crate::cli::Exit;
+use crate::settings::{Inputs, survey};
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Question {
+    /// The process answers.
+    Livez,
+    /// It may take traffic.
+    Readyz,
+    /// Its start is complete.
+    Startupz,
+}
+
+impl Question {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Livez => "/livez",
+            Self::Readyz => "/readyz",
+            Self::Startupz => "/startupz",
+        }
+    }
+}
+
+/// Prints what the server that owns the data dir says; [`Exit::Unwell`] when it says no, [`Exit::Unavailable`] when none
+/// answers.
+///
+/// # Errors
+/// When standard output is closed.
+pub fn probe(inputs: &Inputs, question: Question, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let settings = survey(inputs).loaded.map(|loaded| loaded.settings).unwrap_or_default();
+    match control::request_probe(&settings.data_dir, question.path()) {
+        Ok(verdict) => {
+            writeln!(out, "{}", verdict.said)?;
+            Ok(if verdict.is_good { Exit::Done } else { Exit::Unwell })
+        }
+        Err(error) => {
+            let dir = settings.data_dir.display();
+            writeln!(
+                std::io::stderr(),
+                "mainstay: no server answers for the data dir {dir}: {error}"
+            )?;
+            Ok(Exit::Unavailable)
+        }
+    }
+}
