@@ -22,6 +22,7 @@ mod h2;
 mod headers;
 mod intake;
 mod kill;
+mod machines;
 mod malformed;
 mod markup;
 mod nextjs;
