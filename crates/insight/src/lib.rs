@@ -147,6 +147,11 @@ impl Insight {
         self.0.context.store.seal(written)
     }
 
+    /// Somebody asks: a database that sleeps is worth waking.
+    pub fn note_use(&self) {
+        self.0.context.store.note_use();
+    }
+
     /// Where questions are put.
     fn db(&self) -> &Engine {
         self.1.as_ref().unwrap_or_else(|| self.0.context.store.insight())

@@ -52,7 +52,14 @@ pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> 
 /// Destroys old salts first: they matter most.
 pub(crate) async fn reconcile(insight: &Insight, stop: &Stop) -> Result<(), Error> {
     let now = insight.0.context.clock.now();
-    insight.0.salts.destroy_old(day_of(now)).await?;
+    let is_awake = insight.0.context.store.is_awake();
+    // A salt whose time is over is worth waking the database, once a day.
+    if is_awake || !insight.0.salts.are_destroyed(day_of(now)) {
+        insight.0.salts.destroy_old(day_of(now)).await?;
+    }
+    if !is_awake {
+        return Ok(());
+    }
     sample::compact(insight, now.minus(insight.0.settings.retain.samples.0)).await?;
     for (table, kept) in kept_for(&insight.0.settings.retain) {
         let (db, before) = (insight.0.context.store.insight(), now.minus(kept.0));

@@ -43,8 +43,11 @@ pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> 
     }
 }
 
-/// Declares hours over and counts those that are marked.
+/// Declares hours over and counts those that are marked. Hours can wait where the database is let sleep.
 pub(crate) async fn reconcile(insight: &Insight) -> Result<(), Error> {
+    if !insight.0.context.store.is_awake() {
+        return Ok(());
+    }
     let db = &insight.latest();
     let over = insight.0.context.clock.now().minus(GRACE).floor_to(HOUR);
     for site in insight.list_sites().iter() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_base::Timestamp;
@@ -18,6 +19,8 @@ use crate::{Insight, Settings};
 
 /// Most series sampled: more would be millions of rows a day.
 const SERIES_MAX: usize = 40;
+/// Steps held back at most; then the database is woken for them.
+const HELD_MAX: usize = 2_000;
 /// Most samples merged in one transaction.
 const COMPACT_MAX: u32 = 20_000;
 
@@ -31,6 +34,8 @@ pub(crate) fn fine_step_s(settings: &Settings) -> u32 {
 pub(crate) struct Sampler {
     counted: Tallies,
     last: Option<Timestamp>,
+    /// Steps held back while the database sleeps, oldest first.
+    held: Vec<(Arc<str>, traffic::Row)>,
 }
 
 /// Takes samples at whole steps until told to stop, and one at the end.
@@ -66,12 +71,21 @@ impl Sampler {
             .chain(sites.map(|(name, tally)| (&**name, tally)))
             .map(|(name, tally)| (name, row_of(begun, tally)))
             .collect();
+        if !insight.0.context.store.is_awake() && self.held.len() < HELD_MAX {
+            // A step in which nothing happened need not be kept: it is drawn as nothing anyway.
+            let busy = rows.into_iter().filter(|(_, row)| row.requests + row.refused > 0);
+            self.held.extend(busy.map(|(site, row)| (site.into(), row)));
+            (self.counted, self.last) = (now, Some(begun));
+            return Ok(());
+        }
         if self.last.is_none_or(|last| begun <= last) {
             for (site, row) in &mut rows {
                 add_kept(db, site, step_s, row).await?;
             }
         }
+        rows.extend(self.held.iter().map(|(site, row)| (&**site, row.clone())));
         traffic::insert(db, step_s, &rows).await?;
+        self.held.clear();
         (self.counted, self.last) = (now, Some(begun));
         let mut now = 0;
         for site in insight.list_sites().iter() {

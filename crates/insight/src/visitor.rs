@@ -4,8 +4,10 @@
 //! store (`visitor_salt`) so that restarts and other processes agree; the reconciler in `retain` destroys those older
 //! than yesterday's, after which the ids in the tables are random numbers to everybody.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use hmac::{Hmac, KeyInit, Mac};
 use mainstay_base::{Entropy, Timestamp, entropy};
@@ -92,11 +94,23 @@ pub(crate) struct Salts {
     cached: RwLock<Option<Arc<Keys>>>,
     /// Held while a day's salts are read, so that midnight asks the store once and not once per request.
     loading: tokio::sync::Mutex<()>,
+    /// Salts made while a shared database was away, until it says whether they are everybody's: events go on, and only a
+    /// visitor whom another process met meanwhile is taken for two.
+    provisional: Mutex<BTreeMap<i64, [u8; 16]>>,
+    /// The day on which old salts were last destroyed.
+    destroyed: AtomicI64,
 }
 
 impl Salts {
     pub(crate) fn new(store: Store, entropy: Entropy) -> Self {
-        Self { store, entropy, cached: RwLock::default(), loading: tokio::sync::Mutex::default() }
+        Self {
+            store,
+            entropy,
+            cached: RwLock::default(),
+            loading: tokio::sync::Mutex::default(),
+            provisional: Mutex::default(),
+            destroyed: AtomicI64::new(i64::MIN),
+        }
     }
 
     /// The keys of a day.
@@ -108,8 +122,14 @@ impl Salts {
         if let Some(keys) = self.cached(day) {
             return Ok(keys);
         }
-        let (today, yesterday) = (self.read(day).await?, self.read(day - 1).await?);
-        let keys = Arc::new(Keys { day, today, yesterday });
+        let keys = match self.read_both(day).await {
+            Err(Error::Store(error)) if error.retryable && self.store.core().is_shared() => {
+                let (today, yesterday) = (self.propose(day)?, self.propose(day - 1)?);
+                let (today, yesterday) = (Key::new(today), Key::new(yesterday));
+                return Ok(Arc::new(Keys { day, today, yesterday }));
+            }
+            keys => Arc::new(keys?),
+        };
         let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
         // A request received just before midnight must not push the new day's keys out.
         if cached.as_ref().is_none_or(|newest| newest.day < day) {
@@ -127,8 +147,16 @@ impl Salts {
             if cached.as_ref().is_some_and(|keys| keys.day < today) {
                 *cached = None;
             }
+            self.lock_provisional().retain(|day, _| *day >= today - 1);
         }
-        Ok(visitor_salt::delete_before(self.store.core(), today - 1).await?)
+        let gone = visitor_salt::delete_before(self.store.core(), today - 1).await?;
+        self.destroyed.store(today, Ordering::Relaxed);
+        Ok(gone)
+    }
+
+    /// Whether this process has destroyed what was to be destroyed today.
+    pub(crate) fn are_destroyed(&self, today: i64) -> bool {
+        self.destroyed.load(Ordering::Relaxed) == today
     }
 
     fn cached(&self, day: i64) -> Option<Arc<Keys>> {
@@ -136,9 +164,29 @@ impl Salts {
         cached.as_ref().filter(|keys| keys.day == day).cloned()
     }
 
+    async fn read_both(&self, day: i64) -> Result<Keys, Error> {
+        let (today, yesterday) = (self.read(day).await?, self.read(day - 1).await?);
+        Ok(Keys { day, today, yesterday })
+    }
+
     async fn read(&self, day: i64) -> Result<Key, Error> {
+        let fresh = match self.lock_provisional().get(&day) {
+            Some(proposed) => *proposed,
+            None => self.entropy.bytes()?,
+        };
+        let key = Key::new(visitor_salt::find_or_create(self.store.core(), day, fresh).await?);
+        self.lock_provisional().remove(&day);
+        Ok(key)
+    }
+
+    /// The salt that this process will propose for a day.
+    fn propose(&self, day: i64) -> Result<[u8; 16], Error> {
         let fresh = self.entropy.bytes()?;
-        Ok(Key::new(visitor_salt::find_or_create(self.store.core(), day, fresh).await?))
+        Ok(*self.lock_provisional().entry(day).or_insert(fresh))
+    }
+
+    fn lock_provisional(&self) -> MutexGuard<'_, BTreeMap<i64, [u8; 16]>> {
+        self.provisional.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) enum Answer {
 }
 
 const OPERATIONS: [&str; 7] = ["get", "set", "delete", "count", "lease", "publish", "invalidate"];
+const GAPS: [&str; 3] = ["sequence", "recovery", "generation"];
 const ANSWERS: [&str; 3] = ["store", "memory", "nobody"];
 
 /// Handles of every metric.
@@ -43,9 +44,14 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new(registry: &Registry) -> Self {
         let operations = registry.counter_family(&names::KV_OPERATIONS);
+        let gaps = registry.counter_family(&names::KV_GAPS);
+        // A gap that never happened is 0, not absent.
+        for reason in GAPS {
+            drop(gaps.with(&[reason]));
+        }
         Self {
             operations: OPERATIONS.map(|name| ANSWERS.map(|by| operations.with(&[name, by]))),
-            gaps: registry.counter_family(&names::KV_GAPS),
+            gaps,
             call: registry.histogram(&names::KV_CALL),
             away: registry.gauge(&names::KV_AWAY),
             recoveries: registry.counter(&names::KV_RECOVERIES),

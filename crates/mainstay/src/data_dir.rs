@@ -42,7 +42,8 @@ impl DataDir {
             DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(unusable)?;
             std::fs::set_permissions(&dir, Permissions::from_mode(0o700)).map_err(unusable)?;
         }
-        let fresh = !path.join("core.db").exists();
+        // Each store leaves something of its own: a database file, or the name among those who share one.
+        let fresh = ["core.db", "node"].iter().all(|kept| !path.join(kept).exists());
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)

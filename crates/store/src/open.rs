@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -85,6 +86,8 @@ pub struct Store {
     /// What signs tokens; known once the database is open.
     pub(crate) secret: Arc<OnceLock<token::Secret>>,
     reopen_every: Duration,
+    /// When somebody last asked or sent something, in microseconds since the epoch.
+    last_use: Arc<AtomicI64>,
     /// What is away; empty as soon as everything is open.
     away: Arc<watch::Sender<Vec<Away>>>,
 }
@@ -144,6 +147,7 @@ impl Store {
             database: Arc::new(database.cloned().unwrap_or_default()),
             secret: Arc::default(),
             reopen_every: settings.reopen_every.0.max(Duration::from_millis(10)),
+            last_use: Arc::new(AtomicI64::new(clock.now().as_micros())),
             away: Arc::new(watch::Sender::new(Vec::new())),
             clock,
             entropy,
@@ -213,6 +217,19 @@ impl Store {
             away.push(Away { part: Part::Database.name(), since: self.clock.now(), reason });
         }
         away
+    }
+
+    /// Somebody asks or sends something: a database that sleeps is worth waking.
+    pub fn note_use(&self) {
+        self.last_use.store(self.clock.now().as_micros(), Ordering::Relaxed);
+    }
+
+    /// Whether what is done now and then shall be done now. A quiet database is let sleep while nobody asks; what was put
+    /// off is done as soon as somebody does.
+    #[must_use]
+    pub fn is_awake(&self) -> bool {
+        let used = Timestamp::from_micros(self.last_use.load(Ordering::Relaxed));
+        !self.database.is_quiet() || self.clock.now().since(used) < self.database.quiet_after.0
     }
 
     /// Whether everything was opened once.

@@ -61,6 +61,8 @@ pub struct Batch {
 pub struct Written {
     /// Where the primary's log ended; none where every reader sees it anyway, and while it waits for the database.
     pub(crate) position: Option<Position>,
+    /// It waits on this machine's disk: nobody can see it yet.
+    pub(crate) waits: bool,
 }
 
 /// Whether events reach the store.
@@ -99,6 +101,7 @@ pub(crate) struct Shared {
     pub(crate) health: Mutex<Health>,
     shed: AtomicU64,
     spooled: AtomicU64,
+    store: Store,
     metrics: Metrics,
 }
 
@@ -122,7 +125,7 @@ impl Store {
         let bound = settings.recorder_queue_batches.max(1) as usize;
         let (queue, entries) = mpsc::channel(bound);
         let (news, committed) = watch::channel(0);
-        let shared = Arc::new(Shared::new(registry));
+        let shared = Arc::new(Shared::new(self.clone(), registry));
         let waiting = queue.downgrade();
         registry.gauge_fn(&names::RECORDER_QUEUE, &[], move || {
             waiting.upgrade().map_or(0.0, |q| queued_in(&q) as f64)
@@ -152,6 +155,7 @@ impl Recorder {
     /// # Errors
     /// [`record::Error::Full`] at once when the queue is full, else what became of the commit.
     pub async fn record(&self, batch: Batch) -> Result<Written, record::Error> {
+        self.shared.store.note_use();
         let (done, answer) = oneshot::channel();
         let outcome = match self.queue.try_send(Entry { batch, done }) {
             Ok(()) => answer.await.unwrap_or(Err(record::Error::Unavailable)),
@@ -197,8 +201,9 @@ impl Recorder {
 }
 
 impl Shared {
-    fn new(registry: &Registry) -> Self {
+    fn new(store: Store, registry: &Registry) -> Self {
         Self {
+            store,
             health: Mutex::default(),
             shed: AtomicU64::new(0),
             spooled: AtomicU64::new(0),

@@ -27,6 +27,9 @@ impl Store {
     /// A token for whoever wants to see what was just acknowledged. None while it waits for the database.
     #[must_use]
     pub fn seal(&self, written: Written) -> Option<String> {
+        if written.waits {
+            return None;
+        }
         match (self.insight(), written.position) {
             (Engine::Sqlite(_), _) => Some(EVERYTHING.into()),
             (Engine::Postgres(db), None) => (!db.has_replicas()).then(|| EVERYTHING.into()),

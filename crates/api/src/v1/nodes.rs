@@ -84,6 +84,7 @@ pub(crate) async fn list(
     State(admin): State<Arc<Admin>>,
     _caller: Caller,
 ) -> Result<Json<Page<Row>>, Problem> {
+    admin.store.note_use();
     // With every database away this process knows of no other, and can still say how it is itself.
     let processes = list_processes(&admin.store).await.unwrap_or_else(|error| {
         tracing::debug!(

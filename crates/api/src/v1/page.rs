@@ -142,6 +142,7 @@ impl FromRequestParts<Arc<Admin>> for Asked {
         if step == 0 {
             return Err(invalid("step", "is at least 1 second"));
         }
+        admin.insight.note_use();
         let token = parts.headers.get(TOKEN).and_then(|token| token.to_str().ok());
         let insight =
             token.map_or_else(|| admin.insight.clone(), |token| admin.insight.reading_since(token));

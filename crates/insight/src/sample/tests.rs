@@ -81,7 +81,7 @@ async fn samples_of_another_width_are_seen_and_merged_too() {
     }
     let sample_every = mainstay_base::units::Span(30 * SECOND);
     let after = house.with_settings(Settings { sample_every, ..Settings::default() }).await;
-    let mut sampler = Sampler { counted: before.counted, last: None };
+    let mut sampler = Sampler { counted: before.counted, ..Sampler::default() };
     for step in 5..10u32 {
         serve(&house, "default", 20, 200);
         sampler.take(&after, start.plus(30 * SECOND * step)).await.expect("kept");
@@ -111,7 +111,7 @@ async fn a_step_that_a_process_before_began_is_added_to() {
     before.take(&house.insight, start).await.expect("kept");
     serve(&house, "default", 50, 503);
     // The next process counts from nothing.
-    let mut after = Sampler { counted: before.counted, last: None };
+    let mut after = Sampler { counted: before.counted, ..Sampler::default() };
     after.take(&house.insight, start).await.expect("kept");
     serve(&house, "default", 7, 200);
     // A clock that was set back.

@@ -75,7 +75,7 @@ fn list_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn up_shares_what_was_seen_and_down_leaves_nothing() {
+fn heavy_up_shares_what_was_seen_and_down_leaves_nothing() {
     let cluster = Cluster::new();
     let up = cluster.run("up", env!("CARGO_BIN_EXE_mainstay"));
     assert!(up.status.success(), "{}", text(&up));
@@ -119,7 +119,7 @@ fn up_shares_what_was_seen_and_down_leaves_nothing() {
 }
 
 #[test]
-fn a_start_that_fails_leaves_nothing() {
+fn heavy_a_start_that_fails_leaves_nothing() {
     let cluster = Cluster::new();
     let up = cluster.run("up", "false");
     assert!(!up.status.success() && text(&up).contains("mainstay-1 ended"), "{}", text(&up));

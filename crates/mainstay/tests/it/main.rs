@@ -24,6 +24,7 @@ mod headers;
 mod intake;
 mod kill;
 mod kubernetes;
+mod machines;
 mod malformed;
 mod markup;
 mod nextjs;
@@ -56,12 +57,16 @@ use mainstay_testkit::{Launch, Server, Site};
 /// A server to be started, in production. `MAINSTAY_BINARY` names another build of it, such as one to be released;
 /// `MAINSTAY_TEST_ENGINES=shared` puts every test on PostgreSQL and Redis that is not about files.
 fn launch() -> Launch {
-    let binary = asked_for("MAINSTAY_BINARY");
-    let launch = Launch::new(binary.as_deref().unwrap_or(env!("CARGO_BIN_EXE_mainstay")));
     match asked_for("MAINSTAY_TEST_ENGINES").as_deref() {
-        Some("shared") => launch.shared_engines(),
-        _ => launch,
+        Some("shared") => launch_bare().shared_engines(),
+        _ => launch_bare(),
     }
+}
+
+/// The same for tests that say themselves where rows are kept.
+fn launch_bare() -> Launch {
+    let binary = asked_for("MAINSTAY_BINARY");
+    Launch::new(binary.as_deref().unwrap_or(env!("CARGO_BIN_EXE_mainstay")))
 }
 
 /// What whoever runs the tests sets for the long form of one: a variable of the environment.

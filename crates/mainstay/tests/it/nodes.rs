@@ -5,13 +5,13 @@ use std::time::Duration;
 use mainstay_testkit::{Launch, Postgres, Request, Server, Site, eventually, until};
 use serde_json::{Value, json};
 
-use crate::launch;
+use crate::launch_bare;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// On this database; the site is one page.
+/// With these settings; the site is one page.
 fn on(config: &str) -> Launch {
-    launch().site(Site::of(&[("index.html", "<p>home</p>")])).config(config)
+    launch_bare().site(Site::of(&[("index.html", "<p>home</p>")])).config(config)
 }
 
 fn shared(primary: &str, replicas: &[String]) -> String {
@@ -77,7 +77,7 @@ fn processes_that_share_a_database_know_each_other() {
 }
 
 #[test]
-fn a_replica_that_is_away_is_a_warning_with_its_name() {
+fn heavy_a_replica_that_is_away_is_a_warning_with_its_name() {
     let postgres = Postgres::launch().replicas(1).start();
     let (primary, replica) = (postgres.primary(), &postgres.replicas()[0]);
     let database = postgres.create_database();
@@ -117,7 +117,7 @@ fn a_replica_that_is_away_is_a_warning_with_its_name() {
 }
 
 #[test]
-fn without_any_database_a_process_tells_of_itself() {
+fn heavy_without_any_database_a_process_tells_of_itself() {
     let postgres = Postgres::start();
     let url = postgres.primary().url("nowhere");
     postgres.primary().stop();
@@ -133,7 +133,7 @@ fn without_any_database_a_process_tells_of_itself() {
 
 /// Days whose rows lie outside their partitions get one, a month of them at a time: of a hundred some are left.
 #[test]
-fn rows_without_a_partition_are_a_warning() {
+fn heavy_rows_without_a_partition_are_a_warning() {
     const ROWS: &str = "INSERT INTO mainstay.engagement_default
         (id, page_id, recorded_at, path, engaged_ms, scroll_percent)
         SELECT 'event-of-day-' || (1000 + day), 'page', now() + day * INTERVAL '1 day', '/', 1, 1

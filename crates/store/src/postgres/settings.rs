@@ -58,6 +58,8 @@ pub struct Database {
     /// database may sleep. Not set: on when an address is Neon's.
     #[schemars(extend("examples" = [true]))]
     pub quiet: Option<bool>,
+    /// How long a quiet database is kept awake after somebody asked or sent something. Default `"1m"`.
+    pub quiet_after: Span,
     /// Whether TimescaleDB is used where the server has it; else days are native partitions. Default `true`.
     pub timescale: bool,
     /// How many days ahead partitions are made. Default 7.
@@ -85,6 +87,7 @@ impl Default for Database {
             catch_up: Span(Duration::from_millis(50)),
             primary_read_share: 50,
             quiet: None,
+            quiet_after: Span::seconds(60),
             timescale: true,
             partitions_ahead: 7,
             event_ids_kept: Span::days(2),

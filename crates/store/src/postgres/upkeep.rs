@@ -85,9 +85,7 @@ pub(crate) async fn run(store: Store, stop: Stop) -> Result<(), Infallible> {
     let started = store.clock.now();
     let mut next_round = started;
     loop {
-        // A quiet database is let sleep; whoever asks it next wakes this up too.
-        let wanted = !db.cluster.rules.quiet || db.cluster.used.load(Ordering::Relaxed);
-        if wanted {
+        if store.is_awake() {
             if let Err(error) = say_here(&store, &db, started).await {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,

@@ -84,7 +84,7 @@ impl PostgresSink {
                 {
                     tracing::warn!(%error, "events are in the primary alone until a replica has them: this machine's disk does not take a copy");
                 }
-                Ok(Written { position })
+                Ok(Written { position, waits: false })
             }
             Err(error) if error.kind == Kind::Conflict => Err(error),
             Err(error) => {
@@ -101,7 +101,7 @@ impl PostgresSink {
             return Err(because.unwrap_or_else(gone));
         };
         spool.keep(sealed).await.map_err(refused)?;
-        Ok(Written::default())
+        Ok(Written { position: None, waits: true })
     }
 
     /// Each batch gets a name, by which a repeat of it is known.

@@ -1,0 +1,159 @@
+//! Several processes on one PostgreSQL: a visitor meets one site, whichever process answers, and a reader sees what was acknowledged.
+
+use std::time::{Duration, Instant};
+
+use mainstay_testkit::{Batch, CHROME, Postgres, Request, Server, Site, eventually, holds_for};
+use serde_json::{Value, json};
+
+use crate::launch;
+
+const TOKEN: &str = "x-mainstay-token";
+const SOON: Duration = Duration::from_secs(20);
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// A process on this database; with its replicas, when they are named.
+fn process(postgres: &Postgres, database: &str, with_replicas: bool) -> Server {
+    let primary = postgres.primary().url(database);
+    let mut launch = launch().variable("DATABASE_PRIMARY_URL", &primary);
+    if with_replicas {
+        for (n, replica) in postgres.replicas().iter().enumerate() {
+            let name = format!("DATABASE_REPLICA_{}_URL", n + 1);
+            launch = launch.variable(&name, &replica.url(database));
+        }
+    }
+    launch.start()
+}
+
+fn view(path: &str) -> Batch {
+    Batch::page_view(&format!("https://shop.example{path}")).by(CHROME)
+}
+
+fn sum(rows: &[Value], field: &str) -> i64 {
+    rows.iter().filter_map(|row| row[field].as_i64()).sum()
+}
+
+#[test]
+fn heavy_a_visit_goes_on_at_another_process() {
+    let postgres = Postgres::start();
+    let database = postgres.create_database();
+    let [a, b] = [(); 2].map(|()| process(&postgres, &database, false));
+    let home = view("/");
+    a.accept(&home);
+    b.accept(&view("/about"));
+    a.accept(&view("/contact"));
+    // The same event, sent to the other one, is the same event.
+    b.accept(&home);
+    for server in [&a, &b] {
+        let pages = server.rows("/api/v1/pages");
+        assert_eq!(sum(&pages, "pageviews"), 3, "{pages:?}");
+        assert_eq!(server.read("/api/v1/visitors/now"), json!({"now": 1}));
+        let visits = server.rows("/api/v1/visitors?step=3600");
+        assert_eq!(sum(&visits, "pageviews"), 3);
+        assert_eq!(sum(&visits, "bounces"), 0, "three pages, one visit: {visits:?}");
+    }
+}
+
+#[test]
+fn heavy_who_shows_the_token_sees_what_was_acknowledged_with_it() {
+    let postgres = Postgres::launch().replicas(1).start();
+    let database = postgres.create_database();
+    postgres.wait_replicated(SOON);
+    let [a, b] = [(); 2].map(|()| process(&postgres, &database, true));
+    // The tables have reached the replica before it is held back.
+    postgres.wait_replicated(SOON);
+    postgres.replicas()[0].set_apply_delay(Duration::from_secs(3_600));
+    let views = |token: Option<&str>| {
+        let read = Request::get("/api/v1/pages");
+        let read = token.iter().fold(read, |read, token| read.header(TOKEN, token));
+        sum(b.admin(read).json()["data"].as_array().expect("rows"), "pageviews")
+    };
+    for n in 1..=20 {
+        let answer = a.post(&view(&format!("/{n}")));
+        assert_eq!(answer.status, 204);
+        let token = answer.header(TOKEN).expect("a token");
+        assert_eq!(views(Some(token)), n, "with the token");
+        assert_eq!(
+            views(None),
+            0,
+            "the replica has none of it: who shows no token is answered by it"
+        );
+        assert_eq!(
+            views(Some("1.0/FFFFFFFF-ffffffff-00000000000000000000000000000000")),
+            0,
+            "forged"
+        );
+    }
+    let metrics = b.metrics();
+    let answered = |by| metrics.value("mainstay_database_reads_total", &[("answered_by", by)]);
+    assert!(answered("token") >= 20.0, "{}", metrics.text());
+    assert!(answered("replica") >= 40.0, "{}", metrics.text());
+}
+
+#[test]
+fn heavy_a_database_that_is_away_costs_no_event_and_no_page() {
+    let postgres = Postgres::start();
+    let database = postgres.create_database();
+    postgres.primary().stop();
+    let url = postgres.primary().url(&database);
+    let server = launch()
+        .site(Site::of(&[("index.html", "<p>home</p>")]))
+        .variable("DATABASE_PRIMARY_URL", &url)
+        .config("[store]\nreopen_every = \"200ms\"\n")
+        .expects_error("failed (Unavailable)")
+        .start();
+    assert_eq!(server.get("/").status, 200);
+    let health = server.admin(Request::get("/healthz"));
+    assert_eq!(health.json()["status"], "warn", "{}", health.text());
+    for n in 0..50 {
+        let answer = server.post(&view(&format!("/{n}")));
+        assert_eq!(
+            (answer.status, answer.header(TOKEN)),
+            (204, None),
+            "waits on this machine's disk"
+        );
+    }
+    assert!(server.metrics().value("mainstay_recorder_spooled_bytes", &[]) > 0.0);
+    postgres.primary().restart();
+    eventually("everything that waited", SOON, || {
+        let answer = server.admin(Request::get("/api/v1/pages?limit=1000"));
+        let rows = answer.json()["data"].as_array().cloned().unwrap_or_default();
+        (answer.status == 200 && sum(&rows, "pageviews") == 50).then_some(())
+    });
+    eventually("a store that is well", SOON, || {
+        (server.admin(Request::get("/healthz")).json()["status"] == "pass").then_some(())
+    });
+}
+
+#[test]
+fn heavy_a_quiet_database_hears_nothing_while_nobody_asks() {
+    let postgres = Postgres::start();
+    let database = postgres.create_database();
+    let server = launch()
+        .variable("DATABASE_PRIMARY_URL", &postgres.primary().url(&database))
+        .config(
+            "[database]\nquiet = true\nquiet_after = \"1s\"\nprobe_every = \"100ms\"\n\
+             [insight]\nsample_every = \"1s\"\nrollup_every = \"100ms\"\n",
+        )
+        .start();
+    server.accept(&view("/"));
+    // Counted from another database, so that the count itself is not in it.
+    let transactions = || {
+        let count = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = ";
+        postgres.primary().query("postgres", &format!("{count}'{database}'"))
+    };
+    // What is asked when it has come to rest; statistics are a second late.
+    let (mut last, mut since) = (transactions(), Instant::now());
+    eventually("silence", SOON, || {
+        let now = transactions();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        (since.elapsed() > SILENCE).then_some(())
+    });
+    assert_eq!(server.get("/").status, 404, "the site answers without waking it");
+    holds_for("requests alone are held back", SILENCE, || transactions() == last);
+    server.accept(&view("/again"));
+    assert_eq!(sum(&server.rows("/api/v1/pages"), "pageviews"), 2);
+    let requests = || sum(&server.rows("/api/v1/traffic?step=1"), "requests");
+    eventually("the traffic that was held back", SOON, || (requests() >= 1).then_some(()));
+}
