@@ -112,7 +112,9 @@ pub(crate) async fn list(
     rows.extend(admin.store.list_files().await.into_iter().map(Row::of_file));
     // In process there are none.
     let health = admin.kv.health().await;
-    rows.extend(health.nodes.iter().map(|node| Row::of_redis(&health, node)));
+    let mut servers: Vec<_> = health.nodes.iter().collect();
+    servers.sort_by_key(|node| node.role != kv::Role::Primary);
+    rows.extend(servers.into_iter().map(|node| Row::of_redis(&health, node)));
     Ok(Json(Page::whole(rows, admin.clock.now())))
 }
 

@@ -34,8 +34,9 @@ impl Manifests {
     }
 
     fn find(&self, kind: &str, name: &str) -> &Value {
-        let found = self.0.get(&(kind.to_owned(), name.to_owned()));
-        found.unwrap_or_else(|| panic!("no {kind} {name}"))
+        let key = (kind.to_owned(), name.to_owned());
+        assert!(self.0.contains_key(&key), "no {kind} {name}");
+        &self.0[&key]
     }
 
     fn pod(&self) -> &Value {
