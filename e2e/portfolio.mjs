@@ -1,7 +1,7 @@
 // Every page of the example in a desktop and a phone browser: do they work under the policy that protects them, and
 // does planted script not? Prints one line of JSON. Argument: {"site", "admin", "dataDir", "siteDir"}.
 import { DESKTOP, launch, openPage, PHONE, whenMeasured } from "./stand/browser.mjs";
-import { openConsole } from "./stand/console.mjs";
+import { openConsole, readMachines } from "./stand/console.mjs";
 import { listWeaknesses } from "./stand/policy.mjs";
 import { listBroken, listPages } from "./stand/portfolio.mjs";
 import { startForeign, startProxy } from "./stand/proxy.mjs";
@@ -75,11 +75,13 @@ async function plant(browser, strip) {
 const browser = await launch();
 const [desktop, phone] = await Promise.all([browse(browser, "desktop", DESKTOP), browse(browser, "phone", PHONE)]);
 const planted = { guarded: await plant(browser, []), bare: await plant(browser, ["content-security-policy"]) };
-const { policy } = await openConsole(browser, input);
+const { policy, page, faults } = await openConsole(browser, input);
+const machines = await readMachines(page);
 await browser.close();
 console.log(JSON.stringify({
   pages: [...desktop.pages, ...phone.pages],
   used: [desktop.used, phone.used],
   planted,
   console: listWeaknesses(policy),
+  machines: { ...machines, faults },
 }));

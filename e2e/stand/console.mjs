@@ -45,3 +45,14 @@ export const readRanking = (page, panel) =>
 /** The number in a tile. */
 export const readTile = async (page, tile) =>
   Number((await page.locator(`[data-tile=${tile}] [data-value]`).textContent()).replaceAll(/\D/g, ""));
+
+/** Looks at the machines: what is said of each process, and of each file or server that keeps the rows. */
+export async function readMachines(page) {
+  await page.getByRole("button", { name: "Machines" }).click();
+  const read = async (panel) => {
+    const states = page.locator(`[data-panel=${panel}] .machine-state`);
+    await states.first().waitFor();
+    return (await states.allInnerTexts()).map((text) => text.trim());
+  };
+  return { processes: await read("processes"), databases: await read("databases") };
+}

@@ -51,6 +51,13 @@ fn every_page_of_the_portfolio_works_under_its_policy_and_planted_scripts_do_not
         "the plants are alive: {bare}"
     );
 
+    let machines = &facts["machines"];
+    assert_eq!(machines["processes"], json!(["● Ready"]), "{machines}");
+    let databases = list(&machines["databases"]);
+    let well = |state: &Value| state.as_str().is_some_and(|state| state.starts_with('●'));
+    assert!(!databases.is_empty() && databases.iter().all(well), "{machines}");
+    assert_eq!(machines["faults"], json!([]), "{machines}");
+
     assert_eq!(facts["console"], json!([]), "weaknesses of the console's policy");
 }
 
