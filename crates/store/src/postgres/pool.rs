@@ -183,6 +183,11 @@ impl Pool {
         (self.open.load(Ordering::Relaxed).saturating_sub(idle), idle)
     }
 
+    /// Whether every connection there may be is in somebody's hands.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        !self.permits.is_closed() && self.permits.available_permits() == 0
+    }
+
     pub(crate) fn shape(&self) -> &Shape {
         &self.shape
     }

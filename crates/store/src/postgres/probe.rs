@@ -110,6 +110,8 @@ async fn probe_where(cluster: &Cluster, wanted: impl Fn(&Node) -> bool) {
 async fn probe(cluster: &Cluster, node: &Arc<Node>) {
     match ask(cluster, node).await {
         Ok(seen) => note(node, seen),
+        // A probe that found every connection in use has learnt nothing: those who use them will.
+        Err(_) if node.pool.is_exhausted() && node.state().ejected.is_none() => {}
         Err(error) => node.put_off(failure::reason(&error)),
     }
 }
@@ -173,5 +175,27 @@ async fn keep_minima(cluster: &Cluster) {
         {
             node.note(&error);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::contract::Fixture;
+    use crate::{Database, Engine, Settings};
+
+    #[tokio::test]
+    async fn a_server_whose_every_connection_is_in_use_is_well() {
+        let server = mainstay_testkit::Postgres::shared();
+        let primary = Some(server.primary_url(&server.create_database()));
+        let one = Database { primary, pool_min: 0, pool_max: 1, ..Database::default() };
+        let fixture = Fixture::open(&Settings::default(), &one).await;
+        let Engine::Postgres(db) = fixture.core().clone() else { panic!("a database") };
+        let held = db.begin("test").await.unwrap();
+        db.probe().await;
+        assert_eq!(db.why_without_primary(), None);
+        drop(held);
+        db.probe().await;
+        assert_eq!(db.why_without_primary(), None);
+        fixture.finish().await;
     }
 }
