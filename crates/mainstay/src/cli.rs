@@ -50,6 +50,8 @@ pub enum Command {
     Check(Check),
     /// Look for what is wrong around the running server.
     Doctor(Doctor),
+    /// Bring the store's schema up to date, or copy an installation's files to PostgreSQL.
+    Migrate(Migrate),
 }
 
 /// `mainstay serve`.
@@ -137,6 +139,23 @@ pub struct Doctor {
     /// Name of the site to ask [default: the one of the public URL].
     #[arg(long, value_name = "NAME", requires = "edge")]
     pub host: Option<String>,
+    /// Where settings and data are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mainstay migrate`.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// Copy the files of the data dir into this database while the server goes on, and prove that both hold the same.
+    #[arg(long, value_name = "postgres://…")]
+    pub to: Option<String>,
+    /// Say what would be done, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
     /// Where settings and data are.
     #[command(flatten)]
     pub place: Place,
@@ -283,6 +302,7 @@ mod tests {
             "mainstay admin link --config f --data-dir d --json",
             "mainstay check site --config f --data-dir d --json",
             "mainstay doctor --edge --address [::1]:80 --host a --config f --data-dir d --json",
+            "mainstay migrate --to postgres://a@b/c --dry-run --config f --data-dir d --json",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }

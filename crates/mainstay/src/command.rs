@@ -3,5 +3,6 @@
 pub mod admin_link;
 pub mod check;
 pub mod doctor;
+pub mod migrate;
 pub mod print_config;
 pub mod serve;

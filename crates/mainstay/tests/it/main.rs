@@ -24,6 +24,7 @@ mod intake;
 mod kill;
 mod malformed;
 mod markup;
+mod migrate;
 mod nextjs;
 mod observability;
 mod observatory;
