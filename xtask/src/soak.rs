@@ -27,6 +27,8 @@ pub struct Args {
 enum Name {
     /// Events are loaded and the server is killed (SIGKILL), again and again.
     Kill,
+    /// One stream of events into files, partitions and hypertables: the same answers.
+    Rollups,
 }
 
 /// Runs a check and says what came of it.
@@ -34,19 +36,33 @@ enum Name {
 /// # Errors
 /// When the server cannot be built or run, or the check found a fault.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let binary = match &args.binary {
-        Some(binary) => binary.clone(),
-        None => build()?,
-    };
     match args.name {
         Name::Kill => {
+            let binary = match &args.binary {
+                Some(binary) => binary.clone(),
+                None => build()?,
+            };
             let plan = if args.long { kill::Plan::long(binary) } else { kill::Plan::short(binary) };
             let outcome = kill::run(&plan)?;
             writeln!(std::io::stdout(), "{outcome}")?;
             outcome.verdict()?;
         }
+        Name::Rollups => compare_rollups(args.long)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The test of `insight`, with its long stream when asked for.
+fn compare_rollups(long: bool) -> anyhow::Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    cargo.args(["test", "--locked", "--release", "-p", "mainstay-insight", "--lib"]);
+    cargo.arg("rollup::differential");
+    if long {
+        cargo.env("MAINSTAY_EVENTS", "5000000");
+    }
+    ensure!(cargo.status().context("cargo")?.success(), "the answers differ");
+    Ok(())
 }
 
 /// Builds the binary where this program was built, in the same profile.
