@@ -9,6 +9,8 @@ use super::{Cluster, Node};
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
+/// How long it may take, waiting for others who do the same included.
+const WITHIN: std::time::Duration = std::time::Duration::from_secs(120);
 /// Where sqlx keeps what was applied.
 const APPLIED: &str = "mainstay._sqlx_migrations";
 
@@ -61,6 +63,15 @@ pub(crate) enum TimeSeries {
 /// Brings the schema up to date on the primary. Others who do the same wait for each other.
 pub(crate) async fn run(cluster: &Cluster, settings: &Database) -> Result<TimeSeries, Error> {
     let primary = cluster.primary().ok_or(Error::Away)?;
+    // A server that falls silent in the middle must not keep anybody from trying another.
+    let done = tokio::time::timeout(WITHIN, run_on(primary, settings)).await;
+    done.unwrap_or_else(|_| {
+        let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
+        Err(MigrateError::Execute(sqlx::Error::Io(late)).into())
+    })
+}
+
+async fn run_on(primary: &Node, settings: &Database) -> Result<TimeSeries, Error> {
     let mut conn = connect(primary).await?;
     let kept = find_time_series(&mut conn, settings.timescale).await.map_err(MigrateError::from)?;
     migrator().run_direct(None, &mut conn, false).await?;
