@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, ensure};
 
+pub mod faults;
 pub mod kill;
 mod product;
 
@@ -17,6 +18,9 @@ pub struct Args {
     /// The long form.
     #[arg(long)]
     long: bool,
+    /// Requests of each cell of the fault matrix.
+    #[arg(long, value_name = "COUNT")]
+    requests: Option<u64>,
     /// Check this binary instead of a fresh build.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -27,6 +31,8 @@ pub struct Args {
 enum Name {
     /// Events are loaded and the server is killed (SIGKILL), again and again.
     Kill,
+    /// Servers of the database are killed, stopped, cut off and promoted while requests come.
+    Faults,
 }
 
 /// Runs a check and says what came of it.
@@ -42,6 +48,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Name::Kill => {
             let plan = if args.long { kill::Plan::long(binary) } else { kill::Plan::short(binary) };
             let outcome = kill::run(&plan)?;
+            writeln!(std::io::stdout(), "{outcome}")?;
+            outcome.verdict()?;
+        }
+        Name::Faults => {
+            let plan =
+                if args.long { faults::Plan::long(binary) } else { faults::Plan::short(binary) };
+            let plan = match args.requests {
+                Some(requests) => plan.requests(requests),
+                None => plan,
+            };
+            let outcome = faults::run(&plan)?;
             writeln!(std::io::stdout(), "{outcome}")?;
             outcome.verdict()?;
         }

@@ -14,6 +14,7 @@ mod desync;
 mod downloads;
 mod draining;
 mod example;
+mod faults;
 mod files;
 mod flood;
 mod full_disk;
