@@ -220,7 +220,7 @@ fn run_cell(plan: &Plan, fault: Fault) -> anyhow::Result<Cell> {
     wait_well(&product, &servers, &[0, 1, 2])?;
     let time = Duration::from_secs_f64(plan.requests as f64 / plan.rate as f64);
     let begun = Instant::now();
-    let each = plan.requests / LANES;
+    let each = plan.requests.div_ceil(LANES);
     let gap = Duration::from_secs_f64(LANES as f64 / plan.rate as f64);
     let (sent, recovered) = std::thread::scope(|scope| {
         let product = &product;
