@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, ensure};
 
+pub mod faults;
 pub mod kill;
 mod product;
 
@@ -17,6 +18,9 @@ pub struct Args {
     /// The long form.
     #[arg(long)]
     long: bool,
+    /// Requests of each cell of the fault matrix.
+    #[arg(long, value_name = "COUNT")]
+    requests: Option<u64>,
     /// Check this binary instead of a fresh build.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -27,6 +31,10 @@ pub struct Args {
 enum Name {
     /// Events are loaded and the server is killed (SIGKILL), again and again.
     Kill,
+    /// One stream of events into files, partitions and hypertables: the same answers.
+    Rollups,
+    /// Servers of the database are killed, stopped, cut off and promoted while requests come.
+    Faults,
 }
 
 /// Runs a check and says what came of it.
@@ -34,19 +42,46 @@ enum Name {
 /// # Errors
 /// When the server cannot be built or run, or the check found a fault.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let binary = match &args.binary {
-        Some(binary) => binary.clone(),
-        None => build()?,
+    let binary = || match &args.binary {
+        Some(binary) => Ok(binary.clone()),
+        None => build(),
     };
     match args.name {
         Name::Kill => {
+            let binary = binary()?;
             let plan = if args.long { kill::Plan::long(binary) } else { kill::Plan::short(binary) };
             let outcome = kill::run(&plan)?;
             writeln!(std::io::stdout(), "{outcome}")?;
             outcome.verdict()?;
         }
+        Name::Rollups => compare_rollups(args.long)?,
+        Name::Faults => {
+            let binary = binary()?;
+            let plan =
+                if args.long { faults::Plan::long(binary) } else { faults::Plan::short(binary) };
+            let plan = match args.requests {
+                Some(requests) => plan.requests(requests),
+                None => plan,
+            };
+            let outcome = faults::run(&plan)?;
+            writeln!(std::io::stdout(), "{outcome}")?;
+            outcome.verdict()?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The test of `insight`, with its long stream when asked for.
+fn compare_rollups(long: bool) -> anyhow::Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    cargo.args(["test", "--locked", "--release", "-p", "mainstay-insight", "--lib"]);
+    cargo.arg("rollup::differential");
+    if long {
+        cargo.env("MAINSTAY_EVENTS", "5000000");
+    }
+    ensure!(cargo.status().context("cargo")?.success(), "the answers differ");
+    Ok(())
 }
 
 /// Builds the binary where this program was built, in the same profile.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Entropy, Timestamp};
-use mainstay_store::{Bots, Place, Span, Store};
+use mainstay_store::{Bots, Database, Place, Span, Store};
 use mainstay_telemetry::http::HttpMetrics;
 use mainstay_telemetry::metrics::Registry;
 use tempfile::TempDir;
@@ -46,6 +46,12 @@ impl House {
         Self::open_in(dir, Clock::fixed(at), Settings::default()).await
     }
 
+    /// On a database, or on files when none is set.
+    pub(crate) async fn open_with(at: Timestamp, database: &Database) -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("a directory"));
+        Self::open_store(dir, Clock::fixed(at), Settings::default(), database).await
+    }
+
     /// On what lies in a directory already, well or not.
     pub(crate) async fn open_on(dir: TempDir) -> Self {
         let clock = Clock::fixed(midnight().plus(10 * HOUR));
@@ -53,6 +59,15 @@ impl House {
     }
 
     async fn open_in(dir: Arc<TempDir>, clock: Clock, settings: Settings) -> Self {
+        Self::open_store(dir, clock, settings, &Database::default()).await
+    }
+
+    async fn open_store(
+        dir: Arc<TempDir>,
+        clock: Clock,
+        settings: Settings,
+        database: &Database,
+    ) -> Self {
         let group = Group::new();
         let store_settings = mainstay_store::Settings {
             reopen_every: mainstay_base::units::Span(Duration::from_millis(10)),
@@ -60,9 +75,11 @@ impl House {
         };
         let metrics = mainstay_telemetry::Settings::default().metrics;
         let registry = Registry::new(&metrics, clock.clone());
-        let store =
-            Store::open_or_away(Place::files(&store_settings, dir.path(), clock.clone())).await;
-        let store = store.expect("a store");
+        let place = Place {
+            database: Some(database),
+            ..Place::files(&store_settings, dir.path(), clock.clone())
+        };
+        let store = Store::open_or_away(place).await.expect("a store");
         let context = Context {
             sites: vec!["default".into()],
             recorder: store.start_recorder(&store_settings, &group, &registry),

@@ -209,4 +209,6 @@ async fn count_vitals(
 }
 
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod tests;

@@ -150,6 +150,12 @@ impl Distribution {
         self.sketch.quantile(0.75).ok().flatten()
     }
 
+    /// The 95th percentile.
+    #[cfg(test)]
+    pub(crate) fn p95(&self) -> Option<f64> {
+        self.sketch.quantile(0.95).ok().flatten()
+    }
+
     /// The sketch as bytes; the counts by rating are kept beside it.
     #[must_use]
     pub fn encode_sketch(&self) -> Vec<u8> {

@@ -53,6 +53,8 @@ pub enum Command {
     Doctor(Doctor),
     /// Ask the running server whether it lives, is ready, has started: for probes that run a program.
     Probe(Probe),
+    /// Bring the store's schema up to date, or copy an installation's files to PostgreSQL.
+    Migrate(Migrate),
 }
 
 /// `mainstay serve`.
@@ -156,6 +158,23 @@ pub struct Probe {
     /// Where settings and data are.
     #[command(flatten)]
     pub place: Place,
+}
+
+/// `mainstay migrate`.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// Copy the files of the data dir into this database while the server goes on, and prove that both hold the same.
+    #[arg(long, value_name = "postgres://…")]
+    pub to: Option<String>,
+    /// Say what would be done, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where settings and data are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What every command takes.
@@ -299,6 +318,7 @@ mod tests {
             "mainstay check site --config f --data-dir d --json",
             "mainstay doctor --edge --address [::1]:80 --host a --config f --data-dir d --json",
             "mainstay probe readyz --config f --data-dir d",
+            "mainstay migrate --to postgres://a@b/c --dry-run --config f --data-dir d --json",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }

@@ -3,6 +3,7 @@
 pub mod admin_link;
 pub mod check;
 pub mod doctor;
+pub mod migrate;
 pub mod print_config;
 pub mod probe;
 pub mod serve;

@@ -7,7 +7,7 @@ use clap::Parser;
 use mainstay::allocator;
 use mainstay::cli::{Admin, Cli, Command, Exit};
 use mainstay::command::check::{self, Format};
-use mainstay::command::{admin_link, doctor, print_config, probe, serve};
+use mainstay::command::{admin_link, doctor, migrate, print_config, probe, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -46,6 +46,15 @@ fn run(cli: &Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
             doctor::edge(&cli.place.inputs(), &way, format, out)
         }
         Command::Probe(cli) => probe::probe(&cli.place.inputs(), cli.question, out),
+        Command::Migrate(cli) => {
+            let format = if cli.json { Format::Json } else { Format::Text };
+            let mode = if cli.dry_run { migrate::Mode::DryRun } else { migrate::Mode::Do };
+            let inputs = cli.place.inputs();
+            match &cli.to {
+                Some(url) => migrate::copy_to(&inputs, url, mode, format, out),
+                None => migrate::bring_up_to_date(&inputs, mode, format, out),
+            }
+        }
         Command::Admin(Admin::Link(link)) => {
             admin_link::admin_link(&link.place.inputs(), link.json, out)
         }

@@ -30,8 +30,8 @@ macro_rules! ask {
 }
 pub(crate) use ask;
 
-/// A change that is its own transaction; the number of rows it touched. Never repeated: nobody knows whether a change
-/// whose answer was lost was made.
+/// A change that is its own transaction; the number of rows it touched. Repeated only where it was certainly not made
+/// (the server is a replica): nobody knows whether a change whose answer was lost was made.
 macro_rules! change {
     ($db:expr, $op:expr, $sql:expr $(, $value:expr)* $(,)?) => {
         match $db {
@@ -44,14 +44,21 @@ macro_rules! change {
                 .map(|done| done.rows_affected())
                 .map_err(|e| $crate::Error::new($op, e))
             }
-            $crate::Engine::Postgres(db) => match db.writing($op).await {
-                Ok(mut leased) => {
+            $crate::Engine::Postgres(db) => {
+                let mut may_repeat = true;
+                loop {
+                    let mut leased = match db.writing($op).await {
+                        Ok(leased) => leased,
+                        Err(error) => break Err(error),
+                    };
                     let made = sqlx::query($sql.postgres)$(.bind($value))*.execute(leased.conn());
                     let made = db.within(made).await.map(|done| done.rows_affected());
-                    db.settle_write($op, leased, made)
+                    if std::mem::take(&mut may_repeat) && db.has_moved(&leased, &made).await {
+                        continue;
+                    }
+                    break db.settle_write($op, leased, made);
                 }
-                Err(error) => Err(error),
-            },
+            }
         }
     };
 }
@@ -73,6 +80,7 @@ macro_rules! run {
                     .keep(sqlx::query($sql.postgres)$(.bind($value))*.execute(tx.conn()))
                     .await
                     .map(|done| done.rows_affected())
+                    .inspect_err(|e| tx.note(e))
             }
         }
         .map_err(|e| $crate::Error::new(op, e))
@@ -91,7 +99,10 @@ macro_rules! take {
             },
             $crate::tx::Tx::Postgres(tx) => {
                 let within = tx.patience();
-                within.keep(sqlx::$query($sql.postgres)$(.bind($value))*.$how(tx.conn())).await
+                within
+                    .keep(sqlx::$query($sql.postgres)$(.bind($value))*.$how(tx.conn()))
+                    .await
+                    .inspect_err(|e| tx.note(e))
             }
         }
         .map_err(|e| $crate::Error::new(op, e))

@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
 
 mod binder;
 
-pub(crate) use binder::Binder;
+pub(crate) use binder::{Binder, storable, storable_json};
 
 use crate::Error;
 use crate::postgres::Patience;
@@ -46,7 +46,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn as_type(self) -> &'static str {
+    pub(crate) fn as_type(self) -> &'static str {
         match self {
             Self::Text | Self::Json => "text",
             Self::Id => "uuid",

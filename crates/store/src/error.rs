@@ -93,7 +93,8 @@ fn kind_of_state(state: &str) -> Kind {
         // A lock, a deadlock, a server that is no primary, a question cut short, a schema that is not there yet.
         ("55P03" | "25006" | "57014" | "42P01" | "3F000", _) => Kind::Unavailable,
         (_, "08" | "40" | "53" | "57" | "58") => Kind::Unavailable,
-        (_, "22" | "23") => Kind::Conflict,
+        // Limits of the program (54): a value that no index can hold is of no row either.
+        (_, "22" | "23" | "54") => Kind::Conflict,
         _ => Kind::Internal,
     }
 }

@@ -17,11 +17,13 @@ pub mod postgres;
 pub mod query;
 pub mod record;
 pub mod recorder;
+pub mod schema;
 pub mod settings;
 mod sql;
 pub mod sqlite;
 pub mod tables;
 mod token;
+pub mod transfer;
 mod ts;
 mod tx;
 

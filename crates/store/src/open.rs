@@ -22,13 +22,13 @@ use crate::{Engine, Settings, postgres, token};
 
 mod error;
 mod file;
-mod node;
+pub(crate) mod node;
 
 pub use error::Error;
 use error::classified;
 
-static CORE: Migrator = sqlx::migrate!("migrations/core_sqlite");
-static INSIGHT: Migrator = sqlx::migrate!("migrations/insight_sqlite");
+pub(crate) static CORE: Migrator = sqlx::migrate!("migrations/core_sqlite");
+pub(crate) static INSIGHT: Migrator = sqlx::migrate!("migrations/insight_sqlite");
 
 /// Something that could not be opened, or does not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

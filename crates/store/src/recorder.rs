@@ -22,7 +22,7 @@ mod add_up;
 mod commit;
 mod commit_postgres;
 pub(crate) mod journal;
-mod keys;
+pub(crate) mod keys;
 mod merge;
 mod sink;
 mod sink_postgres;

@@ -68,11 +68,17 @@ impl PgHasArrayType for Ts {
 const TIMESTAMPTZ: u32 = 1184;
 const TIMESTAMPTZ_ARRAY: u32 = 1185;
 
+impl Ts {
+    /// As PostgreSQL counts.
+    pub(crate) fn postgres_micros(self) -> i64 {
+        let micros = self.0.as_micros().saturating_sub(POSTGRES_EPOCH);
+        if micros > POSTGRES_LAST { i64::MAX } else { micros }
+    }
+}
+
 impl Encode<'_, Postgres> for Ts {
     fn encode_by_ref(&self, args: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        let micros = self.0.as_micros().saturating_sub(POSTGRES_EPOCH);
-        let micros = if micros > POSTGRES_LAST { i64::MAX } else { micros };
-        <i64 as Encode<'_, Postgres>>::encode_by_ref(&micros, args)
+        <i64 as Encode<'_, Postgres>>::encode_by_ref(&self.postgres_micros(), args)
     }
 
     fn size_hint(&self) -> usize {

@@ -106,4 +106,9 @@ impl PostgresTx<'_> {
     pub(crate) fn patience(&self) -> Patience {
         self.db.patience()
     }
+
+    /// What a failed step says about the server.
+    pub(crate) fn note(&self, error: &sqlx::Error) {
+        self.db.cluster.note(self.leased.node(), error);
+    }
 }

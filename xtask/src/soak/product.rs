@@ -22,6 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 pub(crate) struct Home {
     binary: PathBuf,
     dir: tempfile::TempDir,
+    environment: Vec<(String, String)>,
 }
 
 /// The product while it runs.
@@ -49,12 +50,17 @@ struct Page {
 impl Home {
     /// A site of one page, a token, and room for a data dir.
     pub(crate) fn new(binary: &Path) -> anyhow::Result<Self> {
+        Self::with(binary, Vec::new())
+    }
+
+    /// The same with variables of its environment.
+    pub(crate) fn with(binary: &Path, environment: Vec<(String, String)>) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("mainstay-soak-").tempdir()?;
         let site = dir.path().join("site");
         std::fs::create_dir(&site)?;
         std::fs::write(site.join("index.html"), "<!doctype html><title>t</title>")?;
         std::fs::write(dir.path().join("token"), TOKEN)?;
-        Ok(Self { binary: binary.to_owned(), dir })
+        Ok(Self { binary: binary.to_owned(), dir, environment })
     }
 
     /// Starts the product on free ports and waits until it is ready.
@@ -71,6 +77,7 @@ impl Home {
         let log = std::fs::File::options().create(true).append(true).open(path("log"))?;
         let mut command = placed(&program, Place::default());
         command
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.dir.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -89,14 +96,30 @@ impl Home {
 }
 
 impl Product {
+    /// Where the API answers.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The header that lets in.
+    pub(crate) fn authorization() -> String {
+        format!("Authorization: Bearer {TOKEN}")
+    }
+
+    /// Its metrics as text.
+    pub(crate) fn metrics(&self) -> anyhow::Result<String> {
+        let answer = wire::fetch(self.admin, "GET", "/metrics", &[])?;
+        ensure!(answer.head.status == 200, "/metrics answered {}", answer.head.status);
+        Ok(String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
     /// Page views by path, of people and bots, over the last day.
     pub(crate) fn list_pages(&self) -> anyhow::Result<BTreeMap<String, u64>> {
         let mut pages = BTreeMap::new();
         let mut cursor = String::new();
         loop {
             let path = format!("/api/v1/pages?bots=include&limit=1000{cursor}");
-            let authorization = format!("Authorization: Bearer {TOKEN}");
-            let answer = wire::fetch(self.admin, "GET", &path, &[authorization])?;
+            let answer = wire::fetch(self.admin, "GET", &path, &[Self::authorization()])?;
             let text = String::from_utf8_lossy(&answer.body);
             ensure!(answer.head.status == 200, "{path} answered {}: {text}", answer.head.status);
             let page: Pages = serde_json::from_str(&text).context("/api/v1/pages")?;

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 const CHROME: &str = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36";
 
 /// Everything the console may ask about the span, in one comparable value.
-async fn ask(insight: &Insight, span: &Span<'_>) -> Vec<String> {
+pub(super) async fn ask(insight: &Insight, span: &Span<'_>) -> Vec<String> {
     let mut said = Vec::new();
     for bots in [Bots::Exclude, Bots::Include, Bots::Only] {
         let span = Span { bots, ..*span };

@@ -212,12 +212,12 @@ impl<'r> Binder<'r> {
 }
 
 /// PostgreSQL's text holds no NUL: an event is not lost for one.
-fn storable(text: &str) -> Cow<'_, str> {
+pub(crate) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
 /// Nor does its JSON, escaped or not.
-fn storable_json(text: &str) -> Cow<'_, str> {
+pub(crate) fn storable_json(text: &str) -> Cow<'_, str> {
     if text.contains("\\u0000") {
         text.replace("\\u0000", "\\ufffd").into()
     } else {

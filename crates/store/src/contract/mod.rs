@@ -18,7 +18,7 @@ mod traffic;
 mod user_session;
 mod visitor_salt;
 
-pub(crate) use fixture::{Fixture, NOON, Sample};
+pub(crate) use fixture::{Fixture, NOON, Sample, day};
 
 /// Every case on every engine.
 macro_rules! contract {

@@ -12,17 +12,22 @@ use super::Error;
 const FILE: &str = "node";
 
 /// The name kept in the data directory, else a new one.
-pub(super) async fn find_name(
+pub(crate) async fn find_name(
     data_dir: &Path,
     clock: &Clock,
     entropy: &Entropy,
 ) -> Result<Arc<str>, Error> {
     let path = data_dir.join(FILE);
-    let kept = fs::read_to_string(&path).await.ok();
-    if let Some(kept) = kept.and_then(|text| Uuid::parse_str(text.trim()).ok()) {
+    if let Some(kept) = find_kept(data_dir) {
         return Ok(kept.to_string().into());
     }
     let name = entropy.uuid_v7(clock.now())?.to_string();
     fs::write(&path, &name).await.map_err(|source| Error::File { path, source })?;
     Ok(name.into())
+}
+
+/// The name kept in the data directory.
+pub(crate) fn find_kept(data_dir: &Path) -> Option<Uuid> {
+    let kept = std::fs::read_to_string(data_dir.join(FILE)).ok()?;
+    Uuid::parse_str(kept.trim()).ok()
 }

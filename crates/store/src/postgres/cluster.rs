@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 
 use super::node::{Node, Place, Role};
 use super::patience::Patience;
@@ -30,6 +30,8 @@ pub(crate) struct Rules {
     pub(crate) probe_every: Duration,
     /// How long a probe may take.
     pub(crate) probe_patience: Patience,
+    /// Percentage of its connections that the primary gives to reads while no replica is fit.
+    pub(crate) primary_share: usize,
     /// Nothing is sent while nobody asks, so that a serverless database may sleep.
     pub(crate) quiet: bool,
 }
@@ -38,11 +40,11 @@ pub(crate) struct Rules {
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Arc<Node>>,
     pub(crate) rules: Rules,
-    primary: AtomicUsize,
+    pub(super) primary: AtomicUsize,
     /// The history in force; grows with every promotion.
     timeline: watch::Sender<u32>,
-    /// The primary's share of reads while no replica is fit.
-    share: Arc<Semaphore>,
+    /// Reads that the primary answers because no replica is fit.
+    stand_ins: Arc<AtomicUsize>,
     /// Breaks ties, so that equals take turns.
     turn: AtomicUsize,
     /// Who answered reads.
@@ -51,6 +53,10 @@ pub(crate) struct Cluster {
     pub(crate) strays: AtomicU64,
     /// Somebody asked since the last probe.
     pub(crate) used: AtomicBool,
+    /// Somebody waits to know how far the replicas have come.
+    pub(crate) awaits: AtomicBool,
+    /// How far each replica that may be asked has what it received safe on its disk; empty while one did not say.
+    pub(crate) received: watch::Sender<Vec<Position>>,
     /// Wakes who probes.
     pub(crate) alarm: Notify,
 }
@@ -101,21 +107,33 @@ impl Nobody {
 #[derive(Debug)]
 pub(crate) struct Choice {
     pub(crate) place: Place,
-    pub(crate) share: Option<OwnedSemaphorePermit>,
+    pub(crate) share: Option<Share>,
+}
+
+/// A read of the primary's share.
+#[derive(Debug)]
+pub(crate) struct Share(Arc<AtomicUsize>);
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Cluster {
-    pub(crate) fn new(nodes: Vec<Arc<Node>>, rules: Rules, share: usize) -> Self {
+    pub(crate) fn new(nodes: Vec<Arc<Node>>, rules: Rules) -> Self {
         Self {
             nodes,
             rules,
             primary: AtomicUsize::new(NONE),
             timeline: watch::Sender::new(0),
-            share: Arc::new(Semaphore::new(share.max(1))),
+            stand_ins: Arc::default(),
             turn: AtomicUsize::new(0),
             reads: Answered::default(),
             strays: AtomicU64::new(0),
             used: AtomicBool::new(false),
+            awaits: AtomicBool::new(false),
+            received: watch::Sender::default(),
             alarm: Notify::new(),
         }
     }
@@ -178,16 +196,56 @@ impl Cluster {
         not: Option<&Arc<Node>>,
         passes: impl Fn(&Node) -> bool,
     ) -> Option<Place> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let count = self.nodes.len();
         let away =
             |node: &Node| self.rules.region.is_some() && node.target.region != self.rules.region;
-        (0..count)
-            .map(|i| &self.nodes[(turn + i) % count])
-            .filter(|node| node.is_fit() && passes(node))
-            .filter(|node| not.is_none_or(|not| !Arc::ptr_eq(node, not)))
-            .min_by_key(|node| (away(node), node.in_flight()))
-            .map(Place::on)
+        let rank = |node: &Arc<Node>| {
+            let may = node.is_fit() && passes(node) && not.is_none_or(|n| !Arc::ptr_eq(node, n));
+            may.then(|| (node.is_suspect(), away(node), node.in_flight()))
+        };
+        // Of equals each has its turn, and of three as well: the second takes the first one's place every second time, the
+        // third takes it from either every third time.
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let (mut best, mut equals) = (None, 0);
+        for node in &self.nodes {
+            let Some(rank) = rank(node) else { continue };
+            match best {
+                Some((least, _)) if rank > least => {}
+                Some((least, _)) if rank == least => {
+                    equals += 1;
+                    if turn.is_multiple_of(equals) {
+                        best = Some((rank, node));
+                    }
+                }
+                _ => (best, equals) = (Some((rank, node)), 1),
+            }
+        }
+        best.map(|(_, node)| Place::on(node))
+    }
+
+    /// What a failed answer says about its server; true when it speaks against it. Then a probe follows at once.
+    pub(crate) fn note(&self, node: &Node, error: &sqlx::Error) -> bool {
+        let against = node.note(error);
+        if against {
+            self.alarm.notify_one();
+        }
+        against
+    }
+
+    /// The same of a connection that could not be had.
+    pub(crate) fn note_refused(&self, node: &Node, error: &sqlx::Error) -> bool {
+        let against = node.note_refused(error);
+        if against {
+            self.alarm.notify_one();
+        }
+        against
+    }
+
+    /// A read's place among those that the primary takes over, if there is one.
+    fn take_share(&self, primary: &Node) -> Option<Share> {
+        let most = (primary.pool.max() * self.rules.primary_share / 100).max(1);
+        let more = |taken: usize| (taken < most).then_some(taken + 1);
+        let taken = self.stand_ins.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+        taken.is_ok().then(|| Share(Arc::clone(&self.stand_ins)))
     }
 
     /// Whoever may answer a read: a fit replica, else the primary within its share.
@@ -201,7 +259,7 @@ impl Cluster {
             self.reads.single.fetch_add(1, Ordering::Relaxed);
             return Ok(Choice { place: primary, share: None });
         }
-        let share = Arc::clone(&self.share).try_acquire_owned().map_err(|_| Nobody::Share)?;
+        let share = self.take_share(primary.node()).ok_or(Nobody::Share)?;
         self.reads.no_replica.fetch_add(1, Ordering::Relaxed);
         Ok(Choice { place: primary, share: Some(share) })
     }

@@ -39,6 +39,26 @@ pub(crate) fn of(error: &sqlx::Error) -> Failure {
     }
 }
 
+/// Whether a transaction that is to change something was refused by a server that follows another.
+pub(crate) fn is_refused_in_recovery(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some("0A000" | "25006"))
+}
+
+/// Whether we said it ourselves, of a server that was ejected before: by now it may be well again.
+pub(crate) fn is_ours(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(e) if e.kind() == io::ErrorKind::NotConnected)
+}
+
+/// Whether a connection could not be had because so many are in use, here or there: that is no failure.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Database(error) => error.code().as_deref() == Some("53300"),
+        _ => false,
+    }
+}
+
 /// A word for logs and the console. Holds no value that was bound, and no address.
 pub(crate) fn reason(error: &sqlx::Error) -> String {
     match error {

@@ -1,14 +1,19 @@
 //! The schema `mainstay`, brought up to date by one process at a time. Refuses a schema that is newer than this program.
 
+use std::sync::Arc;
+
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
 
+use super::node::Place;
 use super::settings::Database;
-use super::{Cluster, Node};
+use super::{Cluster, Leased, Node};
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
+/// How long it may take, waiting for others who do the same included.
+const WITHIN: std::time::Duration = std::time::Duration::from_secs(120);
 /// Where sqlx keeps what was applied.
 const APPLIED: &str = "mainstay._sqlx_migrations";
 
@@ -18,6 +23,9 @@ pub enum Error {
     /// No server that takes changes could be reached.
     #[error("no primary can be reached")]
     Away,
+    /// No server that takes changes could be reached, for this reason.
+    #[error("no primary can be reached: {0}")]
+    Unreachable(String),
     /// A pooler in transaction mode stands between, and the way around it is not known.
     #[error("{0} is a pooler in transaction mode: migrations need the direct address")]
     Pooled(String),
@@ -44,7 +52,7 @@ impl Error {
             Self::Migrate(error) => error.to_string(),
             Self::Unfinished(error) => std::error::Error::source(error)
                 .map_or_else(|| error.to_string(), ToString::to_string),
-            Self::Away | Self::Pooled(_) => self.to_string(),
+            Self::Away | Self::Unreachable(_) | Self::Pooled(_) => self.to_string(),
         }
     }
 }
@@ -61,18 +69,46 @@ pub(crate) enum TimeSeries {
 /// Brings the schema up to date on the primary. Others who do the same wait for each other.
 pub(crate) async fn run(cluster: &Cluster, settings: &Database) -> Result<TimeSeries, Error> {
     let primary = cluster.primary().ok_or(Error::Away)?;
-    let mut conn = connect(primary).await?;
-    let kept = find_time_series(&mut conn, settings.timescale).await.map_err(MigrateError::from)?;
-    migrator().run_direct(None, &mut conn, false).await?;
-    sqlx::Connection::close(conn).await.map_err(MigrateError::from)?;
+    // A server that falls silent in the middle must not keep anybody from trying another.
+    let done = tokio::time::timeout(WITHIN, run_on(primary, settings)).await;
+    done.unwrap_or_else(|_| {
+        let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
+        Err(MigrateError::Execute(sqlx::Error::Io(late)).into())
+    })
+}
+
+async fn run_on(primary: &Arc<Node>, settings: &Database) -> Result<TimeSeries, Error> {
+    if primary.target.pooled {
+        let mut conn = connect(primary).await?;
+        let kept = take_steps(&mut conn, settings).await?;
+        sqlx::Connection::close(conn).await.map_err(MigrateError::from)?;
+        return Ok(kept);
+    }
+    // One of the pool's: the server may take no more than that.
+    let leased = Leased::at(Place::on(primary), None).await;
+    let mut leased = leased.map_err(|(_, error)| MigrateError::from(error))?;
+    let kept = take_steps(leased.conn(), settings).await?;
+    leased.give_back();
     Ok(kept)
 }
 
+async fn take_steps(conn: &mut PgConnection, settings: &Database) -> Result<TimeSeries, Error> {
+    let kept = find_time_series(conn, settings.timescale).await.map_err(MigrateError::from)?;
+    migrator().run_direct(None, conn, false).await?;
+    Ok(kept)
+}
+
+/// Past the pooler.
 async fn connect(primary: &Node) -> Result<PgConnection, Error> {
     let direct: &PgConnectOptions =
         primary.target.direct().ok_or_else(|| Error::Pooled(primary.target.name.clone()))?;
     let connected = primary.pool.shape().connect.keep(direct.connect()).await;
     Ok(connected.map_err(MigrateError::from)?)
+}
+
+/// The steps this program knows.
+pub(crate) fn known() -> &'static Migrator {
+    &POSTGRES
 }
 
 fn migrator() -> Migrator {

@@ -9,7 +9,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use mainstay_base::task::Group;
 use mainstay_telemetry::metrics::Registry;
@@ -18,6 +17,7 @@ use sqlx::PgConnection;
 
 use crate::Error;
 
+mod attempts;
 mod cluster;
 mod failure;
 pub(crate) mod migrate;
@@ -32,12 +32,16 @@ pub(crate) mod settings;
 mod target;
 pub(crate) mod upkeep;
 
+#[cfg(test)]
+mod tests;
+
+pub(crate) use attempts::Attempts;
 pub(crate) use cluster::Cluster;
 use cluster::Nobody;
 use failure::Failure;
 pub(crate) use node::Leased;
+use node::Node;
 pub use node::Role;
-use node::{Node, Place};
 pub use nodes::{NodeView, list_nodes};
 pub(crate) use patience::Patience;
 use position::{Lsn, Position};
@@ -79,10 +83,16 @@ impl Db {
         Self { reads, ..self.clone() }
     }
 
-    /// Starts the task that probes the servers and looks after the pools.
+    /// Starts the tasks that probe the servers and look after the pools.
     pub(crate) fn start_probing(&self, group: &Group) {
         let cluster = Arc::clone(&self.cluster);
         group.spawn("database probes", |stop| probe::run(cluster, stop));
+        let cluster = Arc::clone(&self.cluster);
+        group.spawn("database pools", |stop| probe::keep_pools(cluster, stop));
+        if self.has_replicas() {
+            let cluster = Arc::clone(&self.cluster);
+            group.spawn("database confirmations", |stop| probe::confirm(cluster, stop));
+        }
     }
 
     /// Asks every server how it stands.
@@ -138,17 +148,40 @@ impl Db {
     }
 
     pub(crate) fn attempts(&self, op: &'static str) -> Attempts<'_> {
-        Attempts { db: self, op, failed: None, repeats: 1 }
+        Attempts::new(self, op)
     }
 
     /// A connection to the primary.
     pub(crate) async fn writing(&self, op: &'static str) -> Result<Leased, Error> {
         let place = self.cluster.choose_primary().map_err(|nobody| away(op, nobody))?;
         Leased::at(place, None).await.map_err(|(place, error)| {
-            place.node().note(&error);
-            self.cluster.alarm.notify_one();
+            self.cluster.note_refused(place.node(), &error);
             Error::new(op, error)
         })
+    }
+
+    /// It owes an answer that nobody waits for any more: a probe finds out.
+    pub(crate) fn suspect_primary(&self) {
+        if let Some(primary) = self.cluster.primary() {
+            primary.suspect();
+            self.cluster.alarm.notify_one();
+        }
+    }
+
+    /// Whether a change was refused because its server is no primary any more: then it was not made, and may be put to
+    /// the one that is.
+    pub(crate) async fn has_moved<T>(
+        &self,
+        leased: &Leased,
+        answer: &Result<T, sqlx::Error>,
+    ) -> bool {
+        let Err(error) = answer else { return false };
+        if failure::of(error) != Failure::NotPrimary {
+            return false;
+        }
+        self.cluster.note(leased.node(), error);
+        self.probe().await;
+        true
     }
 
     /// A connection to the primary with a transaction begun. Where the connection turns out dead, nothing was sent yet
@@ -156,15 +189,23 @@ impl Db {
     pub(crate) async fn begin(&self, op: &'static str) -> Result<Leased, Error> {
         for last in [false, true] {
             let mut leased = self.writing(op).await?;
-            match self.within(sqlx::query("BEGIN").execute(leased.conn())).await {
+            // READ WRITE: a server that became a replica behind a pooler says so now, not at the first change.
+            match self.within(sqlx::query("BEGIN READ WRITE").execute(leased.conn())).await {
                 Ok(_) => return Ok(leased),
                 Err(error) => {
-                    let dead = leased.node().note(&error);
-                    if last || !dead {
+                    let node = Arc::clone(leased.node());
+                    drop(leased);
+                    let moved = failure::is_refused_in_recovery(&error);
+                    let dead = self.cluster.note(&node, &error);
+                    if last || !(dead || moved) {
                         return Err(Error::new(op, error));
                     }
-                    // Only a probe brings an ejected server back; a restarted one answers at once.
-                    self.probe().await;
+                    if moved {
+                        self.probe().await;
+                    } else {
+                        // Only a probe brings an ejected server back; a restarted one answers at once.
+                        probe::try_again(&self.cluster, &node).await;
+                    }
                 }
             }
         }
@@ -179,7 +220,7 @@ impl Db {
         answer: Result<T, sqlx::Error>,
     ) -> Result<T, Error> {
         match &answer {
-            Err(error) if leased.node().note(error) => self.cluster.alarm.notify_one(),
+            Err(error) if self.cluster.note(leased.node(), error) => {}
             // Whatever the statement met, it was a transaction of its own or the end of one.
             Ok(_) | Err(_) => leased.give_back(),
         }
@@ -189,25 +230,6 @@ impl Db {
     /// Whether there is anybody who follows the primary.
     pub(crate) fn has_replicas(&self) -> bool {
         self.cluster.nodes.len() > 1
-    }
-
-    /// How far the replica that has received most has it safe on its disk, with the history it follows. Asked of each.
-    pub(crate) async fn confirmed(&self) -> Option<Position> {
-        const TEXT: &str = "SELECT coalesce(pg_last_wal_receive_lsn() - '0/0'::pg_lsn, 0)::bigint";
-        let mut most: Option<Position> = None;
-        for node in self.cluster.nodes.iter().filter(|node| node.is_fit()) {
-            let Ok(mut leased) = Leased::at(Place::on(node), None).await else { continue };
-            match self.within(sqlx::query_scalar(TEXT).fetch_one(leased.conn())).await {
-                Ok(received) => {
-                    leased.give_back();
-                    let lsn = Lsn(i64::cast_unsigned(received));
-                    let here = Position { timeline: node.state().position.timeline, lsn };
-                    most = most.filter(|most| most.lsn >= here.lsn).or(Some(here));
-                }
-                Err(error) => drop(node.note(&error)),
-            }
-        }
-        most
     }
 
     /// Connections in use, and open ones that are not.
@@ -226,6 +248,7 @@ impl Db {
     pub(crate) async fn close(&self) {
         for node in &self.cluster.nodes {
             node.pool.close().await;
+            drop(node.line.lock().await.take());
         }
     }
 }
@@ -240,157 +263,4 @@ pub(crate) async fn position_of(conn: &mut PgConnection) -> Result<Position, sql
 
 fn away(op: &'static str, nobody: Nobody) -> Error {
     Error::new(op, pool::unavailable(nobody.as_str()))
-}
-
-/// The servers one read is put to.
-#[derive(Debug)]
-pub(crate) struct Attempts<'a> {
-    db: &'a Db,
-    op: &'static str,
-    failed: Option<Arc<Node>>,
-    repeats: u8,
-}
-
-impl Attempts<'_> {
-    /// A connection to a server that may answer. A server that refuses one is not asked for long: the next one is.
-    pub(crate) async fn lease(&mut self) -> Result<Leased, Error> {
-        let cluster = &self.db.cluster;
-        // One that does not use the cluster much must not write to a shared line with every read.
-        if !cluster.used.load(Ordering::Relaxed) {
-            cluster.used.store(true, Ordering::Relaxed);
-        }
-        let mut rest = cluster.nodes.len();
-        loop {
-            let error = match self.choose().await? {
-                Ok(leased) => return Ok(leased),
-                Err((place, error)) => {
-                    if !place.node().note(&error) {
-                        return Err(Error::new(self.op, error));
-                    }
-                    cluster.alarm.notify_one();
-                    self.failed = Some(Arc::clone(place.node()));
-                    error
-                }
-            };
-            if rest == 0 {
-                return Err(Error::new(self.op, error));
-            }
-            rest -= 1;
-        }
-    }
-
-    async fn choose(&self) -> Result<Result<Leased, (Place, sqlx::Error)>, Error> {
-        let cluster = &self.db.cluster;
-        let not = self.failed.as_ref();
-        match self.db.reads {
-            Reads::Any => {
-                let choice = cluster.choose_reader(not).map_err(|nobody| away(self.op, nobody))?;
-                Ok(Leased::at(choice.place, choice.share).await)
-            }
-            Reads::Latest => match cluster.choose_primary() {
-                Ok(place) => {
-                    cluster.reads.latest.fetch_add(1, Ordering::Relaxed);
-                    Ok(Leased::at(place, None).await)
-                }
-                // Nothing is committed while there is no primary: the replicas have nearly everything there is.
-                Err(nobody) => {
-                    let place = cluster.choose_replica(not).ok_or_else(|| away(self.op, nobody))?;
-                    Ok(Leased::at(place, None).await)
-                }
-            },
-            Reads::Since(wanted) => {
-                if let Some(leased) = self.catch_up(wanted).await {
-                    cluster.reads.replica.fetch_add(1, Ordering::Relaxed);
-                    return Ok(Ok(leased));
-                }
-                let place = cluster.choose_primary().map_err(|nobody| away(self.op, nobody))?;
-                cluster.reads.token.fetch_add(1, Ordering::Relaxed);
-                Ok(Leased::at(place, None).await)
-            }
-        }
-    }
-
-    /// A replica that has come as far as `wanted`, or that does so in a moment.
-    async fn catch_up(&self, wanted: Position) -> Option<Leased> {
-        let cluster = &self.db.cluster;
-        let not = self.failed.as_ref();
-        let there = |node: &Node| node.state().position.includes(wanted);
-        if let Some(place) = cluster.choose_replica_where(not, there) {
-            return Leased::at(place, None).await.ok();
-        }
-        let near = |node: &Node| {
-            let state = node.state();
-            state.position.timeline == wanted.timeline && !state.slow
-        };
-        let place = cluster.choose_replica_where(not, near)?;
-        let mut leased = Leased::at(place, None).await.ok()?;
-        let until = Instant::now() + cluster.rules.catch_up;
-        loop {
-            let replayed = self.db.within(replayed_by(leased.conn())).await.ok()?;
-            leased.node().reached(replayed);
-            if replayed >= wanted.lsn {
-                return Some(leased);
-            }
-            if Instant::now() >= until {
-                leased.node().change(|state| state.slow = true);
-                leased.give_back();
-                return None;
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    }
-
-    /// The answer, within the time a statement may take.
-    pub(crate) async fn within<T>(
-        &self,
-        answer: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<T, sqlx::Error> {
-        self.db.within(answer).await
-    }
-
-    /// The end of it, or none when the question is to be put once more.
-    pub(crate) fn settle<T>(
-        &mut self,
-        leased: Leased,
-        answer: Result<T, sqlx::Error>,
-    ) -> Option<Result<T, Error>> {
-        let error = match answer {
-            Ok(answer) => {
-                leased.give_back();
-                return Some(Ok(answer));
-            }
-            Err(error) => error,
-        };
-        let node = Arc::clone(leased.node());
-        let elsewhere = match failure::of(&error) {
-            Failure::Statement => {
-                leased.give_back();
-                false
-            }
-            Failure::ReplayConflict => {
-                leased.give_back();
-                true
-            }
-            Failure::Connection | Failure::Silence | Failure::NotPrimary => {
-                node.note(&error);
-                self.db.cluster.alarm.notify_one();
-                true
-            }
-        };
-        if elsewhere && self.repeats > 0 {
-            self.repeats -= 1;
-            self.failed = Some(node);
-            return None;
-        }
-        Some(Err(Error::new(self.op, error)))
-    }
-}
-
-/// How long between two looks at a replica that is about to catch up.
-const LOOK_AGAIN: Duration = Duration::from_millis(3);
-
-async fn replayed_by(conn: &mut PgConnection) -> Result<Lsn, sqlx::Error> {
-    const TEXT: &str = "SELECT coalesce(pg_last_wal_replay_lsn() - '0/0'::pg_lsn, 0)::bigint";
-    let lsn: i64 = sqlx::query_scalar(TEXT).fetch_one(conn).await?;
-    Ok(Lsn(lsn.cast_unsigned()))
 }

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
+use tokio::sync::Notify;
 
+use super::cluster::Share;
 use super::failure::{self, Failure};
-use super::pool::{Pool, Shape, Taken};
+use super::pool::{Pool, Shape, Taken, unavailable};
 use super::position::{Lsn, Position};
 use super::target::Target;
 
@@ -50,10 +52,18 @@ pub(crate) struct State {
     pub(crate) lag_bytes: u64,
     /// How long it has been behind; zero when it is not.
     pub(crate) lag: Duration,
+    /// How long ago the last transaction that it replayed was committed.
+    pub(crate) since_replay: Duration,
     /// Behind by bytes and by time.
     pub(crate) lagging: bool,
     /// A read that waited for it in vain: it is not asked to catch up until a probe finds it close again.
     pub(crate) slow: bool,
+    /// What the primary had written at an earlier look, and when that was.
+    pub(crate) owed: (Lsn, Option<Instant>),
+    /// The last look at which the primary had written nothing that it lacks by now.
+    pub(crate) caught_up_at: Option<Instant>,
+    /// Something was not answered in time: it is asked last, and probed at once.
+    pub(crate) suspect: bool,
     pub(crate) ejected: Option<Ejection>,
 }
 
@@ -68,6 +78,8 @@ pub(crate) struct Ejection {
     pub(crate) backoff: Duration,
 }
 
+/// Said to who waited for it.
+const EJECTED: &str = "the server is not asked any more";
 /// The first trial comes soon: a server that restarts is away for a moment only.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 /// Trials are never further apart than this.
@@ -80,18 +92,26 @@ pub(crate) struct Node {
     state: Mutex<State>,
     /// A replica that may be asked: what the choice looks at for every read.
     fit: AtomicBool,
+    suspect: AtomicBool,
     in_flight: AtomicUsize,
+    /// Wakes who waits for an answer of it when it is ejected.
+    left: Notify,
+    /// What it is probed on: the pool's may all be in use. Held by one probe at a time.
+    pub(super) line: tokio::sync::Mutex<Option<PgConnection>>,
 }
 
 impl Node {
     pub(crate) fn new(target: Target, shape: Shape) -> Arc<Self> {
-        let pool = Pool::new(target.options.clone(), shape);
+        let pool = Pool::new(target.pool_options.clone(), shape);
         Arc::new(Self {
             target,
             pool,
             state: Mutex::default(),
             fit: AtomicBool::new(false),
+            suspect: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            left: Notify::new(),
+            line: tokio::sync::Mutex::default(),
         })
     }
 
@@ -105,6 +125,7 @@ impl Node {
         with(&mut state);
         let fit = state.role == Role::Replica && state.ejected.is_none() && !state.lagging;
         self.fit.store(fit, Ordering::Release);
+        self.suspect.store(state.suspect, Ordering::Release);
     }
 
     /// A replica that answers and is not too far behind.
@@ -112,13 +133,35 @@ impl Node {
         self.fit.load(Ordering::Acquire)
     }
 
+    /// It owes somebody an answer.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.suspect.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_ejected(&self) -> bool {
+        self.lock().ejected.is_some()
+    }
+
+    /// Completes when it is ejected; at once when it is.
+    pub(crate) async fn left(&self) {
+        let mut left = std::pin::pin!(self.left.notified());
+        left.as_mut().enable();
+        if !self.is_ejected() {
+            left.await;
+        }
+    }
+
     /// Statements under way or waiting for a connection.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Takes note of an error; true when it speaks against the server.
-    pub(crate) fn note(&self, error: &sqlx::Error) -> bool {
+    /// Takes note of an error; true when it speaks against the server. One that did not answer in time may have been
+    /// asked too much: a probe finds out, and others go on asking it meanwhile.
+    pub(super) fn note(&self, error: &sqlx::Error) -> bool {
+        if failure::is_ours(error) {
+            return false;
+        }
         match failure::of(error) {
             Failure::Statement | Failure::ReplayConflict => false,
             Failure::Connection | Failure::NotPrimary => {
@@ -128,10 +171,25 @@ impl Node {
                 true
             }
             Failure::Silence => {
-                self.eject(failure::reason(error), Duration::ZERO);
+                self.suspect();
                 true
             }
         }
+    }
+
+    /// It owes an answer: it is asked last, and probed at once.
+    pub(super) fn suspect(&self) {
+        self.change(|state| state.suspect = state.ejected.is_none());
+    }
+
+    /// Takes note of a connection that could not be had; true when that speaks against the server.
+    pub(super) fn note_refused(&self, error: &sqlx::Error) -> bool {
+        if failure::is_busy(error) || failure::is_ours(error) {
+            return false;
+        }
+        self.pool.forget_all();
+        self.eject(failure::reason(error), BACKOFF_FIRST);
+        true
     }
 
     /// Stops asking it until a probe, `trial_in` from now, finds it well.
@@ -146,7 +204,9 @@ impl Node {
                 let retry_at = Instant::now() + trial_in;
                 state.ejected = Some(Ejection { reason, retry_at, backoff: BACKOFF_FIRST });
             }
+            state.suspect = false;
         });
+        self.left.notify_waiters();
     }
 
     /// A trial failed: the next one comes later.
@@ -202,16 +262,22 @@ pub(crate) struct Leased {
     place: Place,
     taken: Taken,
     /// The primary's share of reads, when it stands in for its replicas.
-    _share: Option<tokio::sync::OwnedSemaphorePermit>,
+    _share: Option<Share>,
 }
 
 impl Leased {
     /// A connection of the place's server.
     pub(crate) async fn at(
         place: Place,
-        share: Option<tokio::sync::OwnedSemaphorePermit>,
+        share: Option<Share>,
     ) -> Result<Self, (Place, sqlx::Error)> {
-        match place.node.pool.take().await {
+        let taken = tokio::select! {
+            biased;
+            taken = place.node.pool.take() => taken,
+            // Who waits in a queue that leads nowhere goes elsewhere.
+            () = place.node.left() => Err(unavailable(EJECTED)),
+        };
+        match taken {
             Ok(taken) => Ok(Self { place, taken, _share: share }),
             Err(error) => Err((place, error)),
         }

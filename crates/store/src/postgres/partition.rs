@@ -59,14 +59,14 @@ const IS_NATIVE: Sql = sql!(
         WHERE n.nspname = 'mainstay' AND c.relname = 'page_views'",
 );
 
-async fn is_native(db: &Engine) -> Result<bool, Error> {
+pub(crate) async fn is_native(db: &Engine) -> Result<bool, Error> {
     let db = &db.latest();
     crate::ask::ask!(db, "partition.is_native", query_scalar(IS_NATIVE).fetch_one)
 }
 
 const EXISTS: Sql = sql!("SELECT to_regclass($1) IS NOT NULL");
 
-async fn make_day(db: &Engine, pieces: Pieces, day: Timestamp) -> Result<(), Error> {
+pub(crate) async fn make_day(db: &Engine, pieces: Pieces, day: Timestamp) -> Result<(), Error> {
     let (name, from, to) = (piece_name(pieces.table, day), day, day.plus(DAY));
     let mut tx = db.begin("partition.make_day").await?;
     // One process at a time: two who make the same piece would block each other's inserts.

@@ -38,6 +38,8 @@ pub(crate) struct Pool {
     permits: Arc<Semaphore>,
     /// As many permits as there are in all.
     max: AtomicUsize,
+    /// As many as there should be: fewer than `max` while those in use are waited for.
+    wanted: AtomicUsize,
     /// Open connections, in use or not.
     open: Arc<AtomicUsize>,
     /// Grows when every connection made so far is suspected to be dead.
@@ -96,6 +98,7 @@ impl Pool {
             idle: Mutex::default(),
             permits: Arc::new(Semaphore::new(max)),
             max: AtomicUsize::new(max),
+            wanted: AtomicUsize::new(max),
             open: Arc::default(),
             generation: AtomicU64::new(0),
         }
@@ -127,10 +130,21 @@ impl Pool {
     /// Keeps a connection whose last answer was complete.
     pub(crate) fn give_back(&self, taken: Taken) {
         let Taken { conn, _permit: permit } = taken;
+        if self.is_beyond_max() {
+            permit.forget();
+            return;
+        }
         if conn.generation == self.generation.load(Ordering::Acquire) && !self.permits.is_closed() {
             self.lock().push(Idle { conn, since: Instant::now() });
         }
         drop(permit);
+    }
+
+    /// Whether there is one permit too many; then it is no longer counted, and its holder must forget it.
+    fn is_beyond_max(&self) -> bool {
+        let wanted = self.wanted.load(Ordering::Acquire);
+        let less = |max: usize| (max > wanted).then(|| max - 1);
+        self.max.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_ok()
     }
 
     /// Closes every connection that rests, and those in use as soon as they are given back.
@@ -143,10 +157,18 @@ impl Pool {
     pub(crate) async fn keep_minimum(&self, min: usize) -> Result<(), sqlx::Error> {
         let rested = {
             let mut idle = self.lock();
-            // The oldest lie in front.
-            let old = idle.iter().take_while(|i| i.since.elapsed() >= self.shape.idle_for).count();
-            let spare = self.open.load(Ordering::Relaxed).saturating_sub(min);
-            idle.drain(..old.min(spare)).collect::<Vec<_>>()
+            let mut spare = self.open.load(Ordering::Relaxed).saturating_sub(min);
+            let (mut rested, mut kept) = (Vec::new(), Vec::with_capacity(idle.len()));
+            for connection in idle.drain(..) {
+                if spare > 0 && connection.since.elapsed() >= self.shape.idle_for {
+                    spare -= 1;
+                    rested.push(connection);
+                } else {
+                    kept.push(connection);
+                }
+            }
+            *idle = kept;
+            rested
         };
         for Idle { conn, .. } in rested {
             close(conn).await;
@@ -164,23 +186,36 @@ impl Pool {
     /// Changes the most connections at a time. Those in use beyond it end as they are given back.
     pub(crate) fn set_max(&self, max: usize) {
         let max = max.max(1);
-        let before = self.max.swap(max, Ordering::AcqRel);
-        if max > before {
+        self.wanted.store(max, Ordering::Release);
+        let more = |now: usize| (now < max).then_some(max);
+        if let Ok(before) = self.max.fetch_update(Ordering::AcqRel, Ordering::Acquire, more) {
             self.permits.add_permits(max - before);
-        } else if max < before {
-            let missing = (before - max) - self.permits.forget_permits(before - max);
-            // What is in use now is taken back when it is free; until then there are more than there should be.
-            self.max.fetch_add(missing, Ordering::AcqRel);
-            let mut idle = self.lock();
-            let spare = self.open.load(Ordering::Relaxed).saturating_sub(max).min(idle.len());
-            idle.drain(..spare);
         }
+        // What is free goes now; what is in use goes as it is given back.
+        while let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned()
+            && self.is_beyond_max()
+        {
+            permit.forget();
+        }
+        let mut idle = self.lock();
+        let spare = self.open.load(Ordering::Relaxed).saturating_sub(max).min(idle.len());
+        idle.drain(..spare);
     }
 
     /// Connections in use, and open ones that are not.
     pub(crate) fn count(&self) -> (usize, usize) {
         let idle = self.lock().len();
         (self.open.load(Ordering::Relaxed).saturating_sub(idle), idle)
+    }
+
+    /// Whether every connection there may be is in somebody's hands.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        !self.permits.is_closed() && self.permits.available_permits() == 0
+    }
+
+    /// Most connections at a time.
+    pub(crate) fn max(&self) -> usize {
+        self.wanted.load(Ordering::Relaxed)
     }
 
     pub(crate) fn shape(&self) -> &Shape {
@@ -198,8 +233,13 @@ impl Pool {
 
     async fn connect(&self) -> Result<Counted, sqlx::Error> {
         let generation = self.generation.load(Ordering::Acquire);
-        let conn = self.shape.connect.keep(self.options.connect()).await?;
+        let conn = self.connect_apart().await?;
         Ok(Counted { conn, generation, _open: Open::count(&self.open) })
+    }
+
+    /// A connection that is none of the pool's.
+    pub(crate) async fn connect_apart(&self) -> Result<PgConnection, sqlx::Error> {
+        self.shape.connect.keep(self.options.connect()).await
     }
 
     fn pop(&self) -> Option<Idle> {

@@ -6,13 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use mainstay_base::task::Stop;
+use sqlx::PgConnection;
 
 use super::cluster::Cluster;
 use super::failure;
-use super::node::{Leased, Node, Place, Role};
+use super::node::{Node, Role};
 use super::position::{Lsn, Position};
 
+/// How often replicas are asked how far they have come, while somebody waits to know.
+const CONFIRM_EVERY: Duration = Duration::from_millis(500);
 /// How often the pools are looked after.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Looks are at least so far apart.
@@ -33,6 +38,11 @@ const PROBE: &str = "SELECT recovering,
     coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0)::float8
     FROM (SELECT pg_is_in_recovery() AS recovering) AS role";
 
+/// How far what a replica received is safe on its disk, and of which history that is.
+const RECEIVED: &str = "SELECT
+    coalesce((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint())),
+    coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0'::pg_lsn, 0)::bigint";
+
 /// The answer to a probe.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
@@ -45,10 +55,9 @@ struct Seen {
 /// Probes until the soft stop.
 pub(super) async fn run(cluster: Arc<Cluster>, stop: Stop) -> Result<(), Infallible> {
     let mut next_round = Instant::now() + cluster.rules.probe_every;
-    let mut next_upkeep = Instant::now();
     loop {
-        let wake = list_trials(&cluster).chain([next_round, next_upkeep]).min();
-        let wait = wake.map_or(UPKEEP_EVERY, |at| at.saturating_duration_since(Instant::now()));
+        let wake = list_trials(&cluster).chain([next_round]).min();
+        let wait = wake.map_or(PROMOTED_EVERY, |at| at.saturating_duration_since(Instant::now()));
         tokio::select! {
             biased;
             () = stop.soft() => return Ok(()),
@@ -64,13 +73,65 @@ pub(super) async fn run(cluster: Arc<Cluster>, stop: Stop) -> Result<(), Infalli
         // Without a primary everybody is asked whether it has become one, as often as an ejected server is tried.
         let lost = cluster.primary().is_none();
         probe_where(&cluster, |node| {
-            let trial = node.state().ejected.map(|e| e.retry_at);
-            trial.map_or(is_round || lost, |at| at <= now)
+            let state = node.state();
+            state.ejected.map_or(is_round || lost || state.suspect, |e| e.retry_at <= now)
         })
         .await;
-        if now >= next_upkeep {
-            next_upkeep = now + UPKEEP_EVERY;
-            keep_minima(&cluster).await;
+    }
+}
+
+/// Keeps as many connections as shall be kept, and closes what has rested too long, until the soft stop.
+pub(super) async fn keep_pools(cluster: Arc<Cluster>, stop: Stop) -> Result<(), Infallible> {
+    loop {
+        let nodes = cluster.nodes.iter().filter(|node| !node.is_ejected());
+        let kept = nodes.map(|node| keep_minimum(&cluster, node));
+        tokio::select! {
+            biased;
+            () = stop.soft() => return Ok(()),
+            _ = futures_util::future::join_all(kept) => {}
+        }
+        if !stop.rested(UPKEEP_EVERY).await {
+            return Ok(());
+        }
+    }
+}
+
+async fn keep_minimum(cluster: &Cluster, node: &Node) {
+    let min = if cluster.rules.quiet { 0 } else { node.pool.shape().min };
+    if node.state().role != Role::Stale
+        && let Err(error) = node.pool.keep_minimum(min).await
+    {
+        cluster.note_refused(node, &error);
+    }
+}
+
+/// Asks the replicas how far they have come while somebody waits to know, until the soft stop.
+pub(super) async fn confirm(cluster: Arc<Cluster>, stop: Stop) -> Result<(), Infallible> {
+    while stop.rested(CONFIRM_EVERY).await {
+        if !cluster.awaits.load(Ordering::Relaxed) {
+            continue;
+        }
+        let fit = cluster.nodes.iter().filter(|node| node.is_fit());
+        let asked = fit.map(|node| ask_received(&cluster, node));
+        let all: Option<Vec<_>> = futures_util::future::join_all(asked).await.into_iter().collect();
+        // One that does not say how far it has come may be the one that is promoted.
+        cluster.received.send_replace(all.unwrap_or_default());
+    }
+    Ok(())
+}
+
+async fn ask_received(cluster: &Cluster, node: &Node) -> Option<Position> {
+    let asked = on_line(cluster, node, async |conn| {
+        sqlx::query_as::<_, (i32, i64)>(RECEIVED).fetch_one(conn).await
+    });
+    match asked.await {
+        Ok((timeline, lsn)) => {
+            let lsn = Lsn(lsn.cast_unsigned());
+            Some(Position { timeline: timeline.cast_unsigned(), lsn })
+        }
+        Err(error) => {
+            tracing::debug!(%error, node = node.target.name, "a replica does not say how far it is");
+            None
         }
     }
 }
@@ -85,8 +146,9 @@ fn is_wanted(cluster: &Cluster) -> bool {
 fn list_trials(cluster: &Cluster) -> impl Iterator<Item = Instant> {
     let awake = !cluster.rules.quiet || cluster.used.load(Ordering::Relaxed);
     let trials = cluster.nodes.iter().filter_map(|node| node.state().ejected.map(|e| e.retry_at));
+    let suspects = cluster.nodes.iter().filter(|node| node.is_suspect()).map(|_| Instant::now());
     let lost = cluster.primary().is_none().then(|| Instant::now() + PROMOTED_EVERY);
-    trials.chain(lost).filter(move |_| awake)
+    trials.chain(suspects).chain(lost).filter(move |_| awake)
 }
 
 /// Probes every server, and draws the conclusions.
@@ -95,32 +157,79 @@ pub(super) async fn probe_all(cluster: &Cluster) {
 }
 
 async fn probe_where(cluster: &Cluster, wanted: impl Fn(&Node) -> bool) {
-    let nodes: Vec<_> = cluster.nodes.iter().filter(|node| wanted(node)).collect();
-    if nodes.is_empty() {
+    let mut probes: FuturesUnordered<_> =
+        cluster.nodes.iter().filter(|node| wanted(node)).map(|node| probe(cluster, node)).collect();
+    if probes.is_empty() {
         return;
     }
-    let probes = nodes.iter().map(|node| probe(cluster, node));
-    futures_util::future::join_all(probes).await;
+    // Once a history is known nobody waits for a silent server; before that all are heard, because the first to answer
+    // may be one whose history is over.
+    let is_known = *cluster.timeline().borrow() > 0;
+    while let Some(()) = probes.next().await {
+        if is_known {
+            draw_conclusions(cluster);
+        }
+    }
+    draw_conclusions(cluster);
+}
+
+fn draw_conclusions(cluster: &Cluster) {
     cluster.settle_roles();
     for node in &cluster.nodes {
         judge_lag(cluster, node);
     }
 }
 
-async fn probe(cluster: &Cluster, node: &Arc<Node>) {
-    match ask(cluster, node).await {
+/// Probes one server at once, when it is still ejected: many who met the same failure share one answer.
+pub(super) async fn try_again(cluster: &Cluster, node: &Node) {
+    if let Some(answer) = ask(cluster, node, Node::is_ejected).await {
+        conclude(node, answer);
+        draw_conclusions(cluster);
+    }
+}
+
+async fn probe(cluster: &Cluster, node: &Node) {
+    if let Some(answer) = ask(cluster, node, |_| true).await {
+        conclude(node, answer);
+    }
+}
+
+fn conclude(node: &Node, answer: Result<Seen, sqlx::Error>) {
+    match answer {
         Ok(seen) => note(node, seen),
+        // A probe that found every connection in use has learnt nothing: those who use them will.
+        Err(_) if node.pool.is_exhausted() && node.state().ejected.is_none() => {}
         Err(error) => node.put_off(failure::reason(&error)),
     }
 }
 
-async fn ask(cluster: &Cluster, node: &Arc<Node>) -> Result<Seen, sqlx::Error> {
-    let patience = cluster.rules.probe_patience;
-    let lease = async { Leased::at(Place::on(node), None).await.map_err(|(_, error)| error) };
-    let mut leased = patience.keep(lease).await?;
-    let (recovering, replayed, received, timeline, since_replay): (bool, i64, i64, i32, f64) =
-        patience.keep(sqlx::query_as(PROBE).fetch_one(leased.conn())).await?;
-    leased.give_back();
+/// What the server says; none when nobody needs to know any more once its line is free.
+async fn ask(
+    cluster: &Cluster,
+    node: &Node,
+    still: impl FnOnce(&Node) -> bool,
+) -> Option<Result<Seen, sqlx::Error>> {
+    let mut line = node.line.lock().await;
+    if !still(node) {
+        return None;
+    }
+    if node.is_ejected() {
+        // A trial shows that connections can be made.
+        *line = None;
+    }
+    Some(say(cluster, node, &mut line).await)
+}
+
+async fn say(
+    cluster: &Cluster,
+    node: &Node,
+    line: &mut Option<PgConnection>,
+) -> Result<Seen, sqlx::Error> {
+    type Row = (bool, i64, i64, i32, f64);
+    let asked = over(cluster, node, line, async |conn| {
+        sqlx::query_as::<_, Row>(PROBE).fetch_one(conn).await
+    });
+    let (recovering, replayed, received, timeline, since_replay) = asked.await?;
     Ok(Seen {
         recovering,
         position: Position {
@@ -132,6 +241,39 @@ async fn ask(cluster: &Cluster, node: &Arc<Node>) -> Result<Seen, sqlx::Error> {
     })
 }
 
+async fn on_line<T>(
+    cluster: &Cluster,
+    node: &Node,
+    question: impl AsyncFn(&mut PgConnection) -> Result<T, sqlx::Error>,
+) -> Result<T, sqlx::Error> {
+    let mut line = node.line.lock().await;
+    over(cluster, node, &mut line, question).await
+}
+
+/// Asks over the server's line, which is kept. One that was dead (the server was restarted) says nothing about the server:
+/// another one is made.
+async fn over<T>(
+    cluster: &Cluster,
+    node: &Node,
+    line: &mut Option<PgConnection>,
+    question: impl AsyncFn(&mut PgConnection) -> Result<T, sqlx::Error>,
+) -> Result<T, sqlx::Error> {
+    let patience = cluster.rules.probe_patience;
+    if let Some(mut kept) = line.take() {
+        match patience.keep(question(&mut kept)).await {
+            Err(error) if failure::of(&error) == failure::Failure::Connection => {}
+            answer => {
+                *line = Some(kept).filter(|_| answer.is_ok());
+                return answer;
+            }
+        }
+    }
+    let mut fresh = patience.keep(node.pool.connect_apart()).await?;
+    let answer = patience.keep(question(&mut fresh)).await;
+    *line = Some(fresh).filter(|_| answer.is_ok() && !cluster.rules.quiet);
+    answer
+}
+
 fn note(node: &Node, seen: Seen) {
     let mut back = false;
     node.change(|state| {
@@ -139,7 +281,8 @@ fn note(node: &Node, seen: Seen) {
         state.role = if seen.recovering { Role::Replica } else { Role::Primary };
         state.position = seen.position;
         state.received = seen.received;
-        state.lag = seen.since_replay;
+        state.since_replay = seen.since_replay;
+        state.suspect = false;
     });
     if back {
         tracing::info!(node = node.target.name, "a database server answers again");
@@ -156,22 +299,42 @@ fn judge_lag(cluster: &Cluster, node: &Node) {
             return;
         }
         state.lag_bytes = state.position.lsn.bytes_to(written.lsn);
-        if state.lag_bytes == 0 {
-            state.lag = Duration::ZERO;
+        // What the primary had written at an earlier look is there: it was no further behind than that.
+        if state.position.lsn >= state.owed.0 {
+            state.caught_up_at = state.owed.1;
+            state.owed = (written.lsn, Some(Instant::now()));
         }
+        let since = state.caught_up_at.map(|at| at.elapsed());
+        state.lag = match (state.lag_bytes, since) {
+            (0, _) => Duration::ZERO,
+            // Long after a change the first bytes of the next one are no old debt.
+            (_, Some(since)) => state.since_replay.min(since),
+            (_, None) => state.since_replay,
+        };
         state.lagging =
             state.lag_bytes > cluster.rules.lag_bytes_max && state.lag > cluster.rules.lag_max;
         state.slow = state.lag > cluster.rules.catch_up && state.lag_bytes > 0;
     });
 }
 
-async fn keep_minima(cluster: &Cluster) {
-    for node in &cluster.nodes {
-        let min = if cluster.rules.quiet { 0 } else { node.pool.shape().min };
-        if node.state().ejected.is_none()
-            && let Err(error) = node.pool.keep_minimum(min).await
-        {
-            node.note(&error);
-        }
+#[cfg(test)]
+mod tests {
+    use crate::contract::Fixture;
+    use crate::{Database, Engine, Settings};
+
+    #[tokio::test]
+    async fn a_server_whose_every_connection_is_in_use_is_well() {
+        let server = mainstay_testkit::Postgres::shared();
+        let primary = Some(server.primary_url(&server.create_database()));
+        let one = Database { primary, pool_min: 0, pool_max: 1, ..Database::default() };
+        let fixture = Fixture::open(&Settings::default(), &one).await;
+        let Engine::Postgres(db) = fixture.core().clone() else { panic!("a database") };
+        let held = db.begin("test").await.unwrap();
+        db.probe().await;
+        assert_eq!(db.why_without_primary(), None);
+        drop(held);
+        db.probe().await;
+        assert_eq!(db.why_without_primary(), None);
+        fixture.finish().await;
     }
 }

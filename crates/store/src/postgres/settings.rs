@@ -95,6 +95,8 @@ impl Default for Database {
     }
 }
 
+/// How much longer than the server we wait for its answer.
+const GRACE: Duration = Duration::from_millis(250);
 /// How long a probe may take.
 const PROBE: Duration = Duration::from_secs(1);
 
@@ -154,7 +156,9 @@ impl Database {
         };
         let rules = Rules {
             region: self.region.clone(),
-            patience: patience(self.statement_timeout),
+            // The server is the first to give up: then it is known to be well, and the connection as well.
+            patience: patience(Span(self.statement_timeout.0 + GRACE)),
+            primary_share: self.primary_read_share.min(100) as usize,
             lag_bytes_max: self.replica_lag_bytes_max.0,
             lag_max: self.replica_lag_max.0,
             catch_up: self.catch_up.0,
@@ -162,9 +166,9 @@ impl Database {
             probe_patience: Patience(PROBE),
             quiet: self.is_quiet(),
         };
-        let share = max * (self.primary_read_share.min(100) as usize) / 100;
-        let nodes = targets.into_iter().map(|target| Node::new(target, shape)).collect();
-        Ok(Cluster::new(nodes, rules, share))
+        let timeout = self.statement_timeout.0;
+        let nodes = targets.into_iter().map(|target| Node::new(target.within(timeout), shape));
+        Ok(Cluster::new(nodes.collect(), rules))
     }
 
     fn targets(&self) -> Vec<Result<Target, Problem>> {

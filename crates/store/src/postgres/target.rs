@@ -1,6 +1,7 @@
 //! A database server as the settings name it: how it is reached, where it stands, and whether a pooler stands between.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
@@ -20,6 +21,8 @@ pub(crate) struct Target {
     /// A pooler in transaction mode stands between: no session locks, no LISTEN.
     pub(crate) pooled: bool,
     pub(crate) options: PgConnectOptions,
+    /// The same for what is asked by the product.
+    pub(crate) pool_options: PgConnectOptions,
     /// The same without the pooler, where it is known.
     direct: Option<PgConnectOptions>,
 }
@@ -70,7 +73,21 @@ impl Target {
         let neon = direct_host(&host);
         let direct = neon.as_deref().map(|host| options.clone().host(host));
         let pooled = pooled || neon.is_some();
-        Ok(Self { name, region, pooled, options, direct })
+        let pool_options = options.clone();
+        Ok(Self { name, region, pooled, options, pool_options, direct })
+    }
+
+    /// Lets the server itself end a statement that takes too long, and a transaction whose process stands still: whoever
+    /// hung up would go on holding its locks. A pooler knows no such words.
+    pub(crate) fn within(mut self, statement: Duration) -> Self {
+        if !self.pooled {
+            let millis = |time: Duration| time.as_millis().to_string();
+            self.pool_options = self.options.clone().options([
+                ("statement_timeout", millis(statement)),
+                ("idle_in_transaction_session_timeout", millis(statement * 3)),
+            ]);
+        }
+        self
     }
 
     /// How it is reached without a pooler, for session locks and migrations.

@@ -130,9 +130,10 @@ async fn say_here(store: &Store, db: &Db, started: Timestamp) -> Result<(), Erro
 }
 
 async fn round(store: &Store, db: &Db, stop: &Stop) -> Result<(), Error> {
-    partition::make_ahead(store.core(), store.clock.now(), store.database.partitions_ahead).await?;
+    // Counted first: those that are found are moved at once, and somebody should hear that there were any.
     let strays = partition::count_strays(db).await?;
     db.cluster.strays.store(u64::try_from(strays).unwrap_or(0), Ordering::Relaxed);
+    partition::make_ahead(store.core(), store.clock.now(), store.database.partitions_ahead).await?;
     let before = store.clock.now().minus(store.database.event_ids_kept.0);
     while !stop.is_soft() {
         let gone = change!(store.core(), "event_keys.forget", FORGET, Ts(before), FORGET_MAX)?;

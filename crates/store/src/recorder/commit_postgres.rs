@@ -83,22 +83,30 @@ impl Committer {
         let written = self.write(&mut conn, batches).await;
         if let Err(error) = written {
             // The connection ends with its transaction.
-            leased.node().note(&error);
+            db.cluster.note(leased.node(), &error);
             return Err(Error::new(OP, error));
         }
         let committed = patience.keep(sqlx::query("COMMIT").execute(leased.conn())).await;
         if let Err(error) = committed {
-            leased.node().note(&error);
+            db.cluster.note(leased.node(), &error);
             return Err(Error::new(OP, error));
         }
-        // Asked after the commit: before it the log does not hold the commit yet.
-        let position = if db.has_replicas() {
-            patience.keep(position_of(leased.conn())).await.ok()
-        } else {
-            None
-        };
-        leased.give_back();
-        Ok(position)
+        if !db.has_replicas() {
+            leased.give_back();
+            return Ok(None);
+        }
+        // Asked after the commit: before it the log does not hold the commit yet. Without an answer nobody can tell when a
+        // replica has it, so that it counts as not written: a repeat is known by its keys.
+        match patience.keep(position_of(leased.conn())).await {
+            Ok(position) => {
+                leased.give_back();
+                Ok(Some(position))
+            }
+            Err(error) => {
+                db.cluster.note(leased.node(), &error);
+                Err(Error::new(OP, error))
+            }
+        }
     }
 
     async fn write(&self, conn: &mut Conn<'_>, batches: &[&Sealed]) -> Result<(), sqlx::Error> {

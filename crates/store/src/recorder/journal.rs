@@ -80,14 +80,22 @@ impl Journal {
     /// # Errors
     /// `StorageFull` when the bound is reached, else the disk's. The record is not there then.
     pub(crate) async fn append(&mut self, record: &[u8], safety: Safety) -> io::Result<()> {
-        let length = u32::try_from(record.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let bytes = (HEAD + record.len()) as u64;
-        if self.bytes() + bytes > self.bytes_max {
+        if self.bytes() + (HEAD + record.len()) as u64 > self.bytes_max {
             return Err(io::Error::new(
                 io::ErrorKind::StorageFull,
                 "the spool has reached its bound",
             ));
         }
+        self.append_beyond(record, safety).await
+    }
+
+    /// The same whatever the bound: for what lies on the disk anyway, and only changes its place.
+    ///
+    /// # Errors
+    /// The disk's. The record is not there then.
+    pub(crate) async fn append_beyond(&mut self, record: &[u8], safety: Safety) -> io::Result<()> {
+        let length = u32::try_from(record.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let bytes = (HEAD + record.len()) as u64;
         let mut framed = Vec::with_capacity(HEAD + record.len());
         framed.extend_from_slice(&length.to_le_bytes());
         framed.extend_from_slice(&digest(record));
@@ -133,14 +141,30 @@ impl Journal {
     /// # Errors
     /// The disk's.
     pub(crate) async fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.read_many(1).await?.into_iter().next())
+    }
+
+    /// As many of the oldest records as lie in one file, until they have this many bytes; none at the end.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) async fn read_many(&mut self, bytes_max: u64) -> io::Result<Vec<Vec<u8>>> {
         while let Some(first) = self.segments.front().copied() {
-            match read_record(&self.path(first.number), self.read_at).await? {
-                Some(record) => return Ok(Some(record)),
-                // The end of the file, or what a write cut short has left there: nobody was told it was written.
-                None => self.drop_first().await?,
+            let (mut records, mut bytes) = (Vec::new(), 0);
+            while bytes < bytes_max
+                && let Some(record) =
+                    read_record(&self.path(first.number), self.read_at + bytes).await?
+            {
+                bytes += (HEAD + record.len()) as u64;
+                records.push(record);
             }
+            if !records.is_empty() {
+                return Ok(records);
+            }
+            // The end of the file, or what a write cut short has left there: nobody was told it was written.
+            self.drop_first().await?;
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
     /// Lets the record go that [`Journal::read`] gave.

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 /// What a key is of. The numbers are in the database: they never change.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Of {
+pub(crate) enum Of {
     PageView = 1,
     Custom = 2,
     Error = 3,
@@ -20,7 +20,7 @@ pub(super) enum Of {
 }
 
 /// The first 128 bits of SHA-256: two different events never have one key.
-pub(super) fn key(of: Of, site: &str, parts: &[&str]) -> Uuid {
+pub(crate) fn key(of: Of, site: &str, parts: &[&str]) -> Uuid {
     let mut digest = Sha256::new();
     digest.update([of as u8]);
     for part in std::iter::once(&site).chain(parts) {

@@ -17,23 +17,23 @@ pub(super) fn merge_vitals(
         let parts = [row.page_id.as_str(), &row.metric_name, &row.navigation];
         key(Of::Measurement, &row.site, &parts)
     };
-    merge(rows.iter().map(|row| (of(row), *row)), |kept, next| {
+    in_order(merge(rows.iter().map(|row| (of(row), *row)), |kept, next| {
         if next.page_ms >= kept.page_ms {
             kept.value = next.value;
             kept.page_ms = next.page_ms;
             kept.rating.clone_from(&next.rating);
             kept.additional_data.clone_from(&next.additional_data);
         }
-    })
+    }))
 }
 
 /// One row per page view: the largest of each.
 pub(super) fn merge_engagement(rows: &[&engagement::Row]) -> Vec<(Uuid, engagement::Row)> {
     let of = |row: &engagement::Row| key(Of::EngagedPage, &row.site, &[&row.page_id]);
-    merge(rows.iter().map(|row| (of(row), *row)), |kept, next| {
+    in_order(merge(rows.iter().map(|row| (of(row), *row)), |kept, next| {
         kept.engaged_ms = kept.engaged_ms.max(next.engaged_ms);
         kept.scroll_percent = kept.scroll_percent.max(next.scroll_percent);
-    })
+    }))
 }
 
 /// One row per site, hour and fingerprint, in that order: counts add up, the words are those of the latest.
@@ -47,6 +47,12 @@ pub(super) fn merge_reports<'a>(rows: impl Iterator<Item = &'a report::Row>) -> 
     let mut merged = merged;
     merged.sort_by(|(a, _), (b, _)| a.cmp(b));
     merged.into_iter().map(|(_, row)| row).collect()
+}
+
+/// In the order of their keys, so that two processes do not wait for each other in a ring.
+fn in_order<R>(mut rows: Vec<(Uuid, R)>) -> Vec<(Uuid, R)> {
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    rows
 }
 
 fn merge<'a, K: Clone + Eq + Hash, R: Clone + 'a>(

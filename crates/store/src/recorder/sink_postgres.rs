@@ -2,6 +2,7 @@
 //! have is remembered, and written once more when the primary is lost.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mainstay_base::Entropy;
@@ -18,8 +19,13 @@ use crate::{Error, Settings, Store};
 const OP: &str = "recorder.spool";
 /// How soon it is tried again whether the database takes what waits.
 const TRY_AGAIN: Duration = Duration::from_millis(250);
-/// How often replicas are asked how far they have come, while somebody waits to know.
-const CONFIRM_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether the replicas have come far enough.
+const CONFIRM_EVERY: Duration = Duration::from_millis(500);
+/// A group that the database has not taken by then is safe on this machine's disk at once, and its senders are answered.
+const TAKEN_WITHIN: Duration = Duration::from_secs(2);
+/// What waits is written in pieces of so many bytes; smaller ones when the database does not take that much in time.
+const PIECE_BYTES: u64 = 512 << 10;
+const PIECE_WITHIN: Duration = Duration::from_secs(4);
 
 #[derive(Debug)]
 pub(super) struct PostgresSink {
@@ -36,6 +42,7 @@ pub(super) struct PostgresSink {
     written_to: u32,
     /// The last attempt to write failed.
     failed: bool,
+    piece_bytes: u64,
 }
 
 impl PostgresSink {
@@ -53,6 +60,7 @@ impl PostgresSink {
             bytes_max: settings.spool_max.0,
             spool: None,
             failed: false,
+            piece_bytes: PIECE_BYTES,
         }
     }
 
@@ -76,7 +84,8 @@ impl PostgresSink {
             return self.keep(&sealed, None).await;
         }
         self.follow_promotion().await;
-        match self.committer.commit(&self.db, &sealed).await {
+        let taken = self.committer.commit(&self.db, &sealed);
+        match within(&self.db, TAKEN_WITHIN, taken).await {
             Ok(position) => {
                 self.failed = false;
                 if let (Some(position), Some(spool)) = (position, &mut self.spool)
@@ -119,26 +128,31 @@ impl PostgresSink {
             .collect()
     }
 
-    /// After a promotion, what the lost primary may have had alone is written once more.
+    /// After a promotion, what the lost primary may have had alone is written once more. Where this machine's disk does not
+    /// take that now, it is tried again.
     async fn follow_promotion(&mut self) {
         let now = *self.timeline.borrow_and_update();
-        let before = std::mem::replace(&mut self.written_to, now);
-        if before == now || before == 0 {
+        if self.written_to == now {
             return;
         }
-        tracing::info!(
-            timeline = now,
-            "a replica was promoted: events it may not have are written once more"
-        );
-        if let Some(spool) = &mut self.spool
-            && let Err(error) = spool.put_back().await
+        if self.written_to > 0
+            && let Some(spool) = &mut self.spool
         {
-            tracing::error!(%error, "events that the lost primary may have had alone cannot be written once more now");
+            tracing::info!(
+                timeline = now,
+                "a replica was promoted: events it may not have are written once more"
+            );
+            if let Err(error) = spool.put_back().await {
+                tracing::error!(%error, "events that the lost primary may have had alone cannot be written once more now");
+                return;
+            }
         }
+        self.written_to = now;
     }
 
     pub(super) fn rest(&self) -> Option<Duration> {
         let Some(spool) = &self.spool else { return Some(CONFIRM_EVERY) };
+        self.db.cluster.awaits.store(spool.awaits_confirmation(), Ordering::Relaxed);
         if !spool.is_empty() {
             // While it goes well, the next piece follows at once.
             return Some(if self.failed || !self.store.is_open() {
@@ -163,9 +177,10 @@ impl PostgresSink {
             return self.drain().await;
         }
         self.failed = false;
-        if let Some(confirmed) = self.db.confirmed().await
-            && let Some(spool) = &mut self.spool
-            && let Err(error) = spool.confirm(confirmed.timeline, confirmed.lsn).await
+        let received = self.db.cluster.received.borrow().clone();
+        if let Some(spool) = &mut self.spool
+            && spool.awaits_confirmation()
+            && let Err(error) = spool.confirm(&received).await
         {
             tracing::warn!(%error, "confirmed events cannot be removed from this machine's disk");
         }
@@ -174,22 +189,26 @@ impl PostgresSink {
 
     async fn drain(&mut self) -> Result<bool, String> {
         let Some(spool) = &mut self.spool else { return Ok(false) };
-        let (record, batches) = match spool.next().await {
+        let (records, batches) = match spool.next(self.piece_bytes).await {
             Ok(Some(next)) => next,
             Ok(None) => return Ok(false),
             Err(error) => {
-                tracing::error!(%error, "a file of events that waited cannot be read; it is left out");
-                return spool.skip().await.map(|()| false).map_err(|error| error.to_string());
+                // The disk may give it back later: it is tried again, and nothing is left out.
+                self.failed = true;
+                return Err(format!("a file of events that waited cannot be read: {error}"));
             }
         };
-        match self.write(&batches).await {
+        let db = self.db.clone();
+        match within(&db, PIECE_WITHIN, self.write(&batches)).await {
             Ok(()) => {
                 self.failed = false;
+                self.piece_bytes = (self.piece_bytes * 2).min(PIECE_BYTES);
                 let Some(spool) = &mut self.spool else { return Ok(true) };
-                spool.done(&record).await.map(|()| true).map_err(|error| error.to_string())
+                spool.done(&records).await.map(|()| true).map_err(|error| error.to_string())
             }
             Err(error) => {
                 self.failed = true;
+                self.piece_bytes = (self.piece_bytes / 2).max(1);
                 Err(super::task::reason_of(&error))
             }
         }
@@ -246,4 +265,17 @@ impl PostgresSink {
             && matches!(self.drain().await, Ok(true))
         {}
     }
+}
+
+/// What became of a write, or that it took too long: then it may have been made, which the database knows by its keys.
+async fn within<T>(
+    db: &Db,
+    time: Duration,
+    write: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::time::timeout(time, write).await.unwrap_or_else(|_| {
+        db.suspect_primary();
+        let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "the database takes too long");
+        Err(Error::new(OP, sqlx::Error::Io(late)))
+    })
 }

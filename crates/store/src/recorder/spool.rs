@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Batch;
 use super::journal::{Journal, Safety};
-use crate::postgres::position::{Lsn, Position};
+use crate::postgres::position::Position;
 
 /// A batch with a name of its own, by which a repeat of it is known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,21 +55,34 @@ impl Spool {
         self.waiting.append(&encode(batches)?, Safety::Machine).await
     }
 
-    /// The oldest batches that wait; with what [`Spool::done`] needs.
-    pub(super) async fn next(&mut self) -> io::Result<Option<(Vec<u8>, Vec<Sealed>)>> {
-        let Some(record) = self.waiting.read().await? else { return Ok(None) };
-        let batches = serde_json::from_slice(&record)?;
-        Ok(Some((record, batches)))
+    /// The oldest batches that wait, until they have this many bytes; with what [`Spool::done`] needs.
+    pub(super) async fn next(
+        &mut self,
+        bytes_max: u64,
+    ) -> io::Result<Option<(Vec<Vec<u8>>, Vec<Sealed>)>> {
+        let records = self.waiting.read_many(bytes_max).await?;
+        if records.is_empty() {
+            return Ok(None);
+        }
+        let mut batches: Vec<Sealed> = Vec::new();
+        for record in &records {
+            match serde_json::from_slice::<Vec<Sealed>>(record) {
+                Ok(more) => batches.extend(more),
+                // Whole, by its digest, and yet of no shape that we know: no later try will read it.
+                Err(error) => {
+                    tracing::error!(%error, "events that waited cannot be understood; they are left out");
+                }
+            }
+        }
+        Ok(Some((records, batches)))
     }
 
     /// These batches are in the database.
-    pub(super) async fn done(&mut self, record: &[u8]) -> io::Result<()> {
-        self.waiting.advance(record).await
-    }
-
-    /// The first record that waits cannot be read: it is left out, whole file.
-    pub(super) async fn skip(&mut self) -> io::Result<()> {
-        self.waiting.drop_first().await
+    pub(super) async fn done(&mut self, records: &[Vec<u8>]) -> io::Result<()> {
+        for record in records {
+            self.waiting.advance(record).await?;
+        }
+        Ok(())
     }
 
     /// Remembers batches that are in the primary until a replica has come as far. When there is no more room, what is
@@ -97,9 +110,11 @@ impl Spool {
         !self.ends.is_empty()
     }
 
-    /// A replica of this history has everything up to here.
-    pub(super) async fn confirm(&mut self, timeline: u32, received: Lsn) -> io::Result<()> {
-        let seen = |end: &Position| Position { timeline, lsn: received }.includes(*end);
+    /// So far have the replicas come that may be asked: what all of them have is let go, since any may be promoted.
+    pub(super) async fn confirm(&mut self, received: &[Position]) -> io::Result<()> {
+        let seen = |end: &Position| {
+            !received.is_empty() && received.iter().all(|replica| replica.includes(*end))
+        };
         while let Some((number, end)) = self.ends.front().copied()
             && seen(&end)
         {
@@ -116,7 +131,8 @@ impl Spool {
     pub(super) async fn put_back(&mut self) -> io::Result<()> {
         self.unconfirmed.rewind();
         while let Some(record) = self.unconfirmed.read().await? {
-            self.waiting.append(&record, Safety::Machine).await?;
+            // Beyond the bound if need be: refused, it would stand in the way of what waits already.
+            self.waiting.append_beyond(&record, Safety::Machine).await?;
             self.unconfirmed.advance(&record).await?;
         }
         self.ends.clear();

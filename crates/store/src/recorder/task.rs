@@ -7,6 +7,7 @@ use std::time::Duration;
 use mainstay_base::task::Stop;
 use mainstay_base::{Clock, Timestamp};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::sink::{Sink, SinkContext};
 use super::{Batch, Entry, Health, Shared, Written};
@@ -61,11 +62,22 @@ impl Task {
     /// Works until the soft stop, then finishes what is queued, unless the hard stop comes first.
     pub(super) async fn run(mut self, stop: Stop) -> Result<(), Infallible> {
         let mut group = Vec::with_capacity(self.batches_max);
-        if let Err(reason) = self.sink.prepare().await {
-            self.degrade(reason);
+        match self.sink.prepare().await {
+            // What a process before this one left is told from the beginning.
+            Ok(()) => self.note_health(),
+            Err(reason) => self.degrade(reason),
         }
+        // When the sink is to be tended: those who send all the time must not put that off for ever.
+        let mut tend_at: Option<Instant> = None;
         loop {
-            let rest = self.sink.rest(self.degraded);
+            let due = self.sink.rest(self.degraded).map(|rest| Instant::now() + rest);
+            tend_at = due.map(|due| tend_at.map_or(due, |at| at.min(due)));
+            if tend_at.is_some_and(|at| at <= Instant::now()) && !stop.is_soft() {
+                tend_at = None;
+                self.tend().await;
+                self.take_what_came(&mut group).await;
+                continue;
+            }
             tokio::select! {
                 biased;
                 () = stop.soft() => break,
@@ -77,9 +89,7 @@ impl Task {
                     self.gather(&mut group).await;
                     self.settle(&mut group).await;
                 }
-                () = tokio::time::sleep(rest.unwrap_or_default()), if rest.is_some() => {
-                    self.tend().await;
-                }
+                () = tokio::time::sleep_until(tend_at.unwrap_or_else(Instant::now)), if tend_at.is_some() => {}
             }
         }
         tokio::select! {
@@ -87,6 +97,18 @@ impl Task {
             () = self.finish(&mut group) => {}
         }
         Ok(())
+    }
+
+    /// A group of what came meanwhile, without waiting for any.
+    async fn take_what_came(&mut self, group: &mut Vec<Entry>) {
+        while group.len() < self.batches_max
+            && let Ok(entry) = self.entries.try_recv()
+        {
+            group.push(entry);
+        }
+        if !group.is_empty() {
+            self.settle(group).await;
+        }
     }
 
     /// Under load every commit shares its fsync and its statements with what arrives in the next moment; a quiet

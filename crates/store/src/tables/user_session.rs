@@ -96,8 +96,8 @@ pub(crate) const UPSERT: Table = Table {
         last_activity = greatest(user_sessions.last_activity, excluded.last_activity),
         page_views = user_sessions.page_views + excluded.page_views,
         custom_events = user_sessions.custom_events + excluded.custom_events,
-        total_time_seconds = extract(epoch FROM greatest(user_sessions.last_activity, excluded.last_activity)
-            - user_sessions.started_at)::bigint,
+        total_time_seconds = floor(extract(epoch FROM greatest(user_sessions.last_activity, excluded.last_activity)
+            - user_sessions.started_at))::bigint,
         conversion_events = CASE WHEN excluded.conversion_events = '[]'
             THEN user_sessions.conversion_events
             ELSE (SELECT jsonb_agg(value ORDER BY value) FROM (

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use super::{START, program, run};
 use crate::daemon::{Daemon, as_nobody};
 use crate::home::{create_private, give_away};
+use crate::tls::Pair;
 use crate::wait::{eventually, until};
 
 /// A server, running or not.
@@ -123,6 +124,19 @@ impl PostgresNode {
         run(copy.current_dir(dir.parent().expect("a parent")));
         self.stand_by(primary.port);
         self.restart();
+    }
+
+    /// Offers TLS with this certificate, from now on.
+    ///
+    /// # Panics
+    /// When it refuses it.
+    pub fn serve_tls(&self, pair: &Pair) {
+        let dir = self.daemon.dir();
+        pair.write(dir);
+        ["cert.pem", "key.pem"].iter().for_each(|name| give_away(&dir.join(name)));
+        self.alter("ssl_cert_file", "cert.pem");
+        self.alter("ssl_key_file", "key.pem");
+        self.alter("ssl", "on");
     }
 
     /// Changes a setting for this server, at once where the setting allows it.

@@ -1,0 +1,196 @@
+//! `mainstay migrate`: the schema brought up to date; with `--to`, an installation's files copied to PostgreSQL.
+
+use std::io::Write;
+
+use anyhow::Context as _;
+use mainstay_base::{Clock, Coded as _, Entropy, ErrorCode};
+use mainstay_store::{Database, Place, schema, transfer};
+use serde::Serialize;
+
+use crate::cli::Exit;
+use crate::command::check::Format;
+use crate::data_dir::{self, DataDir};
+use crate::settings::{Inputs, Settings, load};
+
+mod meter;
+mod words;
+
+use meter::Meter;
+
+/// Whether anything is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is done.
+    Do,
+    /// It is only said what would be done.
+    DryRun,
+}
+
+/// How a part of the store stood, for programs.
+#[derive(Debug, Serialize)]
+struct Part {
+    part: &'static str,
+    /// The newest step that was taken before; null: nothing was there.
+    version: Option<i64>,
+    /// The steps that were missing.
+    steps: Vec<String>,
+}
+
+/// Takes the missing steps of the configured store's schema, or says which they are.
+///
+/// # Errors
+/// When standard output is closed or the system gives no threads.
+pub fn bring_up_to_date(
+    inputs: &Inputs,
+    mode: Mode,
+    format: Format,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let settings = match settled(inputs)? {
+        Ok(settings) => settings,
+        Err(exit) => return Ok(exit),
+    };
+    let on_files = !settings.database.is_set();
+    let mut mode = mode;
+    // The server that owns the files brings them up to date itself when it starts.
+    let _held = match (on_files, mode) {
+        (true, Mode::Do) => match DataDir::open(&settings.data_dir) {
+            Ok(held) => Some(held),
+            Err(data_dir::Error::Locked { .. }) => {
+                mode = Mode::DryRun;
+                None
+            }
+            Err(error) => return refuse(&error, Exit::Refused),
+        },
+        _ => None,
+    };
+    let place = Place {
+        settings: &settings.store,
+        database: Some(&settings.database),
+        data_dir: &settings.data_dir,
+        clock: Clock::System,
+        entropy: Entropy::System,
+    };
+    let states = runtime()?.block_on(async {
+        match mode {
+            Mode::Do => schema::bring_up_to_date(place).await,
+            Mode::DryRun => schema::look(&place).await,
+        }
+    });
+    match states {
+        Ok(states) => {
+            let part = |state: schema::State| Part {
+                part: state.part,
+                version: state.found,
+                steps: state
+                    .missing
+                    .into_iter()
+                    .map(|s| format!("{} {}", s.version, s.name))
+                    .collect(),
+            };
+            words::schema(&states.into_iter().map(part).collect::<Vec<_>>(), mode, format, out)?;
+            Ok(Exit::Done)
+        }
+        Err(error) if !on_files && error.code() == ErrorCode::Unavailable => {
+            refuse(&error, Exit::Unavailable)
+        }
+        Err(error) => refuse(&error, Exit::Refused),
+    }
+}
+
+/// Copies the files of the data dir to a database, or says what that would be.
+///
+/// # Errors
+/// When standard output is closed or the system gives no threads.
+pub fn copy_to(
+    inputs: &Inputs,
+    url: &str,
+    mode: Mode,
+    format: Format,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let settings = match settled(inputs)? {
+        Ok(settings) => settings,
+        Err(exit) => return Ok(exit),
+    };
+    let database =
+        Database { primary: Some(url.into()), replicas: Vec::new(), ..settings.database.clone() };
+    // A data dir is never made here.
+    if !settings.data_dir.join("core.db").exists() {
+        return refuse(
+            &transfer::Error::NoSource(settings.data_dir.join("core.db")),
+            Exit::Refused,
+        );
+    }
+    let held = match DataDir::open(&settings.data_dir) {
+        Ok(held) => Some(held),
+        Err(data_dir::Error::Locked { .. }) => None,
+        Err(error) => return refuse(&error, Exit::Refused),
+    };
+    let quiet = held.is_some();
+    let asked = transfer::Transfer {
+        settings: &settings.store,
+        database: &database,
+        data_dir: &settings.data_dir,
+        quiet,
+        clock: Clock::System,
+        entropy: Entropy::System,
+    };
+    let mut meter = Meter::of_standard_error();
+    let report = runtime()?.block_on(async {
+        let mut on = |progress| meter.show(&progress);
+        match mode {
+            Mode::Do => transfer::run(&asked, &mut on).await,
+            Mode::DryRun => transfer::compare(&asked, &mut on).await,
+        }
+    });
+    meter.finish();
+    let report = match report {
+        Ok(report) => report,
+        Err(error) => {
+            let exit = match error.code() {
+                ErrorCode::Invalid => Exit::Usage,
+                ErrorCode::Unavailable => Exit::Unavailable,
+                ErrorCode::Internal => Exit::Unwell,
+                _ => Exit::Refused,
+            };
+            return refuse(&error, exit);
+        }
+    };
+    words::copied(&report, words::Circumstances { mode, quiet }, format, out)?;
+    Ok(if mode == Mode::DryRun || report.is_equal() { Exit::Done } else { Exit::Unwell })
+}
+
+fn settled(inputs: &Inputs) -> anyhow::Result<Result<Settings, Exit>> {
+    match load(inputs) {
+        Ok(loaded) => Ok(Ok(loaded.settings)),
+        Err(problems) => {
+            for problem in &problems.0 {
+                writeln!(std::io::stderr(), "mainstay: {problem}")?;
+            }
+            Ok(Err(Exit::Refused))
+        }
+    }
+}
+
+fn refuse(error: &dyn std::error::Error, exit: Exit) -> anyhow::Result<Exit> {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        source = error.source();
+    }
+    writeln!(std::io::stderr(), "mainstay: {text}")?;
+    Ok(exit)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("no threads")
+}

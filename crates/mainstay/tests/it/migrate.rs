@@ -1,0 +1,208 @@
+//! `mainstay migrate` as an operator meets it: exit codes and words, a server that goes on meanwhile, and sudden death.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use mainstay_testkit::{Batch, Ended, Launch, Postgres, Process, Server, Site, fresh_id};
+use serde_json::Value;
+
+use crate::launch;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// As a user of a shell with nothing set would run it.
+fn migrate(data: &Path, arguments: &[&str]) -> Command {
+    let mut command = Process::command(env!("CARGO_BIN_EXE_mainstay"));
+    command.env_clear().arg("migrate").arg("--data-dir").arg(data).args(arguments);
+    command.current_dir(data.parent().unwrap_or(data));
+    command
+}
+
+fn run(data: &Path, arguments: &[&str]) -> Ended {
+    Process::run(&mut migrate(data, arguments), PATIENCE)
+}
+
+fn json(ended: &Ended) -> Value {
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    serde_json::from_str(&ended.stdout).expect("JSON")
+}
+
+fn on(data: &Path) -> Launch {
+    launch().data_dir(data).site(Site::of(&[("index.html", "<p>home</p>")]))
+}
+
+/// Events of a page view of its own.
+fn view(n: usize) -> Batch {
+    Batch::page_view(&format!("https://a/p{}", n % 20))
+}
+
+fn views(server: &Server) -> u64 {
+    server.rows("/api/v1/pages").iter().filter_map(|row| row["pageviews"].as_u64()).sum()
+}
+
+fn rows(report: &Value, table: &str) -> u64 {
+    let tables = report["tables"].as_array().expect("tables");
+    let found = tables.iter().find(|row| row["table"] == table);
+    found.and_then(|row| row["database_rows"].as_u64()).expect("a table")
+}
+
+#[test]
+fn an_installation_moves_while_it_serves_and_goes_on_where_it_was() {
+    let data = tempfile::tempdir().expect("a temp folder");
+    let postgres = Postgres::shared();
+    let url = postgres.primary_url(&postgres.create_database());
+    let mut server = on(data.path()).start();
+    let kept = view(0);
+    server.accept(&kept);
+    for n in 1..30 {
+        server.accept(&view(n));
+    }
+    let planned = run(data.path(), &["--to", &url, "--dry-run", "--json"]);
+    assert_eq!(rows(&json(&planned), "page_views"), 0);
+    let online = run(data.path(), &["--to", &url]);
+    assert_eq!(online.code, Some(0), "{online:?}");
+    for words in ["page_views", "equal", "stop it, run this command once more"] {
+        assert!(online.stdout.contains(words), "{words:?}: {}", online.stdout);
+    }
+    assert!(online.stderr.contains("pass 1: page_views: 30 rows\n"), "{}", online.stderr);
+
+    for n in 30..40 {
+        server.accept(&view(n));
+    }
+    server.stop();
+    let last = json(&run(data.path(), &["--to", &url, "--json"]));
+    assert_eq!((&last["equal"], &last["last"]), (&true.into(), &true.into()), "{last}");
+    assert_eq!(rows(&last, "page_views"), 40);
+    assert!(last["changed"].as_u64() > Some(0), "{last}");
+
+    let mut server = on(data.path()).variable("DATABASE_PRIMARY_URL", &url).start();
+    server.accept(&kept);
+    server.accept(&view(40));
+    assert_eq!(views(&server), 41, "what was sent before the move and again after it is known");
+    server.stop();
+    let undone = run(data.path(), &["--to", &url]);
+    assert_eq!(undone.code, Some(3), "{undone:?}");
+    assert!(undone.stderr.contains("a server has already worked with this database"), "{undone:?}");
+}
+
+/// Events are loaded all the time, and the copying process is killed (SIGKILL) at any moment.
+#[test]
+fn fifty_kills_do_not_keep_a_copy_from_being_proven() {
+    let data = tempfile::tempdir().expect("a temp folder");
+    let postgres = Postgres::shared();
+    let url = postgres.primary_url(&postgres.create_database());
+    let mut server = on(data.path()).start();
+    let mut sent = 0;
+    let mut load = |events: usize| {
+        for _ in 0..events {
+            server.accept(&view(sent));
+            sent += 1;
+        }
+    };
+    load(200);
+    let (mut met, mut within) = (0, 0);
+    for kill in 0..50 {
+        let mut copying = Process::start(&mut migrate(data.path(), &["--to", &url]));
+        load(1 + kill % 25);
+        // From before it has connected to after it has begun to compare.
+        if let Some(table) =
+            [None, Some("visitor_salt"), Some("user_sessions"), Some("page_views")][kill % 4]
+        {
+            let _ = copying.stderr.wait_for(&format!("pass 1: {table}: "), PATIENCE);
+        }
+        met += usize::from(copying.is_running());
+        copying.kill();
+        within += usize::from(copying.stderr.text().contains("pass 1: "));
+    }
+    assert!(met >= 40, "only {met} kills met a running copy");
+    assert!(within >= 30, "only {within} kills came while rows were looked at");
+    let online = json(&run(data.path(), &["--to", &url, "--json"]));
+    assert_eq!(online["equal"], true, "{online}");
+    server.stop();
+    let last = json(&run(data.path(), &["--to", &url, "--json"]));
+    assert_eq!(last["equal"], true, "{last}");
+    assert_eq!(rows(&last, "page_views"), sent as u64);
+    let server = on(data.path()).variable("DATABASE_PRIMARY_URL", &url).start();
+    assert_eq!(views(&server), sent as u64);
+}
+
+#[test]
+fn what_keeps_it_from_copying_is_told_and_has_its_code() {
+    let data = tempfile::tempdir().expect("a temp folder");
+    on(data.path()).start().stop();
+    let postgres = Postgres::start();
+    let primary = postgres.primary();
+    let check = |database: &str, code: i32, words: &str| {
+        let url = primary.url(database);
+        let ended = run(data.path(), &["--to", &url]);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.stderr.contains(words), "{words:?}: {}", ended.stderr);
+        assert_eq!(ended.stdout, "");
+    };
+    let strange = postgres.create_database();
+    let other = tempfile::tempdir().expect("a temp folder");
+    let mut server = on(other.path()).start();
+    server.accept(&view(0));
+    server.stop();
+    json(&run(other.path(), &["--to", &primary.url(&strange), "--json"]));
+    check(&strange, 3, "no copy of this data directory");
+
+    let newer = postgres.create_database();
+    let url = primary.url(&newer);
+    assert_eq!(run(data.path(), &["--to", &url]).code, Some(0));
+    let _ = primary.query(&newer, "INSERT INTO mainstay._sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'later', true, '', 0)");
+    check(&newer, 3, "newer than this version knows");
+
+    let nothing = format!("nothing{}", fresh_id());
+    check(&nothing, 4, "the database cannot be used");
+    let wrong = run(data.path(), &["--to", "mysql://u:secret@h/d"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(!wrong.stderr.contains("secret"), "{wrong:?}");
+    let empty = tempfile::tempdir().expect("a temp folder");
+    let none = run(&empty.path().join("data"), &["--to", &url]);
+    assert_eq!(none.code, Some(3), "{none:?}");
+    assert!(!empty.path().join("data").exists(), "a data dir is never made");
+
+    let app = postgres.create_database();
+    let _ = primary
+        .query(&app, "CREATE TABLE users AS SELECT 7 AS id; CREATE TABLE page_views (a int)");
+    json(&run(data.path(), &["--to", &primary.url(&app), "--json"]));
+    let kept =
+        "SELECT (SELECT sum(id) FROM public.users), (SELECT count(*) FROM public.page_views)";
+    assert_eq!(primary.query(&app, kept), "7|0");
+
+    primary.stop();
+    check(&app, 4, "the database cannot be used");
+}
+
+#[test]
+fn the_schema_is_brought_up_to_date_without_a_server() {
+    let home = tempfile::tempdir().expect("a temp folder");
+    let data = home.path().join("data");
+    let looked = json(&run(&data, &["--dry-run", "--json"]));
+    assert_eq!(looked["parts"][0]["version"], Value::Null, "{looked}");
+    assert!(!data.exists(), "nothing is changed by looking");
+    let done = run(&data, &[]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.stdout.contains("insight.db: new\n  applied: 1 events\n"), "{}", done.stdout);
+    let again = run(&data, &[]);
+    assert!(again.stdout.starts_with("core.db: up to date (version "), "{}", again.stdout);
+
+    let postgres = Postgres::shared();
+    let url = postgres.primary_url(&postgres.create_database());
+    let with = |arguments: &[&str]| {
+        Process::run(migrate(&data, arguments).env("DATABASE_PRIMARY_URL", &url), PATIENCE)
+    };
+    let looked = with(&["--dry-run"]);
+    assert!(looked.stdout.contains("database: new\n  missing: 1 core\n"), "{looked:?}");
+    assert!(with(&[]).stdout.contains("applied: 1 core\n"));
+    assert!(with(&[]).stdout.starts_with("database: up to date"));
+    // Nobody has worked with it yet: a copy may still go there.
+    json(&run(&data, &["--to", &url, "--json"]));
+    let away = Process::run(
+        migrate(&data, &[]).env("DATABASE_PRIMARY_URL", "postgres://app@127.0.0.1:1/none"),
+        PATIENCE,
+    );
+    assert_eq!(away.code, Some(4), "{away:?}");
+}

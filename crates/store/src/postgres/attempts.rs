@@ -1,0 +1,213 @@
+//! One read and the servers it is put to: who is chosen, who is asked next when that one fails, and how long a replica is
+//! waited for that has to catch up. Changes are never put twice, and have no place here.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sqlx::PgConnection;
+
+use super::cluster::Nobody;
+use super::failure::{self, Failure};
+use super::node::{Leased, Node, Place};
+use super::position::{Lsn, Position};
+use super::{Db, Reads, away, pool, probe};
+use crate::Error;
+
+/// The servers one read is put to.
+#[derive(Debug)]
+pub(crate) struct Attempts<'a> {
+    db: &'a Db,
+    op: &'static str,
+    failed: Option<Arc<Node>>,
+    /// Who is asked now.
+    asked: Option<Arc<Node>>,
+    repeats: u8,
+}
+
+impl<'a> Attempts<'a> {
+    pub(super) fn new(db: &'a Db, op: &'static str) -> Self {
+        Self { db, op, failed: None, asked: None, repeats: 1 }
+    }
+}
+
+impl Attempts<'_> {
+    /// A connection to a server that may answer. A server that refuses one is not asked for long: the next one is.
+    pub(crate) async fn lease(&mut self) -> Result<Leased, Error> {
+        let cluster = &self.db.cluster;
+        // One that does not use the cluster much must not write to a shared line with every read.
+        if !cluster.used.load(Ordering::Relaxed) {
+            cluster.used.store(true, Ordering::Relaxed);
+        }
+        let mut rest = cluster.nodes.len();
+        loop {
+            let (place, error) = match self.choose().await? {
+                Ok(leased) => {
+                    self.asked = Some(Arc::clone(leased.node()));
+                    return Ok(leased);
+                }
+                Err(refused) => refused,
+            };
+            cluster.note_refused(place.node(), &error);
+            if rest == 0 {
+                return Err(Error::new(self.op, error));
+            }
+            rest -= 1;
+            self.failed = Some(Arc::clone(place.node()));
+        }
+    }
+
+    async fn choose(&self) -> Result<Result<Leased, (Place, sqlx::Error)>, Error> {
+        match self.choose_once().await {
+            // Nobody else may answer: a server that was restarted does, on another connection.
+            Err(nobody) => {
+                let Some(failed) = &self.failed else { return Err(away(self.op, nobody)) };
+                probe::try_again(&self.db.cluster, failed).await;
+                self.choose_once().await.map_err(|nobody| away(self.op, nobody))
+            }
+            Ok(chosen) => Ok(chosen),
+        }
+    }
+
+    async fn choose_once(&self) -> Result<Result<Leased, (Place, sqlx::Error)>, Nobody> {
+        let cluster = &self.db.cluster;
+        let not = self.failed.as_ref();
+        match self.db.reads {
+            Reads::Any => {
+                let choice = cluster.choose_reader(not)?;
+                Ok(Leased::at(choice.place, choice.share).await)
+            }
+            Reads::Latest => match cluster.choose_primary() {
+                Ok(place) => {
+                    cluster.reads.latest.fetch_add(1, Ordering::Relaxed);
+                    Ok(Leased::at(place, None).await)
+                }
+                // Nothing is committed while there is no primary: the replicas have nearly everything there is.
+                Err(nobody) => {
+                    let place = cluster.choose_replica(not).ok_or(nobody)?;
+                    Ok(Leased::at(place, None).await)
+                }
+            },
+            Reads::Since(wanted) => {
+                if let Some(leased) = self.catch_up(wanted).await {
+                    cluster.reads.replica.fetch_add(1, Ordering::Relaxed);
+                    return Ok(Ok(leased));
+                }
+                let place = cluster.choose_primary()?;
+                cluster.reads.token.fetch_add(1, Ordering::Relaxed);
+                Ok(Leased::at(place, None).await)
+            }
+        }
+    }
+
+    /// A replica that has come as far as `wanted`, or that does so in a moment.
+    async fn catch_up(&self, wanted: Position) -> Option<Leased> {
+        let cluster = &self.db.cluster;
+        let not = self.failed.as_ref();
+        let there = |node: &Node| node.state().position.includes(wanted);
+        let near = |node: &Node| {
+            let state = node.state();
+            state.position.timeline == wanted.timeline && !state.slow && !state.suspect
+        };
+        let place = cluster
+            .choose_replica_where(not, there)
+            .or_else(|| cluster.choose_replica_where(not, near))?;
+        let node = Arc::clone(place.node());
+        let looked = tokio::time::timeout(cluster.rules.catch_up, look(place, wanted)).await;
+        match looked {
+            Ok(Ok(leased)) => Some(leased),
+            Ok(Err(error)) => {
+                cluster.note(&node, &error);
+                None
+            }
+            Err(_) => {
+                node.change(|state| state.slow = true);
+                None
+            }
+        }
+    }
+
+    /// The answer, within the time a statement may take. A server that owes one for long is probed meanwhile, and when it
+    /// turns out to be lost nobody waits any longer.
+    pub(crate) async fn within<T>(
+        &self,
+        answer: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        let mut answer = std::pin::pin!(answer);
+        if let Ok(answer) = tokio::time::timeout(SUSPECT_AFTER, answer.as_mut()).await {
+            return answer;
+        }
+        let Some(node) = &self.asked else { return self.db.within(answer).await };
+        node.suspect();
+        self.db.cluster.alarm.notify_one();
+        tokio::select! {
+            biased;
+            answer = self.db.within(answer) => answer,
+            () = node.left() => Err(pool::unavailable("the server was lost before it answered")),
+        }
+    }
+
+    /// The end of it, or none when the question is to be put once more.
+    pub(crate) fn settle<T>(
+        &mut self,
+        leased: Leased,
+        answer: Result<T, sqlx::Error>,
+    ) -> Option<Result<T, Error>> {
+        let error = match answer {
+            Ok(answer) => {
+                leased.give_back();
+                return Some(Ok(answer));
+            }
+            Err(error) => error,
+        };
+        let node = Arc::clone(leased.node());
+        let elsewhere = match failure::of(&error) {
+            Failure::Statement => {
+                leased.give_back();
+                false
+            }
+            Failure::ReplayConflict => {
+                leased.give_back();
+                true
+            }
+            Failure::Connection | Failure::Silence | Failure::NotPrimary => {
+                self.db.cluster.note(&node, &error);
+                true
+            }
+        };
+        if elsewhere && self.repeats > 0 {
+            self.repeats -= 1;
+            self.failed = Some(node);
+            return None;
+        }
+        Some(Err(Error::new(self.op, error)))
+    }
+}
+
+/// An answer that takes so long makes its server suspect.
+const SUSPECT_AFTER: Duration = Duration::from_millis(300);
+/// How long between two looks at a replica that is about to catch up.
+const LOOK_AGAIN: Duration = Duration::from_millis(3);
+
+/// Looks again and again until the replica has come far enough.
+async fn look(place: Place, wanted: Position) -> Result<Leased, sqlx::Error> {
+    let is_there = place.node().state().position.includes(wanted);
+    let mut leased = Leased::at(place, None).await.map_err(|(_, error)| error)?;
+    loop {
+        if is_there {
+            return Ok(leased);
+        }
+        let replayed = replayed_by(leased.conn()).await?;
+        leased.node().reached(replayed);
+        if replayed >= wanted.lsn {
+            return Ok(leased);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+async fn replayed_by(conn: &mut PgConnection) -> Result<Lsn, sqlx::Error> {
+    const TEXT: &str = "SELECT coalesce(pg_last_wal_replay_lsn() - '0/0'::pg_lsn, 0)::bigint";
+    let lsn: i64 = sqlx::query_scalar(TEXT).fetch_one(conn).await?;
+    Ok(Lsn(lsn.cast_unsigned()))
+}

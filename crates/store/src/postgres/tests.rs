@@ -1,0 +1,15 @@
+//! What becomes of questions and changes when servers fail: real servers that are killed, stopped, cut off and promoted.
+
+mod house;
+
+mod failover;
+mod lag;
+mod partitions;
+mod pool;
+mod reads;
+mod spool;
+mod tls;
+mod together;
+mod tokens;
+
+use house::{House, LONG, Load, until};

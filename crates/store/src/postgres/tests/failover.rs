@@ -1,0 +1,128 @@
+//! A lost primary: a promoted replica is found, and nobody is told of the difference.
+
+use std::time::{Duration, Instant};
+
+use mainstay_testkit::Postgres;
+
+use super::house::{count, database, words};
+use super::*;
+use crate::postgres::Role;
+use crate::rollup;
+
+/// The promise.
+const RESUMED_WITHIN: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_resume_after_a_promotion_and_the_old_primary_is_never_asked() {
+    let servers = Postgres::launch().replicas(2).start();
+    let (primary, first, second) =
+        (servers.primary(), &servers.replicas()[0], &servers.replicas()[1]);
+    let name = servers.create_database();
+    let house = House::open(&database(&servers, &name)).await;
+    servers.wait_replicated(LONG);
+    let reads = Load::reads(house.store.insight(), 3);
+    let engine = house.store.insight().clone();
+    let writes = Load::of(3, move |n| {
+        let engine = engine.clone();
+        async move {
+            let hour = crate::contract::NOON.plus(Duration::from_secs(3_600 * (n % 5)));
+            let marked = rollup::mark_dirty(&engine, "load", hour).await;
+            let failed = marked.err().map(|error| words(&error));
+            // That nobody takes it now is what it may be told; that a server is no primary any more is not.
+            failed
+                .filter(|said| said.contains("25006") || said.contains("read-only"))
+                .map_or(Ok(()), Err)
+        }
+    });
+    reads.goes_on(100).await;
+    primary.kill();
+    until("the loss is noticed", LONG, || house.db().cluster.primary().is_none()).await;
+    first.promote();
+    second.follow(first);
+    let promoted = Instant::now();
+    house.primary_is(1).await;
+    until_written(&house).await;
+    let took = promoted.elapsed();
+    assert!(took < RESUMED_WITHIN, "{took:?}");
+    // It comes back as it was, and takes changes of a history that is over.
+    primary.restart();
+    until("the old primary is found out", LONG, || house.role(0) == Role::Stale).await;
+    let before =
+        primary.query(&name, "SELECT count(*) FROM mainstay.rollup_dirty WHERE site = 'after'");
+    for hour in 0..20 {
+        let hour = crate::contract::NOON.plus(Duration::from_secs(3_600 * hour));
+        rollup::mark_dirty(house.store.insight(), "after", hour).await.unwrap();
+        count(house.store.insight()).await.unwrap();
+        count(&house.store.insight().latest()).await.unwrap();
+    }
+    assert_eq!((before.as_str(), house.role(0)), ("0", Role::Stale));
+    let text = "SELECT count(*) FROM mainstay.rollup_dirty WHERE site = 'after'";
+    assert_eq!((primary.query(&name, text), first.query(&name, text)), ("0".into(), "20".into()));
+    // Made anew from the new primary it answers reads.
+    primary.stop();
+    primary.rebuild_from(first);
+    house.is_fit(0).await;
+    let (_, failed, _) = writes.finish().await;
+    assert_eq!(failed, Vec::<String>::new());
+    let (asked, failed, _) = reads.finish().await;
+    assert!(failed.is_empty(), "{} of {asked}: {:?}", failed.len(), &failed[..1]);
+    house.finish().await;
+}
+
+async fn until_written(house: &House) {
+    let began = Instant::now();
+    while let Err(error) =
+        rollup::mark_dirty(house.store.insight(), "load", crate::contract::NOON).await
+    {
+        assert!(began.elapsed() < LONG, "{}", words(&error));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_stands_still_is_replaced() {
+    let servers = Postgres::launch().replicas(1).start();
+    let name = servers.create_database();
+    let house = House::open(&database(&servers, &name)).await;
+    servers.wait_replicated(LONG);
+    assert!(house.record(0).await);
+    servers.primary().pause();
+    // Acknowledged all the same, and soon: it waits on this machine's disk.
+    let began = Instant::now();
+    assert!(house.record(1).await);
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    until("the loss is noticed", LONG, || house.db().cluster.primary().is_none()).await;
+    servers.replicas()[0].promote();
+    let promoted = Instant::now();
+    house.primary_is(1).await;
+    until("what waited is there", LONG, || house.recorder.spooled() == 0).await;
+    assert!(promoted.elapsed() < RESUMED_WITHIN, "{:?}", promoted.elapsed());
+    assert_eq!(house.count().await, 2);
+    servers.primary().resume();
+    until("the old primary is found out", LONG, || house.role(0) == Role::Stale).await;
+    assert!(house.record(2).await);
+    assert_eq!(house.count().await, 3);
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_meets_a_demoted_server_is_made_by_the_new_primary() {
+    let servers = Postgres::launch().replicas(1).start();
+    let name = servers.create_database();
+    let house = House::open(&database(&servers, &name)).await;
+    servers.wait_replicated(LONG);
+    servers.primary().kill();
+    servers.replicas()[0].promote();
+    servers.primary().rebuild_from(&servers.replicas()[0]);
+    // Nobody looked meanwhile: to this process the first server still is the primary.
+    let first = house.node(0);
+    first.pool.forget_all();
+    house.db().cluster.primary.store(0, std::sync::atomic::Ordering::Release);
+    first.change(|state| {
+        state.role = Role::Primary;
+        state.ejected = None;
+    });
+    rollup::mark_dirty(house.store.insight(), "moved", crate::contract::NOON).await.unwrap();
+    assert_eq!((house.role(0), house.role(1)), (Role::Replica, Role::Primary));
+    house.finish().await;
+}

@@ -1,0 +1,113 @@
+//! Connections: as few as possible, never more than allowed, and nothing sent for their own sake.
+
+use std::time::Duration;
+
+use mainstay_base::units::Span as Time;
+use mainstay_testkit::Postgres;
+
+use super::house::{count, database};
+use super::*;
+use crate::Database;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_minimum_is_kept_and_what_rests_is_closed() {
+    let servers = Postgres::start();
+    let name = servers.create_database();
+    let database = Database {
+        pool_min: 3,
+        pool_max: 8,
+        pool_idle: Time(Duration::from_millis(50)),
+        ..database(&servers, &name)
+    };
+    let house = House::open(&database).await;
+    let pool = &house.node(0).pool;
+    until("the minimum is open", LONG, || pool.count() == (0, 3)).await;
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(pool.take().await.unwrap());
+    }
+    assert_eq!(pool.count(), (8, 0));
+    let none = tokio::time::timeout(Duration::from_millis(100), pool.take()).await;
+    assert!(none.is_err(), "a ninth");
+    held.into_iter().for_each(|taken| pool.give_back(taken));
+    assert_eq!(pool.count(), (0, 8));
+    until("the rest is closed", LONG, || pool.count() == (0, 3)).await;
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_shrinks_and_grows_while_connections_are_in_use() {
+    let servers = Postgres::start();
+    let name = servers.create_database();
+    let house = House::open(&Database { pool_max: 6, ..database(&servers, &name) }).await;
+    let pool = &house.node(0).pool;
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        held.push(pool.take().await.unwrap());
+    }
+    pool.set_max(2);
+    assert_eq!(pool.count().0, 6);
+    for taken in held.drain(..5) {
+        pool.give_back(taken);
+    }
+    let (used, idle) = pool.count();
+    assert_eq!(used + idle, 2, "what is beyond the budget is closed as it comes back");
+    let second = pool.take().await.unwrap();
+    let third = tokio::time::timeout(Duration::from_millis(100), pool.take()).await;
+    assert!(third.is_err(), "two are all");
+    pool.set_max(6);
+    let third = pool.take().await.unwrap();
+    drop((second, third));
+    held.into_iter().for_each(|taken| pool.give_back(taken));
+    // A connection that is lost in its holder's hands is no lasting one fewer.
+    pool.set_max(2);
+    let both = (pool.take().await.unwrap(), pool.take().await.unwrap());
+    drop(both);
+    let _both = (pool.take().await.unwrap(), pool.take().await.unwrap());
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_share_the_budget() {
+    let servers = Postgres::start();
+    let name = servers.create_database();
+    let database = Database { pool_max: 12, pool_min: 1, ..database(&servers, &name) };
+    let first = House::open(&database).await;
+    until("alone it has all", LONG, || first.node(0).pool.max() == 12).await;
+    let second = House::open(&database).await;
+    until("the second has half", LONG, || second.node(0).pool.max() == 6).await;
+    until("and the first as well", LONG, || first.node(0).pool.max() == 6).await;
+    second.finish().await;
+    until("it has all again", LONG, || first.node(0).pool.max() == 12).await;
+    first.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_reads_are_as_many_statements() {
+    let servers = Postgres::start();
+    let name = servers.create_database();
+    let house = House::open(&Database { pool_min: 2, ..database(&servers, &name) }).await;
+    let primary = servers.primary();
+    let _ = primary.query(&name, "CREATE EXTENSION pg_stat_statements");
+    // Everything this database was asked, whatever it was.
+    let text = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+        WHERE d.datname = current_database() AND query NOT LIKE '%pg_stat_statements%'";
+    let calls = || primary.query(&name, text).parse::<u64>().unwrap();
+    // What a start does (days made ahead) is over when nothing more is asked.
+    let mut before = calls();
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if std::mem::replace(&mut before, calls()) == before {
+            break;
+        }
+    }
+    let load = Load::reads(house.store.insight(), 4);
+    load.goes_on(10_000).await;
+    let (asked, failed, _) = load.finish().await;
+    assert_eq!(failed, Vec::<String>::new());
+    let more = calls() - before - asked;
+    // Probes, and the processes that share the database counted each ten seconds (two statements).
+    assert!(more <= 20, "{more} statements beside {asked} reads");
+    assert!(asked >= 10_000 && count(house.store.insight()).await.is_ok());
+    house.finish().await;
+}

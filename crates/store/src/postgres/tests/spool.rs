@@ -1,0 +1,309 @@
+//! What was acknowledged is there once, whatever was lost: the database, its primary, or this process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use mainstay_base::units::{Size, Span as Time};
+use mainstay_testkit::{ChaosProxy, Postgres};
+
+use super::house::{behind, database, settings, view};
+use super::*;
+use crate::contract::Sample;
+use crate::{Batch, Database, Record, Settings};
+
+/// One of everything, told apart by a number.
+fn everything(n: u32) -> Batch {
+    let s = Sample(n % 600);
+    let id = Sample(n).event_id();
+    let page = Sample(n).page_id();
+    let kinds = [
+        Record::PageView(crate::page_view::Row { id: id.clone(), ..s.view() }),
+        Record::Vital(crate::performance_metric::Row {
+            id: id.clone(),
+            page_id: page.clone(),
+            ..s.vital("LCP", 1_000.0, 10)
+        }),
+        Record::Engagement(crate::engagement::Row {
+            id: id.clone(),
+            page_id: page,
+            ..s.engagement(500, 50)
+        }),
+        Record::Error(crate::error_event::Row { id: id.clone(), ..s.error("boom", "words") }),
+        Record::Custom(crate::custom_event::Row { id, ..s.custom("signup") }),
+        Record::Report(s.report(1)),
+    ];
+    Batch { records: kinds.into(), visit: Some(s.touch(n % 7)) }
+}
+
+/// Rows of each table, and what the reports and visits count together.
+fn tables(node: &mainstay_testkit::PostgresNode, name: &str) -> String {
+    let text = "SELECT (SELECT count(*) FROM mainstay.page_views),
+        (SELECT count(*) FROM mainstay.performance_metrics), (SELECT count(*) FROM mainstay.engagement),
+        (SELECT count(*) FROM mainstay.error_events), (SELECT count(*) FROM mainstay.custom_events),
+        (SELECT sum(count) FROM mainstay.reports), (SELECT sum(page_views) FROM mainstay.user_sessions)";
+    node.query(name, text)
+}
+
+fn each(n: u64) -> String {
+    [n; 7].map(|n| n.to_string()).join("|")
+}
+
+/// Senders that never rest; how many batches were acknowledged.
+fn send(house: &House) -> (Load, Arc<AtomicU64>) {
+    let (recorder, acknowledged) = (house.recorder.clone(), Arc::new(AtomicU64::new(0)));
+    let counted = Arc::clone(&acknowledged);
+    let load = Load::of(4, move |n| {
+        let (recorder, counted) = (recorder.clone(), Arc::clone(&counted));
+        async move {
+            recorder
+                .record(everything(u32::try_from(n).unwrap()))
+                .await
+                .map_err(|e| e.to_string())?;
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Ok(())
+        }
+    });
+    (load, acknowledged)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_away_from_the_start_gets_everything_later() {
+    let servers = Postgres::start();
+    let name = servers.create_database();
+    let database = database(&servers, &name);
+    servers.primary().kill();
+    let house = House::open_on(Arc::new(tempfile::tempdir().unwrap()), &database).await;
+    assert!(!house.store.is_open());
+    let (load, acknowledged) = send(&house);
+    load.goes_on(200).await;
+    assert!(matches!(house.recorder.health(), crate::Health::Degraded { .. }));
+    until("it waits on the disk", LONG, || house.recorder.spooled() > 0).await;
+    servers.primary().restart();
+    // Those who send all the time do not put it off.
+    until("what waited is there", LONG, || house.recorder.spooled() == 0 && house.store.is_open())
+        .await;
+    load.goes_on(50).await;
+    let (_, failed, _) = load.finish().await;
+    assert_eq!(failed, Vec::<String>::new());
+    until("what waited is there", LONG, || house.recorder.spooled() == 0).await;
+    assert_eq!(tables(servers.primary(), &name), each(acknowledged.load(Ordering::Relaxed)));
+    until("health is well", LONG, || house.recorder.health() == crate::Health::Ok).await;
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_lost_again_and_again_has_everything_once() {
+    let servers = Postgres::start();
+    let name = servers.create_database();
+    let house = House::open(&database(&servers, &name)).await;
+    let (load, acknowledged) = send(&house);
+    for _ in 0..4 {
+        load.goes_on(60).await;
+        servers.primary().kill();
+        load.goes_on(60).await;
+        servers.primary().restart();
+        until("what waited is there", LONG, || house.recorder.spooled() == 0).await;
+    }
+    let (_, failed, _) = load.finish().await;
+    assert_eq!(failed, Vec::<String>::new());
+    until("what waited is there", LONG, || house.recorder.spooled() == 0).await;
+    assert_eq!(tables(servers.primary(), &name), each(acknowledged.load(Ordering::Relaxed)));
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_killed_with_events_on_its_disk_goes_on_at_the_next_start() {
+    let servers = Postgres::start();
+    let name = servers.create_database();
+    let database = database(&servers, &name);
+    let mut dir = Arc::new(tempfile::tempdir().unwrap());
+    let mut acknowledged = 0;
+    for round in 0..3_u32 {
+        let house = House::open_on(dir, &database).await;
+        if round > 0 {
+            assert!(house.recorder.record(everything(10_000 + round)).await.is_ok());
+            acknowledged += 1;
+        }
+        servers.primary().kill();
+        for n in 0..30 {
+            assert!(house.recorder.record(everything(round * 100 + n)).await.is_ok());
+            acknowledged += 1;
+        }
+        dir = house.kill().await;
+        servers.primary().restart();
+    }
+    let house = House::open_on(dir, &database).await;
+    until("what waited is there", LONG, || tables_of(servers.primary(), &name) >= acknowledged)
+        .await;
+    until("nothing waits", LONG, || house.recorder.spooled() == 0).await;
+    assert_eq!(tables(servers.primary(), &name), each(acknowledged));
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_primary_costs_nothing_that_its_replica_had_not_received() {
+    let servers = Postgres::launch().replicas(2).start();
+    let name = servers.create_database();
+    let [primary, first, second] =
+        [servers.primary(), &servers.replicas()[0], &servers.replicas()[1]];
+    let house = House::open(&database(&servers, &name)).await;
+    servers.wait_replicated(LONG);
+    let mut acknowledged = 0;
+    let mut send = async |from: u32| {
+        for n in from..from + 40 {
+            assert!(house.recorder.record(everything(n)).await.is_ok());
+            acknowledged += 1;
+        }
+        acknowledged
+    };
+    send(0).await;
+    // The one that will be promoted hears no more of the primary; the other one does, and confirms alone.
+    cut_off(first);
+    send(100).await;
+    servers.replicas()[1]
+        .wait_replayed(&primary.query("postgres", "SELECT pg_current_wal_lsn()"), LONG);
+    assert_eq!(house.recorder.spooled(), 0, "all of it is in the primary");
+    // Confirmations are asked for twice meanwhile.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    primary.kill();
+    let sent = send(200).await;
+    let held = tables_of(first, &name);
+    assert!(held < 80, "{held}: the replica was not cut off");
+    first.promote();
+    second.stop();
+    house.primary_is(1).await;
+    until("what was lost is written once more", LONG, || {
+        house.recorder.health() == crate::Health::Ok && house.recorder.spooled() == 0
+    })
+    .await;
+    until("everything is there", LONG, || tables_of(first, &name) >= sent).await;
+    assert_eq!(tables(first, &name), each(sent));
+    house.finish().await;
+}
+
+fn tables_of(node: &mainstay_testkit::PostgresNode, name: &str) -> u64 {
+    node.query(name, "SELECT count(*) FROM mainstay.page_views").parse().unwrap()
+}
+
+fn cut_off(replica: &mainstay_testkit::PostgresNode) {
+    replica.alter("primary_conninfo", "host=127.0.0.1 port=1 user=app");
+    let text = "SELECT count(*) FROM pg_stat_wal_receiver";
+    mainstay_testkit::until("nothing is received", LONG, || replica.query("postgres", text) == "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_replicas_have_is_let_go() {
+    let servers = Postgres::launch().replicas(1).start();
+    let name = servers.create_database();
+    let house = House::open(&database(&servers, &name)).await;
+    servers.wait_replicated(LONG);
+    let dir = house.path().join("spool").join("unconfirmed");
+    let bytes = || {
+        let files = std::fs::read_dir(&dir).into_iter().flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()).map(|m| m.len()).sum::<u64>()
+    };
+    cut_off(&servers.replicas()[0]);
+    for n in 0..20 {
+        assert!(house.record(n).await);
+    }
+    let kept = bytes();
+    assert!(kept > 0);
+    servers.replicas()[0].follow(servers.primary());
+    servers.wait_replicated(LONG);
+    until("it is let go", LONG, || bytes() == 0).await;
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_spool_refuses_and_never_blocks() {
+    let servers = Postgres::start();
+    let name = servers.create_database();
+    let database = database(&servers, &name);
+    servers.primary().kill();
+    let small = Settings { spool_max: Size::kib(64), ..settings() };
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let house = House::open_with(dir, &database, &small).await;
+    let (mut kept, mut refused) = (0, 0);
+    for n in 0..400 {
+        let took = std::time::Instant::now();
+        match house.recorder.record(view(n)).await {
+            Ok(_) => kept += 1,
+            Err(error) => {
+                assert_eq!(error, crate::record::Error::Unavailable);
+                refused += 1;
+            }
+        }
+        assert!(took.elapsed() < Duration::from_secs(2), "{:?}", took.elapsed());
+    }
+    assert!(kept > 10 && refused > 10, "{kept} kept, {refused} refused");
+    assert_eq!(house.recorder.shed_total(), refused);
+    let crate::Health::Degraded { reason, .. } = house.recorder.health() else { panic!("well") };
+    assert!(!reason.is_empty());
+    servers.primary().restart();
+    until("what waited is there", LONG, || house.store.is_open() && house.recorder.spooled() == 0)
+        .await;
+    assert_eq!(house.count().await, kept);
+    assert!(house.record(1_000).await);
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_spool_with_unconfirmed_events_beside_it_is_emptied_after_a_restart() {
+    let servers = Postgres::launch().replicas(1).start();
+    let name = servers.create_database();
+    let database = database(&servers, &name);
+    let small = Settings { spool_max: Size::kib(64), ..settings() };
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let house = House::open_with(dir, &database, &small).await;
+    servers.wait_replicated(LONG);
+    cut_off(&servers.replicas()[0]);
+    let mut kept = 0;
+    for n in 0..30 {
+        kept += u64::from(house.record(n).await);
+    }
+    servers.primary().kill();
+    for n in 30..400 {
+        kept += u64::from(house.record(n).await);
+    }
+    let dir = house.kill().await;
+    servers.primary().restart();
+    let house = House::open_with(dir, &database, &small).await;
+    until("what waited is there", LONG, || tables_of(servers.primary(), &name) >= kept).await;
+    until("nothing waits", LONG, || house.recorder.spooled() == 0).await;
+    assert_eq!(tables_of(servers.primary(), &name), kept);
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_network_keeps_nobody_waiting() {
+    let servers = Postgres::launch().replicas(1).start();
+    let name = servers.create_database();
+    let all = [servers.primary(), &servers.replicas()[0]];
+    let proxies =
+        all.map(|node| ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], node.port()))));
+    let database = Database {
+        connect_timeout: Time(Duration::from_secs(1)),
+        ..behind(&[proxies[0].address(), proxies[1].address()], &name)
+    };
+    let house = House::open(&database).await;
+    servers.wait_replicated(LONG);
+    let (load, acknowledged) = send(&house);
+    load.goes_on(100).await;
+    proxies.iter().for_each(ChaosProxy::half_open);
+    load.goes_on(200).await;
+    proxies.iter().for_each(ChaosProxy::heal);
+    until("what waited is there", LONG, || {
+        house.recorder.spooled() == 0 && house.db().cluster.primary().is_some()
+    })
+    .await;
+    load.goes_on(100).await;
+    let (_, failed, slowest) = load.finish().await;
+    assert_eq!(failed, Vec::<String>::new());
+    assert!(slowest < Duration::from_secs(7), "{slowest:?}");
+    until("what waited is there", LONG, || house.recorder.spooled() == 0).await;
+    assert_eq!(tables(servers.primary(), &name), each(acknowledged.load(Ordering::Relaxed)));
+    house.finish().await;
+}

@@ -1,0 +1,146 @@
+//! The files of the installation, read only.
+
+use std::path::{Path, PathBuf};
+
+use futures_util::TryStreamExt;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, SqliteConnection};
+
+use super::chunk::Chunk;
+use super::table::{Copied, File};
+use super::value::Value;
+use super::{Error, Transfer};
+use crate::open::{CORE, INSIGHT};
+use crate::sqlite::{Shape, options};
+use crate::{Ts, schema};
+
+const OP: &str = "transfer.read";
+
+/// Both files.
+#[derive(Debug)]
+pub(super) struct Source {
+    core: Opened,
+    insight: Opened,
+}
+
+#[derive(Debug)]
+struct Opened {
+    path: PathBuf,
+    conn: SqliteConnection,
+}
+
+impl Source {
+    pub(super) async fn open(transfer: &Transfer<'_>) -> Result<Self, Error> {
+        let open = async |name: &str, shape: Shape, known: &Migrator| {
+            Opened::open(&transfer.data_dir.join(name), &shape, known).await
+        };
+        Ok(Self {
+            core: open("core.db", Shape::core(transfer.settings), &CORE).await?,
+            insight: open("insight.db", Shape::insight(transfer.settings), &INSIGHT).await?,
+        })
+    }
+
+    fn file(&mut self, table: &Copied) -> &mut Opened {
+        match table.file {
+            File::Core => &mut self.core,
+            File::Insight => &mut self.insight,
+        }
+    }
+
+    pub(super) async fn count(&mut self, table: &Copied) -> Result<u64, Error> {
+        let file = self.file(table);
+        let text = format!("SELECT count(*) FROM {}", table.name);
+        let counted: Result<i64, _> =
+            sqlx::query_scalar(AssertSqlSafe(text)).fetch_one(&mut file.conn).await;
+        counted.map(i64::cast_unsigned).map_err(|error| file.failed(error))
+    }
+
+    /// The rows after a key, as many as belong together. A moment's view: the next call sees what was written meanwhile.
+    pub(super) async fn read(
+        &mut self,
+        table: &Copied,
+        after: Option<&[Value]>,
+    ) -> Result<Chunk, Error> {
+        let file = self.file(table);
+        let text = text(table, after.is_some());
+        let args = bind(after.unwrap_or_default())?;
+        let (mut chunk, mut scratch) = (Chunk::default(), Vec::new());
+        let mut rows = sqlx::query_with(AssertSqlSafe(text), args).fetch(&mut file.conn);
+        loop {
+            let row = match rows.try_next().await {
+                Ok(Some(row)) => row,
+                Ok(None) => break,
+                Err(error) => {
+                    drop(rows);
+                    return Err(file.failed(error));
+                }
+            };
+            let columns = table.columns.iter().enumerate();
+            let values: Result<Vec<_>, _> =
+                columns.map(|(at, (_, kind))| Value::of_sqlite(&row, at, *kind)).collect();
+            let values = values
+                .map_err(|error| Error::Row { table: table.name, reason: error.to_string() })?;
+            chunk.add(values, table, &mut scratch);
+        }
+        chunk.is_last = chunk.rows.len() < table.chunk;
+        Ok(chunk)
+    }
+}
+
+impl Opened {
+    async fn open(path: &Path, shape: &Shape, known: &Migrator) -> Result<Self, Error> {
+        if !path.exists() {
+            return Err(Error::NoSource(path.to_owned()));
+        }
+        let failed = |error| failed(path, error);
+        let mut conn = options::reader(path, shape).connect().await.map_err(failed)?;
+        let newest = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
+        let found: i64 = sqlx::query_scalar(newest).fetch_one(&mut conn).await.map_err(failed)?;
+        let ours = schema::newest(known);
+        match found {
+            version if version > ours => Err(Error::SourceNewer { path: path.to_owned(), version }),
+            version if version < ours => Err(Error::SourceOlder(path.to_owned())),
+            _ => Ok(Self { path: path.to_owned(), conn }),
+        }
+    }
+
+    fn failed(&self, error: sqlx::Error) -> Error {
+        failed(&self.path, error)
+    }
+}
+
+fn failed(path: &Path, error: sqlx::Error) -> Error {
+    Error::Source { path: path.to_owned(), source: crate::Error::new(OP, error) }
+}
+
+fn text(table: &Copied, after: bool) -> String {
+    let columns: Vec<_> = table.columns.iter().map(|(name, _)| *name).collect();
+    let key = columns[..table.key].join(", ");
+    let places = vec!["?"; table.key].join(", ");
+    let begin = if after { format!("WHERE ({key}) > ({places})") } else { String::new() };
+    format!(
+        "SELECT {} FROM {} {begin} ORDER BY {key} LIMIT {}",
+        columns.join(", "),
+        table.name,
+        table.chunk
+    )
+}
+
+pub(super) fn bind(key: &[Value]) -> Result<SqliteArguments, Error> {
+    let mut args = SqliteArguments::default();
+    for value in key {
+        match value {
+            Value::Null => args.add(None::<i64>),
+            Value::Text(text) => args.add(text.clone()),
+            Value::Id(id) => args.add(*id),
+            Value::Int(value) => args.add(*value),
+            Value::Real(value) => args.add(*value),
+            Value::Flag(flag) => args.add(*flag),
+            Value::Time(at) => args.add(Ts(*at)),
+            Value::Bytes(bytes) => args.add(bytes.clone()),
+        }
+        .map_err(|error| crate::Error::new(OP, sqlx::Error::Encode(error)))?;
+    }
+    Ok(args)
+}

@@ -1,0 +1,156 @@
+//! One table walked from its first key to its last: what differs is written, and what was written is read again.
+
+use std::collections::HashMap;
+
+use super::chunk::{Chunk, Range, Row, key_bytes};
+use super::source::Source;
+use super::table::Copied;
+use super::target::Target;
+use super::value::Value;
+use super::{Compared, Error, Held, keys};
+
+/// What is done about what differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Nothing.
+    Look,
+    /// It is written.
+    Copy,
+    /// It is written, and read again.
+    Prove,
+}
+
+/// How a table is walked.
+#[derive(Debug)]
+pub(super) struct Walk {
+    pub(super) table: &'static Copied,
+    pub(super) mode: Mode,
+}
+
+/// What differs between two sides.
+#[derive(Debug, Default)]
+struct Difference<'r> {
+    /// Rows of the files that the database lacks, or has otherwise.
+    written: Vec<&'r Row>,
+    /// Keys of rows of the database that the files lack, or have otherwise.
+    removed: Vec<Vec<Value>>,
+    /// How many of those the files lack.
+    extra: u64,
+}
+
+impl Walk {
+    /// Walks it. `ids` gathers what became of the remembered ids of events.
+    pub(super) async fn run(
+        &self,
+        source: &mut Source,
+        target: &mut Target,
+        ids: &mut Compared,
+        tell: &mut (dyn FnMut(u64, bool) + Send),
+    ) -> Result<Compared, Error> {
+        let mut compared = Compared::of(self.table.name);
+        let mut after: Option<Vec<Value>> = None;
+        let mut chunk = source.read(self.table, None).await?;
+        loop {
+            let upto = if chunk.is_last { None } else { chunk.last_key(self.table) };
+            let range = Range { after: after.as_deref(), upto: upto.as_deref() };
+            // The files are read on while the database takes what was read.
+            let following = async {
+                match &upto {
+                    Some(key) => source.read(self.table, Some(key)).await.map(Some),
+                    None => Ok(None),
+                }
+            };
+            let synced = self.sync(target, &chunk, range, &mut compared, ids);
+            let ((), following) = futures_util::future::try_join(synced, following).await?;
+            tell(compared.source.rows, following.is_none());
+            let Some(following) = following else { return Ok(compared) };
+            (chunk, after) = (following, upto);
+        }
+    }
+
+    async fn sync(
+        &self,
+        target: &mut Target,
+        chunk: &Chunk,
+        range: Range<'_>,
+        compared: &mut Compared,
+        ids: &mut Compared,
+    ) -> Result<(), Error> {
+        let keys = keys::list(self.table, &chunk.rows, target.remembered_since);
+        let found = target.read(self.table, range).await?;
+        let mut there = held(&found);
+        let mut is_written = false;
+        if there != chunk.held {
+            let Difference { written, removed, extra } = self.compare(chunk, found);
+            compared.changed += written.len() as u64 + extra;
+            if self.mode != Mode::Look {
+                target.write(self.table, &removed, &written, &keys).await?;
+                is_written = true;
+            }
+            if self.mode == Mode::Prove {
+                there = held(&target.read(self.table, range).await?);
+            }
+        }
+        compared.source.join(chunk.held);
+        compared.target.join(there);
+        // What was written just now is there; whether it is, the next pass finds out.
+        if is_written && self.mode == Mode::Copy {
+            Ok(())
+        } else {
+            self.sync_ids(target, &keys, ids).await
+        }
+    }
+
+    async fn sync_ids(
+        &self,
+        target: &mut Target,
+        wanted: &[(uuid::Uuid, mainstay_base::Timestamp)],
+        ids: &mut Compared,
+    ) -> Result<(), Error> {
+        for (key, at) in wanted {
+            ids.source.add(keys::digest(*key, *at));
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let mut found = target.read_keys(wanted).await?;
+        if found.len() < wanted.len() {
+            ids.changed += (wanted.len() - found.len()) as u64;
+            if self.mode != Mode::Look {
+                target.write(self.table, &[], &[], wanted).await?;
+                found = target.read_keys(wanted).await?;
+            }
+        }
+        for (key, at) in found {
+            ids.target.add(keys::digest(key, at));
+        }
+        Ok(())
+    }
+
+    fn compare<'r>(&self, chunk: &'r Chunk, found: Vec<(Vec<Value>, u128)>) -> Difference<'r> {
+        let found =
+            found.into_iter().map(|(key, digest)| (key_bytes(&key, self.table), (key, digest)));
+        let mut found: HashMap<_, _> = found.collect();
+        let mut difference = Difference::default();
+        for row in &chunk.rows {
+            match found.remove(&key_bytes(&row.values[..self.table.key], self.table)) {
+                Some((_, digest)) if digest == row.digest => {}
+                other => {
+                    difference.removed.extend(other.map(|(key, _)| key));
+                    difference.written.push(row);
+                }
+            }
+        }
+        difference.extra = found.len() as u64;
+        difference.removed.extend(found.into_values().map(|(key, _)| key));
+        difference
+    }
+}
+
+fn held(found: &[(Vec<Value>, u128)]) -> Held {
+    let mut held = Held::default();
+    for (_, digest) in found {
+        held.add(*digest);
+    }
+    held
+}

@@ -1,0 +1,370 @@
+//! The database that is copied into, on a connection of its own.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use mainstay_base::Timestamp;
+use sqlx::postgres::PgArguments;
+use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, PgConnection};
+use uuid::Uuid;
+
+use super::chunk::{Range, Row};
+use super::table::{Copied, TABLES};
+use super::value::{Value, digest};
+use super::{Error, Transfer};
+use crate::bulk::{Binder, Kind};
+use crate::open::node;
+use crate::postgres::{Db, Patience, migrate, partition};
+use crate::{Engine, Ts, schema};
+
+const OP: &str = "transfer.write";
+const DAY: Duration = Duration::from_secs(86_400);
+/// How long a chunk may take: much longer than a visitor would wait.
+const PATIENCE: Patience = Patience(Duration::from_secs(120));
+/// A process that was killed may hold its lock until the server notices.
+const LOCK: &str = "SELECT pg_advisory_lock(hashtextextended('mainstay transfer', 0))";
+const LOCK_TIMEOUT: &str =
+    if cfg!(test) { "SET lock_timeout = '500ms'" } else { "SET lock_timeout = '10s'" };
+/// SQLSTATE of a lock that was not to be had in time.
+const NOT_HAD: &str = "55P03";
+
+#[derive(Debug)]
+pub(super) struct Target {
+    conn: PgConnection,
+    engine: Engine,
+    source: Option<Uuid>,
+    /// A copy of this installation was begun before.
+    pub(super) was_begun: bool,
+    /// Ids of events since then are remembered.
+    pub(super) remembered_since: Timestamp,
+    /// Days are native partitions, which must be made before they are filled.
+    is_native: bool,
+    days: HashSet<(&'static str, Timestamp)>,
+}
+
+impl Target {
+    /// Connects and changes nothing.
+    pub(super) async fn look(transfer: &Transfer<'_>) -> Result<Self, Error> {
+        let cluster = transfer.database.open()?;
+        let source = node::find_kept(transfer.data_dir);
+        let db = Db::new(cluster, source.unwrap_or_default().to_string().into());
+        db.probe().await;
+        let Some(primary) = db.cluster.primary().map(Arc::clone) else {
+            return Err(Error::Away(db.why_without_primary().unwrap_or_default()));
+        };
+        let options = primary.target.direct().unwrap_or(&primary.target.options);
+        let options = options.clone().disable_statement_logging();
+        let conn = PATIENCE.keep(options.connect()).await;
+        let conn = conn.map_err(|error| Error::Away(error.to_string()))?;
+        let now = transfer.clock.now();
+        let mut target = Self {
+            conn,
+            engine: Engine::Postgres(db),
+            source,
+            was_begun: false,
+            remembered_since: now.minus(transfer.database.event_ids_kept.0),
+            is_native: false,
+            days: HashSet::new(),
+        };
+        target.refuse_newer().await?;
+        Ok(target)
+    }
+
+    /// Connects, makes the schema, and takes the database for this installation.
+    pub(super) async fn open(transfer: &Transfer<'_>) -> Result<Self, Error> {
+        let name = node::find_name(transfer.data_dir, &transfer.clock, &transfer.entropy).await;
+        name.map_err(|error| Error::Unnamed(Box::new(error)))?;
+        let mut target = Self::look(transfer).await?;
+        if let Engine::Postgres(db) = &target.engine {
+            migrate::run(&db.cluster, transfer.database).await?;
+        }
+        target.lock().await?;
+        target.refuse_strangers().await?;
+        let begin = "INSERT INTO mainstay.transfers (source, begun_at) VALUES ($1, $2)
+            ON CONFLICT (source) DO UPDATE SET proven_at = NULL";
+        let begin = sqlx::query(begin).bind(target.source).bind(Ts(transfer.clock.now()));
+        PATIENCE.keep(begin.execute(&mut target.conn)).await.map_err(broken)?;
+        target.is_native = partition::is_native(&target.engine).await?;
+        let ahead = transfer.database.partitions_ahead;
+        partition::make_ahead(&target.engine, transfer.clock.now(), ahead).await?;
+        Ok(target)
+    }
+
+    /// Refuses a schema that is newer than this version.
+    async fn refuse_newer(&mut self) -> Result<(), Error> {
+        if !self.exists("_sqlx_migrations").await? {
+            return Ok(());
+        }
+        let newest = "SELECT coalesce(max(version), 0) FROM mainstay._sqlx_migrations";
+        let newest: i64 = self.ask(newest).await?;
+        if newest > schema::newest(migrate::known()) { Err(Error::Newer) } else { Ok(()) }
+    }
+
+    /// Refuses a database that holds anything but a copy of this installation that no server has used.
+    pub(super) async fn refuse_strangers(&mut self) -> Result<(), Error> {
+        if self.exists("transfers").await? {
+            let own = "SELECT exists(SELECT 1 FROM mainstay.transfers WHERE source = $1)";
+            let own = sqlx::query_scalar(own).bind(self.source).fetch_one(&mut self.conn);
+            self.was_begun = PATIENCE.keep(own).await.map_err(broken)?;
+        }
+        // The first server that works with a database makes its secret.
+        if self.exists("shared_secret").await?
+            && self.ask::<bool>("SELECT exists(SELECT 1 FROM mainstay.shared_secret)").await?
+        {
+            return Err(Error::InUse);
+        }
+        if self.was_begun {
+            return Ok(());
+        }
+        for table in &TABLES {
+            if !self.exists(table.name).await? {
+                continue;
+            }
+            let rows = format!("SELECT count(*) FROM mainstay.{}", table.name);
+            let rows: i64 = self.ask(&rows).await?;
+            if rows > 0 {
+                return Err(Error::Foreign { table: table.name, rows: rows.cast_unsigned() });
+            }
+        }
+        Ok(())
+    }
+
+    async fn lock(&mut self) -> Result<(), Error> {
+        let set = sqlx::query(LOCK_TIMEOUT).execute(&mut self.conn);
+        PATIENCE.keep(set).await.map_err(broken)?;
+        let locked = PATIENCE.keep(sqlx::query(LOCK).execute(&mut self.conn)).await;
+        match locked {
+            Ok(_) => Ok(()),
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NOT_HAD) => {
+                Err(Error::Busy)
+            }
+            Err(error) => Err(broken(error)),
+        }
+    }
+
+    async fn exists(&mut self, table: &str) -> Result<bool, Error> {
+        let text = "SELECT to_regclass('mainstay.' || $1) IS NOT NULL";
+        let found = sqlx::query_scalar(text).bind(table).fetch_one(&mut self.conn);
+        PATIENCE.keep(found).await.map_err(broken)
+    }
+
+    async fn ask<T>(&mut self, text: &str) -> Result<T, Error>
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        let text = AssertSqlSafe(text.to_owned());
+        let found = sqlx::query_scalar(text).fetch_one(&mut self.conn);
+        PATIENCE.keep(found).await.map_err(broken)
+    }
+
+    /// Keys and digests of the rows in a range, in no order.
+    pub(super) async fn read(
+        &mut self,
+        table: &Copied,
+        range: Range<'_>,
+    ) -> Result<Vec<(Vec<Value>, u128)>, Error> {
+        let (text, args) = reading(table, range)?;
+        let asked = async {
+            let (mut found, mut scratch) = (Vec::new(), Vec::new());
+            let mut rows = sqlx::query_with(AssertSqlSafe(text), args).fetch(&mut self.conn);
+            while let Some(row) = rows.try_next().await? {
+                let columns = table.columns.iter().enumerate();
+                let values: Result<Vec<_>, _> =
+                    columns.map(|(at, (_, kind))| Value::of_postgres(&row, at, *kind)).collect();
+                let mut values = values?;
+                let digest = digest(&values, table.columns, &mut scratch);
+                values.truncate(table.key);
+                found.push((values, digest));
+            }
+            Ok(found)
+        };
+        PATIENCE.keep(asked).await.map_err(broken)
+    }
+
+    /// Which of these ids are remembered with their time.
+    pub(super) async fn read_keys(
+        &mut self,
+        wanted: &[(Uuid, Timestamp)],
+    ) -> Result<Vec<(Uuid, Timestamp)>, Error> {
+        let text = "SELECT k.key, k.at FROM mainstay.event_keys k
+            JOIN unnest($1::uuid[], $2::timestamptz[]) AS w(key, at) ON w.key = k.key AND w.at = k.at";
+        let (keys, times) = arrays(wanted);
+        let found = sqlx::query_as(text).bind(keys).bind(times).fetch_all(&mut self.conn);
+        let found: Vec<(Uuid, Ts)> = PATIENCE.keep(found).await.map_err(broken)?;
+        Ok(found.into_iter().map(|(key, at)| (key, at.0)).collect())
+    }
+
+    /// Removes rows, writes others in their place, and remembers ids: all or nothing.
+    pub(super) async fn write(
+        &mut self,
+        table: &'static Copied,
+        removed: &[Vec<Value>],
+        written: &[&Row],
+        keys: &[(Uuid, Timestamp)],
+    ) -> Result<(), Error> {
+        self.make_days(table, written).await?;
+        let done = write_all(&mut self.conn, table, removed, written, keys);
+        PATIENCE.keep(done).await.map_err(broken)
+    }
+
+    async fn make_days(&mut self, table: &'static Copied, rows: &[&Row]) -> Result<(), Error> {
+        let (true, Some(pieces), Some(at)) = (self.is_native, table.pieces(), table.at()) else {
+            return Ok(());
+        };
+        for row in rows {
+            let day = row.values[at].as_time().floor_to(DAY);
+            if self.days.insert((table.name, day)) {
+                partition::make_day(&self.engine, pieces, day).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that both sides were the same.
+    pub(super) async fn note_proven(&mut self, now: Timestamp) -> Result<(), Error> {
+        let text = "UPDATE mainstay.transfers SET proven_at = $2 WHERE source = $1";
+        let noted = sqlx::query(text).bind(self.source).bind(Ts(now)).execute(&mut self.conn);
+        PATIENCE.keep(noted).await.map(drop).map_err(broken)
+    }
+}
+
+fn broken(error: sqlx::Error) -> Error {
+    Error::Broken(crate::Error::new(OP, error))
+}
+
+fn arrays(keys: &[(Uuid, Timestamp)]) -> (Vec<Uuid>, Vec<Ts>) {
+    keys.iter().map(|(key, at)| (*key, Ts(*at))).unzip()
+}
+
+/// The question for a range. Where both ends are of one site, the time of either end says which days are read.
+fn reading(table: &Copied, range: Range<'_>) -> Result<(String, PgArguments), Error> {
+    let columns = table.columns.iter().map(|(name, kind)| match kind {
+        Kind::Json => format!("{name}::text"),
+        _ => (*name).to_owned(),
+    });
+    let columns: Vec<_> = columns.collect();
+    let key = table.columns[..table.key].iter().map(|(name, kind)| match kind {
+        Kind::Text if table.told_order => format!("{name} COLLATE \"C\""),
+        _ => (*name).to_owned(),
+    });
+    let key = key.collect::<Vec<_>>().join(", ");
+    let mut args = PgArguments::default();
+    let mut conditions = vec!["true".to_owned()];
+    for (sign, end) in [(">", range.after), ("<=", range.upto)] {
+        let Some(end) = end else { continue };
+        let places = end.iter().map(|value| bind(&mut args, value)).collect::<Result<Vec<_>, _>>();
+        conditions.push(format!("({key}) {sign} ({})", places.map_err(broken)?.join(", ")));
+    }
+    if let (Some(at), Some(after), Some(upto)) = (table.at(), range.after, range.upto)
+        && at < table.key
+        && after[..at] == upto[..at]
+    {
+        let name = table.columns[at].0;
+        let (from, to) = (bind(&mut args, &after[at]), bind(&mut args, &upto[at]));
+        let (from, to) = (from.map_err(broken)?, to.map_err(broken)?);
+        conditions.push(format!("{name} >= {from} AND {name} <= {to}"));
+    }
+    let text = format!(
+        "SELECT {} FROM mainstay.{} WHERE {}",
+        columns.join(", "),
+        table.name,
+        conditions.join(" AND ")
+    );
+    Ok((text, args))
+}
+
+fn bind(args: &mut PgArguments, value: &Value) -> Result<String, sqlx::Error> {
+    match value {
+        Value::Null => args.add(None::<i64>),
+        Value::Text(text) => args.add(text.clone()),
+        Value::Id(id) => args.add(*id),
+        Value::Int(value) => args.add(*value),
+        Value::Real(value) => args.add(*value),
+        Value::Flag(flag) => args.add(*flag),
+        Value::Time(at) => args.add(Ts(*at)),
+        Value::Bytes(bytes) => args.add(bytes.clone()),
+    }
+    .map_err(sqlx::Error::Encode)?;
+    Ok(format!("${}", args.len()))
+}
+
+async fn write_all(
+    conn: &mut PgConnection,
+    table: &Copied,
+    removed: &[Vec<Value>],
+    written: &[&Row],
+    keys: &[(Uuid, Timestamp)],
+) -> Result<(), sqlx::Error> {
+    sqlx::query("BEGIN").execute(&mut *conn).await?;
+    if !removed.is_empty() {
+        remove(conn, table, removed).await?;
+    }
+    if !written.is_empty() {
+        copy(conn, table, written).await?;
+    }
+    if !keys.is_empty() {
+        let text = "INSERT INTO mainstay.event_keys AS e (key, at)
+            SELECT key, at FROM unnest($1::uuid[], $2::timestamptz[]) AS k(key, at)
+            ON CONFLICT (key) DO UPDATE SET at = excluded.at WHERE e.at <> excluded.at";
+        let (keys, times) = arrays(keys);
+        sqlx::query(text).bind(keys).bind(times).execute(&mut *conn).await?;
+    }
+    sqlx::query("COMMIT").execute(conn).await.map(drop)
+}
+
+async fn remove(
+    conn: &mut PgConnection,
+    table: &Copied,
+    removed: &[Vec<Value>],
+) -> Result<(), sqlx::Error> {
+    let key = &table.columns[..table.key];
+    let mut binder = Binder::postgres(key, removed.len());
+    for row in removed {
+        for (value, (_, kind)) in row.iter().zip(key) {
+            value.bind(&mut binder, *kind);
+        }
+    }
+    let mut args = binder.finish_postgres()?;
+    let arrays =
+        key.iter().enumerate().map(|(i, (_, kind))| format!("${}::{}[]", i + 1, kind.as_type()));
+    let mut conditions: Vec<_> =
+        key.iter().map(|(name, _)| format!("t.{name} = k.{name}")).collect();
+    if let Some(at) = table.at().filter(|at| *at < table.key) {
+        let times = removed.iter().map(|row| row[at].as_time());
+        let name = table.columns[at].0;
+        for (sign, end) in [(">=", times.clone().min()), ("<=", times.max())] {
+            let place = bind(&mut args, &Value::Time(end.unwrap_or(Timestamp::EPOCH)))?;
+            conditions.push(format!("t.{name} {sign} {place}"));
+        }
+    }
+    let names = key.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "DELETE FROM mainstay.{} t USING unnest({}) AS k({names}) WHERE {}",
+        table.name,
+        arrays.collect::<Vec<_>>().join(", "),
+        conditions.join(" AND ")
+    );
+    sqlx::query_with(AssertSqlSafe(text), args).execute(conn).await.map(drop)
+}
+
+/// The binary format of `COPY`, <https://www.postgresql.org/docs/current/sql-copy.html>.
+async fn copy(conn: &mut PgConnection, table: &Copied, rows: &[&Row]) -> Result<(), sqlx::Error> {
+    const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+    let columns = table.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let text = format!("COPY mainstay.{} ({columns}) FROM STDIN (FORMAT binary)", table.name);
+    let mut out = Vec::with_capacity(rows.len() * 256);
+    out.extend(HEAD);
+    let fields = i16::try_from(table.columns.len()).unwrap_or(i16::MAX);
+    for row in rows {
+        out.extend(fields.to_be_bytes());
+        for (value, (_, kind)) in row.values.iter().zip(table.columns) {
+            value.copy_to(&mut out, *kind);
+        }
+    }
+    out.extend((-1_i16).to_be_bytes());
+    let mut sink = conn.copy_in_raw(&text).await?;
+    sink.send(out).await?;
+    sink.finish().await.map(drop)
+}

@@ -1,0 +1,335 @@
+//! Servers of the database are killed, stopped, cut off and promoted while requests come at a steady rate. Afterwards no read
+//! has failed because of a replica, and every acknowledged event is in the database, once.
+//!
+//! Half of the requests need the store (reads of the API, events); the rest are pages. Each cell has servers and a product
+//! of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+
+mod sender;
+mod servers;
+
+use crate::server::{pause, retry};
+use crate::soak::product::{Home, Product};
+use sender::{Lane, Sent};
+use servers::Servers;
+
+/// Connections that send; so many requests may wait at a time.
+const LANES: u64 = 48;
+const REPLICAS: usize = 2;
+/// How long a product may take to be well again.
+const WELL: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Of a thousand requests, this share of one may fail.
+const FAILED_PER_10_000: u64 = 1;
+
+/// What is done to a server of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blow {
+    /// SIGKILL for all its processes; started again later.
+    Kill,
+    /// SIGSTOP for all its processes; goes on later.
+    Stop,
+    /// Its network refuses; heals later.
+    Cut,
+    /// Its network swallows every byte; heals later.
+    Silence,
+    /// SIGKILL, and a replica takes its place.
+    Promote,
+}
+
+/// One fault: what is done, and to which server (0 is the primary).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What is done.
+    pub blow: Blow,
+    /// To whom.
+    pub server: usize,
+}
+
+/// How much is done.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The server.
+    pub binary: PathBuf,
+    /// Requests of each cell.
+    pub requests: u64,
+    /// Requests per second.
+    pub rate: u64,
+    /// The cells.
+    pub faults: Vec<Fault>,
+}
+
+/// What came of one fault.
+#[derive(Clone, Debug, Default)]
+pub struct Cell {
+    /// The fault's name.
+    pub name: String,
+    /// Requests sent.
+    pub requests: u64,
+    /// Requests that were not answered as they should be.
+    pub failed: u64,
+    /// Reads of the API among them.
+    pub failed_reads: u64,
+    /// Events acknowledged.
+    pub acknowledged: u64,
+    /// Of those, not in the database.
+    pub missing: u64,
+    /// Events that are there more than once.
+    pub twice: u64,
+    /// From the moment the server was mended (or another took its place) until everything is as it was.
+    pub recovered: Duration,
+    /// Some of the failures.
+    pub words: BTreeSet<String>,
+}
+
+/// What came of all.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// A row each.
+    pub cells: Vec<Cell>,
+    /// Requests per second.
+    pub rate: u64,
+}
+
+impl Fault {
+    fn all() -> Vec<Self> {
+        let servers =
+            |blow, of: std::ops::RangeInclusive<usize>| of.map(move |server| Self { blow, server });
+        servers(Blow::Kill, 0..=REPLICAS)
+            .chain(servers(Blow::Stop, 0..=REPLICAS))
+            .chain(servers(Blow::Cut, 0..=REPLICAS))
+            .chain(servers(Blow::Silence, 0..=REPLICAS))
+            .chain(servers(Blow::Promote, 0..=0))
+            .collect()
+    }
+
+    fn is_of_a_replica(self) -> bool {
+        self.server > 0
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let server = match self.server {
+            0 => "primary".to_owned(),
+            n => format!("replica {n}"),
+        };
+        match self.blow {
+            Blow::Kill => write!(f, "SIGKILL {server}"),
+            Blow::Stop => write!(f, "SIGSTOP {server}"),
+            Blow::Cut => write!(f, "network to {server} cut"),
+            Blow::Silence => write!(f, "network to {server} silent"),
+            Blow::Promote => write!(f, "SIGKILL {server}, promotion"),
+        }
+    }
+}
+
+impl Plan {
+    /// The form that tests run: one fault of each kind.
+    #[must_use]
+    pub fn short(binary: PathBuf) -> Self {
+        let faults = [(Blow::Kill, 1), (Blow::Stop, 2), (Blow::Cut, 0), (Blow::Promote, 0)];
+        let faults = faults.map(|(blow, server)| Fault { blow, server }).into();
+        Self { binary, requests: 1_800, rate: 300, faults }
+    }
+
+    /// The form for a soak.
+    #[must_use]
+    pub fn long(binary: PathBuf) -> Self {
+        Self { binary, requests: 20_000, rate: 300, faults: Fault::all() }
+    }
+
+    /// The long form with as many requests per cell as fit.
+    #[must_use]
+    pub fn requests(self, requests: u64) -> Self {
+        Self { requests, ..self }
+    }
+}
+
+impl Outcome {
+    /// Whether the promises were kept.
+    ///
+    /// # Errors
+    /// When events are missing or twice, or more requests failed than may.
+    pub fn verdict(&self) -> anyhow::Result<()> {
+        for cell in &self.cells {
+            ensure!(cell.missing == 0, "acknowledged events are missing: {self}");
+            ensure!(cell.twice == 0, "events are there twice: {self}");
+            ensure!(cell.acknowledged > 0, "nothing was acknowledged: {self}");
+            let allowed = (cell.requests * FAILED_PER_10_000).div_ceil(10_000);
+            ensure!(cell.failed <= allowed, "too many requests failed: {self}");
+            let is_replica = cell.name.contains("replica");
+            ensure!(!is_replica || cell.failed_reads == 0, "reads failed: {self}");
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| fault | requests | failed | failed reads | acknowledged events | missing | twice | recovered, s |"
+        )?;
+        writeln!(f, "|---|---:|---:|---:|---:|---:|---:|---:|")?;
+        for cell in &self.cells {
+            writeln!(
+                f,
+                "| {} | {} | {} | {} | {} | {} | {} | {:.1} |",
+                cell.name,
+                cell.requests,
+                cell.failed,
+                cell.failed_reads,
+                cell.acknowledged,
+                cell.missing,
+                cell.twice,
+                cell.recovered.as_secs_f64(),
+            )?;
+        }
+        for cell in self.cells.iter().filter(|cell| !cell.words.is_empty()) {
+            writeln!(f, "{}: {:?}", cell.name, cell.words)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs every cell.
+///
+/// # Errors
+/// When a server does not start or is not well again in time.
+pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
+    let mut outcome = Outcome { rate: plan.rate, ..Outcome::default() };
+    for fault in &plan.faults {
+        let cell = run_cell(plan, *fault).with_context(|| fault.to_string())?;
+        outcome.cells.push(cell);
+    }
+    Ok(outcome)
+}
+
+fn run_cell(plan: &Plan, fault: Fault) -> anyhow::Result<Cell> {
+    let servers = Servers::start();
+    let home = Home::with(&plan.binary, servers.environment())?;
+    let mut product = home.start()?;
+    let (primary, well) = Servers::list_well(fault);
+    wait_well(&product, &servers, &[0, 1, 2])?;
+    let time = Duration::from_secs_f64(plan.requests as f64 / plan.rate as f64);
+    let begun = Instant::now();
+    let each = plan.requests.div_ceil(LANES);
+    let gap = Duration::from_secs_f64(LANES as f64 / plan.rate as f64);
+    let (sent, recovered) = std::thread::scope(|scope| {
+        let product = &product;
+        let lanes: Vec<_> = (0..LANES)
+            .map(|lane| {
+                let first = begun + gap.mul_f64(lane as f64 / LANES as f64);
+                scope.spawn(move || Lane::new(product, lane).send(first, gap, each))
+            })
+            .collect();
+        pause_until(begun + time / 4);
+        servers.strike(fault);
+        // A third of the time it is away: longer than any time-out of ours in the long form.
+        pause_until(begun + time * 7 / 12);
+        servers.mend(fault);
+        let mended = Instant::now();
+        let recovered = wait_well(product, &servers, &well).map(|()| mended.elapsed());
+        let mut sent = Sent::default();
+        for lane in lanes {
+            sent.add(lane.join().map_err(|_| anyhow::anyhow!("a sender panicked"))?);
+        }
+        anyhow::Ok((sent, recovered?))
+    })?;
+    wait_well(&product, &servers, &well)?;
+    product.server.stop();
+    let mut cell = Cell {
+        name: fault.to_string(),
+        requests: sent.requests,
+        failed: sent.failed,
+        failed_reads: sent.failed_reads,
+        acknowledged: sent.acknowledged.len() as u64,
+        recovered,
+        words: sent.words,
+        ..Cell::default()
+    };
+    let text = "SELECT path, count(*) FROM mainstay.page_views GROUP BY path";
+    let found = servers.node(primary).query(&servers.database, text);
+    let found: BTreeMap<&str, u64> = found
+        .lines()
+        .filter_map(|line| line.rsplit_once('|'))
+        .filter_map(|(path, views)| Some((path, views.parse().ok()?)))
+        .collect();
+    let is_missing = |path: &&String| !found.contains_key(path.as_str());
+    cell.missing = sent.acknowledged.iter().filter(is_missing).count() as u64;
+    cell.twice = found.values().filter(|views| **views > 1).count() as u64;
+    ensure!(fault.is_of_a_replica() || cell.acknowledged > 0, "no event was acknowledged");
+    Ok(cell)
+}
+
+/// Until every one of these servers is asked again and nothing waits for the database.
+fn wait_well(product: &Product, servers: &Servers, well: &[usize]) -> anyhow::Result<()> {
+    retry(WELL, LOOK_EVERY, || {
+        let metrics = product.metrics()?;
+        let value = |series: &str| -> anyhow::Result<f64> {
+            let line = metrics.lines().find_map(|line| line.strip_prefix(series));
+            Ok(line.with_context(|| format!("no {series}"))?.trim().parse()?)
+        };
+        for place in well {
+            let server = servers.networks[*place].address();
+            let up = value(&format!("mainstay_database_up{{server=\"{server}\"}}"))?;
+            ensure!(up > 0.5, "server {place} is not asked");
+        }
+        ensure!(value("mainstay_recorder_spooled_bytes ")? < 0.5, "events wait");
+        Ok(())
+    })
+}
+
+fn pause_until(at: Instant) {
+    pause(at.saturating_duration_since(Instant::now()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(cell: Cell) -> Outcome {
+        Outcome { cells: vec![cell], rate: 300 }
+    }
+
+    #[test]
+    fn every_broken_promise_is_seen() {
+        let well = Cell {
+            name: Fault { blow: Blow::Kill, server: 1 }.to_string(),
+            requests: 20_000,
+            failed: 2,
+            acknowledged: 5_000,
+            ..Cell::default()
+        };
+        assert!(outcome(well.clone()).verdict().is_ok());
+        for broken in [
+            Cell { failed: 3, ..well.clone() },
+            Cell { failed_reads: 1, ..well.clone() },
+            Cell { missing: 1, ..well.clone() },
+            Cell { twice: 1, ..well.clone() },
+            Cell { acknowledged: 0, ..well.clone() },
+        ] {
+            assert!(outcome(broken.clone()).verdict().is_err(), "{broken:?}");
+        }
+        let primary = Fault { blow: Blow::Kill, server: 0 }.to_string();
+        assert!(outcome(Cell { name: primary, failed_reads: 1, ..well }).verdict().is_ok());
+    }
+
+    #[test]
+    fn the_long_form_strikes_every_server_in_every_way() {
+        let all = Fault::all();
+        for blow in [Blow::Kill, Blow::Stop, Blow::Cut, Blow::Silence] {
+            for server in 0..=REPLICAS {
+                assert!(all.contains(&Fault { blow, server }), "{blow:?} {server}");
+            }
+        }
+        assert!(all.contains(&Fault { blow: Blow::Promote, server: 0 }));
+    }
+}
