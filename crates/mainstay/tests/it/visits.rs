@@ -260,7 +260,8 @@ fn traffic_is_sampled_with_its_latency() {
     );
     assert!((server.metrics().value("active_users", &[])).abs() < 0.1);
     let nodes = server.rows("/api/v1/nodes");
-    assert_eq!(keys_of(&nodes[0]), ["checks", "id", "ready", "region", "started", "version"]);
+    let keys = ["checks", "here", "id", "ready", "region", "seen", "started", "version"];
+    assert_eq!(keys_of(&nodes[0]), keys);
     assert_eq!(nodes[0]["ready"], true);
 }
 

@@ -259,6 +259,15 @@ async fn over<T>(
     question: impl AsyncFn(&mut PgConnection) -> Result<T, sqlx::Error>,
 ) -> Result<T, sqlx::Error> {
     let patience = cluster.rules.probe_patience;
+    if node.pool.shape().max == 1 {
+        // The server may take no more than the pool's one.
+        let mut taken = patience.keep(node.pool.take()).await?;
+        let answer = patience.keep(question(taken.conn())).await;
+        if answer.is_ok() {
+            node.pool.give_back(taken);
+        }
+        return answer;
+    }
     if let Some(mut kept) = line.take() {
         match patience.keep(question(&mut kept)).await {
             Err(error) if failure::of(&error) == failure::Failure::Connection => {}
