@@ -33,6 +33,7 @@ async fn scripts_cost_one_round_trip() {
     kv.renew(&lease, HOUR).await.unwrap();
     until("a quiet store", async || {
         let before = calls(redis.node(), "evalsha");
+        // The pause between two looks: silence has no event.
         tokio::time::sleep(Duration::from_millis(50)).await;
         before == calls(redis.node(), "evalsha")
     })

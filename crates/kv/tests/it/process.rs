@@ -92,6 +92,7 @@ pub(crate) async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !look().await {
         assert!(began.elapsed() < WITHIN, "{what}: not within {WITHIN:?}");
+        // The pause between two looks: what is awaited is another process's, which tells nobody.
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

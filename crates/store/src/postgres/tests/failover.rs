@@ -75,6 +75,7 @@ async fn until_written(house: &House) {
         rollup::mark_dirty(house.store.insight(), "load", crate::contract::NOON).await
     {
         assert!(began.elapsed() < LONG, "{}", words(&error));
+        // The pause between two looks: what is awaited is another process's, which tells nobody.
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

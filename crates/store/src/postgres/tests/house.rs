@@ -179,6 +179,7 @@ pub(super) async fn until(what: &str, within: Duration, mut look: impl FnMut() -
     let began = Instant::now();
     while !look() {
         assert!(began.elapsed() < within, "{what}: not within {within:?}");
+        // The pause between two looks: what is awaited is another process's, which tells nobody.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -96,6 +96,7 @@ async fn ten_thousand_reads_are_as_many_statements() {
     // What a start does (days made ahead) is over when nothing more is asked.
     let mut before = calls();
     loop {
+        // The pause between two looks: silence has no event.
         tokio::time::sleep(Duration::from_millis(500)).await;
         if std::mem::replace(&mut before, calls()) == before {
             break;
