@@ -8,6 +8,10 @@ let browser;
 before(async () => (browser = await startBrowser()));
 after(() => browser.close());
 
+/** Counts what the page's own listeners see, so that a test can await the failures it caused before it leaves. */
+const COUNT = "window.failures = 0; for (const of of ['error', 'unhandledrejection']) addEventListener(of, () => failures++);";
+const whenFailed = (page, times) => page.waitForFunction((times) => failures === times, times);
+
 /** Leaves the page and returns the errors it sent; the view of the next page comes after all of them. */
 async function leave(site, page) {
   await page.goto(site.origin + "/done");
@@ -20,6 +24,7 @@ test("errors and rejections with name, message, stack and place", () =>
     browser,
     {
       html: `<p>text</p><script>
+        ${COUNT}
         addEventListener("click", function pressed() {
           setTimeout(function later() { null.boom });
           Promise.reject(new RangeError("too far"));
@@ -32,6 +37,7 @@ test("errors and rejections with name, message, stack and place", () =>
     async (site, page) => {
       await whenInstalled(page);
       await page.click("body");
+      await whenFailed(page, 4);
       const errors = await leave(site, page);
       const find = (text) => errors.find(({ message }) => message.includes(text));
       assert.equal(errors.length, 4);
@@ -102,7 +108,7 @@ test("failed resources, extensions, secretive origins and our own script are lef
   }));
 
 test("the page's own failing calls fail as before, and are the page's", () =>
-  visit(browser, { html: "<script>window.call = () => history.pushState(call, '', '/x')</script>" }, "/", async (site, page) => {
+  visit(browser, { html: `<script>${COUNT} window.call = () => history.pushState(call, '', '/x')</script>` }, "/", async (site, page) => {
     await whenInstalled(page);
     const name = await page.evaluate(() => {
       setTimeout(call);
@@ -114,6 +120,7 @@ test("the page's own failing calls fail as before, and are the page's", () =>
       }
     });
     assert.equal(name, "DataCloneError");
+    await whenFailed(page, 2);
     const errors = await leave(site, page);
     assert.deepEqual(errors.map(({ name }) => name), ["DataCloneError", "DataCloneError"]);
     assert.deepEqual(errors.map(({ src }) => src).sort(), ["/", undefined]);
