@@ -13,6 +13,26 @@ pub(crate) struct Validators<'a> {
     pub(crate) modified: SystemTime,
 }
 
+/// The preconditions of a request, as far as they are text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Conditions<'a> {
+    pub(crate) if_match: Option<&'a str>,
+    pub(crate) if_unmodified_since: Option<&'a str>,
+    pub(crate) if_none_match: Option<&'a str>,
+    pub(crate) if_modified_since: Option<&'a str>,
+}
+
+impl<'a> Conditions<'a> {
+    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+        Self {
+            if_match: text(headers, &IF_MATCH),
+            if_unmodified_since: text(headers, &IF_UNMODIFIED_SINCE),
+            if_none_match: text(headers, &IF_NONE_MATCH),
+            if_modified_since: text(headers, &IF_MODIFIED_SINCE),
+        }
+    }
+}
+
 /// What the preconditions ask for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -25,21 +45,21 @@ pub(crate) enum Outcome {
 }
 
 /// Evaluates the preconditions in the order of RFC 9110 §13.2.2.
-pub(crate) fn evaluate(headers: &HeaderMap, validators: &Validators<'_>) -> Outcome {
-    if let Some(tags) = text(headers, &IF_MATCH) {
+pub(crate) fn evaluate(asked: &Conditions<'_>, validators: &Validators<'_>) -> Outcome {
+    if let Some(tags) = asked.if_match {
         if !matches(tags, validators.etag, Comparison::Strong) {
             return Outcome::Failed;
         }
-    } else if let Some(since) = time(headers, &IF_UNMODIFIED_SINCE)
+    } else if let Some(since) = time(asked.if_unmodified_since)
         && validators.modified > since
     {
         return Outcome::Failed;
     }
-    if let Some(tags) = text(headers, &IF_NONE_MATCH) {
+    if let Some(tags) = asked.if_none_match {
         if matches(tags, validators.etag, Comparison::Weak) {
             return Outcome::NotModified;
         }
-    } else if let Some(since) = time(headers, &IF_MODIFIED_SINCE)
+    } else if let Some(since) = time(asked.if_modified_since)
         && validators.modified <= since
     {
         return Outcome::NotModified;
@@ -77,8 +97,8 @@ fn text<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'h str> 
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn time(headers: &HeaderMap, name: &http::HeaderName) -> Option<SystemTime> {
-    text(headers, name).and_then(|value| httpdate::parse_http_date(value).ok())
+fn time(value: Option<&str>) -> Option<SystemTime> {
+    value.and_then(|value| httpdate::parse_http_date(value).ok())
 }
 
 #[cfg(test)]
@@ -105,7 +125,11 @@ mod tests {
         let at = "Sun, 06 Nov 1994 08:49:37 GMT";
         let before = "Sun, 06 Nov 1994 08:49:36 GMT";
         let check = |pairs: &[(&'static str, &'static str)], outcome: Outcome| {
-            assert_eq!(evaluate(&headers(pairs), &validators()), outcome, "{pairs:?}");
+            assert_eq!(
+                evaluate(&Conditions::of(&headers(pairs)), &validators()),
+                outcome,
+                "{pairs:?}"
+            );
         };
         check(&[], Outcome::Send);
         check(&[("if-none-match", "\"abc\"")], Outcome::NotModified);

@@ -16,6 +16,7 @@ use mainstay_telemetry::http::{Route, SiteMetrics};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
+use crate::fast_path::Written;
 use crate::html::{self, Own, Page, Tag};
 use crate::kinds::{Kind, Media, cache_control};
 use crate::variants;
@@ -116,6 +117,8 @@ pub(crate) struct Variant {
     pub(crate) etag: String,
     pub(crate) headers: HeaderMap,
     pub(crate) headers_not_modified: HeaderMap,
+    pub(crate) written: Written,
+    pub(crate) written_not_modified: Written,
 }
 
 /// A file as a ready answer.
@@ -185,7 +188,8 @@ impl Variant {
         ] {
             headers_not_modified.remove(name);
         }
-        Self { body, etag, headers, headers_not_modified }
+        let (written, written_not_modified) = (Written::default(), Written::default());
+        Self { body, etag, headers, headers_not_modified, written, written_not_modified }
     }
 
     fn encoded(&self, coding: Coding, body: Bytes) -> Self {

@@ -47,6 +47,13 @@ struct Found {
     checked_ms: AtomicU32,
 }
 
+impl Found {
+    /// Whether every file it was made from is as it was then.
+    fn is_current(&self) -> bool {
+        self.stamps.iter().all(|(file, stamp)| Stamp::read(file) == *stamp)
+    }
+}
+
 /// Enough of a file's metadata to notice any change that an editor, `cp` or `rsync` makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
@@ -137,11 +144,17 @@ impl Files {
         self.find_canonical(path, now_ms).await
     }
 
-    /// The answer for a raw request path, where it is known and not due for a look at the disk.
+    /// The answer for a raw request path, where nothing needs to be read for it: it is known, and the disk is as it was.
     pub(crate) fn remembered(&self, path: &str, now_ms: u32) -> Option<Entry> {
         let found = self.found.get(path)?;
-        let checked = found.checked_ms.load(Relaxed);
-        (now_ms.wrapping_sub(checked) < self.revalidate_ms).then(|| found.entry.clone())
+        if now_ms.wrapping_sub(found.checked_ms.load(Relaxed)) >= self.revalidate_ms {
+            if !found.is_current() {
+                // Still due: whoever reads it anew shall be the one that notices.
+                return None;
+            }
+            found.checked_ms.store(now_ms, Relaxed);
+        }
+        Some(found.entry.clone())
     }
 
     /// The folder's own page for paths that lead nowhere, likewise.
@@ -165,7 +178,7 @@ impl Files {
         let checked = found.checked_ms.load(Relaxed);
         if now_ms.wrapping_sub(checked) < self.revalidate_ms
             || found.checked_ms.compare_exchange(checked, now_ms, Relaxed, Relaxed).is_err()
-            || found.stamps.iter().all(|(file, stamp)| Stamp::read(file) == *stamp)
+            || found.is_current()
         {
             return found.entry.clone();
         }

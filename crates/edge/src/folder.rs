@@ -10,7 +10,7 @@ use mainstay_base::coding::{self, Coding};
 use mainstay_telemetry::http::Route;
 
 use crate::body::Body;
-use crate::conditional::{self, Outcome, Validators};
+use crate::conditional::{self, Conditions, Outcome, Validators};
 use crate::content::{Content, Source, Variant, set_all};
 use crate::files::{Entry, Files, location};
 use crate::pages::plain;
@@ -155,7 +155,7 @@ fn choose<'a>(
     let variant = coded.map_or(&content.identity, Arc::as_ref);
     if content.status == 200 {
         let validators = Validators { etag: &variant.etag, modified: content.modified };
-        match conditional::evaluate(headers, &validators) {
+        match conditional::evaluate(&Conditions::of(headers), &validators) {
             Outcome::Send => {}
             Outcome::NotModified => {
                 let headers = variant.headers_not_modified.clone();

@@ -19,6 +19,7 @@ use crate::Settings;
 use crate::activity::{InAnswer, Order};
 use crate::body::Body;
 use crate::connection::Connection;
+use crate::fast_path;
 use crate::phases;
 use crate::socket::Stream;
 use crate::switch::{Carry, Switch};
@@ -43,7 +44,13 @@ enum Left {
 pub(crate) async fn carry(connection: &Connection, mut stream: Stream) {
     loop {
         // Boxed, so that all of it is freed while the connection is parked.
-        match Box::pin(serve(connection, stream)).await {
+        let left = match Box::pin(fast_path::carry(connection, &mut stream)).await {
+            fast_path::Left::Other => Box::pin(serve(connection, stream)).await,
+            fast_path::Left::Idle => Left::Idle(stream),
+            fast_path::Left::Over => Left::Broken(stream),
+            fast_path::Left::Cut => Left::Cut,
+        };
+        match left {
             Left::Idle(idle) => stream = idle,
             Left::Broken(broken) => return broken.close().await,
             Left::Over | Left::Cut => return,

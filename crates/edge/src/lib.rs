@@ -28,6 +28,7 @@ mod content;
 mod cors;
 mod exchange;
 mod exchanges;
+mod fast_path;
 mod files;
 mod folder;
 mod followed;

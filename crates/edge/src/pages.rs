@@ -6,6 +6,7 @@ use mainstay_guard::csp;
 
 use crate::body::Body;
 use crate::content::{Block, OverTls, Policy, set_all};
+use crate::fast_path::Written;
 
 const STYLE: &str = "html{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;margin:0;min-height:100vh;\
 display:grid;place-content:center;text-align:center;padding:1rem}h1{font-size:1.25rem;margin:0}p{margin:.25rem 0 0;opacity:.7}";
@@ -19,6 +20,7 @@ pub(crate) struct Page {
     pub(crate) headers: HeaderMap,
     pub(crate) over_tls: OverTls,
     pub(crate) body: Bytes,
+    pub(crate) written: Written,
 }
 
 /// The pages of one site.
@@ -129,10 +131,10 @@ fn render(policy: &Policy, status: StatusCode, title: &str, text: &str) -> Page 
         policy.document_headers(&|_| csp::error_page_policy(STYLE));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Page { status, headers, over_tls, body: Bytes::from(body) }
+    Page { status, headers, over_tls, body: Bytes::from(body), written: Written::default() }
 }
 
 fn bare(policy: &Policy, status: StatusCode) -> Page {
     let Block { headers, over_tls } = policy.bare_headers();
-    Page { status, headers, over_tls, body: Bytes::new() }
+    Page { status, headers, over_tls, body: Bytes::new(), written: Written::default() }
 }

@@ -205,12 +205,25 @@ impl Asking {
             let end = mainstay_upstream::client::Peer { address: peer.address, scheme, host };
             Box::new(Client::find(end, request.headers(), trust))
         });
+        let user_agent = request.headers().get(header::USER_AGENT);
+        let asking = Self::untold(worker, peer, user_agent.and_then(|value| value.to_str().ok()));
+        match told {
+            Some(client) => {
+                let (address, https) = (client.address, client.https);
+                Self { client: address, https, told: Some(client), ..asking }
+            }
+            None => asking,
+        }
+    }
+
+    /// Of a client about whom nobody tells us anything but its connection.
+    pub(crate) fn untold(worker: &Worker, peer: Peer, user_agent: Option<&str>) -> Self {
         Self {
             peer,
-            client: told.as_ref().map_or(peer.address, |client| client.address),
-            https: told.as_ref().map_or(peer.https, |client| client.https),
-            told,
-            agent: worker.class_of(request.headers().get(header::USER_AGENT)),
+            client: peer.address,
+            https: peer.https,
+            told: None,
+            agent: worker.class_of(user_agent),
             id: worker.next_id(),
             began: Instant::now(),
             received: worker.shared.clock.now(),
@@ -323,7 +336,8 @@ pub(crate) fn host_of<'h>(headers: &'h HeaderMap, uri: &'h http::Uri) -> Option<
     uri.authority().map(http::uri::Authority::as_str).or_else(named)
 }
 
-fn hex_id(id: u128) -> [u8; 32] {
+/// An id as people read it.
+pub(crate) fn hex_id(id: u128) -> [u8; 32] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut out = [0; 32];
     for (at, byte) in id.to_be_bytes().into_iter().enumerate() {

@@ -12,6 +12,28 @@ use crate::body::Body;
 use crate::phases::{Answer, Asking, host_of};
 use crate::worker::Worker;
 
+/// What is told of a request beside its answer.
+pub(crate) struct Told<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) host: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) protocol: &'static str,
+    pub(crate) referrer: Option<&'a str>,
+}
+
+impl<'a> Told<'a> {
+    fn of(head: &'a Head, https: bool) -> Self {
+        let referrer = head.headers.get(header::REFERER);
+        Self {
+            method: head.method.as_str(),
+            host: host_of(&head.headers, &head.uri).unwrap_or(""),
+            path: head.uri.path(),
+            protocol: protocol(head.version, https),
+            referrer: referrer.and_then(|value| value.to_str().ok()),
+        }
+    }
+}
+
 /// Metrics and the access log, once the whole answer is known: at once for one in memory, at its end for a stream.
 pub(crate) fn settle(
     worker: &Arc<Worker>,
@@ -23,12 +45,14 @@ pub(crate) fn settle(
     frame(&mut response, &head);
     if !response.body().is_streamed() {
         let bytes = response.body().length().unwrap_or(0);
-        note(worker, &asking, &head, &route, ours, response.status(), bytes);
+        let told = Told::of(&head, asking.peer.https);
+        note(worker, &asking, &told, &route, ours, (response.status(), bytes));
         return response;
     }
     let (worker, status) = (Arc::clone(worker), response.status());
     response.body_mut().on_end(Box::new(move |bytes| {
-        note(&worker, &asking, &head, &route, ours, status, bytes);
+        let told = Told::of(&head, asking.peer.https);
+        note(&worker, &asking, &told, &route, ours, (status, bytes));
     }));
     response
 }
@@ -47,17 +71,17 @@ fn frame(response: &mut Response<Body>, head: &Head) {
     }
 }
 
-fn note(
+/// Counts an answer of this status and so many bytes of body, and writes its line.
+pub(crate) fn note(
     worker: &Worker,
     asking: &Asking,
-    head: &Head,
+    told: &Told<'_>,
     route: &Route,
     ours: bool,
-    status: StatusCode,
-    bytes: u64,
+    (status, bytes): (StatusCode, u64),
 ) {
     let elapsed = asking.began.elapsed();
-    let method = metric::Method::of(head.method.as_str());
+    let method = metric::Method::of(told.method);
     if ours {
         route.record_ours(method, status.as_u16(), asking.agent, elapsed, bytes, asking.id);
     } else {
@@ -68,20 +92,16 @@ fn note(
         request_id: asking.id,
         told_id: asking.told_id().and_then(|id| id.to_str().ok()),
         client: asking.client,
-        method: head.method.as_str(),
-        host: host_of(&head.headers, &head.uri).unwrap_or(""),
-        path: head.uri.path(),
+        method: told.method,
+        host: told.host,
+        path: told.path,
         status: status.as_u16(),
         bytes,
         micros: micros(elapsed),
         agent: asking.agent,
         route: route.template(),
-        protocol: protocol(head.version, asking.peer.https),
-        referrer_host: head
-            .headers
-            .get(header::REFERER)
-            .and_then(|v| v.to_str().ok())
-            .and_then(host_of_url),
+        protocol: told.protocol,
+        referrer_host: told.referrer.and_then(host_of_url),
     });
 }
 

@@ -213,22 +213,29 @@ impl Site {
         host: &str,
         uri: &Uri,
     ) -> Option<Answer> {
-        let canonical = self.plan.canonical.as_deref()?;
-        // Browsers leave it out: a request with it would never come.
-        let default_port = if asking.https { ":443" } else { ":80" };
-        let canonical = canonical.strip_suffix(default_port).unwrap_or(canonical);
-        let (name, port) = split_port(host);
-        let has_port = !split_port(canonical).1.is_empty();
-        if canonical.eq_ignore_ascii_case(if has_port { host } else { name }) {
-            return None;
-        }
+        let (canonical, port) = self.better_host(host, asking.https)?;
         let scheme = if asking.https { "https" } else { "http" };
-        let port = if has_port { "" } else { port };
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         let path = if path.starts_with('/') { path } else { "/" };
         let location =
             HeaderValue::from_str(&format!("{scheme}://{canonical}{port}{path}")).ok()?;
         Some(self.redirect(location, asking))
+    }
+
+    /// The canonical host and the port to keep, for a request that named another.
+    pub(crate) fn better_host<'a>(
+        &'a self,
+        host: &'a str,
+        https: bool,
+    ) -> Option<(&'a str, &'a str)> {
+        let canonical = self.plan.canonical.as_deref()?;
+        // Browsers leave it out: a request with it would never come.
+        let default_port = if https { ":443" } else { ":80" };
+        let canonical = canonical.strip_suffix(default_port).unwrap_or(canonical);
+        let (name, port) = split_port(host);
+        let has_port = !split_port(canonical).1.is_empty();
+        let (named, port) = if has_port { (host, "") } else { (name, port) };
+        (!canonical.eq_ignore_ascii_case(named)).then_some((canonical, port))
     }
 
     /// `Strict-Transport-Security` of the site, for answers of our own endpoints.

@@ -3,14 +3,14 @@
 use std::net::TcpListener as StdListener;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use http::{HeaderValue, Method};
+use http::Method;
 use mainstay_base::agent::AgentClass;
 use mainstay_base::task::{Group, Stop};
 use mainstay_base::units::Span;
-use mainstay_base::{Clock, Entropy};
+use mainstay_base::{Clock, Entropy, Timestamp};
 use mainstay_guard::csp::upstream::Nonce;
 use mainstay_insight::agent::AgentCache;
 use mainstay_telemetry::access::{Buffer, Line};
@@ -81,6 +81,8 @@ pub(crate) struct Worker {
     access: Mutex<Buffer>,
     ids: Mutex<SmallRng>,
     nonces: Mutex<StdRng>,
+    /// The second that was written last, and how.
+    date: Mutex<(i64, String)>,
     connections: Mutex<Vec<Arc<Activity>>>,
     /// Connections to apps.
     apps: Mutex<Vec<Connections>>,
@@ -89,11 +91,8 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// The kind of client behind a `User-Agent` header.
-    pub(crate) fn class_of(&self, user_agent: Option<&HeaderValue>) -> AgentClass {
-        let Some(text) = user_agent.and_then(|value| value.to_str().ok()) else {
-            return AgentClass::Unknown;
-        };
-        own(&self.agents).find(text).class
+    pub(crate) fn class_of(&self, user_agent: Option<&str>) -> AgentClass {
+        user_agent.map_or(AgentClass::Unknown, |text| own(&self.agents).find(text).class)
     }
 
     /// A request id: random, unique for all practical purposes, not a secret.
@@ -107,6 +106,17 @@ impl Worker {
         let mut random = [0; 18];
         own(&self.nonces).fill_bytes(&mut random);
         Nonce::of(random)
+    }
+
+    /// Appends the value of a `Date` header (RFC 9110 §6.6.1).
+    pub(crate) fn write_date(&self, at: Timestamp, out: &mut Vec<u8>) {
+        let (second, text) = &mut *own(&self.date);
+        if text.is_empty() || *second != at.as_seconds() {
+            *second = at.as_seconds();
+            let since = Duration::from_secs(u64::try_from(*second).unwrap_or(0));
+            *text = httpdate::fmt_http_date(UNIX_EPOCH + since);
+        }
+        out.extend_from_slice(text.as_bytes());
     }
 
     /// This worker's connections to an app.
@@ -203,6 +213,7 @@ pub(crate) fn run(
         access: Mutex::new(access),
         ids: Mutex::new(SmallRng::from_seed(seed)),
         nonces: Mutex::new(StdRng::from_seed(nonce_seed)),
+        date: Mutex::default(),
         connections: Mutex::default(),
         apps: Mutex::default(),
         group: connections.clone(),

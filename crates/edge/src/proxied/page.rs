@@ -6,10 +6,10 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LAST_MODIFIED,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, LAST_MODIFIED,
 };
 use http::response::Parts;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use mainstay_guard::csp::upstream::{Own, Trusted, document_policy};
 use mainstay_guard::csp::{Mode, PageFacts};
@@ -20,7 +20,7 @@ use super::build::{self, Build, BuiltPage, Match};
 use super::relay::{Insertion, Rejoined, Relay, Relayed, read_whole};
 use super::signs::Signs;
 use super::{Documents, Payload, dress, has_whole_body, length, start_coding};
-use crate::conditional::{self, Outcome, Validators};
+use crate::conditional::{self, Conditions, Outcome, Validators};
 
 /// A document on its way through [`Documents`].
 pub(super) struct Passing {
@@ -247,7 +247,7 @@ fn is_changeable(passing: &Passing) -> bool {
 fn is_unchanged(asked: &Asked, etag: Option<&HeaderValue>) -> bool {
     let Some((named, etag)) = asked.if_none_match.as_ref().zip(etag) else { return false };
     let Ok(etag) = etag.to_str() else { return false };
-    let headers = HeaderMap::from_iter([(IF_NONE_MATCH, named.clone())]);
+    let asked = Conditions { if_none_match: named.to_str().ok(), ..Conditions::default() };
     let validators = Validators { etag, modified: UNIX_EPOCH };
-    conditional::evaluate(&headers, &validators) == Outcome::NotModified
+    conditional::evaluate(&asked, &validators) == Outcome::NotModified
 }

@@ -15,6 +15,7 @@ mod desync;
 mod downloads;
 mod draining;
 mod example;
+mod fast_path;
 mod faults;
 mod files;
 mod flood;

@@ -1,0 +1,229 @@
+//! The short way of plain requests beside the library's way: the same answers, the same counts, the same lines in the log.
+
+use std::path::Path;
+use std::time::Duration;
+
+use mainstay_testkit::{
+    Authority, CHROME, Connection, Metrics, Request, Response, Server, Site, until,
+};
+use serde_json::Value;
+
+use crate::launch;
+
+const NAME: &str = "site.test";
+/// What was read once stays as it is for the whole test.
+const LOOKS: &str = "[edge]\nrevalidate_after = \"1h\"\n";
+const SOON: Duration = Duration::from_secs(10);
+const SCRIPT: &str = "<!doctype html><title>t</title><script>let a = 1</script><p>home</p>\n";
+
+fn files() -> Vec<(&'static str, String)> {
+    vec![
+        ("index.html", SCRIPT.repeat(60)),
+        ("a.txt", "a".into()),
+        ("empty.txt", String::new()),
+        ("long.css", "p { color: red }\n".repeat(4_000)),
+        ("docs/index.html", SCRIPT.into()),
+    ]
+}
+
+/// Requests that are plain but for what one of them brings about.
+fn requests(tag: &str) -> Vec<Request> {
+    let get = Request::get;
+    vec![
+        get("/"),
+        get("/?a=1&b=%20"),
+        get("/index.html").header("user-agent", CHROME).header("accept-encoding", "gzip, deflate"),
+        get("/").header("accept-encoding", "br;q=1, gzip;q=0.5").header("connection", "keep-alive"),
+        get("/").header("if-none-match", tag),
+        get("/").header("if-none-match", &format!("\"other\", W/{tag}")),
+        get("/").header("if-none-match", "\"other\""),
+        get("/a.txt").header("if-modified-since", "Fri, 01 Jan 2100 00:00:00 GMT"),
+        get("/a.txt").header("if-modified-since", "Sat, 01 Jan 2000 00:00:00 GMT"),
+        get("/a.txt").header("if-modified-since", "soon"),
+        get("/a.txt").header("referer", "https://user@example.org/secret?q"),
+        get("/empty.txt"),
+        get("/long.css").header("accept-encoding", "zstd").header("cookie", "a=b"),
+        get("/docs/"),
+        get("/nowhere").header("accept", "application/json"),
+        get("/nowhere").header("if-none-match", "*"),
+        Request::head("/"),
+        Request::head("/long.css").header("accept-encoding", "br"),
+        Request::head("/nowhere"),
+        Request::head("/").header("if-none-match", tag),
+    ]
+}
+
+/// What only the library's way reads, and ignores.
+fn the_long_way(request: &Request) -> Request {
+    request.clone().header("x-nobody-knows", "1")
+}
+
+/// The short way writes these last, the library wherever the block has them.
+fn is_short(response: &Response) -> bool {
+    let names: Vec<_> = response.headers.iter().map(|(name, _)| name.as_str()).collect();
+    names.ends_with(&["x-request-id", "date"])
+}
+
+/// All of it that does not differ from one request to the next.
+fn lasting(response: &Response) -> (u16, String, Vec<(String, String)>, Vec<u8>) {
+    let mut headers = response.headers.clone();
+    for name in ["x-request-id", "date"] {
+        assert_eq!(response.count(name), 1, "{name}: {headers:?}");
+    }
+    headers.retain(|(name, _)| name != "x-request-id" && name != "date");
+    headers.sort();
+    (response.status, response.version.clone(), headers, response.body.clone())
+}
+
+/// The line of an answer, without what differs from one request to the next.
+fn line(log: &Path, response: &Response) -> Value {
+    let id = response.header("x-request-id").expect("an id");
+    let mut found = None;
+    until("the line in the log", SOON, || {
+        let log = std::fs::read_to_string(log).unwrap_or_default();
+        found = log.lines().find(|line| line.contains(id)).map(str::to_owned);
+        found.is_some()
+    });
+    let mut line: Value = serde_json::from_str(&found.expect("a line")).expect("JSON");
+    let object = line.as_object_mut().expect("an object");
+    for differs in ["time", "request_id", "duration_us"] {
+        assert!(object.remove(differs).is_some(), "{differs}: {object:?}");
+    }
+    line
+}
+
+fn counted(before: &Metrics, after: &Metrics, names: &[&str]) -> Vec<f64> {
+    names.iter().map(|name| after.value(name, &[]) - before.value(name, &[])).collect()
+}
+
+fn compare(server: &Server, open: &dyn Fn() -> Connection, request: &Request, expects: bool) {
+    const COUNTED: [&str; 3] =
+        ["http_requests_total", "http_request_duration_seconds_count", "http_response_bytes_total"];
+    let ask = |request: &Request| open().send(request);
+    // From here on the file, and the coding asked for, are in memory.
+    ask(request);
+    ask(&the_long_way(request));
+    let first = server.metrics();
+    let short = ask(request);
+    let second = server.metrics();
+    let long = ask(&the_long_way(request));
+    let third = server.metrics();
+    assert_eq!((is_short(&short), is_short(&long)), (expects, false), "{request:?}: {short:?}");
+    assert_eq!(lasting(&short), lasting(&long), "{request:?}");
+    let log = server.data_dir().join("logs/access.log");
+    assert_eq!(line(&log, &short), line(&log, &long), "{request:?}");
+    let counted = (counted(&first, &second, &COUNTED), counted(&second, &third, &COUNTED));
+    assert_eq!(counted.0, counted.1, "{request:?}");
+    assert!(counted.0[0] > 0.5, "{COUNTED:?}: {counted:?}");
+}
+
+fn site() -> Site {
+    let site = Site::new();
+    for (name, text) in files() {
+        site.write(name, text);
+    }
+    site
+}
+
+#[test]
+fn both_ways_give_one_answer() {
+    for own_page in [false, true] {
+        let site = site();
+        if own_page {
+            site.write("404.html", SCRIPT.repeat(60));
+        }
+        let server = launch().site(site).config(LOOKS).start();
+        let tag = server.get("/").header("etag").expect("a tag").to_owned();
+        for request in requests(&tag) {
+            compare(&server, &|| server.connect(), &request, true);
+        }
+    }
+}
+
+#[test]
+fn both_ways_give_one_answer_over_tls() {
+    let (authority, keys) = (Authority::new(), Site::new());
+    authority.issue(&[NAME]).write(keys.dir());
+    let path = |name: &str| keys.path(name).display().to_string();
+    let tls = format!("[tls]\ncert = {:?}\nkey = {:?}\n", path("cert.pem"), path("key.pem"));
+    let settings = format!("{LOOKS}{tls}[headers]\nhsts = \"year\"\n");
+    let server = launch().site(site()).config(&settings).start();
+    let client = authority.client(NAME, &["http/1.1"]);
+    let open = || client.open(server.site_address());
+    let answer = open().send(&Request::get("/"));
+    assert!(answer.header("strict-transport-security").is_some(), "{:?}", answer.headers);
+    let tag = answer.header("etag").expect("a tag");
+    for request in requests(tag) {
+        compare(&server, &open, &request, true);
+    }
+}
+
+#[test]
+fn what_is_not_plain_takes_the_long_way() {
+    let server = launch().site(site()).config(LOOKS).start();
+    let get = Request::get;
+    for request in [
+        get("/").header("range", "bytes=0-1"),
+        get("/").header("if-match", "\"other\""),
+        get("/").header("connection", "close"),
+        get("/").header("origin", "https://other.example"),
+        get("/").header("x-forwarded-for", "192.0.2.1"),
+        get("/").header("accept-encoding", "gzip").header("accept-encoding", "br"),
+        get("/").header("cookie", &"a".repeat(5_000)),
+        get("/%61.txt"),
+        get("/docs"),
+        get("/_mainstay/m.js"),
+        Request::post("/").body("x"),
+    ] {
+        let ask = || is_short(&server.connect().send(&request));
+        assert_eq!([ask(), ask()], [false, false], "{request:?}");
+    }
+    let shared = "[cors]\norigins = [\"https://app.example\"]\n";
+    for settings in [shared, "[trust]\nproxies = [\"127.0.0.1\"]\n"] {
+        let server = launch().site(site()).config(&format!("{LOOKS}{settings}")).start();
+        let ask = || is_short(&server.get("/"));
+        assert_eq!([ask(), ask()], [false, false], "{settings}");
+    }
+}
+
+#[test]
+fn one_connection_takes_either_way_and_loses_no_byte() {
+    let server = launch().site(site()).config(LOOKS).start();
+    for path in ["/a.txt", "/long.css", "/nowhere"] {
+        assert_ne!(server.get(path).status, 500, "{path}");
+    }
+    let short = |path: &str| Request::get(path).to_bytes("a");
+    let long = |path: &str| the_long_way(&Request::get(path)).to_bytes("a");
+    let mut connection = server.connect();
+    // The last one is cut in two.
+    let half = short("/long.css");
+    let (begin, end) = half.split_at(20);
+    let all =
+        [short("/a.txt"), short("/long.css"), long("/a.txt"), short("/nowhere"), begin.into()];
+    connection.write(&all.concat()).expect("sent");
+    let mut read = || {
+        let answer = connection.read("GET").expect("an answer");
+        (answer.status, answer.body.len(), is_short(&answer))
+    };
+    let (letter, style) = ((200, 1), (200, 68_000));
+    assert_eq!(read(), (letter.0, letter.1, true));
+    assert_eq!(read(), (style.0, style.1, true));
+    assert_eq!(read(), (letter.0, letter.1, false));
+    let missing = read();
+    assert_eq!((missing.0, missing.2), (404, false), "the library keeps what it was given");
+    connection.write(end).expect("sent");
+    let last = connection.read("GET").expect("an answer");
+    assert_eq!((last.status, last.body.len()), style);
+}
+
+#[test]
+fn a_changed_file_is_noticed_on_a_connection_that_is_never_idle() {
+    let server = launch().site(site()).config("[edge]\nrevalidate_after = \"50ms\"\n").start();
+    let mut connection = server.connect();
+    let mut ask = || connection.send(&Request::get("/a.txt")).text();
+    assert_eq!(ask(), "a");
+    server.site().write("a.txt", "another");
+    until("the new bytes", SOON, || ask() == "another");
+    server.site().remove("a.txt");
+    until("the missing file", SOON, || ask().contains("nothing at this address"));
+}
