@@ -227,6 +227,11 @@ impl Activity {
         }
     }
 
+    /// Whoever carries the connection next is told once more.
+    pub(crate) fn repeat_order(&self) {
+        self.order.notify_one();
+    }
+
     pub(crate) fn cut(&self) {
         self.cut.store(true, Relaxed);
         self.order.notify_one();

@@ -21,6 +21,9 @@ const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// First byte of a TLS handshake (RFC 8446 §5.1); no HTTP request can begin with it.
 const HANDSHAKE: u8 = 0x16;
 
+/// Read at once before it is known who carries the connection, and of plain requests: a browser's head fits.
+pub(crate) const READ_BYTES: usize = 4 << 10;
+
 /// A connection and everything it is carried with.
 pub(crate) struct Connection {
     pub(crate) worker: Arc<Worker>,
@@ -101,7 +104,7 @@ impl Connection {
     /// Reads just enough to tell the protocols apart.
     async fn sniff(&self, socket: Socket) -> Option<(Stream, Protocol)> {
         let mut stream = Stream::plain(socket, Bytes::new());
-        let mut read = BytesMut::with_capacity(2 << 10);
+        let mut read = BytesMut::with_capacity(READ_BYTES);
         loop {
             let received = tokio::select! {
                 received = stream.read_buf(&mut read) => received.ok()?,

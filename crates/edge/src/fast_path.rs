@@ -5,28 +5,30 @@
 //!
 //! # Invariants
 //! - What is answered here gets the status, the headers and the body that [`crate::phases::answer`] would give it, the
-//!   same counts and the same line in the access log. A step of that function that looks at more than [`Plain`] holds
-//!   keeps a site from being answered here.
+//!   same counts and the same line in the access log. Which steps of that function have a say is told beside it
+//!   ([`find_files`]); what a folder answers is decided in [`folder`] for both.
 //! - A request with a line that is not known here by its name is left to the library: no body, no upgrade, no second
 //!   opinion about where a request ends.
 //! - Bytes that were read and not answered are put back.
+//!
+//! A client that has closed its sending half is answered here; the library takes it for one that is gone.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use http::{Method, StatusCode};
+use http::StatusCode;
 use mainstay_base::coding;
 use mainstay_telemetry::http::Route;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::activity::Order;
-use crate::conditional::{self, Conditions, Outcome, Validators};
-use crate::connection::Connection;
+use crate::conditional::{Conditions, Outcome};
+use crate::connection::{Connection, READ_BYTES};
 use crate::content::{Content, Source};
-use crate::files::Entry;
+use crate::folder::{self, Ready};
 use crate::pages::Page;
-use crate::phases::{Asking, hex_id};
+use crate::phases::{Asking, find_files, hex_id};
 use crate::settle::{Told, note};
 use crate::site::{Answers, Site};
 use crate::socket::Stream;
@@ -38,37 +40,39 @@ use plain::Plain;
 use written::Lines;
 pub(crate) use written::Written;
 
-/// A head that is longer is left to the library.
-const HEAD_BYTES: usize = 4 << 10;
-
-/// How it ended.
-pub(crate) enum Left {
-    /// Something else than a plain request comes next.
-    Other,
+/// What comes next.
+pub(crate) enum Next {
+    /// Something else than a plain request, or the end: the library's.
+    Library,
     /// Nobody asks for anything.
-    Idle,
-    /// The client or we closed it.
-    Over,
+    Rest,
+    /// The client closed it.
+    Close,
     /// To end now, whatever is in hand.
     Cut,
 }
 
-/// Answers plain requests for as long as they come.
-pub(crate) async fn carry(connection: &Connection, stream: &mut Stream) -> Left {
+/// Answers plain requests for as long as they come. Who else answered on this connection may be asked for it back once
+/// nothing is in hand.
+pub(crate) async fn carry(connection: &Connection, stream: &mut Stream) -> Next {
     if !is_possible(connection) {
-        return Left::Other;
+        return Next::Library;
     }
     let activity = &*connection.activity;
-    let (mut read, mut head) = (Vec::with_capacity(HEAD_BYTES), Vec::with_capacity(HEAD_BYTES / 2));
+    let (mut read, mut head) = (Vec::with_capacity(READ_BYTES), Vec::with_capacity(READ_BYTES / 2));
     let ordered = || activity.ordered();
     let mut order = pin!(ordered());
     loop {
         let received = tokio::select! {
             biased;
             told = &mut order => match told {
-                Order::Cut => return Left::Cut,
-                Order::Drain => return Left::Over,
-                Order::Park if activity.is_idle() => return Left::Idle,
+                Order::Cut => return Next::Cut,
+                Order::Drain => {
+                    // What has come already is still answered: the library looks for it first.
+                    activity.repeat_order();
+                    return Next::Library;
+                }
+                Order::Park if activity.is_idle() => return Next::Rest,
                 Order::Park => {
                     order.set(ordered());
                     continue;
@@ -77,7 +81,7 @@ pub(crate) async fn carry(connection: &Connection, stream: &mut Stream) -> Left 
             received = stream.read_buf(&mut read) => received,
         };
         if !received.is_ok_and(|bytes| bytes > 0) {
-            return Left::Over;
+            return Next::Close;
         }
         activity.read_some();
         let mut left = &*read;
@@ -86,22 +90,26 @@ pub(crate) async fn carry(connection: &Connection, stream: &mut Stream) -> Left 
                 .and_then(|plain| Some((plain.length, answer(connection, &plain, &mut head)?)));
             let Some((length, body)) = answered else {
                 stream.unread(Bytes::copy_from_slice(left));
-                return Left::Other;
+                return Next::Library;
             };
             left = left.get(length..).unwrap_or_default();
             match send(stream, order.as_mut(), &ordered, Buf::chain(&*head, body)).await {
                 Sent::All => {}
-                Sent::Last => return Left::Over,
-                Sent::Cut => return Left::Cut,
+                Sent::Drained => {
+                    stream.unread(Bytes::copy_from_slice(left));
+                    activity.repeat_order();
+                    return Next::Library;
+                }
+                Sent::Lost => return Next::Close,
+                Sent::Cut => return Next::Cut,
             }
         }
         read.clear();
     }
 }
 
-/// Whether any request of this connection could be answered here: nobody else tells who is asking, nobody is sent
-/// elsewhere, and there is a folder.
-fn is_possible(connection: &Connection) -> bool {
+/// Whether any request of this connection could be answered here.
+pub(crate) fn is_possible(connection: &Connection) -> bool {
     let (shared, peer) = (&connection.worker.shared, &connection.peer);
     let has_files = |site: &Arc<Site>| matches!(site.answers, Answers::Files(_));
     peer.to_https.is_none()
@@ -112,8 +120,10 @@ fn is_possible(connection: &Connection) -> bool {
 /// How sending ended.
 enum Sent {
     All,
-    /// Nothing more shall be sent.
-    Last,
+    /// All of it; nothing new shall be taken.
+    Drained,
+    /// The client is gone.
+    Lost,
     Cut,
 }
 
@@ -132,10 +142,10 @@ async fn send<O: Future<Output = Order>>(
     loop {
         tokio::select! {
             biased;
-            done = &mut writing => return if done.is_ok() { sent } else { Sent::Last },
+            done = &mut writing => return if done.is_ok() { sent } else { Sent::Lost },
             told = &mut order => match told {
                 Order::Cut => return Sent::Cut,
-                Order::Drain => sent = Sent::Last,
+                Order::Drain => sent = Sent::Drained,
                 Order::Park => {}
             },
         }
@@ -143,45 +153,27 @@ async fn send<O: Future<Output = Order>>(
     }
 }
 
-/// An answer that memory holds ready.
-struct Ready<'a> {
+/// An answer as it is written.
+struct Answer<'a> {
     lines: Lines<'a>,
     written: &'a Written,
     body: Bytes,
     route: &'a Route,
 }
 
-/// Writes the head of the answer and returns its body; `None` where a look at the disk, a redirect or anything else is due.
+/// Writes the head of the answer and returns its body; `None` where anything but a file in memory has a say.
 fn answer(connection: &Connection, plain: &Plain<'_>, head: &mut Vec<u8>) -> Option<Bytes> {
     let Connection { worker, peer, activity, .. } = connection;
-    let shared = &worker.shared;
-    let asking = Asking::untold(worker, *peer, plain.user_agent);
-    let sites = shared.sites.load();
+    let sites = worker.shared.sites.load();
     let site = sites.find(Some(plain.host)).ok()?;
-    let Answers::Files(files) = &site.answers else { return None };
-    if shared.is_ours(&Method::GET, plain.path)
-        || site.cors().is_some()
-        || site.better_host(plain.host, asking.https).is_some()
-    {
-        return None;
-    }
-    let now = worker.coarse.now();
-    let content;
-    let ready = match files.remembered(plain.path, now)? {
-        Entry::Content(found) => {
-            content = found;
-            choose(&content, &content.route, plain)?
-        }
-        Entry::Missing => match files.remembered_not_found_page(now)? {
-            Some(found) => {
-                content = found;
-                choose(&content, &site.unmatched, plain)?
-            }
-            None => Ready::page(&site.pages.not_found, &site.unmatched),
-        },
-        Entry::Redirect(_) | Entry::Unreadable => return None,
+    let files = find_files(worker, site, *peer, (plain.host, plain.path))?;
+    let ready = folder::find_ready(site, files, plain.path, worker.coarse.now())?;
+    let answer = match &ready {
+        Ready::Content(content, route) => choose(content, route.unwrap_or(&content.route), plain)?,
+        Ready::Page(page) => Answer::page(page, &site.unmatched),
     };
-    let Ready { lines, written, body, route } = ready;
+    let Answer { lines, written, body, route } = answer;
+    let asking = Asking::untold(worker, *peer, plain.user_agent);
     // Nothing is waited for: it is in hand for no longer than this function runs.
     let _in_hand = Arc::clone(activity).begin_request();
     head.clear();
@@ -191,12 +183,12 @@ fn answer(connection: &Connection, plain: &Plain<'_>, head: &mut Vec<u8>) -> Opt
     worker.write_date(asking.received, head);
     head.extend_from_slice(b"\r\n\r\n");
     let body = if plain.is_head { Bytes::new() } else { body };
-    note(worker, &asking, &plain.told(), route, false, (lines.status, body.len() as u64));
+    note(worker, &asking, &plain.told(lines.status, body.len() as u64), route);
     Some(body)
 }
 
-/// The representation: conditional first, then the best coding.
-fn choose<'a>(content: &'a Content, route: &'a Route, plain: &Plain<'_>) -> Option<Ready<'a>> {
+/// The best coding first, then the preconditions: each variant has its own tag.
+fn choose<'a>(content: &'a Content, route: &'a Route, plain: &Plain<'_>) -> Option<Answer<'a>> {
     if matches!(content.source, Source::Disk { .. }) {
         return None;
     }
@@ -205,27 +197,25 @@ fn choose<'a>(content: &'a Content, route: &'a Route, plain: &Plain<'_>) -> Opti
         None => None,
     };
     let variant = coded.map_or(&content.identity, Arc::as_ref);
-    let status = StatusCode::from_u16(content.status).ok()?;
-    if status == StatusCode::OK {
-        let validators = Validators { etag: &variant.etag, modified: content.modified };
-        match conditional::evaluate(&plain.conditions(), &validators) {
-            Outcome::Send => {}
-            Outcome::NotModified => {
-                let status = StatusCode::NOT_MODIFIED;
-                let (headers, over_tls) = (&variant.headers_not_modified, &content.over_tls);
-                let lines = Lines { status, headers, over_tls, length: None };
-                let written = &variant.written_not_modified;
-                return Some(Ready { lines, written, body: Bytes::new(), route });
-            }
-            Outcome::Failed => return None,
+    let over_tls = &content.over_tls;
+    match folder::judge(content, variant, &plain.conditions()) {
+        Outcome::Send => {
+            let status = StatusCode::from_u16(content.status).ok()?;
+            let (headers, body) = (&variant.headers, variant.body.clone());
+            let lines = Lines { status, headers, over_tls, length: Some(body.len()) };
+            Some(Answer { lines, written: &variant.written, body, route })
         }
+        Outcome::NotModified => {
+            let (status, headers) = (StatusCode::NOT_MODIFIED, &variant.headers_not_modified);
+            let lines = Lines { status, headers, over_tls, length: None };
+            let written = &variant.written_not_modified;
+            Some(Answer { lines, written, body: Bytes::new(), route })
+        }
+        Outcome::Failed => None,
     }
-    let (headers, over_tls, body) = (&variant.headers, &content.over_tls, variant.body.clone());
-    let lines = Lines { status, headers, over_tls, length: Some(body.len()) };
-    Some(Ready { lines, written: &variant.written, body, route })
 }
 
-impl<'a> Ready<'a> {
+impl<'a> Answer<'a> {
     fn page(page: &'a Page, route: &'a Route) -> Self {
         let Page { status, headers, over_tls, body, written } = page;
         let lines = Lines { status: *status, headers, over_tls, length: Some(body.len()) };
@@ -242,13 +232,16 @@ impl<'a> Plain<'a> {
         }
     }
 
-    fn told(&self) -> Told<'a> {
+    fn told(&self, status: StatusCode, bytes: u64) -> Told<'a> {
         Told {
             method: if self.is_head { "HEAD" } else { "GET" },
             host: self.host,
             path: self.path,
             protocol: "http/1.1",
             referrer: self.referrer,
+            status,
+            bytes,
+            ours: false,
         }
     }
 }

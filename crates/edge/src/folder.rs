@@ -13,7 +13,7 @@ use crate::body::Body;
 use crate::conditional::{self, Conditions, Outcome, Validators};
 use crate::content::{Content, Source, Variant, set_all};
 use crate::files::{Entry, Files, location};
-use crate::pages::plain;
+use crate::pages::{Page, plain};
 use crate::phases::{Answer, Asking};
 use crate::range::{self, Asked};
 use crate::site::Site;
@@ -30,13 +30,9 @@ pub(crate) fn remembered(
     if let Some(refusal) = refuse_writing(site, asking, request.method()) {
         return Some(refusal);
     }
-    let (content, route) = match files.remembered(request.uri().path(), now_ms)? {
-        Entry::Content(content) => (content, None),
-        Entry::Missing => match files.remembered_not_found_page(now_ms)? {
-            Some(content) => (content, Some(&site.unmatched)),
-            None => return Some(site.page(&site.pages.not_found, asking)),
-        },
-        Entry::Redirect(_) | Entry::Unreadable => return None,
+    let (content, route) = match find_ready(site, files, request.uri().path(), now_ms)? {
+        Ready::Content(content, route) => (content, route),
+        Ready::Page(page) => return Some(site.page(page, asking)),
     };
     let coded = match wanted_coding(&content, request) {
         Some(coding) => content.ready(coding)?,
@@ -46,6 +42,43 @@ pub(crate) fn remembered(
         Chosen::Response(response) => Some(found(&content, route, asking, response)),
         Chosen::Streamed { .. } => None,
     }
+}
+
+/// What memory holds for a path.
+pub(crate) enum Ready<'s> {
+    /// A file, and the route it counts for where that is not its own.
+    Content(Arc<Content>, Option<&'s Arc<Route>>),
+    /// One of our own pages, for a path that leads nowhere.
+    Page(&'s Page),
+}
+
+/// Asked by [`remembered`] and by [`crate::fast_path`].
+pub(crate) fn find_ready<'s>(
+    site: &'s Site,
+    files: &Files,
+    path: &str,
+    now_ms: u32,
+) -> Option<Ready<'s>> {
+    Some(match files.remembered(path, now_ms)? {
+        Entry::Content(content) => Ready::Content(content, None),
+        Entry::Missing => match files.remembered_not_found_page(now_ms)? {
+            Some(content) => Ready::Content(content, Some(&site.unmatched)),
+            None => Ready::Page(&site.pages.not_found),
+        },
+        Entry::Redirect(_) | Entry::Unreadable => return None,
+    })
+}
+
+/// What the preconditions say of a variant. An absent page is never "not modified".
+pub(crate) fn judge(content: &Content, variant: &Variant, asked: &Conditions<'_>) -> Outcome {
+    if content.status != 200 {
+        return Outcome::Send;
+    }
+    conditional::evaluate(asked, &validators(content, variant))
+}
+
+fn validators<'v>(content: &Content, variant: &'v Variant) -> Validators<'v> {
+    Validators { etag: &variant.etag, modified: content.modified }
 }
 
 /// The answer of a folder: reads only.
@@ -153,25 +186,23 @@ fn choose<'a>(
 ) -> Chosen<'a> {
     let (method, headers) = (request.method(), request.headers());
     let variant = coded.map_or(&content.identity, Arc::as_ref);
-    if content.status == 200 {
-        let validators = Validators { etag: &variant.etag, modified: content.modified };
-        match conditional::evaluate(&Conditions::of(headers), &validators) {
-            Outcome::Send => {}
-            Outcome::NotModified => {
-                let headers = variant.headers_not_modified.clone();
-                return Chosen::Response(plain(StatusCode::NOT_MODIFIED, headers, Body::empty()));
-            }
-            Outcome::Failed => {
-                return Chosen::Response(site.pages.precondition_failed.response(asking.https));
-            }
+    match judge(content, variant, &Conditions::of(headers)) {
+        Outcome::Send => {}
+        Outcome::NotModified => {
+            let headers = variant.headers_not_modified.clone();
+            return Chosen::Response(plain(StatusCode::NOT_MODIFIED, headers, Body::empty()));
         }
-        if asks_range(content, request) && conditional::range_allowed(headers, &validators) {
-            let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
-            match range::read(asked, content.length()) {
-                Asked::Whole => {}
-                Asked::Part(part) => return partial(content, part),
-                Asked::Unsatisfiable => return Chosen::Response(unsatisfiable(content)),
-            }
+        Outcome::Failed => {
+            return Chosen::Response(site.pages.precondition_failed.response(asking.https));
+        }
+    }
+    let validators = validators(content, variant);
+    if asks_range(content, request) && conditional::range_allowed(headers, &validators) {
+        let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+        match range::read(asked, content.length()) {
+            Asked::Whole => {}
+            Asked::Part(part) => return partial(content, part),
+            Asked::Unsatisfiable => return Chosen::Response(unsatisfiable(content)),
         }
     }
     let status = StatusCode::from_u16(content.status).unwrap_or(StatusCode::OK);

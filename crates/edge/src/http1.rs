@@ -4,8 +4,10 @@
 //! library gives the socket back, and with it goes every buffer; the next byte builds it up again.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -19,23 +21,26 @@ use crate::Settings;
 use crate::activity::{InAnswer, Order};
 use crate::body::Body;
 use crate::connection::Connection;
-use crate::fast_path;
+use crate::fast_path::{self, Next};
 use crate::phases;
 use crate::socket::Stream;
 use crate::switch::{Carry, Switch};
 use crate::watch::Watch;
 use crate::watched::Watched;
+use crate::worker::Worker;
 
 /// How the library's part of a connection ended.
 enum Left {
     /// The client or we closed it.
     Over,
-    /// Broken off, for a reason that was counted.
-    Broken(Stream),
+    /// Broken off, or left by the client, which is told so.
+    Closing(Stream),
     /// To end now, whatever is in hand.
     Cut,
     /// Nobody asks for anything.
     Idle(Stream),
+    /// Nothing is in hand, and the next request may be a plain one.
+    Answered(Stream),
     /// It left HTTP with a `101`.
     Switched(Carry, Stream),
 }
@@ -45,14 +50,18 @@ pub(crate) async fn carry(connection: &Connection, mut stream: Stream) {
     loop {
         // Boxed, so that all of it is freed while the connection is parked.
         let left = match Box::pin(fast_path::carry(connection, &mut stream)).await {
-            fast_path::Left::Other => Box::pin(serve(connection, stream)).await,
-            fast_path::Left::Idle => Left::Idle(stream),
-            fast_path::Left::Over => Left::Broken(stream),
-            fast_path::Left::Cut => Left::Cut,
+            Next::Library => Box::pin(serve(connection, stream)).await,
+            Next::Rest => Left::Idle(stream),
+            Next::Close => Left::Closing(stream),
+            Next::Cut => Left::Cut,
         };
         match left {
+            Left::Answered(answered) => {
+                stream = answered;
+                continue;
+            }
             Left::Idle(idle) => stream = idle,
-            Left::Broken(broken) => return broken.close().await,
+            Left::Closing(closing) => return closing.close().await,
             Left::Over | Left::Cut => return,
             Left::Switched(carry, stream) => {
                 connection.activity.switched();
@@ -85,13 +94,19 @@ async fn wait(connection: &Connection, stream: &Stream) -> bool {
 async fn serve(connection: &Connection, stream: Stream) -> Left {
     let Connection { worker, peer, activity, .. } = connection;
     let (peer, switch) = (*peer, Switch::default());
+    let may_return = fast_path::is_possible(connection);
+    // The last request was one after which the next may be plain.
+    let returns = AtomicBool::new(false);
     let service = service_fn(|mut request: Request<Incoming>| {
-        if request.headers().contains_key(header::UPGRADE) {
+        let (upgrades, is_bare) =
+            (request.headers().contains_key(header::UPGRADE), request.body().is_end_stream());
+        if upgrades {
             request.extensions_mut().insert(switch.clone());
         }
-        if !request.body().is_end_stream() {
+        if !is_bare {
             request.extensions_mut().insert(activity.begin_exchange());
         }
+        returns.store(may_return && is_bare && !upgrades && is_of_files(worker, &request), Relaxed);
         let watch = Watch::Connection(Arc::clone(activity).begin_request());
         let answering = phases::answer(worker, peer, request, watch);
         let activity = Arc::clone(activity);
@@ -104,9 +119,19 @@ async fn serve(connection: &Connection, stream: Stream) -> Left {
     let mut http = builder(&worker.shared.settings).serve_connection(io, service);
     let mut draining = false;
     let ended = loop {
+        let carried = poll_fn(|cx| match Pin::new(&mut http).poll(cx) {
+            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Pending if !draining && returns.load(Relaxed) && activity.is_idle() => {
+                Poll::Ready(None)
+            }
+            Poll::Pending => Poll::Pending,
+        });
         let order = tokio::select! {
             biased;
-            ended = &mut http => break ended,
+            carried = carried => match carried {
+                Some(ended) => break ended,
+                None => return Left::Answered(give_back(http.into_parts())),
+            },
             order = activity.ordered() => order,
         };
         match order {
@@ -125,9 +150,16 @@ async fn serve(connection: &Connection, stream: Stream) -> Left {
         (Ok(()), Some(carry)) => Left::Switched(carry, give_back(http.into_parts())),
         (Err(error), _) => {
             connection.count_parse_error(&error);
-            Left::Broken(give_back(http.into_parts()))
+            Left::Closing(give_back(http.into_parts()))
         }
     }
+}
+
+/// Whether the request's site is a folder.
+fn is_of_files(worker: &Worker, request: &Request<Incoming>) -> bool {
+    let sites = worker.shared.sites.load();
+    let site = sites.find(phases::host_of(request.headers(), request.uri()));
+    site.is_ok_and(|site| site.app().is_none())
 }
 
 fn give_back<S>(parts: hyper::server::conn::http1::Parts<Watched, S>) -> Stream {

@@ -1,8 +1,9 @@
 //! The data plane: listeners, the request's phases, static files, drain. Never speaks SQL, never knows an endpoint of ours.
 //!
 //! A request enters in [`listen`], is carried by one connection task of one worker thread ([`worker`]), and is
-//! answered by [`phases::answer`], one function that reads top to bottom. Files come from [`files`], which keeps
-//! every answer ready to send: bytes, validators, compressed variants and the whole header block.
+//! answered by [`phases::answer`], one function that reads top to bottom; plain requests for what is in memory are
+//! answered in its stead by [`fast_path`]. Files come from [`files`], which keeps every answer ready to send: bytes,
+//! validators, compressed variants and the whole header block.
 //!
 //! # Invariants
 //! - Nothing outside a site's folder, no dotfile, and nothing of ours (data dir, settings, keys) is ever served.

@@ -19,6 +19,7 @@ use mainstay_upstream::{Client, Scheme};
 
 use crate::body::Body;
 use crate::cors;
+use crate::files::Files;
 use crate::folder;
 use crate::origin;
 use crate::settle::settle;
@@ -92,6 +93,9 @@ impl Answering {
 }
 
 /// Answers one request: who · id · which site · our own paths · the site's answer · headers · settle.
+///
+/// [`crate::fast_path`] does the same for plain requests whose answer is in memory. A step that is added between the site
+/// and its answer is added to [`find_files`] too, or a plain request passes it by.
 pub(crate) fn answer(
     worker: &Arc<Worker>,
     peer: Peer,
@@ -168,6 +172,23 @@ pub(crate) fn answer(
         drop(watch);
         response
     })
+}
+
+/// The files of a site, where no other step of [`answer`] has a say in a `GET` without a word that [`crate::fast_path`]
+/// does not know, of a client that no proxy tells us about.
+pub(crate) fn find_files<'s>(
+    worker: &Worker,
+    site: &'s Site,
+    peer: Peer,
+    (host, path): (&str, &str),
+) -> Option<&'s Arc<Files>> {
+    let Answers::Files(files) = &site.answers else { return None };
+    let is_elsewhere = peer.to_https.is_some()
+        || worker.shared.trust.contains(peer.address)
+        || worker.shared.is_ours(&Method::GET, path)
+        || site.cors().is_some()
+        || site.better_host(host, peer.https).is_some();
+    (!is_elsewhere).then_some(files)
 }
 
 fn finish(

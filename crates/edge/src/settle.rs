@@ -12,17 +12,22 @@ use crate::body::Body;
 use crate::phases::{Answer, Asking, host_of};
 use crate::worker::Worker;
 
-/// What is told of a request beside its answer.
+/// What is told of a request and its answer.
 pub(crate) struct Told<'a> {
     pub(crate) method: &'a str,
     pub(crate) host: &'a str,
     pub(crate) path: &'a str,
     pub(crate) protocol: &'static str,
     pub(crate) referrer: Option<&'a str>,
+    pub(crate) status: StatusCode,
+    /// Of the body that was sent.
+    pub(crate) bytes: u64,
+    /// Endpoints of ours are no traffic of the site.
+    pub(crate) ours: bool,
 }
 
 impl<'a> Told<'a> {
-    fn of(head: &'a Head, https: bool) -> Self {
+    fn of(head: &'a Head, https: bool, ours: bool, (status, bytes): (StatusCode, u64)) -> Self {
         let referrer = head.headers.get(header::REFERER);
         Self {
             method: head.method.as_str(),
@@ -30,6 +35,9 @@ impl<'a> Told<'a> {
             path: head.uri.path(),
             protocol: protocol(head.version, https),
             referrer: referrer.and_then(|value| value.to_str().ok()),
+            status,
+            bytes,
+            ours,
         }
     }
 }
@@ -45,14 +53,14 @@ pub(crate) fn settle(
     frame(&mut response, &head);
     if !response.body().is_streamed() {
         let bytes = response.body().length().unwrap_or(0);
-        let told = Told::of(&head, asking.peer.https);
-        note(worker, &asking, &told, &route, ours, (response.status(), bytes));
+        let told = Told::of(&head, asking.peer.https, ours, (response.status(), bytes));
+        note(worker, &asking, &told, &route);
         return response;
     }
     let (worker, status) = (Arc::clone(worker), response.status());
     response.body_mut().on_end(Box::new(move |bytes| {
-        let told = Told::of(&head, asking.peer.https);
-        note(&worker, &asking, &told, &route, ours, (status, bytes));
+        let told = Told::of(&head, asking.peer.https, ours, (status, bytes));
+        note(&worker, &asking, &told, &route);
     }));
     response
 }
@@ -71,21 +79,14 @@ fn frame(response: &mut Response<Body>, head: &Head) {
     }
 }
 
-/// Counts an answer of this status and so many bytes of body, and writes its line.
-pub(crate) fn note(
-    worker: &Worker,
-    asking: &Asking,
-    told: &Told<'_>,
-    route: &Route,
-    ours: bool,
-    (status, bytes): (StatusCode, u64),
-) {
-    let elapsed = asking.began.elapsed();
+/// Counts an answer and writes its line.
+pub(crate) fn note(worker: &Worker, asking: &Asking, told: &Told<'_>, route: &Route) {
+    let (elapsed, status) = (asking.began.elapsed(), told.status.as_u16());
     let method = metric::Method::of(told.method);
-    if ours {
-        route.record_ours(method, status.as_u16(), asking.agent, elapsed, bytes, asking.id);
+    if told.ours {
+        route.record_ours(method, status, asking.agent, elapsed, told.bytes, asking.id);
     } else {
-        route.record(method, status.as_u16(), asking.agent, elapsed, bytes, asking.id);
+        route.record(method, status, asking.agent, elapsed, told.bytes, asking.id);
     }
     worker.log(&Line {
         at: asking.received,
@@ -95,8 +96,8 @@ pub(crate) fn note(
         method: told.method,
         host: told.host,
         path: told.path,
-        status: status.as_u16(),
-        bytes,
+        status,
+        bytes: told.bytes,
         micros: micros(elapsed),
         agent: asking.agent,
         route: route.template(),

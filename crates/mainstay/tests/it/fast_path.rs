@@ -41,6 +41,7 @@ fn requests(tag: &str) -> Vec<Request> {
         get("/a.txt").header("if-modified-since", "Sat, 01 Jan 2000 00:00:00 GMT"),
         get("/a.txt").header("if-modified-since", "soon"),
         get("/a.txt").header("referer", "https://user@example.org/secret?q"),
+        get("/a.txt").header("origin", "https://other.example"),
         get("/empty.txt"),
         get("/long.css").header("accept-encoding", "zstd").header("cookie", "a=b"),
         get("/docs/"),
@@ -166,7 +167,6 @@ fn what_is_not_plain_takes_the_long_way() {
         get("/").header("range", "bytes=0-1"),
         get("/").header("if-match", "\"other\""),
         get("/").header("connection", "close"),
-        get("/").header("origin", "https://other.example"),
         get("/").header("x-forwarded-for", "192.0.2.1"),
         get("/").header("accept-encoding", "gzip").header("accept-encoding", "br"),
         get("/").header("cookie", &"a".repeat(5_000)),
@@ -201,19 +201,59 @@ fn one_connection_takes_either_way_and_loses_no_byte() {
     let all =
         [short("/a.txt"), short("/long.css"), long("/a.txt"), short("/nowhere"), begin.into()];
     connection.write(&all.concat()).expect("sent");
-    let mut read = || {
-        let answer = connection.read("GET").expect("an answer");
-        (answer.status, answer.body.len(), is_short(&answer))
-    };
-    let (letter, style) = ((200, 1), (200, 68_000));
-    assert_eq!(read(), (letter.0, letter.1, true));
-    assert_eq!(read(), (style.0, style.1, true));
-    assert_eq!(read(), (letter.0, letter.1, false));
-    let missing = read();
-    assert_eq!((missing.0, missing.2), (404, false), "the library keeps what it was given");
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.push(connection.read("GET").expect("an answer"));
+    }
     connection.write(end).expect("sent");
-    let last = connection.read("GET").expect("an answer");
-    assert_eq!((last.status, last.body.len()), style);
+    seen.push(connection.read("GET").expect("an answer"));
+    let seen: Vec<_> = seen.iter().map(|one| (one.status, one.body.len())).collect();
+    assert_eq!(
+        (seen[0], seen[1], seen[2], seen[4]),
+        ((200, 1), (200, 68_000), (200, 1), (200, 68_000))
+    );
+    assert_eq!(seen[3].0, 404);
+
+    let ways = [short("/a.txt"), long("/a.txt"), short("/a.txt"), short("/docs"), short("/a.txt")];
+    let ways = ways.map(|bytes| {
+        connection.write(&bytes).expect("sent");
+        is_short(&connection.read("GET").expect("an answer"))
+    });
+    assert_eq!(ways, [true, false, true, false, true], "the library gives it back");
+}
+
+#[test]
+fn what_came_before_the_stop_is_answered() {
+    const CLIENTS: usize = 600;
+    let config = format!("{LOOKS}workers = 1\nconnections_per_address_max = 10000\n");
+    let mut server = launch().site(site()).config(&config).start();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        assert_eq!(client.send(&Request::get("/a.txt")).status, 200);
+    }
+    // All of them and the order to stop are found in one look.
+    server.process().signal("STOP");
+    for client in &mut clients {
+        client.write(&Request::get("/a.txt").to_bytes("a")).expect("sent");
+    }
+    server.process().signal("TERM");
+    server.process().signal("CONT");
+    let answered = clients.iter_mut().filter_map(|client| client.read("GET").ok());
+    assert_eq!(answered.filter(|answer| answer.status == 200).count(), CLIENTS);
+}
+
+#[test]
+fn a_reload_is_heard_on_an_open_connection() {
+    let mut server = launch().site(site()).config(LOOKS).start();
+    let mut connection = server.connect();
+    let mut framed = || {
+        let answer = connection.send(&Request::get("/"));
+        (answer.header("x-frame-options").map(str::to_owned), is_short(&answer))
+    };
+    until("the short way", SOON, || framed() == (Some("DENY".into()), true));
+    server.write_settings(&format!("{LOOKS}[headers]\nframe = \"same-origin\"\n"));
+    server.process().signal("HUP");
+    until("the new header", SOON, || framed() == (Some("SAMEORIGIN".into()), true));
 }
 
 #[test]
