@@ -57,6 +57,8 @@ pub(crate) struct Cluster {
     pub(crate) awaits: AtomicBool,
     /// How far each replica that may be asked has what it received safe on its disk; empty while one did not say.
     pub(crate) received: watch::Sender<Vec<Position>>,
+    /// How many of those rounds were held against what waits to be confirmed.
+    pub(crate) rounds: AtomicU64,
     /// Wakes who probes.
     pub(crate) alarm: Notify,
 }
@@ -134,6 +136,7 @@ impl Cluster {
             used: AtomicBool::new(false),
             awaits: AtomicBool::new(false),
             received: watch::Sender::default(),
+            rounds: AtomicU64::new(0),
             alarm: Notify::new(),
         }
     }

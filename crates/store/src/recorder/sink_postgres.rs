@@ -14,6 +14,7 @@ use super::spool::{Sealed, Spool};
 use super::{Batch, Written};
 use crate::error::Kind;
 use crate::postgres::Db;
+use crate::postgres::position::Position;
 use crate::{Error, Settings, Store};
 
 const OP: &str = "recorder.spool";
@@ -39,6 +40,8 @@ pub(super) struct PostgresSink {
     spool: Option<Spool>,
     /// The history in force, and the one that was last written to.
     timeline: watch::Receiver<u32>,
+    /// How far the replicas have come.
+    received: watch::Receiver<Vec<Position>>,
     written_to: u32,
     /// The last attempt to write failed.
     failed: bool,
@@ -50,6 +53,7 @@ impl PostgresSink {
         let timeline = db.cluster.timeline();
         let written_to = *timeline.borrow();
         Self {
+            received: db.cluster.received.subscribe(),
             db,
             written_to,
             timeline,
@@ -177,14 +181,21 @@ impl PostgresSink {
             return self.drain().await;
         }
         self.failed = false;
-        let received = self.db.cluster.received.borrow().clone();
-        if let Some(spool) = &mut self.spool
-            && spool.awaits_confirmation()
-            && let Err(error) = spool.confirm(&received).await
-        {
+        self.confirm().await;
+        Ok(false)
+    }
+
+    /// What all replicas were found to have is let go.
+    async fn confirm(&mut self) {
+        let Some(spool) = self.spool.as_mut().filter(|spool| spool.awaits_confirmation()) else {
+            return;
+        };
+        let is_news = self.received.has_changed().unwrap_or_default();
+        let received = self.received.borrow_and_update().clone();
+        if let Err(error) = spool.confirm(&received).await {
             tracing::warn!(%error, "confirmed events cannot be removed from this machine's disk");
         }
-        Ok(false)
+        self.db.cluster.rounds.fetch_add(u64::from(is_news), Ordering::Relaxed);
     }
 
     async fn drain(&mut self) -> Result<bool, String> {

@@ -166,8 +166,7 @@ async fn a_lost_primary_costs_nothing_that_its_replica_had_not_received() {
     servers.replicas()[1]
         .wait_replayed(&primary.query("postgres", "SELECT pg_current_wal_lsn()"), LONG);
     assert_eq!(house.recorder.spooled(), 0, "all of it is in the primary");
-    // Confirmations are asked for twice meanwhile.
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    house.confirmed_again().await;
     primary.kill();
     let sent = send(200).await;
     let held = tables_of(first, &name);
@@ -200,20 +199,14 @@ async fn what_replicas_have_is_let_go() {
     let name = servers.create_database();
     let house = House::open(&database(&servers, &name)).await;
     servers.wait_replicated(LONG);
-    let dir = house.path().join("spool").join("unconfirmed");
-    let bytes = || {
-        let files = std::fs::read_dir(&dir).into_iter().flatten().flatten();
-        files.filter_map(|file| file.metadata().ok()).map(|m| m.len()).sum::<u64>()
-    };
     cut_off(&servers.replicas()[0]);
     for n in 0..20 {
         assert!(house.record(n).await);
     }
-    let kept = bytes();
-    assert!(kept > 0);
+    assert!(house.unconfirmed() > 0);
     servers.replicas()[0].follow(servers.primary());
     servers.wait_replicated(LONG);
-    until("it is let go", LONG, || bytes() == 0).await;
+    until("it is let go", LONG, || house.unconfirmed() == 0).await;
     house.finish().await;
 }
 
