@@ -101,6 +101,7 @@ impl Health {
         let mut checks = vec![self.check_files()];
         checks.extend(self.check_servers());
         checks.extend(self.check_partitions());
+        checks.extend(self.check_spool());
         checks.extend([self.check_recorder(), self.check_tasks()]);
         checks.extend(self.kv.is_shared().then(|| self.check_kv()));
         let worst = checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass);
@@ -146,6 +147,21 @@ impl Health {
             ),
         };
         Some(self.datastore("store:partitions", status, output))
+    }
+
+    /// Whether what waited on this machine's disk could be read. Warns until somebody has taken the damaged files away.
+    fn check_spool(&self) -> Option<Check> {
+        let (status, output) = match (self.store.is_shared(), self.recorder.damaged_files()) {
+            (false, _) => return None,
+            (true, 0) => (Status::Pass, String::new()),
+            (true, files) => (
+                Status::Warn,
+                format!(
+                    "{files} damaged files of events that waited lie in the spool, under names that end in .damaged: what could not be read of them is lost"
+                ),
+            ),
+        };
+        Some(self.datastore("store:spool", status, output))
     }
 
     fn datastore(&self, name: &'static str, status: Status, output: String) -> Check {

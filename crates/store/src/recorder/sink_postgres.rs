@@ -22,6 +22,8 @@ const OP: &str = "recorder.spool";
 const TRY_AGAIN: Duration = Duration::from_millis(250);
 /// How often it is looked whether the replicas have come far enough.
 const CONFIRM_EVERY: Duration = Duration::from_millis(500);
+/// How often it is looked whether damaged files are still there.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A group that the database has not taken by then is safe on this machine's disk at once, and its senders are answered.
 const TAKEN_WITHIN: Duration = Duration::from_secs(2);
 /// What waits is written in pieces of so many bytes; smaller ones when the database does not take that much in time.
@@ -165,7 +167,10 @@ impl PostgresSink {
                 Duration::ZERO
             });
         }
-        (spool.awaits_confirmation() || self.failed).then_some(CONFIRM_EVERY)
+        if spool.awaits_confirmation() || self.failed {
+            return Some(CONFIRM_EVERY);
+        }
+        (spool.kept() > 0).then_some(LOOK_EVERY)
     }
 
     /// One piece of what waits, or a look at how far the replicas are.
@@ -182,6 +187,11 @@ impl PostgresSink {
         }
         self.failed = false;
         self.confirm().await;
+        if let Some(spool) = self.spool.as_mut().filter(|spool| spool.kept() > 0)
+            && let Err(error) = spool.look_at_kept().await
+        {
+            tracing::debug!(%error, "nobody knows whether the damaged files are still there");
+        }
         Ok(false)
     }
 
@@ -267,6 +277,11 @@ impl PostgresSink {
 
     pub(super) fn spooled(&self) -> u64 {
         self.spool.as_ref().map_or(0, Spool::bytes)
+    }
+
+    /// Places of the spool that could not be read, and the damaged files that lie there.
+    pub(super) fn damaged(&self) -> (u64, usize) {
+        self.spool.as_ref().map_or((0, 0), |spool| (spool.damaged(), spool.kept()))
     }
 
     /// A last try for what waits; what is left comes at the next start.
