@@ -19,6 +19,7 @@ use crate::Error;
 
 mod attempts;
 mod cluster;
+pub(crate) mod durable;
 mod failure;
 pub(crate) mod migrate;
 mod node;
@@ -189,9 +190,9 @@ impl Db {
     pub(crate) async fn begin(&self, op: &'static str) -> Result<Leased, Error> {
         for last in [false, true] {
             let mut leased = self.writing(op).await?;
-            // READ WRITE: a server that became a replica behind a pooler says so now, not at the first change.
-            match self.within(sqlx::query("BEGIN READ WRITE").execute(leased.conn())).await {
-                Ok(_) => return Ok(leased),
+            let pooled = leased.node().target.pooled;
+            match self.within(durable::begin(leased.conn(), pooled)).await {
+                Ok(()) => return Ok(leased),
                 Err(error) => {
                     let node = Arc::clone(leased.node());
                     drop(leased);

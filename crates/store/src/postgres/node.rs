@@ -102,7 +102,7 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(target: Target, shape: Shape) -> Arc<Self> {
-        let pool = Pool::new(target.pool_options.clone(), shape);
+        let pool = Pool::new(&target, shape);
         Arc::new(Self {
             target,
             pool,

@@ -2,6 +2,7 @@
 
 mod house;
 
+mod durable;
 mod failover;
 mod lag;
 mod partitions;
