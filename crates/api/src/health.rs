@@ -98,7 +98,7 @@ impl Health {
     /// Everything that was looked at, and the worst of it.
     #[must_use]
     pub fn report(&self) -> (Status, Vec<Check>) {
-        let mut checks = vec![self.check_files()];
+        let mut checks = vec![self.check_store()];
         checks.extend(self.check_servers());
         checks.extend(self.check_partitions());
         checks.extend(self.check_spool());
@@ -109,7 +109,8 @@ impl Health {
         (if draining { Status::Fail } else { worst }, checks)
     }
 
-    fn check_files(&self) -> Check {
+    /// Whether rows are taken: by the files, or by the database's primary.
+    fn check_store(&self) -> Check {
         let away = self.store.list_away();
         let status = if away.is_empty() { Status::Pass } else { Status::Warn };
         let output = away
@@ -117,7 +118,8 @@ impl Health {
             .map(|away| format!("{} is away since {}: {}", away.part, away.since, away.reason))
             .collect::<Vec<_>>()
             .join("; ");
-        self.datastore("store:files", status, output)
+        let name = if self.store.is_shared() { "store:primary" } else { "store:files" };
+        self.datastore(name, status, output)
     }
 
     /// One for each database server. Whatever becomes of them, the site is served.
