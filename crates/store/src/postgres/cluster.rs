@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use super::history::{Kept, Refused};
 use super::node::{Node, Place, Role};
 use super::patience::Patience;
 use super::position::Position;
@@ -43,6 +44,8 @@ pub(crate) struct Cluster {
     pub(super) primary: AtomicUsize,
     /// The history in force; grows with every promotion.
     timeline: watch::Sender<u32>,
+    /// The newest one that this machine has seen.
+    pub(crate) history: Kept,
     /// Reads that the primary answers because no replica is fit.
     stand_ins: Arc<AtomicUsize>,
     /// Breaks ties, so that equals take turns.
@@ -129,6 +132,7 @@ impl Cluster {
             rules,
             primary: AtomicUsize::new(NONE),
             timeline: watch::Sender::new(0),
+            history: Kept::default(),
             stand_ins: Arc::default(),
             turn: AtomicUsize::new(0),
             reads: Answered::default(),
@@ -139,6 +143,11 @@ impl Cluster {
             rounds: AtomicU64::new(0),
             alarm: Notify::new(),
         }
+    }
+
+    /// The same, knowing what was seen before.
+    pub(crate) fn knowing(self, history: Kept) -> Self {
+        Self { history, ..self }
     }
 
     /// The primary, when one is known and answers.
@@ -160,24 +169,33 @@ impl Cluster {
     }
 
     /// Draws the conclusion of what the probes found: of all who take changes the one of the newest history is the
-    /// primary (the first named, of equals); the others are stale.
+    /// primary (the first named, of equals); the others are stale. So is whoever has an older history than one that was
+    /// seen, in this process or before: better none than that.
     pub(crate) fn settle_roles(&self) {
         let states: Vec<_> = self.nodes.iter().map(|node| node.state()).collect();
         let takes_changes = |i: &usize| matches!(states[*i].role, Role::Primary | Role::Stale);
+        let of = |i: usize| states[i].history();
+        let known = self.history.newest();
+        let is_known = |i: usize| known.is_some_and(|known| known.system == of(i).system);
         let newest = (0..states.len())
             .filter(takes_changes)
-            .max_by_key(|i| (states[*i].position.timeline, std::cmp::Reverse(*i)));
+            .max_by_key(|i| (is_known(*i), of(*i).timeline, std::cmp::Reverse(*i)));
         let Some(newest) = newest else { return };
-        let timeline = states[newest].position.timeline;
-        if timeline < *self.timeline.borrow() {
-            // What is left of an older history than one we have written to: better none than that.
-            self.nodes[newest].change(|state| state.role = Role::Stale);
-            return;
-        }
+        let found = of(newest);
+        let is_known_here =
+            (0..states.len()).any(|i| states[i].role != Role::Unknown && is_known(i));
+        let refused = self.history.judge(found, is_known_here);
         for i in (0..states.len()).filter(takes_changes) {
-            let role = if i == newest { Role::Primary } else { Role::Stale };
+            let is_primary = i == newest && refused.is_none();
+            let role = if is_primary { Role::Primary } else { Role::Stale };
             self.nodes[i].change(|state| state.role = role);
         }
+        if let Some(why) = refused {
+            self.history.refuse(&self.nodes[newest].target.name, found, why);
+            return;
+        }
+        self.history.settle(found);
+        let timeline = found.timeline;
         if self.primary.swap(newest, Ordering::AcqRel) != newest {
             tracing::info!(
                 node = self.nodes[newest].target.name,
@@ -186,6 +204,13 @@ impl Cluster {
             );
         }
         self.timeline.send_if_modified(|known| std::mem::replace(known, timeline) != timeline);
+    }
+
+    /// Why a server that takes changes is not the primary, when there is no other.
+    pub(crate) fn why_refused(&self) -> Option<Refused> {
+        let states = self.nodes.iter().map(|node| node.state());
+        let stale = states.filter(|state| state.role == Role::Stale && state.ejected.is_none());
+        stale.filter_map(|state| self.history.judge(state.history(), true)).next()
     }
 
     /// A fit replica: one of the own region if there is any, of those the one with the least under way.

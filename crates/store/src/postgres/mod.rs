@@ -21,6 +21,7 @@ mod attempts;
 mod cluster;
 pub(crate) mod durable;
 mod failure;
+pub(crate) mod history;
 pub(crate) mod migrate;
 mod node;
 mod nodes;
@@ -131,6 +132,12 @@ impl Db {
     pub(crate) fn why_without_primary(&self) -> Option<String> {
         if self.cluster.primary().is_some() {
             return None;
+        }
+        if let Some(refused) = self.cluster.why_refused() {
+            return Some(format!(
+                "no primary is known, and a server that answers {}",
+                refused.reason()
+            ));
         }
         let reasons = self.cluster.nodes.iter().filter_map(|node| node.state().ejected);
         Some(reasons.map(|e| e.reason).next().unwrap_or_else(|| "no primary is known".into()))
