@@ -282,6 +282,11 @@ impl Cluster {
             self.reads.replica.fetch_add(1, Ordering::Relaxed);
             return Ok(Choice { place, share: None });
         }
+        self.choose_stand_in()
+    }
+
+    /// The primary for a read of anybody's, within its share.
+    pub(crate) fn choose_stand_in(&self) -> Result<Choice, Nobody> {
         let primary = self.choose_primary()?;
         if self.nodes.len() == 1 {
             self.reads.single.fetch_add(1, Ordering::Relaxed);
@@ -290,6 +295,21 @@ impl Cluster {
         let share = self.take_share(primary.node()).ok_or(Nobody::Share)?;
         self.reads.no_replica.fetch_add(1, Ordering::Relaxed);
         Ok(Choice { place: primary, share: Some(share) })
+    }
+
+    /// The replica that answered before, for another read of the same answer; none when it is none any more. Falling behind
+    /// meanwhile, it still has what it had.
+    pub(crate) fn choose_again(&self, pinned: &Arc<Node>) -> Option<Place> {
+        let state = pinned.state();
+        (state.role == Role::Replica && state.ejected.is_none()).then(|| {
+            self.reads.replica.fetch_add(1, Ordering::Relaxed);
+            Place::on(pinned)
+        })
+    }
+
+    /// Whether this is the primary.
+    pub(crate) fn is_primary(&self, node: &Arc<Node>) -> bool {
+        self.primary().is_some_and(|primary| Arc::ptr_eq(primary, node))
     }
 
     /// The primary. When it is away, who probes is woken.

@@ -6,6 +6,7 @@ mod durable;
 mod failover;
 mod lag;
 mod partitions;
+mod pinned;
 mod pool;
 mod reads;
 mod spool;
