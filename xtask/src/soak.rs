@@ -21,6 +21,9 @@ pub struct Args {
     /// Requests of each cell of the fault matrix.
     #[arg(long, value_name = "COUNT")]
     requests: Option<u64>,
+    /// Only cells of the fault matrix whose names hold these words.
+    #[arg(long, value_name = "WORDS")]
+    only: Option<String>,
     /// Check this binary instead of a fresh build.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -33,7 +36,8 @@ enum Name {
     Kill,
     /// One stream of events into files, partitions and hypertables: the same answers.
     Rollups,
-    /// Servers of the database are killed, stopped, cut off and promoted while requests come.
+    /// Servers of the database are killed, stopped, cut off and promoted while requests come, and those of Redis killed and
+    /// stopped.
     Faults,
 }
 
@@ -61,6 +65,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 if args.long { faults::Plan::long(binary) } else { faults::Plan::short(binary) };
             let plan = match args.requests {
                 Some(requests) => plan.requests(requests),
+                None => plan,
+            };
+            let plan = match &args.only {
+                Some(words) => plan.only(words),
                 None => plan,
             };
             let outcome = faults::run(&plan)?;

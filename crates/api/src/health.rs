@@ -98,9 +98,10 @@ impl Health {
     /// Everything that was looked at, and the worst of it.
     #[must_use]
     pub fn report(&self) -> (Status, Vec<Check>) {
-        let mut checks = vec![self.check_files()];
+        let mut checks = vec![self.check_store()];
         checks.extend(self.check_servers());
         checks.extend(self.check_partitions());
+        checks.extend(self.check_spool());
         checks.extend([self.check_recorder(), self.check_tasks()]);
         checks.extend(self.kv.is_shared().then(|| self.check_kv()));
         let worst = checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass);
@@ -108,7 +109,8 @@ impl Health {
         (if draining { Status::Fail } else { worst }, checks)
     }
 
-    fn check_files(&self) -> Check {
+    /// Whether rows are taken: by the files, or by the database's primary.
+    fn check_store(&self) -> Check {
         let away = self.store.list_away();
         let status = if away.is_empty() { Status::Pass } else { Status::Warn };
         let output = away
@@ -116,7 +118,8 @@ impl Health {
             .map(|away| format!("{} is away since {}: {}", away.part, away.since, away.reason))
             .collect::<Vec<_>>()
             .join("; ");
-        self.datastore("store:files", status, output)
+        let name = if self.store.is_shared() { "store:primary" } else { "store:files" };
+        self.datastore(name, status, output)
     }
 
     /// One for each database server. Whatever becomes of them, the site is served.
@@ -146,6 +149,21 @@ impl Health {
             ),
         };
         Some(self.datastore("store:partitions", status, output))
+    }
+
+    /// Whether what waited on this machine's disk could be read. Warns until somebody has taken the damaged files away.
+    fn check_spool(&self) -> Option<Check> {
+        let (status, output) = match (self.store.is_shared(), self.recorder.damaged_files()) {
+            (false, _) => return None,
+            (true, 0) => (Status::Pass, String::new()),
+            (true, files) => (
+                Status::Warn,
+                format!(
+                    "{files} damaged files of events that waited lie in the spool, under names that end in .damaged: what could not be read of them is lost"
+                ),
+            ),
+        };
+        Some(self.datastore("store:spool", status, output))
     }
 
     fn datastore(&self, name: &'static str, status: Status, output: String) -> Check {

@@ -157,6 +157,12 @@ impl Insight {
         self.1.as_ref().unwrap_or_else(|| self.0.context.store.insight())
     }
 
+    /// The same room, whose questions all go to one server: for an answer that is put together from several of them, such
+    /// as up to which hour is counted and those hours.
+    fn pinned(&self) -> Self {
+        Self(Arc::clone(&self.0), Some(self.db().pinned()))
+    }
+
     /// Where it is read what is then changed: nothing that was committed may be missing.
     fn latest(&self) -> Engine {
         self.0.context.store.insight().latest()

@@ -44,6 +44,16 @@ impl Engine {
         }
     }
 
+    /// The same database for the reads of one answer: none of them sees less than an earlier one did. SQLite's readers
+    /// never do.
+    #[must_use]
+    pub fn pinned(&self) -> Self {
+        match self {
+            Self::Sqlite(_) => self.clone(),
+            Self::Postgres(db) => Self::Postgres(db.pinned()),
+        }
+    }
+
     /// The same database, read where everything committed before is seen. SQLite's readers always see that.
     #[must_use]
     pub fn latest(&self) -> Self {

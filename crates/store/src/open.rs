@@ -15,6 +15,7 @@ use mainstay_telemetry::names;
 use sqlx::migrate::Migrator;
 use tokio::sync::watch;
 
+use crate::postgres::history::Kept;
 use crate::postgres::settings::Database;
 use crate::postgres::{migrate, partition, upkeep};
 use crate::sqlite::{Db, InOp, Shape};
@@ -132,7 +133,8 @@ impl Store {
         let database = database.filter(|database| database.is_set());
         let (core, insight) = if let Some(database) = database {
             let node = node::find_name(data_dir, &clock, &entropy).await?;
-            let engine = Engine::Postgres(postgres::Db::new(database.open()?, node));
+            let cluster = database.open()?.knowing(Kept::find(data_dir));
+            let engine = Engine::Postgres(postgres::Db::new(cluster, node));
             (engine.clone(), engine)
         } else {
             let core = Db::away(&data_dir.join(Part::Core.name()), &Shape::core(settings)).await;
@@ -310,6 +312,9 @@ impl Store {
             }
             Engine::Postgres(db) => {
                 db.probe().await;
+                if let Some(reason) = db.why_without_primary() {
+                    return Err(migrate::Error::Unreachable(reason).into());
+                }
                 migrate::run(&db.cluster, &self.database).await?;
                 let ahead = self.database.partitions_ahead;
                 let made = partition::make_ahead(&self.core, self.clock.now(), ahead).await;

@@ -1,6 +1,6 @@
 //! The durable way in for visitor events: a bounded queue in front of one group commit; nothing is acknowledged before it is on disk.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -101,6 +101,9 @@ pub(crate) struct Shared {
     pub(crate) health: Mutex<Health>,
     shed: AtomicU64,
     spooled: AtomicU64,
+    /// Places of the spool that could not be read, and the files that are kept because of them.
+    damaged: AtomicU64,
+    kept: AtomicUsize,
     store: Store,
     metrics: Metrics,
 }
@@ -133,6 +136,10 @@ impl Store {
         let spooled = Arc::clone(&shared);
         registry.gauge_fn(&names::RECORDER_SPOOLED, &[], move || {
             spooled.spooled.load(Ordering::Relaxed) as f64
+        });
+        let damaged = Arc::clone(&shared);
+        registry.counter_fn(&names::RECORDER_DAMAGED, &[], move || {
+            damaged.damaged.load(Ordering::Relaxed) as f64
         });
         let context = sink::SinkContext {
             store: self.clone(),
@@ -181,6 +188,12 @@ impl Recorder {
         self.shared.spooled.load(Ordering::Relaxed)
     }
 
+    /// Damaged files of events that waited on this machine's disk, kept aside: what could not be read of them is lost.
+    #[must_use]
+    pub fn damaged_files(&self) -> usize {
+        self.shared.kept.load(Ordering::Relaxed)
+    }
+
     /// Batches that were not made durable, since start.
     #[must_use]
     pub fn shed_total(&self) -> u64 {
@@ -207,6 +220,8 @@ impl Shared {
             health: Mutex::default(),
             shed: AtomicU64::new(0),
             spooled: AtomicU64::new(0),
+            damaged: AtomicU64::new(0),
+            kept: AtomicUsize::new(0),
             metrics: Metrics {
                 committed: registry.counter(&names::RECORDER_COMMITTED),
                 shed: registry.counter(&names::RECORDER_SHED),
@@ -215,8 +230,10 @@ impl Shared {
         }
     }
 
-    pub(crate) fn note_spooled(&self, bytes: u64) {
+    pub(crate) fn note_spool(&self, bytes: u64, (damaged, kept): (u64, usize)) {
         self.spooled.store(bytes, Ordering::Relaxed);
+        self.damaged.store(damaged, Ordering::Relaxed);
+        self.kept.store(kept, Ordering::Relaxed);
     }
 
     pub(crate) fn note_commit(&self, batches: usize, took: Duration) {

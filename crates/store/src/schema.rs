@@ -6,6 +6,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
 use crate::open::{CORE, Error, INSIGHT, node};
+use crate::postgres::history::Kept;
 use crate::postgres::settings::Database;
 use crate::postgres::{Db, migrate, partition};
 use crate::sqlite::{Shape, options};
@@ -80,7 +81,8 @@ pub async fn bring_up_to_date(place: Place<'_>) -> Result<Vec<State>, Error> {
 
 async fn reach(place: &Place<'_>, database: &Database) -> Result<Db, Error> {
     let name = node::find_kept(place.data_dir).unwrap_or_default().to_string();
-    let db = Db::new(database.open()?, name.into());
+    let cluster = database.open()?.knowing(Kept::find(place.data_dir));
+    let db = Db::new(cluster, name.into());
     db.probe().await;
     match db.why_without_primary() {
         None => Ok(db),

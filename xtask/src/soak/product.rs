@@ -113,6 +113,14 @@ impl Product {
         Ok(String::from_utf8_lossy(&answer.body).into_owned())
     }
 
+    /// What health says of one thing that it looks at.
+    pub(crate) fn find_status(&self, check: &str) -> anyhow::Result<String> {
+        let answer = wire::fetch(self.admin, "GET", "/healthz", &[Self::authorization()])?;
+        let report: serde_json::Value = serde_json::from_slice(&answer.body).context("/healthz")?;
+        let status = report["checks"][check][0]["status"].as_str();
+        Ok(status.with_context(|| format!("no check {check}: {report}"))?.to_owned())
+    }
+
     /// Page views by path, of people and bots, over the last day.
     pub(crate) fn list_pages(&self) -> anyhow::Result<BTreeMap<String, u64>> {
         let mut pages = BTreeMap::new();

@@ -17,7 +17,7 @@ pub(super) async fn list(
     if !insight.is_long(span) {
         return page_view::count_by_key(insight.db(), span, by, after, limit).await;
     }
-    let rows = count_long(insight, span, by).await?;
+    let rows = count_long(&insight.pinned(), span, by).await?;
     let is_later =
         |row: &KeyCount| after.as_ref().is_none_or(|after| rank(row) > cursor_rank(after));
     Ok(rows.into_iter().filter(is_later).take(limit as usize).collect())

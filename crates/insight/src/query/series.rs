@@ -34,6 +34,7 @@ pub(super) async fn list(
     span: &Span<'_>,
     step: Duration,
 ) -> Result<Vec<VisitorsPoint>, Error> {
+    let insight = &insight.pinned();
     let db = insight.db();
     if !insight.is_long(span) {
         let step = fitting(span, step);

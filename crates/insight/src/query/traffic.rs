@@ -53,6 +53,7 @@ pub(super) async fn list(
     span: &Span<'_>,
     step: Duration,
 ) -> Result<Vec<TrafficPoint>, Error> {
+    let insight = &insight.pinned();
     let db = insight.db();
     let (mut rows, mut whole_s) = (Vec::new(), fine_step_s(&insight.0.settings));
     for step_s in traffic::list_steps(db, span.site).await? {

@@ -15,8 +15,8 @@ pub(super) async fn list(
     if insight.is_long(span) {
         return list_merged(insight, span, by).await;
     }
-    let db = insight.db();
-    let mut values = performance_metric::stream_values(db, span, by);
+    let insight = &insight.pinned();
+    let mut values = performance_metric::stream_values(insight.db(), span, by);
     Ok(rows(tally_vitals(insight.tally(), &mut values).await?))
 }
 
@@ -26,6 +26,7 @@ pub(crate) async fn list_merged(
     span: &Span<'_>,
     by: Group,
 ) -> Result<Vec<VitalRow>, Error> {
+    let insight = &insight.pinned();
     let (db, tally) = (insight.db(), insight.tally());
     let split = split(insight, span).await?;
     let mut values = performance_metric::stream_values(db, &split.tail, by);

@@ -182,3 +182,44 @@ async fn metrics_name_the_most_viewed_pages_of_the_past() {
     );
     house.close().await;
 }
+
+/// One replica stands still before the hours were counted. Up to which hour they are is read of a server, then the hours:
+/// were it another one's, some would be in neither.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_behind_hides_no_hour() {
+    const LONG: Duration = Duration::from_secs(30);
+    let servers = mainstay_testkit::Postgres::launch().replicas(2).start();
+    let name = servers.create_database();
+    servers.wait_replicated(LONG);
+    let database = mainstay_store::Database {
+        primary: Some(servers.primary().url(&name)),
+        replicas: servers.replicas().iter().map(|replica| replica.url(&name)).collect(),
+        pool_min: 0,
+        ..Default::default()
+    };
+    let house = House::open_with(midnight(), &database).await;
+    for n in 1..=9 {
+        house.clock.advance(HOUR);
+        assert!(house.send(&page_view(n, "https://h/")).await.is_ok());
+        let measured = events(n, "https://h/", &vital(100 + n, "LCP", 1_000.0, n));
+        assert!(house.send(&measured).await.is_ok());
+    }
+    house.clock.advance(2 * HOUR);
+    servers.wait_replicated(LONG);
+    servers.replicas()[1].set_apply_delay(Duration::from_secs(3_600));
+    reconcile(&house.insight).await.expect("reconciled");
+    let at = servers.primary().query("postgres", "SELECT pg_current_wal_lsn()");
+    servers.replicas()[0].wait_replayed(&at, LONG);
+    let span = house.last(30 * DAY);
+    for _ in 0..30 {
+        let points = house.insight.list_visitors(&span, HOUR).await.expect("points");
+        assert_eq!(points.iter().map(|point| point.pageviews).sum::<i64>(), 9);
+        let points = house.insight.list_visitors(&span, DAY).await.expect("points");
+        assert_eq!(points.iter().map(|point| point.pageviews).sum::<i64>(), 9);
+        let pages = house.insight.list_pages(&span, None, 10).await.expect("pages");
+        assert_eq!(pages.iter().map(|page| page.pageviews).collect::<Vec<_>>(), [9]);
+        let vitals = house.insight.list_vitals(&span, Group::Site).await.expect("vitals");
+        assert_eq!(vitals.iter().map(|row| row.samples).collect::<Vec<_>>(), [9]);
+    }
+    house.close().await;
+}

@@ -102,8 +102,10 @@ fn heavy_a_database_that_is_away_costs_no_event_and_no_page() {
         .expects_error("failed (Unavailable)")
         .start();
     assert_eq!(server.get("/").status, 200);
-    let health = server.admin(Request::get("/healthz"));
-    assert_eq!(health.json()["status"], "warn", "{}", health.text());
+    let health = server.admin(Request::get("/healthz")).json();
+    assert_eq!(health["status"], "warn", "{health}");
+    assert_eq!(health["checks"]["store:primary"][0]["status"], "warn", "{health}");
+    assert!(health["checks"]["store:files"].is_null(), "there are none: {health}");
     for n in 0..50 {
         let answer = server.post(&view(&format!("/{n}")));
         assert_eq!(
@@ -122,6 +124,47 @@ fn heavy_a_database_that_is_away_costs_no_event_and_no_page() {
     eventually("a store that is well", SOON, || {
         (server.admin(Request::get("/healthz")).json()["status"] == "pass").then_some(())
     });
+}
+
+#[test]
+fn heavy_a_damaged_spool_is_told_until_somebody_has_seen_to_it() {
+    let postgres = Postgres::start();
+    let database = postgres.create_database();
+    let data = tempfile::tempdir().expect("a temp folder");
+    let on = || {
+        let url = postgres.primary().url(&database);
+        launch().data_dir(data.path()).variable("DATABASE_PRIMARY_URL", &url)
+    };
+    let mut server = on().start();
+    postgres.primary().kill();
+    (0..20).for_each(|n| server.accept(&view(&format!("/{n}"))));
+    server.kill();
+    let folder = data.path().join("spool").join("waiting");
+    let list = || {
+        let files = std::fs::read_dir(&folder).expect("a spool");
+        files.map(|file| file.expect("a file").path()).collect::<Vec<_>>()
+    };
+    let file = list().remove(0);
+    let mut bytes = std::fs::read(&file).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(&file, bytes).expect("written");
+    postgres.primary().restart();
+    let server = on().start();
+    let check =
+        || server.admin(Request::get("/healthz")).json()["checks"]["store:spool"][0].clone();
+    eventually("a warning", SOON, || (check()["status"] == "warn").then_some(()));
+    assert!(!check().to_string().contains(&data.path().display().to_string()), "{}", check());
+    assert!(server.log().text().contains("are damaged and left out"), "{}", server.log().text());
+    assert!(server.metrics().value("mainstay_recorder_spool_damaged_total", &[]) > 0.5);
+    eventually("all others", SOON, || {
+        let pages = server.rows("/api/v1/pages?limit=1000");
+        (sum(&pages, "pageviews") == 19).then_some(())
+    });
+    let kept = list();
+    assert!(kept.len() == 1 && kept[0] != file, "{kept:?}");
+    std::fs::remove_file(&kept[0]).expect("removed");
+    eventually("nothing to warn of", SOON, || (check()["status"] == "pass").then_some(()));
 }
 
 #[test]

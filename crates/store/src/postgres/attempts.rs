@@ -44,6 +44,9 @@ impl Attempts<'_> {
             let (place, error) = match self.choose().await? {
                 Ok(leased) => {
                     self.asked = Some(Arc::clone(leased.node()));
+                    if let Some(pin) = &self.db.pin {
+                        pin.get_or_init(|| Arc::clone(leased.node()));
+                    }
                     return Ok(leased);
                 }
                 Err(refused) => refused,
@@ -72,7 +75,22 @@ impl Attempts<'_> {
     async fn choose_once(&self) -> Result<Result<Leased, (Place, sqlx::Error)>, Nobody> {
         let cluster = &self.db.cluster;
         let not = self.failed.as_ref();
-        match self.db.reads {
+        let reads = match self.db.pin.as_ref().and_then(|pin| pin.get()) {
+            None => self.db.reads,
+            Some(pinned) => {
+                let failed = not.is_some_and(|node| Arc::ptr_eq(node, pinned));
+                if let Some(place) = cluster.choose_again(pinned).filter(|_| !failed) {
+                    return Ok(Leased::at(place, None).await);
+                }
+                if self.db.reads == Reads::Any && !failed && cluster.is_primary(pinned) {
+                    let choice = cluster.choose_stand_in()?;
+                    return Ok(Leased::at(choice.place, choice.share).await);
+                }
+                // Another replica may be behind the one that was lost.
+                Reads::Latest
+            }
+        };
+        match reads {
             Reads::Any => {
                 let choice = cluster.choose_reader(not)?;
                 Ok(Leased::at(choice.place, choice.share).await)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use super::history::{Kept, Refused};
 use super::node::{Node, Place, Role};
 use super::patience::Patience;
 use super::position::Position;
@@ -43,6 +44,8 @@ pub(crate) struct Cluster {
     pub(super) primary: AtomicUsize,
     /// The history in force; grows with every promotion.
     timeline: watch::Sender<u32>,
+    /// The newest one that this machine has seen.
+    pub(crate) history: Kept,
     /// Reads that the primary answers because no replica is fit.
     stand_ins: Arc<AtomicUsize>,
     /// Breaks ties, so that equals take turns.
@@ -57,6 +60,8 @@ pub(crate) struct Cluster {
     pub(crate) awaits: AtomicBool,
     /// How far each replica that may be asked has what it received safe on its disk; empty while one did not say.
     pub(crate) received: watch::Sender<Vec<Position>>,
+    /// How many of those rounds were held against what waits to be confirmed.
+    pub(crate) rounds: AtomicU64,
     /// Wakes who probes.
     pub(crate) alarm: Notify,
 }
@@ -127,6 +132,7 @@ impl Cluster {
             rules,
             primary: AtomicUsize::new(NONE),
             timeline: watch::Sender::new(0),
+            history: Kept::default(),
             stand_ins: Arc::default(),
             turn: AtomicUsize::new(0),
             reads: Answered::default(),
@@ -134,8 +140,14 @@ impl Cluster {
             used: AtomicBool::new(false),
             awaits: AtomicBool::new(false),
             received: watch::Sender::default(),
+            rounds: AtomicU64::new(0),
             alarm: Notify::new(),
         }
+    }
+
+    /// The same, knowing what was seen before.
+    pub(crate) fn knowing(self, history: Kept) -> Self {
+        Self { history, ..self }
     }
 
     /// The primary, when one is known and answers.
@@ -157,24 +169,33 @@ impl Cluster {
     }
 
     /// Draws the conclusion of what the probes found: of all who take changes the one of the newest history is the
-    /// primary (the first named, of equals); the others are stale.
+    /// primary (the first named, of equals); the others are stale. So is whoever has an older history than one that was
+    /// seen, in this process or before: better none than that.
     pub(crate) fn settle_roles(&self) {
         let states: Vec<_> = self.nodes.iter().map(|node| node.state()).collect();
         let takes_changes = |i: &usize| matches!(states[*i].role, Role::Primary | Role::Stale);
+        let of = |i: usize| states[i].history();
+        let known = self.history.newest();
+        let is_known = |i: usize| known.is_some_and(|known| known.system == of(i).system);
         let newest = (0..states.len())
             .filter(takes_changes)
-            .max_by_key(|i| (states[*i].position.timeline, std::cmp::Reverse(*i)));
+            .max_by_key(|i| (is_known(*i), of(*i).timeline, std::cmp::Reverse(*i)));
         let Some(newest) = newest else { return };
-        let timeline = states[newest].position.timeline;
-        if timeline < *self.timeline.borrow() {
-            // What is left of an older history than one we have written to: better none than that.
-            self.nodes[newest].change(|state| state.role = Role::Stale);
-            return;
-        }
+        let found = of(newest);
+        let is_known_here =
+            (0..states.len()).any(|i| states[i].role != Role::Unknown && is_known(i));
+        let refused = self.history.judge(found, is_known_here);
         for i in (0..states.len()).filter(takes_changes) {
-            let role = if i == newest { Role::Primary } else { Role::Stale };
+            let is_primary = i == newest && refused.is_none();
+            let role = if is_primary { Role::Primary } else { Role::Stale };
             self.nodes[i].change(|state| state.role = role);
         }
+        if let Some(why) = refused {
+            self.history.refuse(&self.nodes[newest].target.name, found, why);
+            return;
+        }
+        self.history.settle(found);
+        let timeline = found.timeline;
         if self.primary.swap(newest, Ordering::AcqRel) != newest {
             tracing::info!(
                 node = self.nodes[newest].target.name,
@@ -183,6 +204,13 @@ impl Cluster {
             );
         }
         self.timeline.send_if_modified(|known| std::mem::replace(known, timeline) != timeline);
+    }
+
+    /// Why a server that takes changes is not the primary, when there is no other.
+    pub(crate) fn why_refused(&self) -> Option<Refused> {
+        let states = self.nodes.iter().map(|node| node.state());
+        let stale = states.filter(|state| state.role == Role::Stale && state.ejected.is_none());
+        stale.filter_map(|state| self.history.judge(state.history(), true)).next()
     }
 
     /// A fit replica: one of the own region if there is any, of those the one with the least under way.
@@ -254,6 +282,11 @@ impl Cluster {
             self.reads.replica.fetch_add(1, Ordering::Relaxed);
             return Ok(Choice { place, share: None });
         }
+        self.choose_stand_in()
+    }
+
+    /// The primary for a read of anybody's, within its share.
+    pub(crate) fn choose_stand_in(&self) -> Result<Choice, Nobody> {
         let primary = self.choose_primary()?;
         if self.nodes.len() == 1 {
             self.reads.single.fetch_add(1, Ordering::Relaxed);
@@ -262,6 +295,21 @@ impl Cluster {
         let share = self.take_share(primary.node()).ok_or(Nobody::Share)?;
         self.reads.no_replica.fetch_add(1, Ordering::Relaxed);
         Ok(Choice { place: primary, share: Some(share) })
+    }
+
+    /// The replica that answered before, for another read of the same answer; none when it is none any more. Falling behind
+    /// meanwhile, it still has what it had.
+    pub(crate) fn choose_again(&self, pinned: &Arc<Node>) -> Option<Place> {
+        let state = pinned.state();
+        (state.role == Role::Replica && state.ejected.is_none()).then(|| {
+            self.reads.replica.fetch_add(1, Ordering::Relaxed);
+            Place::on(pinned)
+        })
+    }
+
+    /// Whether this is the primary.
+    pub(crate) fn is_primary(&self, node: &Arc<Node>) -> bool {
+        self.primary().is_some_and(|primary| Arc::ptr_eq(primary, node))
     }
 
     /// The primary. When it is away, who probes is woken.

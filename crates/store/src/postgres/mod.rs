@@ -7,8 +7,8 @@
 //! - An error of a statement says nothing about the server; an error of the connection ejects it until a probe reaches it.
 //! - A read that must see a change goes to a server that has replayed it, or to the primary.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use mainstay_base::task::Group;
 use mainstay_telemetry::metrics::Registry;
@@ -19,7 +19,9 @@ use crate::Error;
 
 mod attempts;
 mod cluster;
+pub(crate) mod durable;
 mod failure;
+pub(crate) mod history;
 pub(crate) mod migrate;
 mod node;
 mod nodes;
@@ -65,13 +67,15 @@ pub(crate) enum Reads {
 pub struct Db {
     pub(crate) cluster: Arc<Cluster>,
     reads: Reads,
+    /// The server that answers all reads of one answer, once it has answered the first.
+    pin: Option<Arc<OnceLock<Arc<Node>>>>,
     /// The name of this process among those that share the database.
     node: Arc<str>,
 }
 
 impl Db {
     pub(crate) fn new(cluster: Cluster, node: Arc<str>) -> Self {
-        Self { cluster: Arc::new(cluster), reads: Reads::Any, node }
+        Self { cluster: Arc::new(cluster), reads: Reads::Any, pin: None, node }
     }
 
     pub(crate) fn node(&self) -> &str {
@@ -81,6 +85,12 @@ impl Db {
     /// The same database, read in another way.
     pub(crate) fn reading(&self, reads: Reads) -> Self {
         Self { reads, ..self.clone() }
+    }
+
+    /// The same database for the reads of one answer. They all go to the server that is asked first, which forgets nothing
+    /// between two of them; where it fails in the middle, the rest go to the primary, which has what any replica had.
+    pub(crate) fn pinned(&self) -> Self {
+        Self { pin: Some(Arc::default()), ..self.clone() }
     }
 
     /// Starts the tasks that probe the servers and look after the pools.
@@ -130,6 +140,12 @@ impl Db {
     pub(crate) fn why_without_primary(&self) -> Option<String> {
         if self.cluster.primary().is_some() {
             return None;
+        }
+        if let Some(refused) = self.cluster.why_refused() {
+            return Some(format!(
+                "no primary is known, and a server that answers {}",
+                refused.reason()
+            ));
         }
         let reasons = self.cluster.nodes.iter().filter_map(|node| node.state().ejected);
         Some(reasons.map(|e| e.reason).next().unwrap_or_else(|| "no primary is known".into()))
@@ -189,9 +205,9 @@ impl Db {
     pub(crate) async fn begin(&self, op: &'static str) -> Result<Leased, Error> {
         for last in [false, true] {
             let mut leased = self.writing(op).await?;
-            // READ WRITE: a server that became a replica behind a pooler says so now, not at the first change.
-            match self.within(sqlx::query("BEGIN READ WRITE").execute(leased.conn())).await {
-                Ok(_) => return Ok(leased),
+            let pooled = leased.node().target.pooled;
+            match self.within(durable::begin(leased.conn(), pooled)).await {
+                Ok(()) => return Ok(leased),
                 Err(error) => {
                     let node = Arc::clone(leased.node());
                     drop(leased);

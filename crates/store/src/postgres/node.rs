@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::cluster::Share;
 use super::failure::{self, Failure};
+use super::history::History;
 use super::pool::{Pool, Shape, Taken, unavailable};
 use super::position::{Lsn, Position};
 use super::target::Target;
@@ -44,6 +45,8 @@ impl Role {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) role: Role,
+    /// The database cluster it belongs to.
+    pub(crate) system: i64,
     /// How far it has replayed (a replica) or written (a primary).
     pub(crate) position: Position,
     /// How far what it has received lies safe on its disk.
@@ -65,6 +68,12 @@ pub(crate) struct State {
     /// Something was not answered in time: it is asked last, and probed at once.
     pub(crate) suspect: bool,
     pub(crate) ejected: Option<Ejection>,
+}
+
+impl State {
+    pub(crate) fn history(&self) -> History {
+        History { system: self.system, timeline: self.position.timeline }
+    }
 }
 
 /// A server that failed is not asked until a probe reaches it.
@@ -102,7 +111,7 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(target: Target, shape: Shape) -> Arc<Self> {
-        let pool = Pool::new(target.pool_options.clone(), shape);
+        let pool = Pool::new(&target, shape);
         Arc::new(Self {
             target,
             pool,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Db;
+use super::history::Refused;
 use super::node::Role;
 
 /// One database server.
@@ -40,8 +41,10 @@ pub fn list_nodes(db: &Db) -> Vec<NodeView> {
             let state = node.state();
             let (connections_active, connections_idle) = node.pool.count();
             let behind = state.lagging.then(|| "too far behind the primary".to_owned());
-            let stale = (state.role == Role::Stale)
-                .then(|| "takes changes of a history that is over".to_owned());
+            let stale = (state.role == Role::Stale).then(|| {
+                let refused = db.cluster.history.judge(state.history(), true);
+                refused.map_or_else(|| "takes changes beside the primary".into(), Refused::reason)
+            });
             let reason = state.ejected.map(|e| e.reason).or(stale).or(behind);
             NodeView {
                 name: node.target.name.clone(),

@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::patience::Patience;
+use super::target::Target;
 
 /// A connection that rested for longer is asked whether it is still there: what stands between may have forgotten it.
 const PING_AFTER: Duration = Duration::from_secs(60);
@@ -33,6 +34,8 @@ pub(crate) struct Shape {
 #[derive(Debug)]
 pub(crate) struct Pool {
     options: PgConnectOptions,
+    /// What is said first on each connection.
+    first: Option<&'static str>,
     shape: Shape,
     idle: Mutex<Vec<Idle>>,
     permits: Arc<Semaphore>,
@@ -90,9 +93,11 @@ impl Taken {
 }
 
 impl Pool {
-    pub(crate) fn new(options: PgConnectOptions, shape: Shape) -> Self {
+    pub(crate) fn new(target: &Target, shape: Shape) -> Self {
         let max = shape.max.max(1);
+        let options = target.pool_options.clone();
         Self {
+            first: target.first_words(),
             options: options.disable_statement_logging(),
             shape,
             idle: Mutex::default(),
@@ -233,11 +238,18 @@ impl Pool {
 
     async fn connect(&self) -> Result<Counted, sqlx::Error> {
         let generation = self.generation.load(Ordering::Acquire);
-        let conn = self.connect_apart().await?;
+        let prepared = async {
+            let mut conn = self.options.connect().await?;
+            if let Some(first) = self.first {
+                sqlx::raw_sql(first).execute(&mut conn).await?;
+            }
+            Ok(conn)
+        };
+        let conn = self.shape.connect.keep(prepared).await?;
         Ok(Counted { conn, generation, _open: Open::count(&self.open) })
     }
 
-    /// A connection that is none of the pool's.
+    /// A connection that is none of the pool's, and changes nothing.
     pub(crate) async fn connect_apart(&self) -> Result<PgConnection, sqlx::Error> {
         self.shape.connect.keep(self.options.connect()).await
     }

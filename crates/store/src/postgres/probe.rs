@@ -35,7 +35,8 @@ const PROBE: &str = "SELECT recovering,
     CASE WHEN recovering
         THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint()))
         ELSE ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int END,
-    coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0)::float8
+    coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0)::float8,
+    (SELECT system_identifier FROM pg_control_system())
     FROM (SELECT pg_is_in_recovery() AS recovering) AS role";
 
 /// How far what a replica received is safe on its disk, and of which history that is.
@@ -47,6 +48,7 @@ const RECEIVED: &str = "SELECT
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     recovering: bool,
+    system: i64,
     position: Position,
     received: Lsn,
     since_replay: Duration,
@@ -225,13 +227,14 @@ async fn say(
     node: &Node,
     line: &mut Option<PgConnection>,
 ) -> Result<Seen, sqlx::Error> {
-    type Row = (bool, i64, i64, i32, f64);
+    type Row = (bool, i64, i64, i32, f64, i64);
     let asked = over(cluster, node, line, async |conn| {
         sqlx::query_as::<_, Row>(PROBE).fetch_one(conn).await
     });
-    let (recovering, replayed, received, timeline, since_replay) = asked.await?;
+    let (recovering, replayed, received, timeline, since_replay, system) = asked.await?;
     Ok(Seen {
         recovering,
+        system,
         position: Position {
             timeline: timeline.cast_unsigned(),
             lsn: Lsn(replayed.cast_unsigned()),
@@ -288,6 +291,7 @@ fn note(node: &Node, seen: Seen) {
     node.change(|state| {
         back = state.ejected.take().is_some();
         state.role = if seen.recovering { Role::Replica } else { Role::Primary };
+        state.system = seen.system;
         state.position = seen.position;
         state.received = seen.received;
         state.since_replay = seen.since_replay;

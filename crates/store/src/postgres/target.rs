@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
+use super::durable;
+
 /// Statements kept prepared on each connection.
 const STATEMENTS: usize = 128;
 /// Ours, taken out before the driver reads the address.
@@ -88,6 +90,11 @@ impl Target {
             ]);
         }
         self
+    }
+
+    /// What each session is told first. One behind a pooler is told nothing: others would find it so.
+    pub(crate) fn first_words(&self) -> Option<&'static str> {
+        (!self.pooled).then_some(durable::SESSION)
     }
 
     /// How it is reached without a pooler, for session locks and migrations.

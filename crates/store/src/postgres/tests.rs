@@ -2,9 +2,11 @@
 
 mod house;
 
+mod durable;
 mod failover;
 mod lag;
 mod partitions;
+mod pinned;
 mod pool;
 mod reads;
 mod spool;

@@ -1,19 +1,22 @@
 //! Records in files, first in first out: what could not be written to the database yet, or what only its primary is known
-//! to have. Bounded; a record is whole or it is not there.
+//! to have. Bounded; a record is whole or it is not there. A file that a disk has damaged gives what is whole in it, and is
+//! kept aside.
 
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use tokio::fs::{self, File};
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
+use tokio::io::AsyncWriteExt;
+
+mod kept;
+mod record;
+
+use kept::Kept;
+use record::{Found, HEAD};
 
 /// Records go into files of about this size, so that old ones can be deleted one by one.
 const SEGMENT_BYTES: u64 = 4 << 20;
-/// Length and digest in front of each record.
-const HEAD: usize = 4 + DIGEST;
-const DIGEST: usize = 8;
 const SUFFIX: &str = "journal";
 
 /// Whether a record must survive the machine, or this process alone.
@@ -30,6 +33,8 @@ pub(crate) enum Safety {
 struct Segment {
     number: u64,
     bytes: u64,
+    /// Something in it could not be read.
+    is_damaged: bool,
 }
 
 #[derive(Debug)]
@@ -41,6 +46,9 @@ pub(crate) struct Journal {
     tail: Option<File>,
     /// Where the next record to be read begins, in the first segment.
     read_at: u64,
+    /// Places that could not be read, since it was opened.
+    damaged: u64,
+    kept: Kept,
 }
 
 impl Journal {
@@ -53,11 +61,39 @@ impl Journal {
             let path = entry.path();
             let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
             if let (Some(number), true) = (number, path.extension().is_some_and(|e| e == SUFFIX)) {
-                segments.push(Segment { number, bytes: entry.metadata().await?.len() });
+                let bytes = entry.metadata().await?.len();
+                segments.push(Segment { number, bytes, is_damaged: false });
             }
         }
         segments.sort_by_key(|segment| segment.number);
-        Ok(Self { dir: dir.into(), bytes_max, segments: segments.into(), tail: None, read_at: 0 })
+        Ok(Self {
+            kept: Kept::find(dir).await?,
+            dir: dir.into(),
+            bytes_max,
+            segments: segments.into(),
+            tail: None,
+            read_at: 0,
+            damaged: 0,
+        })
+    }
+
+    /// Places that could not be read, since it was opened.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.damaged
+    }
+
+    /// Damaged files that were kept aside and are still there.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.count()
+    }
+
+    /// Looks whether somebody took away what was kept aside.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) async fn look_at_kept(&mut self) -> io::Result<()> {
+        self.kept = Kept::find(&self.dir).await?;
+        Ok(())
     }
 
     /// Whether nothing is left to be read.
@@ -94,18 +130,13 @@ impl Journal {
     /// # Errors
     /// The disk's. The record is not there then.
     pub(crate) async fn append_beyond(&mut self, record: &[u8], safety: Safety) -> io::Result<()> {
-        let length = u32::try_from(record.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let bytes = (HEAD + record.len()) as u64;
-        let mut framed = Vec::with_capacity(HEAD + record.len());
-        framed.extend_from_slice(&length.to_le_bytes());
-        framed.extend_from_slice(&digest(record));
-        framed.extend_from_slice(record);
+        let framed = record::frame(record)?;
         let written = self.write(&framed, safety).await;
         if written.is_err() {
             // A part of it may be there; whoever reads stops at it, and what follows goes into another file.
             self.tail = None;
         } else if let Some(segment) = self.segments.back_mut() {
-            segment.bytes += bytes;
+            segment.bytes += framed.len() as u64;
         }
         written
     }
@@ -132,7 +163,7 @@ impl Journal {
         // The file's name must be as safe as what is in it.
         File::open(&self.dir).await?.sync_all().await?;
         self.tail = Some(file);
-        self.segments.push_back(Segment { number, bytes: 0 });
+        self.segments.push_back(Segment { number, bytes: 0, is_damaged: false });
         Ok(())
     }
 
@@ -150,21 +181,50 @@ impl Journal {
     /// The disk's.
     pub(crate) async fn read_many(&mut self, bytes_max: u64) -> io::Result<Vec<Vec<u8>>> {
         while let Some(first) = self.segments.front().copied() {
+            let path = self.path(first.number);
             let (mut records, mut bytes) = (Vec::new(), 0);
-            while bytes < bytes_max
-                && let Some(record) =
-                    read_record(&self.path(first.number), self.read_at + bytes).await?
-            {
-                bytes += (HEAD + record.len()) as u64;
-                records.push(record);
+            let mut damage = None;
+            while bytes < bytes_max {
+                match record::read(&path, self.read_at + bytes).await? {
+                    Found::Record(record) => {
+                        bytes += (HEAD + record.len()) as u64;
+                        records.push(record);
+                        continue;
+                    }
+                    Found::Damaged { next } => damage = Some(next),
+                    Found::End => {}
+                }
+                break;
             }
             if !records.is_empty() {
                 return Ok(records);
             }
-            // The end of the file, or what a write cut short has left there: nobody was told it was written.
-            self.drop_first().await?;
+            match damage {
+                Some(next) => self.pass_over(&path, next).await?,
+                // Nobody was told that what was cut short is written.
+                None => self.drop_first().await?,
+            }
         }
         Ok(Vec::new())
+    }
+
+    /// Takes note of a place that cannot be read, and goes on at the next record that can.
+    async fn pass_over(&mut self, path: &Path, next: Option<u64>) -> io::Result<()> {
+        self.damaged += 1;
+        tracing::warn!(
+            file = %path.display(),
+            at = self.read_at,
+            goes_on_at = next,
+            "events that waited on this machine's disk are damaged and left out; the file is kept aside"
+        );
+        if let Some(first) = self.segments.front_mut() {
+            first.is_damaged = true;
+        }
+        match next {
+            Some(next) => self.read_at = next,
+            None => self.drop_first().await?,
+        }
+        Ok(())
     }
 
     /// Lets the record go that [`Journal::read`] gave.
@@ -190,7 +250,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Deletes the oldest segment.
+    /// Deletes the oldest segment; a damaged one is kept aside.
     ///
     /// # Errors
     /// The disk's.
@@ -200,7 +260,8 @@ impl Journal {
         if self.segments.is_empty() {
             self.tail = None;
         }
-        fs::remove_file(self.path(first.number)).await
+        let path = self.path(first.number);
+        if first.is_damaged { self.kept.keep(&path).await } else { fs::remove_file(path).await }
     }
 
     /// Begins another file: what is written from now on can be let go apart from what was written before.
@@ -218,107 +279,5 @@ impl Journal {
     }
 }
 
-/// The record at `at`, when it is whole.
-async fn read_record(path: &Path, at: u64) -> io::Result<Option<Vec<u8>>> {
-    let mut file = File::open(path).await?;
-    let left = file.metadata().await?.len().saturating_sub(at);
-    if left < HEAD as u64 {
-        return Ok(None);
-    }
-    file.seek(SeekFrom::Start(at)).await?;
-    let mut head = [0; HEAD];
-    file.read_exact(&mut head).await?;
-    let (length, sum) = head.split_at(4);
-    let length = u32::from_le_bytes(length.try_into().unwrap_or_default());
-    if u64::from(length) > left - HEAD as u64 {
-        return Ok(None);
-    }
-    let mut record = vec![0; length as usize];
-    file.read_exact(&mut record).await?;
-    Ok((digest(&record) == *sum).then_some(record))
-}
-
-fn digest(record: &[u8]) -> [u8; DIGEST] {
-    let mut out = [0; DIGEST];
-    out.copy_from_slice(&Sha256::digest(record)[..DIGEST]);
-    out
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn open(dir: &Path) -> Journal {
-        Journal::open(dir, 64 << 20).await.unwrap()
-    }
-
-    async fn drain(journal: &mut Journal) -> Vec<Vec<u8>> {
-        let mut all = Vec::new();
-        while let Some(record) = journal.read().await.unwrap() {
-            journal.advance(&record).await.unwrap();
-            all.push(record);
-        }
-        all
-    }
-
-    #[tokio::test]
-    async fn records_come_back_in_order_across_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
-        let records: Vec<_> = (0..9_u8).map(|n| vec![n; 1 << 20]).collect();
-        let mut journal = open(dir.path()).await;
-        for record in &records {
-            journal.append(record, Safety::Machine).await.unwrap();
-        }
-        assert!(journal.segments.len() > 1, "{journal:?}");
-        // One is let go, the rest is there after a restart; the first of its file comes again.
-        let first = journal.read().await.unwrap().unwrap();
-        journal.advance(&first).await.unwrap();
-        assert_eq!(journal.read().await.unwrap().unwrap(), records[1]);
-        let mut journal = open(dir.path()).await;
-        journal.append(b"last", Safety::Process).await.unwrap();
-        let mut expected = records.clone();
-        expected.push(b"last".to_vec());
-        assert_eq!(drain(&mut journal).await, expected);
-        assert!(journal.is_empty());
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-    }
-
-    #[tokio::test]
-    async fn what_was_cut_short_is_no_record() {
-        let dir = tempfile::tempdir().unwrap();
-        for keep in [1, HEAD, HEAD + 3] {
-            let mut journal = open(dir.path()).await;
-            journal.append(b"whole", Safety::Process).await.unwrap();
-            journal.append(b"broken", Safety::Process).await.unwrap();
-            let path = journal.path(journal.newest().unwrap());
-            let cut = (HEAD + 5 + keep) as u64;
-            std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(cut).unwrap();
-            let mut journal = open(dir.path()).await;
-            journal.append(b"after", Safety::Process).await.unwrap();
-            assert_eq!(drain(&mut journal).await, [&b"whole"[..], b"after"], "{keep} bytes");
-        }
-    }
-
-    #[tokio::test]
-    async fn it_is_bounded() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut journal = Journal::open(dir.path(), 100).await.unwrap();
-        journal.append(&[1; 60], Safety::Process).await.unwrap();
-        let full = journal.append(&[2; 60], Safety::Process).await.unwrap_err();
-        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
-        assert_eq!(drain(&mut journal).await, [[1; 60]]);
-        journal.append(&[2; 60], Safety::Process).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn pages_are_let_go_one_by_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut journal = open(dir.path()).await;
-        journal.append(b"a", Safety::Process).await.unwrap();
-        let first = journal.newest().unwrap();
-        journal.turn_page();
-        journal.append(b"b", Safety::Process).await.unwrap();
-        journal.drop_up_to(first).await.unwrap();
-        assert_eq!(drain(&mut journal).await, [b"b"]);
-    }
-}
+mod tests;

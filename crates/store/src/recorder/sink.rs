@@ -109,6 +109,14 @@ impl Sink {
         }
     }
 
+    /// Places of this machine's spool that could not be read, and the damaged files that lie there.
+    pub(super) fn damaged(&self) -> (u64, usize) {
+        match self {
+            Self::Sqlite(_) => (0, 0),
+            Self::Postgres(sink) => sink.damaged(),
+        }
+    }
+
     /// What a store that is away means.
     pub(super) fn trouble(&self) -> &'static str {
         match self {

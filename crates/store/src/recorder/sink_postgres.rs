@@ -14,6 +14,7 @@ use super::spool::{Sealed, Spool};
 use super::{Batch, Written};
 use crate::error::Kind;
 use crate::postgres::Db;
+use crate::postgres::position::Position;
 use crate::{Error, Settings, Store};
 
 const OP: &str = "recorder.spool";
@@ -21,6 +22,8 @@ const OP: &str = "recorder.spool";
 const TRY_AGAIN: Duration = Duration::from_millis(250);
 /// How often it is looked whether the replicas have come far enough.
 const CONFIRM_EVERY: Duration = Duration::from_millis(500);
+/// How often it is looked whether damaged files are still there.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A group that the database has not taken by then is safe on this machine's disk at once, and its senders are answered.
 const TAKEN_WITHIN: Duration = Duration::from_secs(2);
 /// What waits is written in pieces of so many bytes; smaller ones when the database does not take that much in time.
@@ -39,6 +42,8 @@ pub(super) struct PostgresSink {
     spool: Option<Spool>,
     /// The history in force, and the one that was last written to.
     timeline: watch::Receiver<u32>,
+    /// How far the replicas have come.
+    received: watch::Receiver<Vec<Position>>,
     written_to: u32,
     /// The last attempt to write failed.
     failed: bool,
@@ -50,6 +55,7 @@ impl PostgresSink {
         let timeline = db.cluster.timeline();
         let written_to = *timeline.borrow();
         Self {
+            received: db.cluster.received.subscribe(),
             db,
             written_to,
             timeline,
@@ -161,7 +167,10 @@ impl PostgresSink {
                 Duration::ZERO
             });
         }
-        (spool.awaits_confirmation() || self.failed).then_some(CONFIRM_EVERY)
+        if spool.awaits_confirmation() || self.failed {
+            return Some(CONFIRM_EVERY);
+        }
+        (spool.kept() > 0).then_some(LOOK_EVERY)
     }
 
     /// One piece of what waits, or a look at how far the replicas are.
@@ -177,14 +186,26 @@ impl PostgresSink {
             return self.drain().await;
         }
         self.failed = false;
-        let received = self.db.cluster.received.borrow().clone();
-        if let Some(spool) = &mut self.spool
-            && spool.awaits_confirmation()
-            && let Err(error) = spool.confirm(&received).await
+        self.confirm().await;
+        if let Some(spool) = self.spool.as_mut().filter(|spool| spool.kept() > 0)
+            && let Err(error) = spool.look_at_kept().await
         {
-            tracing::warn!(%error, "confirmed events cannot be removed from this machine's disk");
+            tracing::debug!(%error, "nobody knows whether the damaged files are still there");
         }
         Ok(false)
+    }
+
+    /// What all replicas were found to have is let go.
+    async fn confirm(&mut self) {
+        let Some(spool) = self.spool.as_mut().filter(|spool| spool.awaits_confirmation()) else {
+            return;
+        };
+        let is_news = self.received.has_changed().unwrap_or_default();
+        let received = self.received.borrow_and_update().clone();
+        if let Err(error) = spool.confirm(&received).await {
+            tracing::warn!(%error, "confirmed events cannot be removed from this machine's disk");
+        }
+        self.db.cluster.rounds.fetch_add(u64::from(is_news), Ordering::Relaxed);
     }
 
     async fn drain(&mut self) -> Result<bool, String> {
@@ -256,6 +277,11 @@ impl PostgresSink {
 
     pub(super) fn spooled(&self) -> u64 {
         self.spool.as_ref().map_or(0, Spool::bytes)
+    }
+
+    /// Places of the spool that could not be read, and the damaged files that lie there.
+    pub(super) fn damaged(&self) -> (u64, usize) {
+        self.spool.as_ref().map_or((0, 0), |spool| (spool.damaged(), spool.kept()))
     }
 
     /// A last try for what waits; what is left comes at the next start.

@@ -50,6 +50,22 @@ impl Spool {
         self.waiting.bytes()
     }
 
+    /// Places of its files that could not be read, since it was opened.
+    pub(super) fn damaged(&self) -> u64 {
+        self.waiting.damaged() + self.unconfirmed.damaged()
+    }
+
+    /// Damaged files that lie beside the others.
+    pub(super) fn kept(&self) -> usize {
+        self.waiting.kept() + self.unconfirmed.kept()
+    }
+
+    /// Looks whether somebody took the damaged files away.
+    pub(super) async fn look_at_kept(&mut self) -> io::Result<()> {
+        self.waiting.look_at_kept().await?;
+        self.unconfirmed.look_at_kept().await
+    }
+
     /// Keeps batches until the database takes them; on disk before it returns.
     pub(super) async fn keep(&mut self, batches: &[&Sealed]) -> io::Result<()> {
         self.waiting.append(&encode(batches)?, Safety::Machine).await

@@ -189,7 +189,7 @@ impl Task {
             Some(reason) => self.degrade(reason.into()),
             None => self.recover(),
         }
-        self.shared.note_spooled(self.sink.spooled());
+        self.shared.note_spool(self.sink.spooled(), self.sink.damaged());
     }
 
     fn degrade(&mut self, reason: String) {
@@ -197,7 +197,7 @@ impl Task {
             tracing::warn!(%reason, "{}", self.sink.trouble());
         }
         degrade(&self.shared, self.clock.now(), reason);
-        self.shared.note_spooled(self.sink.spooled());
+        self.shared.note_spool(self.sink.spooled(), self.sink.damaged());
         self.degraded = true;
     }
 

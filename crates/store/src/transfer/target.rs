@@ -16,7 +16,7 @@ use super::value::{Value, digest};
 use super::{Error, Transfer};
 use crate::bulk::{Binder, Kind};
 use crate::open::node;
-use crate::postgres::{Db, Patience, migrate, partition};
+use crate::postgres::{Db, Patience, durable, migrate, partition};
 use crate::{Engine, Ts, schema};
 
 const OP: &str = "transfer.write";
@@ -54,9 +54,16 @@ impl Target {
         let Some(primary) = db.cluster.primary().map(Arc::clone) else {
             return Err(Error::Away(db.why_without_primary().unwrap_or_default()));
         };
-        let options = primary.target.direct().unwrap_or(&primary.target.options);
-        let options = options.clone().disable_statement_logging();
-        let conn = PATIENCE.keep(options.connect()).await;
+        let direct = primary.target.direct();
+        let options = direct.unwrap_or(&primary.target.options).clone().disable_statement_logging();
+        let conn = PATIENCE.keep(async {
+            let mut conn = options.connect().await?;
+            if direct.is_some() {
+                sqlx::raw_sql(durable::SESSION).execute(&mut conn).await?;
+            }
+            Ok(conn)
+        });
+        let conn = conn.await;
         let conn = conn.map_err(|error| Error::Away(error.to_string()))?;
         let now = transfer.clock.now();
         let mut target = Self {

@@ -1,20 +1,27 @@
-//! A primary and its replicas, each behind a network that can fail, and what is done to them.
+//! A primary and its replicas, each behind a network that can fail, Redis beside them where a fault is its own, and what is
+//! done to them.
 
 use std::net::SocketAddr;
 
-use mainstay_testkit::{ChaosProxy, Postgres, PostgresNode};
+use mainstay_testkit::{ChaosProxy, Postgres, PostgresNode, RedisCluster, RedisNode};
 
-use super::{Blow, Fault, REPLICAS, WELL};
+use super::fault::{Blow, Fault, Struck};
+use super::{REPLICAS, WELL};
 
-/// The servers, with a network in front of each that can fail.
+/// The key that every process looks at now and then, whatever it keeps in Redis.
+const LOOKED_AT: &str = "mainstay:generation";
+
+/// The servers, with a network in front of each of the database's that can fail.
 pub(super) struct Servers {
     servers: Postgres,
     pub(super) networks: Vec<ChaosProxy>,
     pub(super) database: String,
+    redis: Option<RedisCluster>,
 }
 
 impl Servers {
-    pub(super) fn start() -> Self {
+    /// What this fault needs.
+    pub(super) fn start(fault: Fault) -> Self {
         let servers = Postgres::launch().replicas(REPLICAS).start();
         let network = |node: &PostgresNode| {
             ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], node.port())))
@@ -23,7 +30,8 @@ impl Servers {
             std::iter::once(servers.primary()).chain(servers.replicas()).map(network).collect();
         let database = servers.create_database();
         servers.wait_replicated(WELL);
-        Self { servers, networks, database }
+        let redis = fault.is_of_redis().then(RedisCluster::start);
+        Self { servers, networks, database, redis }
     }
 
     pub(super) fn environment(&self) -> Vec<(String, String)> {
@@ -34,7 +42,13 @@ impl Servers {
         let url = |network: &ChaosProxy| {
             format!("postgres://app@{}/{}", network.address(), self.database)
         };
-        self.networks.iter().enumerate().map(|(place, n)| (name(place), url(n))).collect()
+        let database = self.networks.iter().enumerate().map(|(place, n)| (name(place), url(n)));
+        let redis = self.redis.iter().flat_map(RedisCluster::addresses).enumerate();
+        let redis = redis.flat_map(|(place, address)| {
+            let name = |what| format!("REDIS_NODE_{}_{what}", place + 1);
+            [(name("HOST"), address.ip().to_string()), (name("PORT"), address.port().to_string())]
+        });
+        database.chain(redis).collect()
     }
 
     pub(super) fn node(&self, place: usize) -> &PostgresNode {
@@ -44,25 +58,57 @@ impl Servers {
         }
     }
 
-    pub(super) fn strike(&self, fault: Fault) {
+    /// Strikes, and answers what mends it.
+    pub(super) fn strike(&self, fault: Fault) -> Mend<'_> {
+        let place = match fault.struck {
+            Struck::Database(place) => place,
+            Struck::RedisMaster | Struck::Redis => return self.strike_redis(fault),
+        };
+        let (node, network) = (self.node(place), &self.networks[place]);
         match fault.blow {
-            Blow::Kill | Blow::Promote => self.node(fault.server).kill(),
-            Blow::Stop => self.node(fault.server).pause(),
-            Blow::Cut => self.networks[fault.server].cut(),
-            Blow::Silence => self.networks[fault.server].half_open(),
+            Blow::Kill => {
+                node.kill();
+                Box::new(|| node.restart())
+            }
+            Blow::Promote => {
+                node.kill();
+                Box::new(|| {
+                    self.node(1).promote();
+                    self.node(2).follow(self.node(1));
+                })
+            }
+            Blow::Stop => {
+                node.pause();
+                Box::new(|| node.resume())
+            }
+            Blow::Cut => {
+                network.cut();
+                Box::new(|| network.heal())
+            }
+            Blow::Silence => {
+                network.half_open();
+                Box::new(|| network.heal())
+            }
         }
     }
 
-    pub(super) fn mend(&self, fault: Fault) {
-        match fault.blow {
-            Blow::Kill => self.node(fault.server).restart(),
-            Blow::Stop => self.node(fault.server).resume(),
-            Blow::Cut | Blow::Silence => self.networks[fault.server].heal(),
-            Blow::Promote => {
-                self.node(1).promote();
-                self.node(2).follow(self.node(1));
+    fn strike_redis(&self, fault: Fault) -> Mend<'_> {
+        let redis = self.redis.iter();
+        let struck: Vec<&RedisNode> = match fault.struck {
+            Struck::RedisMaster => redis.map(|redis| redis.primary_of(LOOKED_AT)).collect(),
+            _ => redis.flat_map(RedisCluster::nodes).collect(),
+        };
+        let mend: fn(&RedisNode) = match fault.blow {
+            Blow::Kill => {
+                struck.iter().for_each(|node| node.kill());
+                RedisNode::restart
             }
-        }
+            _ => {
+                struck.iter().for_each(|node| node.pause());
+                RedisNode::resume
+            }
+        };
+        Box::new(move || struck.into_iter().for_each(mend))
     }
 
     /// Who takes changes in the end, and who else must answer.
@@ -73,3 +119,6 @@ impl Servers {
         }
     }
 }
+
+/// What undoes a blow, or lets another take the lost one's place.
+pub(super) type Mend<'a> = Box<dyn FnOnce() + 'a>;

@@ -1,5 +1,6 @@
 //! A lost primary: a promoted replica is found, and nobody is told of the difference.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_testkit::Postgres;
@@ -125,5 +126,65 @@ async fn a_change_that_meets_a_demoted_server_is_made_by_the_new_primary() {
     });
     rollup::mark_dirty(house.store.insight(), "moved", crate::contract::NOON).await.unwrap();
     assert_eq!((house.role(0), house.role(1)), (Role::Replica, Role::Primary));
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_finds_only_the_replaced_primary_writes_nothing_to_it() {
+    let servers = Postgres::launch().replicas(1).start();
+    let (old, new) = (servers.primary(), &servers.replicas()[0]);
+    let name = servers.create_database();
+    let database = database(&servers, &name);
+    let house = House::open(&database).await;
+    servers.wait_replicated(LONG);
+    assert!(house.record(0).await);
+    servers.wait_replicated(LONG);
+    old.kill();
+    new.promote();
+    house.primary_is(1).await;
+    until("what waited is there", LONG, || house.recorder.spooled() == 0).await;
+    assert!(house.record(1).await);
+    let dir = house.kill().await;
+    // Now the new one is away, and the old one is there as if nothing had happened.
+    new.stop();
+    old.restart();
+    let rows = || old.query(&name, "SELECT count(*) FROM mainstay.page_views");
+    let before = rows();
+    let house = House::open_on(dir, &database).await;
+    assert!(!house.store.is_open());
+    assert_eq!(house.role(0), Role::Stale);
+    for n in 2..12 {
+        assert!(house.record(n).await, "acknowledged: it waits on this machine's disk");
+    }
+    assert!(house.recorder.spooled() > 0);
+    let away = house.store.list_away();
+    assert!(away[0].reason.contains("timeline 1, and 2 was seen"), "{away:?}");
+    let nodes = crate::postgres::list_nodes(house.db());
+    assert!(!nodes[0].healthy, "{nodes:?}");
+    assert_eq!(rows(), before);
+    // The new one comes back, and everything goes there.
+    new.restart();
+    house.primary_is(1).await;
+    until("what waited is there", LONG, || house.store.is_open() && house.recorder.spooled() == 0)
+        .await;
+    assert_eq!((house.count().await, house.role(0)), (12, Role::Stale));
+    assert_eq!(rows(), before);
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_database_cluster_is_a_new_beginning() {
+    let servers = Postgres::start();
+    let database = database(&servers, &servers.create_database());
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let file = dir.path().join("history");
+    std::fs::write(&file, "1 9\n").unwrap();
+    let house = House::open_on(dir, &database).await;
+    assert!(house.store.is_open() && house.record(0).await);
+    // What every role may ask.
+    let text =
+        "CREATE ROLE plain; SET ROLE plain; SELECT system_identifier FROM pg_control_system()";
+    let system = servers.primary().query("postgres", text);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{system} 1\n"));
     house.finish().await;
 }

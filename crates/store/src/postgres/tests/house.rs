@@ -133,6 +133,24 @@ impl House {
         self.recorder.record(view(n)).await.is_ok()
     }
 
+    /// A round of confirmation that begins after this was heard by the recorder. One may have been on its way to it, and
+    /// another one under way: the third is new. Over at once when nothing is left to be confirmed.
+    pub(super) async fn confirmed_again(&self) {
+        let cluster = &self.db().cluster;
+        let from = cluster.rounds.load(Ordering::Relaxed);
+        until("rounds of confirmation", LONG, || {
+            cluster.rounds.load(Ordering::Relaxed) >= from + 3 || self.unconfirmed() == 0
+        })
+        .await;
+    }
+
+    /// Bytes of events that only the primary is known to have.
+    pub(super) fn unconfirmed(&self) -> u64 {
+        let files = std::fs::read_dir(self.path().join("spool").join("unconfirmed"));
+        let files = files.into_iter().flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()).map(|of| of.len()).sum()
+    }
+
     pub(super) async fn count(&self) -> i64 {
         count(&self.store.insight().latest()).await.unwrap()
     }

@@ -9,6 +9,9 @@ use super::house::{count, database};
 use super::*;
 use crate::Database;
 
+/// After so long the pool says that it has none.
+const SOON: Time = Time(Duration::from_millis(100));
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_minimum_is_kept_and_what_rests_is_closed() {
     let servers = Postgres::start();
@@ -17,6 +20,7 @@ async fn the_minimum_is_kept_and_what_rests_is_closed() {
         pool_min: 3,
         pool_max: 8,
         pool_idle: Time(Duration::from_millis(50)),
+        acquire_timeout: SOON,
         ..database(&servers, &name)
     };
     let house = House::open(&database).await;
@@ -27,8 +31,7 @@ async fn the_minimum_is_kept_and_what_rests_is_closed() {
         held.push(pool.take().await.unwrap());
     }
     assert_eq!(pool.count(), (8, 0));
-    let none = tokio::time::timeout(Duration::from_millis(100), pool.take()).await;
-    assert!(none.is_err(), "a ninth");
+    assert!(matches!(pool.take().await, Err(sqlx::Error::PoolTimedOut)), "a ninth");
     held.into_iter().for_each(|taken| pool.give_back(taken));
     assert_eq!(pool.count(), (0, 8));
     until("the rest is closed", LONG, || pool.count() == (0, 3)).await;
@@ -39,7 +42,8 @@ async fn the_minimum_is_kept_and_what_rests_is_closed() {
 async fn a_budget_shrinks_and_grows_while_connections_are_in_use() {
     let servers = Postgres::start();
     let name = servers.create_database();
-    let house = House::open(&Database { pool_max: 6, ..database(&servers, &name) }).await;
+    let small = Database { pool_max: 6, acquire_timeout: SOON, ..database(&servers, &name) };
+    let house = House::open(&small).await;
     let pool = &house.node(0).pool;
     let mut held = Vec::new();
     for _ in 0..6 {
@@ -53,8 +57,7 @@ async fn a_budget_shrinks_and_grows_while_connections_are_in_use() {
     let (used, idle) = pool.count();
     assert_eq!(used + idle, 2, "what is beyond the budget is closed as it comes back");
     let second = pool.take().await.unwrap();
-    let third = tokio::time::timeout(Duration::from_millis(100), pool.take()).await;
-    assert!(third.is_err(), "two are all");
+    assert!(matches!(pool.take().await, Err(sqlx::Error::PoolTimedOut)), "two are all");
     pool.set_max(6);
     let third = pool.take().await.unwrap();
     drop((second, third));

@@ -82,6 +82,8 @@ async fn survive_a_killed_replica_which_comes_back() {
     let name = servers.create_database();
     let house = House::open(&database(&servers, &name)).await;
     servers.wait_replicated(LONG);
+    house.is_fit(1).await;
+    house.is_fit(2).await;
     let load = Load::reads(house.store.insight(), 6);
     load.goes_on(300).await;
     servers.replicas()[0].kill();

@@ -144,6 +144,43 @@ async fn a_process_killed_with_events_on_its_disk_goes_on_at_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_file_of_waiting_events_costs_what_is_damaged_and_nothing_else() {
+    let servers = Postgres::start();
+    let name = servers.create_database();
+    let database = database(&servers, &name);
+    let house = House::open(&database).await;
+    servers.primary().kill();
+    for n in 0..30 {
+        assert!(house.record(n).await);
+    }
+    let dir = house.kill().await;
+    // One bit within the tenth view's record.
+    let folder = dir.path().join("spool").join("waiting");
+    let files: Vec<_> = std::fs::read_dir(&folder).unwrap().flatten().map(|f| f.path()).collect();
+    let mut bytes = std::fs::read(&files[0]).unwrap();
+    let id = Sample(9).event_id();
+    let at = bytes.windows(id.len()).position(|bytes| bytes == id.as_bytes()).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&files[0], bytes).unwrap();
+    servers.primary().restart();
+    let house = House::open_on(dir, &database).await;
+    until("what waited is there", LONG, || tables_of(servers.primary(), &name) >= 29).await;
+    until("nothing waits", LONG, || {
+        house.recorder.spooled() == 0 && house.recorder.damaged_files() == 1
+    })
+    .await;
+    assert_eq!(tables_of(servers.primary(), &name), 29, "the damaged one is never written");
+    let text = house.registry.encode_text();
+    assert!(text.contains("\nmainstay_recorder_spool_damaged_total 1\n"), "{text}");
+    // Whoever takes the file away has seen it.
+    let kept: Vec<_> = std::fs::read_dir(&folder).unwrap().flatten().map(|f| f.path()).collect();
+    assert!(kept.len() == 1 && kept[0].extension().is_some_and(|end| end == "damaged"), "{kept:?}");
+    std::fs::remove_file(&kept[0]).unwrap();
+    until("that is noticed", LONG, || house.recorder.damaged_files() == 0).await;
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_primary_costs_nothing_that_its_replica_had_not_received() {
     let servers = Postgres::launch().replicas(2).start();
     let name = servers.create_database();
@@ -166,8 +203,7 @@ async fn a_lost_primary_costs_nothing_that_its_replica_had_not_received() {
     servers.replicas()[1]
         .wait_replayed(&primary.query("postgres", "SELECT pg_current_wal_lsn()"), LONG);
     assert_eq!(house.recorder.spooled(), 0, "all of it is in the primary");
-    // Confirmations are asked for twice meanwhile.
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    house.confirmed_again().await;
     primary.kill();
     let sent = send(200).await;
     let held = tables_of(first, &name);
@@ -200,20 +236,14 @@ async fn what_replicas_have_is_let_go() {
     let name = servers.create_database();
     let house = House::open(&database(&servers, &name)).await;
     servers.wait_replicated(LONG);
-    let dir = house.path().join("spool").join("unconfirmed");
-    let bytes = || {
-        let files = std::fs::read_dir(&dir).into_iter().flatten().flatten();
-        files.filter_map(|file| file.metadata().ok()).map(|m| m.len()).sum::<u64>()
-    };
     cut_off(&servers.replicas()[0]);
     for n in 0..20 {
         assert!(house.record(n).await);
     }
-    let kept = bytes();
-    assert!(kept > 0);
+    assert!(house.unconfirmed() > 0);
     servers.replicas()[0].follow(servers.primary());
     servers.wait_replicated(LONG);
-    until("it is let go", LONG, || bytes() == 0).await;
+    until("it is let go", LONG, || house.unconfirmed() == 0).await;
     house.finish().await;
 }
 

@@ -1,0 +1,202 @@
+//! The newest history of the database that this machine has seen: which database cluster, and how many promotions it has had.
+//! Kept in the data directory, so that a process which starts while only a replaced primary answers does not take it for
+//! the primary.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+const FILE: &str = "history";
+
+/// A history: grows by one with every promotion.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct History {
+    /// The database cluster, by the number that it was given when it was made.
+    pub(crate) system: i64,
+    pub(crate) timeline: u32,
+}
+
+impl History {
+    /// Whether this one is over since `newer` began. Those of two clusters do not compare.
+    fn is_older_than(self, newer: Self) -> bool {
+        self.system == newer.system && self.timeline < newer.timeline
+    }
+}
+
+impl FromStr for History {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (system, timeline) = text.trim().split_once(' ').ok_or(())?;
+        let system = system.parse().map_err(drop)?;
+        Ok(Self { system, timeline: timeline.parse().map_err(drop)? })
+    }
+}
+
+/// What is known, and where it is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    file: Option<PathBuf>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    newest: Option<History>,
+    /// Somebody who takes changes has been taken for the primary since this process began.
+    is_settled: bool,
+    refused: Option<History>,
+}
+
+/// Why somebody who takes changes is not the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Its history is over: a replica was promoted.
+    Over { found: u32, newest: u32 },
+    /// It is of another database cluster.
+    Stranger,
+}
+
+impl Refused {
+    pub(crate) fn reason(self) -> String {
+        match self {
+            Self::Over { found, newest } => format!(
+                "takes changes of a history that is over (timeline {found}, and {newest} was seen)"
+            ),
+            Self::Stranger => "takes changes of another database cluster".into(),
+        }
+    }
+}
+
+impl Kept {
+    /// What lies in the data directory.
+    pub(crate) fn find(data_dir: &Path) -> Self {
+        let file = data_dir.join(FILE);
+        let newest = match std::fs::read_to_string(&file) {
+            Ok(text) => {
+                let read = text.parse();
+                if read.is_err() {
+                    tracing::warn!(
+                        file = %file.display(),
+                        "the history of the database that was seen last cannot be read; the one that is found now counts"
+                    );
+                }
+                read.ok()
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::warn!(%error, file = %file.display(), "the history of the database that was seen last cannot be read");
+                None
+            }
+        };
+        let inner = Inner { newest, ..Inner::default() };
+        Self { file: Some(file), inner: Mutex::new(inner) }
+    }
+
+    pub(crate) fn newest(&self) -> Option<History> {
+        self.lock().newest
+    }
+
+    /// Whether who has this history may be the primary. `is_known_here`: somebody of the cluster that was seen last answers.
+    pub(super) fn judge(&self, found: History, is_known_here: bool) -> Option<Refused> {
+        let inner = self.lock();
+        let newest = inner.newest?;
+        if found.is_older_than(newest) {
+            return Some(Refused::Over { found: found.timeline, newest: newest.timeline });
+        }
+        let is_stranger = found.system != newest.system;
+        (is_stranger && (inner.is_settled || is_known_here)).then_some(Refused::Stranger)
+    }
+
+    /// Says why nobody is the primary, when that is news.
+    pub(super) fn refuse(&self, node: &str, found: History, why: Refused) {
+        let is_news = self.lock().refused.replace(found) != Some(found);
+        if is_news {
+            let file = self.file.as_deref().map(|file| file.display().to_string());
+            tracing::warn!(
+                node,
+                reason = why.reason(),
+                file,
+                "nothing is written to this server, and no other takes changes. If it is the right one (restored from a backup), \
+                 stop, remove the file, and start again"
+            );
+        }
+    }
+
+    /// Remembers the history of the one who is the primary now, on disk before anything is written to it.
+    pub(super) fn settle(&self, found: History) {
+        let mut inner = self.lock();
+        inner.is_settled = true;
+        inner.refused = None;
+        let before = inner.newest.replace(found);
+        if before == Some(found) {
+            return;
+        }
+        if let Some(before) = before.filter(|before| before.system != found.system) {
+            tracing::warn!(
+                before = before.system,
+                now = found.system,
+                "the database is another cluster than the one that was seen last; its history counts from now on"
+            );
+        }
+        let Some(file) = &self.file else { return };
+        if let Err(error) = write(file, found) {
+            tracing::warn!(
+                %error,
+                file = %file.display(),
+                "the history of the database cannot be kept: after a restart an older one would not be known as such"
+            );
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whole or not at all. A few bytes, once per promotion.
+fn write(file: &Path, history: History) -> io::Result<()> {
+    let fresh = file.with_extension("new");
+    let mut written = std::fs::File::create(&fresh)?;
+    writeln!(written, "{} {}", history.system, history.timeline)?;
+    written.sync_all()?;
+    std::fs::rename(&fresh, file)?;
+    let dir = file.parent().unwrap_or(Path::new("."));
+    std::fs::File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: History = History { system: 7, timeline: 2 };
+
+    fn found(system: i64, timeline: u32) -> History {
+        History { system, timeline }
+    }
+
+    #[test]
+    fn what_was_seen_outlives_the_process() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Kept::find(dir.path()).newest(), None);
+        Kept::find(dir.path()).settle(OURS);
+        let kept = Kept::find(dir.path());
+        assert_eq!(kept.newest(), Some(OURS));
+        for (found, is_known_here, expected) in [
+            (found(7, 2), true, None),
+            (found(7, 3), true, None),
+            (found(7, 1), true, Some(Refused::Over { found: 1, newest: 2 })),
+            // Somebody may have moved to another cluster; not while the one that is known answers.
+            (found(8, 1), false, None),
+            (found(8, 1), true, Some(Refused::Stranger)),
+        ] {
+            assert_eq!(kept.judge(found, is_known_here), expected, "{found:?}");
+        }
+        // Nor in the middle of a process.
+        kept.settle(OURS);
+        assert_eq!(kept.judge(found(8, 1), false), Some(Refused::Stranger));
+        std::fs::write(dir.path().join(FILE), "nonsense").unwrap();
+        assert_eq!(Kept::find(dir.path()).newest(), None);
+    }
+}
