@@ -120,6 +120,10 @@ async fn fill_row(conn: &mut SqliteConnection, table: &Copied, columns: &[(Strin
     done.unwrap_or_else(|error| panic!("{}: {error}", table.name));
 }
 
+/// Numbers as a page's script sends them, which PostgreSQL writes in digits.
+const LARGE: &str =
+    "1.2345678901234568e+16, 1e16, 1.8e19, 1.2345678901234568e+25, 1.7976931348623157e308, 5e-324";
+
 /// Something that this column may hold, another for each `n`.
 fn sample(column: &str, kind: Kind, n: u32) -> Value {
     let text = |text: &str| Value::Text(text.into());
@@ -136,7 +140,7 @@ fn sample(column: &str, kind: Kind, n: u32) -> Value {
             Value::Text(format!("[\"a\", \"b{n}\"]"))
         }
         (_, Kind::Json) => Value::Text(format!(
-            "{{\"z\": {n}, \"a\": [1.50, 2e2, -0.0, null, true], \"t\": \"x\\u0000\\n\\\\u0000ä\"}}"
+            "{{\"z\": {n}, \"a\": [1.50, 2e2, -0.0, null, true], \"t\": \"x\\u0000\\n\\\\u0000ä\", \"n\": [{LARGE}]}}"
         )),
         (_, Kind::Text) => Value::Text(format!("{n}-{column} ä\t\"'\\\n\u{1f600}\0")),
         (_, Kind::Id) => Value::Id(Uuid::from_u128(u128::from(n) << 64 | 7)),
