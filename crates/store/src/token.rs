@@ -20,6 +20,11 @@ const LASTS: Duration = Duration::from_secs(300);
 /// Bytes of the digest that are kept.
 const MAC: usize = 16;
 
+/// Held by a server while it makes the first secret of a database, and by a copy while it writes there: until its
+/// transaction ends, the other one does not begin.
+pub(crate) const USE_LOCK: Sql =
+    sql!("SELECT pg_advisory_xact_lock(hashtextextended('mainstay use', 0))");
+
 /// The secret.
 pub(crate) type Secret = [u8; 32];
 
@@ -64,6 +69,7 @@ impl Store {
         let fresh: Secret =
             self.entropy.bytes().map_err(|e| Error::new(OP, sqlx::Error::Encode(Box::new(e))))?;
         let mut tx = self.core().begin(OP).await?;
+        crate::ask::run!(tx, USE_LOCK)?;
         crate::ask::run!(tx, ADD, &fresh[..])?;
         let kept: Vec<u8> = crate::ask::take!(tx, query_scalar(FIND).fetch_one)?;
         tx.commit().await?;

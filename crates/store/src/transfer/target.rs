@@ -17,6 +17,7 @@ use super::{Error, Transfer};
 use crate::bulk::{Binder, Kind};
 use crate::open::node;
 use crate::postgres::{Db, Patience, migrate, partition};
+use crate::token::USE_LOCK;
 use crate::{Engine, Ts, schema};
 
 const OP: &str = "transfer.write";
@@ -27,6 +28,8 @@ const PATIENCE: Patience = Patience(Duration::from_secs(120));
 const LOCK: &str = "SELECT pg_advisory_lock(hashtextextended('mainstay transfer', 0))";
 const LOCK_TIMEOUT: &str =
     if cfg!(test) { "SET lock_timeout = '500ms'" } else { "SET lock_timeout = '10s'" };
+/// The first server that works with a database makes its secret.
+const IS_USED: &str = "SELECT exists(SELECT 1 FROM mainstay.shared_secret)";
 /// SQLSTATE of a lock that was not to be had in time.
 const NOT_HAD: &str = "55P03";
 
@@ -82,14 +85,29 @@ impl Target {
         }
         target.lock().await?;
         target.refuse_strangers().await?;
-        let begin = "INSERT INTO mainstay.transfers (source, begun_at) VALUES ($1, $2)
-            ON CONFLICT (source) DO UPDATE SET proven_at = NULL";
-        let begin = sqlx::query(begin).bind(target.source).bind(Ts(transfer.clock.now()));
-        PATIENCE.keep(begin.execute(&mut target.conn)).await.map_err(broken)?;
+        target.begin(transfer.clock.now()).await?;
         target.is_native = partition::is_native(&target.engine).await?;
         let ahead = transfer.database.partitions_ahead;
         partition::make_ahead(&target.engine, transfer.clock.now(), ahead).await?;
         Ok(target)
+    }
+
+    /// Takes the database, unless a server has begun to use it.
+    async fn begin(&mut self, now: Timestamp) -> Result<(), Error> {
+        let begun = async {
+            sqlx::query("BEGIN").execute(&mut self.conn).await?;
+            if is_used(&mut self.conn).await? {
+                sqlx::query("ROLLBACK").execute(&mut self.conn).await?;
+                return Ok(false);
+            }
+            let begin = "INSERT INTO mainstay.transfers (source, begun_at) VALUES ($1, $2)
+                ON CONFLICT (source) DO UPDATE SET proven_at = NULL";
+            let begin = sqlx::query(begin).bind(self.source).bind(Ts(now));
+            begin.execute(&mut self.conn).await?;
+            sqlx::query("COMMIT").execute(&mut self.conn).await.map(|_| true)
+        };
+        let begun = PATIENCE.keep(begun).await.map_err(broken)?;
+        if begun { Ok(()) } else { Err(Error::InUse) }
     }
 
     /// Refuses a schema that is newer than this version.
@@ -109,10 +127,7 @@ impl Target {
             let own = sqlx::query_scalar(own).bind(self.source).fetch_one(&mut self.conn);
             self.was_begun = PATIENCE.keep(own).await.map_err(broken)?;
         }
-        // The first server that works with a database makes its secret.
-        if self.exists("shared_secret").await?
-            && self.ask::<bool>("SELECT exists(SELECT 1 FROM mainstay.shared_secret)").await?
-        {
+        if self.exists("shared_secret").await? && self.ask::<bool>(IS_USED).await? {
             return Err(Error::InUse);
         }
         if self.was_begun {
@@ -196,7 +211,8 @@ impl Target {
         Ok(found.into_iter().map(|(key, at)| (key, at.0)).collect())
     }
 
-    /// Removes rows, writes others in their place, and remembers ids: all or nothing.
+    /// Removes rows, writes others in their place, and remembers ids: all or nothing, and nothing once a server uses the
+    /// database.
     pub(super) async fn write(
         &mut self,
         table: &'static Copied,
@@ -206,7 +222,8 @@ impl Target {
     ) -> Result<(), Error> {
         self.make_days(table, written).await?;
         let done = write_all(&mut self.conn, table, removed, written, keys);
-        PATIENCE.keep(done).await.map_err(broken)
+        let done = PATIENCE.keep(done).await.map_err(broken)?;
+        if done { Ok(()) } else { Err(Error::InUse) }
     }
 
     async fn make_days(&mut self, table: &'static Copied, rows: &[&Row]) -> Result<(), Error> {
@@ -290,14 +307,19 @@ fn bind(args: &mut PgArguments, value: &Value) -> Result<String, sqlx::Error> {
     Ok(format!("${}", args.len()))
 }
 
+/// False: a server uses the database, and nothing was written.
 async fn write_all(
     conn: &mut PgConnection,
     table: &Copied,
     removed: &[Vec<Value>],
     written: &[&Row],
     keys: &[(Uuid, Timestamp)],
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     sqlx::query("BEGIN").execute(&mut *conn).await?;
+    if is_used(conn).await? {
+        sqlx::query("ROLLBACK").execute(conn).await?;
+        return Ok(false);
+    }
     if !removed.is_empty() {
         remove(conn, table, removed).await?;
     }
@@ -311,7 +333,13 @@ async fn write_all(
         let (keys, times) = arrays(keys);
         sqlx::query(text).bind(keys).bind(times).execute(&mut *conn).await?;
     }
-    sqlx::query("COMMIT").execute(conn).await.map(drop)
+    sqlx::query("COMMIT").execute(conn).await.map(|_| true)
+}
+
+/// Within a transaction: whether a server uses the database. Until the transaction ends, none begins to.
+async fn is_used(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query(USE_LOCK.postgres).execute(&mut *conn).await?;
+    sqlx::query_scalar(IS_USED).fetch_one(conn).await
 }
 
 async fn remove(

@@ -67,11 +67,7 @@ impl Move {
     }
 
     async fn sql(&self, text: &str) -> u64 {
-        let url = self.server.primary_url(&self.name);
-        let mut conn = PgConnection::connect(&url).await.unwrap();
-        let done = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(&mut conn).await.unwrap();
-        conn.close().await.unwrap();
-        done.rows_affected()
+        sql(&self.server.primary_url(&self.name), text).await
     }
 
     async fn fill_every_table(&self) {
@@ -89,6 +85,13 @@ impl Move {
     async fn arrive(&self) -> Fixture {
         Fixture::open(&Settings::default(), &self.database).await
     }
+}
+
+async fn sql(url: &str, text: &str) -> u64 {
+    let mut conn = PgConnection::connect(url).await.unwrap();
+    let done = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    done.rows_affected()
 }
 
 /// Columns of a table, and whether they may be NULL.
@@ -401,6 +404,37 @@ async fn rows_of_somebody_else_are_left_alone() {
     for fixture in [it.from, other.from] {
         fixture.finish().await;
     }
+}
+
+/// An acknowledged event of a server that makes its secret while rows are copied.
+const TAKEN: &str = "INSERT INTO mainstay.shared_secret (name, secret) VALUES ('read token', sha256('x'));
+    INSERT INTO mainstay.page_views
+    SELECT (jsonb_populate_record(p, '{\"id\": \"acknowledged-0000001\"}')).* FROM mainstay.page_views p LIMIT 1";
+
+#[tokio::test]
+async fn a_server_that_starts_to_use_the_database_ends_the_copy() {
+    let it = Move::new().await;
+    it.fill_every_table().await;
+    it.copy().await.unwrap();
+    let mut is_taken = false;
+    let url = it.server.primary_url(&it.name);
+    let mut take = |_| {
+        if !std::mem::replace(&mut is_taken, true) {
+            let url = url.clone();
+            let taking = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.unwrap().block_on(sql(&url, TAKEN))
+            });
+            taking.join().unwrap();
+        }
+    };
+    let refused = run(&it.transfer(), &mut take).await;
+    assert_eq!(
+        it.sql("SELECT 1 FROM mainstay.page_views WHERE id = 'acknowledged-0000001'").await,
+        1
+    );
+    assert!(matches!(refused, Err(Error::InUse)), "{refused:?}");
+    it.from.finish().await;
 }
 
 #[tokio::test]
