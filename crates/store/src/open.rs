@@ -315,6 +315,7 @@ impl Store {
                 let made = partition::make_ahead(&self.core, self.clock.now(), ahead).await;
                 made.map_err(migrate::Error::Unfinished)?;
                 let secret = self.find_secret().await.map_err(migrate::Error::Unfinished)?;
+                let secret = secret.ok_or(Error::HalfCopied)?;
                 self.secret.get_or_init(|| secret);
                 Ok(())
             }

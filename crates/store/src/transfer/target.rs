@@ -239,7 +239,7 @@ impl Target {
         Ok(())
     }
 
-    /// Notes that both sides were the same.
+    /// Notes that both sides are the same: from now on a server may use the database.
     pub(super) async fn note_proven(&mut self, now: Timestamp) -> Result<(), Error> {
         let text = "UPDATE mainstay.transfers SET proven_at = $2 WHERE source = $1";
         let noted = sqlx::query(text).bind(self.source).bind(Ts(now)).execute(&mut self.conn);
