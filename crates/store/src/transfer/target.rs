@@ -80,6 +80,8 @@ impl Target {
         let name = node::find_name(transfer.data_dir, &transfer.clock, &transfer.entropy).await;
         name.map_err(|error| Error::Unnamed(Box::new(error)))?;
         let mut target = Self::look(transfer).await?;
+        // Before anything is made there, and again when nobody else copies.
+        target.refuse_strangers().await?;
         if let Engine::Postgres(db) = &target.engine {
             migrate::run(&db.cluster, transfer.database).await?;
         }

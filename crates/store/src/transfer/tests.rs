@@ -418,6 +418,26 @@ async fn rows_of_somebody_else_are_left_alone() {
     }
 }
 
+/// Every step but the newest was taken there, as an older version leaves it.
+#[tokio::test]
+async fn a_refused_copy_leaves_the_schema_as_it_was() {
+    let other = Move::new().await;
+    other.from.record([Record::PageView(Sample(1).view())], None).await;
+    other.copy().await.unwrap();
+    let newest = "DELETE FROM mainstay._sqlx_migrations WHERE version = 20";
+    assert_eq!(other.sql(newest).await, 1);
+    other.sql("DROP TABLE mainstay.transfers").await;
+    let mut it = Move::new().await;
+    it.database = other.database.clone();
+    let refused = it.copy().await.unwrap_err();
+    assert!(matches!(refused, Error::Foreign { table: "page_views", rows: 1 }), "{refused}");
+    let steps = "SELECT 1 FROM mainstay._sqlx_migrations WHERE version = 20";
+    assert_eq!(other.sql(steps).await, 0, "the step was taken all the same");
+    for fixture in [it.from, other.from] {
+        fixture.finish().await;
+    }
+}
+
 /// An acknowledged event of a server that makes its secret while rows are copied.
 const TAKEN: &str = "INSERT INTO mainstay.shared_secret (name, secret) VALUES ('read token', sha256('x'));
     INSERT INTO mainstay.page_views
