@@ -47,6 +47,15 @@ pub(super) struct Target {
     days: HashSet<(&'static str, Timestamp)>,
 }
 
+/// Rows of the database in the order of their keys.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Keys and digests.
+    pub(super) rows: Vec<(Vec<Value>, u128)>,
+    /// The last of these keys, where more rows may come after it.
+    pub(super) end: Option<Vec<Value>>,
+}
+
 impl Target {
     /// Connects and changes nothing.
     pub(super) async fn look(transfer: &Transfer<'_>) -> Result<Self, Error> {
@@ -176,13 +185,10 @@ impl Target {
         PATIENCE.keep(found).await.map_err(broken)
     }
 
-    /// Keys and digests of the rows in a range, in no order.
-    pub(super) async fn read(
-        &mut self,
-        table: &Copied,
-        range: Range<'_>,
-    ) -> Result<Vec<(Vec<Value>, u128)>, Error> {
-        let (text, args) = reading(table, range)?;
+    /// The first rows of a range, as many as belong together and one more.
+    pub(super) async fn read(&mut self, table: &Copied, range: Range<'_>) -> Result<Found, Error> {
+        let limit = table.chunk + 1;
+        let (text, args) = reading(table, range, limit)?;
         let asked = async {
             let (mut found, mut scratch) = (Vec::new(), Vec::new());
             let mut rows = sqlx::query_with(AssertSqlSafe(text), args).fetch(&mut self.conn);
@@ -197,7 +203,10 @@ impl Target {
             }
             Ok(found)
         };
-        PATIENCE.keep(asked).await.map_err(broken)
+        let rows = PATIENCE.keep(asked).await.map_err(broken)?;
+        let last = rows.last().filter(|_| rows.len() == limit);
+        let end = last.map(|(key, _)| key.clone());
+        Ok(Found { rows, end })
     }
 
     /// Which of these ids are remembered with their time.
@@ -258,7 +267,7 @@ fn arrays(keys: &[(Uuid, Timestamp)]) -> (Vec<Uuid>, Vec<Ts>) {
 }
 
 /// The question for a range. Where both ends are of one site, the time of either end says which days are read.
-fn reading(table: &Copied, range: Range<'_>) -> Result<(String, PgArguments), Error> {
+fn reading(table: &Copied, range: Range<'_>, limit: usize) -> Result<(String, PgArguments), Error> {
     let columns = table.columns.iter().map(|(name, kind)| match kind {
         Kind::Json => format!("{name}::text"),
         _ => (*name).to_owned(),
@@ -286,7 +295,7 @@ fn reading(table: &Copied, range: Range<'_>) -> Result<(String, PgArguments), Er
         conditions.push(format!("{name} >= {from} AND {name} <= {to}"));
     }
     let text = format!(
-        "SELECT {} FROM mainstay.{} WHERE {}",
+        "SELECT {} FROM mainstay.{} WHERE {} ORDER BY {key} LIMIT {limit}",
         columns.join(", "),
         table.name,
         conditions.join(" AND ")

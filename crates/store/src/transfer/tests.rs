@@ -516,6 +516,47 @@ async fn a_server_and_a_copy_never_take_the_same_database() {
     it.from.finish().await;
 }
 
+/// Retention emptied the files since the copy before.
+#[tokio::test]
+async fn what_the_database_has_more_of_is_read_and_removed_in_pieces() {
+    let it = Move::new().await;
+    it.fill_every_table().await;
+    it.copy().await.unwrap();
+    let mut insight = it.files(File::Insight).await;
+    for text in [
+        "DELETE FROM page_views WHERE CAST(id AS INTEGER) % 5 <> 0",
+        "UPDATE page_views SET path = path || 'x' WHERE CAST(id AS INTEGER) % 10 = 0",
+        "DELETE FROM reports WHERE (site, hour, fingerprint) < (SELECT max(site), '', '' FROM reports)",
+        "DELETE FROM engagement",
+    ] {
+        sqlx::query(text).execute(&mut insight).await.unwrap();
+    }
+    insight.close().await.unwrap();
+    it.sql(
+        "CREATE TABLE public.gone (table_name text, rows bigint);
+        CREATE FUNCTION public.note_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO public.gone SELECT TG_TABLE_NAME, count(*) FROM old; RETURN NULL; END $$;
+        CREATE TRIGGER note AFTER DELETE ON mainstay.page_views REFERENCING OLD TABLE AS old
+            FOR EACH STATEMENT EXECUTE FUNCTION public.note_gone();
+        CREATE TRIGGER note AFTER DELETE ON mainstay.reports REFERENCING OLD TABLE AS old
+            FOR EACH STATEMENT EXECUTE FUNCTION public.note_gone();
+        CREATE TRIGGER note AFTER DELETE ON mainstay.engagement REFERENCING OLD TABLE AS old
+            FOR EACH STATEMENT EXECUTE FUNCTION public.note_gone()",
+    )
+    .await;
+    let planned = it.compare().await;
+    let report = it.copy().await.unwrap();
+    assert!(report.is_equal(), "{:?}", differing(&report));
+    for (table, rows, changed) in [("page_views", 12, 48 + 6), ("engagement", 0, 60)] {
+        assert_eq!((of(&report, table).target.rows, of(&report, table).changed), (rows, changed));
+        assert_eq!(of(&planned, table).changed, changed);
+    }
+    let piece = table::CHUNK + 1;
+    assert_eq!(it.sql(&format!("SELECT 1 FROM public.gone WHERE rows > {piece}")).await, 0);
+    assert!(it.sql("SELECT 1 FROM public.gone").await > 6);
+    it.from.finish().await;
+}
+
 #[tokio::test]
 async fn two_copies_at_a_time_are_one_too_many() {
     let it = Move::new().await;

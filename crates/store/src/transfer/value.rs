@@ -14,8 +14,8 @@ use uuid::Uuid;
 use crate::Ts;
 use crate::bulk::{Binder, Kind, storable, storable_json};
 
-/// A value.
-#[derive(Clone, Debug, PartialEq)]
+/// A value. Those of a key are in the order in which both engines walk them.
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
 pub(super) enum Value {
     Null,
     /// Text and JSON.
