@@ -294,14 +294,15 @@ async fn what_changes_in_the_files_is_taken_over() {
     it.fill_every_table().await;
     it.copy().await.unwrap();
     let mut core = it.files(File::Core).await;
-    // Two who trade what must be unique.
-    for text in [
-        "UPDATE users SET email = 'x@example.org' WHERE rowid = 1",
-        "UPDATE users SET email = (SELECT email FROM users WHERE rowid = 5) || 'y' WHERE rowid = 5",
-        "DELETE FROM security_events WHERE rowid < 10",
-    ] {
-        sqlx::query(text).execute(&mut core).await.unwrap();
+    // Two who trade what must be unique, the first and the last.
+    let email = "SELECT email FROM users WHERE rowid = $1";
+    let one: String = sqlx::query_scalar(email).bind(1).fetch_one(&mut core).await.unwrap();
+    let other: String = sqlx::query_scalar(email).bind(ROWS).fetch_one(&mut core).await.unwrap();
+    for (id, email) in [(1, "nobody's"), (ROWS, one.as_str()), (1, other.as_str())] {
+        let change = sqlx::query("UPDATE users SET email = $2 WHERE rowid = $1");
+        change.bind(id).bind(email.to_owned()).execute(&mut core).await.unwrap();
     }
+    sqlx::query("DELETE FROM security_events WHERE rowid < 10").execute(&mut core).await.unwrap();
     core.close().await.unwrap();
     let mut insight = it.files(File::Insight).await;
     for text in [
@@ -317,6 +318,7 @@ async fn what_changes_in_the_files_is_taken_over() {
     it.from.record([Record::PageView(Sample(3).view())], Some(Sample(3).touch(9))).await;
     let report = it.copy().await.unwrap();
     assert!(report.is_equal(), "{:?}", differing(&report));
+    assert_eq!(of(&report, "users").changed, 2);
     assert_eq!(of(&report, "engagement").target.rows, 0);
     assert_eq!(of(&report, "page_views").target.rows, u64::from(ROWS) * 2 / 3 + 1);
     it.from.finish().await;
