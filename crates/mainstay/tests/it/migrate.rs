@@ -1,5 +1,7 @@
 //! `mainstay migrate` as an operator meets it: exit codes and words, a server that goes on meanwhile, and sudden death.
 
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -205,4 +207,34 @@ fn the_schema_is_brought_up_to_date_without_a_server() {
         PATIENCE,
     );
     assert_eq!(away.code, Some(4), "{away:?}");
+}
+
+/// Whoever holds the lock of the data dir is a server, also one of another version.
+fn lock(data: &Path) -> File {
+    let mut dir = DirBuilder::new();
+    dir.recursive(true).mode(0o700).create(data).expect("a data dir");
+    let lock = File::options().create(true).truncate(false).write(true).open(data.join("lock"));
+    let lock = lock.expect("a lock");
+    lock.lock().expect("locked");
+    lock
+}
+
+#[test]
+fn what_a_running_server_keeps_it_from_is_said() {
+    let home = tempfile::tempdir().expect("a temp folder");
+    let data = home.path().join("data");
+    let server = lock(&data);
+    for json in [&[][..], &["--json"]] {
+        let refused = run(&data, json);
+        assert_eq!(refused.code, Some(3), "{refused:?}");
+        assert!(refused.stderr.contains("a running server owns"), "{refused:?}");
+        assert!(refused.stdout.contains("1 events"), "{refused:?}");
+    }
+    assert_eq!(run(&data, &["--dry-run"]).code, Some(0), "nobody wanted a change");
+    drop(server);
+    assert_eq!(run(&data, &[]).code, Some(0));
+    let server = lock(&data);
+    let done = run(&data, &[]);
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "nothing is missing");
+    drop(server);
 }
