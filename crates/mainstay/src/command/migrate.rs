@@ -131,10 +131,14 @@ pub fn copy_to(
             Exit::Refused,
         );
     }
-    let held = match DataDir::open(&settings.data_dir) {
-        Ok(held) => Some(held),
-        Err(data_dir::Error::Locked { .. }) => None,
-        Err(error) => return refuse(&error, Exit::Refused),
+    // Whoever only looks makes nothing, and keeps no server from starting.
+    let held = match mode {
+        Mode::DryRun => None,
+        Mode::Do => match DataDir::open(&settings.data_dir) {
+            Ok(held) => Some(held),
+            Err(data_dir::Error::Locked { .. }) => None,
+            Err(error) => return refuse(&error, Exit::Refused),
+        },
     };
     let quiet = held.is_some();
     let asked = transfer::Transfer {

@@ -1,7 +1,7 @@
 //! `mainstay migrate` as an operator meets it: exit codes and words, a server that goes on meanwhile, and sudden death.
 
-use std::fs::{DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, File, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -237,4 +237,21 @@ fn what_a_running_server_keeps_it_from_is_said() {
     let done = run(&data, &[]);
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "nothing is missing");
     drop(server);
+}
+
+#[test]
+fn whoever_only_looks_leaves_the_data_dir_as_it_is() {
+    let data = tempfile::tempdir().expect("a temp folder");
+    on(data.path()).start().stop();
+    let postgres = Postgres::shared();
+    let url = postgres.primary_url(&postgres.create_database());
+    std::fs::remove_dir_all(data.path().join("keys")).expect("no keys");
+    std::fs::remove_file(data.path().join("lock")).expect("no lock");
+    std::fs::set_permissions(data.path(), Permissions::from_mode(0o755)).expect("readable");
+    json(&run(data.path(), &["--to", &url, "--dry-run", "--json"]));
+    for made in ["keys", "lock"] {
+        assert!(!data.path().join(made).exists(), "{made}");
+    }
+    let mode = data.path().metadata().expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
 }
