@@ -69,6 +69,11 @@ fn an_installation_moves_while_it_serves_and_goes_on_where_it_was() {
     }
     assert!(online.stderr.contains("pass 1: page_views: 30 rows\n"), "{}", online.stderr);
 
+    let early = tempfile::tempdir().expect("a temp folder");
+    let early = on(early.path()).variable("DATABASE_PRIMARY_URL", &url).run();
+    assert_eq!(early.code, Some(3), "{early:?}");
+    assert!(early.stderr.contains("finish `mainstay migrate --to`"), "{early:?}");
+
     for n in 30..40 {
         server.accept(&view(n));
     }
