@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use mainstay_testkit::{Batch, Ended, Launch, Postgres, Process, Server, Site, fresh_id};
+use mainstay_testkit::{Batch, Ended, Launch, Postgres, Process, Server, Site, fresh_id, until};
 use serde_json::Value;
 
 use crate::launch;
@@ -93,43 +93,75 @@ fn an_installation_moves_while_it_serves_and_goes_on_where_it_was() {
     assert!(undone.stderr.contains("a server has already worked with this database"), "{undone:?}");
 }
 
-/// Events are loaded all the time, and the copying process is killed (SIGKILL) at any moment.
+/// Named events in one table, more than are copied together.
+const MANY: usize = 12_000;
+
+/// Events are loaded all the time, and the copying process is killed (SIGKILL) at any moment; in every other round the
+/// server too, which starts again while rows are copied.
 #[test]
 fn fifty_kills_do_not_keep_a_copy_from_being_proven() {
     let data = tempfile::tempdir().expect("a temp folder");
-    let postgres = Postgres::shared();
-    let url = postgres.primary_url(&postgres.create_database());
+    let postgres = Postgres::start();
+    let database = postgres.create_database();
+    let url = postgres.primary().url(&database);
+    let copied = || {
+        let count = "SELECT count(*) FROM mainstay.custom_events";
+        let count = postgres.primary().try_sql(&database, count);
+        count.ok().and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+    };
     let mut server = on(data.path()).start();
     let mut sent = 0;
-    let mut load = |events: usize| {
+    let mut load = |server: &Server, events: usize| {
         for _ in 0..events {
             server.accept(&view(sent));
             sent += 1;
         }
     };
-    load(200);
-    let (mut met, mut within) = (0, 0);
+    load(&server, 200);
+    for n in (0..MANY).step_by(50) {
+        let events = (n..n + 50).fold(Batch::of("https://a/"), |batch, n| {
+            batch.custom("click", &serde_json::json!({ "n": n }))
+        });
+        server.accept(&events);
+    }
+    let (mut met, mut within, mut in_the_middle) = (0, 0, 0);
     for kill in 0..50 {
+        let before = copied();
         let mut copying = Process::start(&mut migrate(data.path(), &["--to", &url]));
-        load(1 + kill % 25);
-        // From before it has connected to after it has begun to compare.
-        if let Some(table) =
+        load(&server, 1 + kill % 25);
+        // From before it has connected to after it has begun to compare; the first ones in the middle of a table.
+        if kill < 2 {
+            until("rows are copied", PATIENCE, || copied() > before);
+        } else if let Some(table) =
             [None, Some("visitor_salt"), Some("user_sessions"), Some("page_views")][kill % 4]
         {
             let _ = copying.stderr.wait_for(&format!("pass 1: {table}: "), PATIENCE);
         }
+        // By now it reads the files; without a server before that, it would keep one from starting.
+        if kill % 2 == 1 {
+            server.kill();
+        }
+        if kill % 4 == 3 {
+            server = on(data.path()).start();
+        }
         met += usize::from(copying.is_running());
         copying.kill();
+        if kill % 4 == 1 {
+            server = on(data.path()).start();
+        }
         within += usize::from(copying.stderr.text().contains("pass 1: "));
+        in_the_middle += usize::from((1..MANY).contains(&copied()));
     }
-    assert!(met >= 40, "only {met} kills met a running copy");
+    assert!(met >= 35, "only {met} kills met a running copy");
     assert!(within >= 30, "only {within} kills came while rows were looked at");
+    assert!(in_the_middle > 0, "no kill left a table half copied");
     let online = json(&run(data.path(), &["--to", &url, "--json"]));
     assert_eq!(online["equal"], true, "{online}");
     server.stop();
     let last = json(&run(data.path(), &["--to", &url, "--json"]));
     assert_eq!(last["equal"], true, "{last}");
     assert_eq!(rows(&last, "page_views"), sent as u64);
+    assert_eq!(rows(&last, "custom_events"), MANY as u64);
     let server = on(data.path()).variable("DATABASE_PRIMARY_URL", &url).start();
     assert_eq!(views(&server), sent as u64);
 }
