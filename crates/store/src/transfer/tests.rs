@@ -445,7 +445,7 @@ const TAKEN: &str = "INSERT INTO mainstay.shared_secret (name, secret) VALUES ('
     INSERT INTO mainstay.page_views
     SELECT (jsonb_populate_record(p, '{\"id\": \"acknowledged-0000001\"}')).* FROM mainstay.page_views p LIMIT 1";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_starts_to_use_the_database_ends_the_copy() {
     let it = Move::new().await;
     it.fill_every_table().await;
@@ -454,12 +454,8 @@ async fn a_server_that_starts_to_use_the_database_ends_the_copy() {
     let url = it.server.primary_url(&it.name);
     let mut take = |_| {
         if !std::mem::replace(&mut is_taken, true) {
-            let url = url.clone();
-            let taking = std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                runtime.unwrap().block_on(sql(&url, TAKEN))
-            });
-            taking.join().unwrap();
+            let taking = sql(&url, TAKEN);
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(taking));
         }
     };
     let refused = run(&it.transfer(), &mut take).await;
