@@ -21,7 +21,7 @@ use crate::sqlite::{Db, InOp, Shape};
 use crate::{Engine, Settings, postgres, token};
 
 mod error;
-mod file;
+pub(crate) mod file;
 pub(crate) mod node;
 
 pub use error::Error;

@@ -17,11 +17,9 @@ use super::{Error, Transfer};
 use crate::bulk::{Binder, Kind};
 use crate::open::node;
 use crate::postgres::{Db, Patience, migrate, partition};
-use crate::token::USE_LOCK;
 use crate::{Engine, Ts, schema};
 
 const OP: &str = "transfer.write";
-const DAY: Duration = Duration::from_secs(86_400);
 /// How long a chunk may take: much longer than a visitor would wait.
 const PATIENCE: Patience = Patience(Duration::from_secs(120));
 /// A process that was killed may hold its lock until the server notices.
@@ -242,7 +240,7 @@ impl Target {
             return Ok(());
         };
         for row in rows {
-            let day = row.values[at].as_time().floor_to(DAY);
+            let day = row.values[at].as_time().floor_to(partition::DAY);
             if self.days.insert((table.name, day)) {
                 partition::make_day(&self.engine, pieces, day).await?;
             }
@@ -349,7 +347,7 @@ async fn write_all(
 
 /// Within a transaction: whether a server uses the database. Until the transaction ends, none begins to.
 async fn is_used(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query(USE_LOCK.postgres).execute(&mut *conn).await?;
+    sqlx::query(crate::token::USE_LOCK.postgres).execute(&mut *conn).await?;
     sqlx::query_scalar(IS_USED).fetch_one(conn).await
 }
 
