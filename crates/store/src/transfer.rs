@@ -24,6 +24,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod value;
+mod write;
 
 pub use error::Error;
 use source::Source;

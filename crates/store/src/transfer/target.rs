@@ -13,8 +13,9 @@ use uuid::Uuid;
 use super::chunk::{Range, Row};
 use super::table::{Copied, TABLES};
 use super::value::{Value, digest};
+use super::write::{is_used, write_all};
 use super::{Error, Transfer};
-use crate::bulk::{Binder, Kind};
+use crate::bulk::Kind;
 use crate::open::node;
 use crate::postgres::{Db, Patience, migrate, partition};
 use crate::{Engine, Ts, schema};
@@ -27,7 +28,7 @@ const LOCK: &str = "SELECT pg_advisory_lock(hashtextextended('mainstay transfer'
 const LOCK_TIMEOUT: &str =
     if cfg!(test) { "SET lock_timeout = '500ms'" } else { "SET lock_timeout = '10s'" };
 /// The first server that works with a database makes its secret.
-const IS_USED: &str = "SELECT exists(SELECT 1 FROM mainstay.shared_secret)";
+pub(super) const IS_USED: &str = "SELECT exists(SELECT 1 FROM mainstay.shared_secret)";
 /// SQLSTATE of a lock that was not to be had in time.
 const NOT_HAD: &str = "55P03";
 
@@ -260,7 +261,7 @@ fn broken(error: sqlx::Error) -> Error {
     Error::Broken(crate::Error::new(OP, error))
 }
 
-fn arrays(keys: &[(Uuid, Timestamp)]) -> (Vec<Uuid>, Vec<Ts>) {
+pub(super) fn arrays(keys: &[(Uuid, Timestamp)]) -> (Vec<Uuid>, Vec<Ts>) {
     keys.iter().map(|(key, at)| (*key, Ts(*at))).unzip()
 }
 
@@ -301,7 +302,7 @@ fn reading(table: &Copied, range: Range<'_>, limit: usize) -> Result<(String, Pg
     Ok((text, args))
 }
 
-fn bind(args: &mut PgArguments, value: &Value) -> Result<String, sqlx::Error> {
+pub(super) fn bind(args: &mut PgArguments, value: &Value) -> Result<String, sqlx::Error> {
     match value {
         Value::Null => args.add(None::<i64>),
         Value::Text(text) => args.add(text.clone()),
@@ -314,94 +315,4 @@ fn bind(args: &mut PgArguments, value: &Value) -> Result<String, sqlx::Error> {
     }
     .map_err(sqlx::Error::Encode)?;
     Ok(format!("${}", args.len()))
-}
-
-/// False: a server uses the database, and nothing was written.
-async fn write_all(
-    conn: &mut PgConnection,
-    table: &Copied,
-    removed: &[Vec<Value>],
-    written: &[&Row],
-    keys: &[(Uuid, Timestamp)],
-) -> Result<bool, sqlx::Error> {
-    sqlx::query("BEGIN").execute(&mut *conn).await?;
-    if is_used(conn).await? {
-        sqlx::query("ROLLBACK").execute(conn).await?;
-        return Ok(false);
-    }
-    if !removed.is_empty() {
-        remove(conn, table, removed).await?;
-    }
-    if !written.is_empty() {
-        copy(conn, table, written).await?;
-    }
-    if !keys.is_empty() {
-        let text = "INSERT INTO mainstay.event_keys AS e (key, at)
-            SELECT key, at FROM unnest($1::uuid[], $2::timestamptz[]) AS k(key, at)
-            ON CONFLICT (key) DO UPDATE SET at = excluded.at WHERE e.at <> excluded.at";
-        let (keys, times) = arrays(keys);
-        sqlx::query(text).bind(keys).bind(times).execute(&mut *conn).await?;
-    }
-    sqlx::query("COMMIT").execute(conn).await.map(|_| true)
-}
-
-/// Within a transaction: whether a server uses the database. Until the transaction ends, none begins to.
-async fn is_used(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query(crate::token::USE_LOCK.postgres).execute(&mut *conn).await?;
-    sqlx::query_scalar(IS_USED).fetch_one(conn).await
-}
-
-async fn remove(
-    conn: &mut PgConnection,
-    table: &Copied,
-    removed: &[Vec<Value>],
-) -> Result<(), sqlx::Error> {
-    let key = &table.columns[..table.key];
-    let mut binder = Binder::postgres(key, removed.len());
-    for row in removed {
-        for (value, (_, kind)) in row.iter().zip(key) {
-            value.bind(&mut binder, *kind);
-        }
-    }
-    let mut args = binder.finish_postgres()?;
-    let arrays =
-        key.iter().enumerate().map(|(i, (_, kind))| format!("${}::{}[]", i + 1, kind.as_type()));
-    let mut conditions: Vec<_> =
-        key.iter().map(|(name, _)| format!("t.{name} = k.{name}")).collect();
-    if let Some(at) = table.at().filter(|at| *at < table.key) {
-        let times = removed.iter().map(|row| row[at].as_time());
-        let name = table.columns[at].0;
-        for (sign, end) in [(">=", times.clone().min()), ("<=", times.max())] {
-            let place = bind(&mut args, &Value::Time(end.unwrap_or(Timestamp::EPOCH)))?;
-            conditions.push(format!("t.{name} {sign} {place}"));
-        }
-    }
-    let names = key.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let text = format!(
-        "DELETE FROM mainstay.{} t USING unnest({}) AS k({names}) WHERE {}",
-        table.name,
-        arrays.collect::<Vec<_>>().join(", "),
-        conditions.join(" AND ")
-    );
-    sqlx::query_with(AssertSqlSafe(text), args).execute(conn).await.map(drop)
-}
-
-/// The binary format of `COPY`, <https://www.postgresql.org/docs/current/sql-copy.html>.
-async fn copy(conn: &mut PgConnection, table: &Copied, rows: &[&Row]) -> Result<(), sqlx::Error> {
-    const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-    let columns = table.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let text = format!("COPY mainstay.{} ({columns}) FROM STDIN (FORMAT binary)", table.name);
-    let mut out = Vec::with_capacity(rows.len() * 256);
-    out.extend(HEAD);
-    let fields = i16::try_from(table.columns.len()).unwrap_or(i16::MAX);
-    for row in rows {
-        out.extend(fields.to_be_bytes());
-        for (value, (_, kind)) in row.values.iter().zip(table.columns) {
-            value.copy_to(&mut out, *kind);
-        }
-    }
-    out.extend((-1_i16).to_be_bytes());
-    let mut sink = conn.copy_in_raw(&text).await?;
-    sink.send(out).await?;
-    sink.finish().await.map(drop)
 }
