@@ -421,7 +421,8 @@ describe("machines", () => {
     await valueOf(page, "processes").filter({ hasText: "3" }).waitFor();
     stand.machines = "cut off";
     await row(page, "databases", "db-1").filter({ hasText: "Primary, not asked" }).waitFor();
-    await page.getByText("One process so far.").waitFor();
+    await page.getByText("Others are not known.").waitFor();
+    assert.equal(await page.getByText("One process so far.").count(), 0, "it is not known whether anybody else serves");
     assert.equal(await valueOf(page, "lag").textContent(), "–", "nobody is asked, so nobody is behind");
   });
 

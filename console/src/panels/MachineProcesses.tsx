@@ -34,13 +34,22 @@ function Process({ row, nowMs }: { row: NodeRow; nowMs: number }) {
   );
 }
 
-/** Null until the databases were read: then it is known whether anything is shared. */
+/** Null until the databases were read: then it is known whether anything is shared, and whether anybody else can be. */
 function NextStep({ alone }: { alone: boolean }) {
   const rows = databases.value.rows;
   if (!alone || rows === null) return null;
-  return rows.some((row) => row.engine === "postgres")
+  const shared = rows.filter((row) => row.engine === "postgres");
+  if (shared.length === 0) {
+    return (
+      <Empty title="One machine, on its own files.">
+        To be many, start PostgreSQL, copy what is here with <code>mainstay migrate --to</code>, and give each Mainstay its address as <code>DATABASE_PRIMARY_URL</code>.
+      </Empty>
+    );
+  }
+  // Who serves stands in the database.
+  return shared.every((row) => row.healthy)
     ? <Empty title="One process so far.">Start Mainstay on another machine with the same <code>DATABASE_PRIMARY_URL</code>, and it stands here within seconds.</Empty>
-    : <Empty title="One machine, on its own files.">To be many, start PostgreSQL and give each Mainstay its address as <code>DATABASE_PRIMARY_URL</code>.</Empty>;
+    : <Empty title="Others are not known.">The database says who serves, and not every server of it answers this process.</Empty>;
 }
 
 export function MachineProcesses() {

@@ -1,9 +1,10 @@
 //! What the store stands on, as health and the console show it: database servers, or files of this machine. Changes nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use uuid::Uuid;
 
+use crate::open::file::log_of;
 use crate::{Engine, NodeView, Store, postgres};
 
 /// One file of the data directory.
@@ -65,20 +66,13 @@ impl Store {
                 name,
                 reason: away.iter().find(|away| away.part == name).map(|away| away.reason.clone()),
                 size: size(db.path()).await,
-                wal_size: size(&wal_of(db.path())).await.unwrap_or(0),
+                wal_size: size(&log_of(db.path())).await.unwrap_or(0),
                 connections_active,
                 connections_idle,
             });
         }
         files
     }
-}
-
-/// The log beside a file has its name and an ending (SQLite, "The WAL File").
-fn wal_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
 }
 
 async fn size(path: &Path) -> Option<u64> {

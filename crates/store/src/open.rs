@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mainstay_base::task::{Group, Stop};
@@ -22,7 +22,7 @@ use crate::sqlite::{Db, InOp, Shape};
 use crate::{Engine, Settings, postgres, token};
 
 mod error;
-mod file;
+pub(crate) mod file;
 pub(crate) mod node;
 
 pub use error::Error;
@@ -89,6 +89,8 @@ pub struct Store {
     reopen_every: Duration,
     /// When somebody last asked or sent something, in microseconds since the epoch.
     last_use: Arc<AtomicI64>,
+    /// Since when no database server takes changes.
+    without_primary: Arc<Mutex<Option<Timestamp>>>,
     /// What is away; empty as soon as everything is open.
     away: Arc<watch::Sender<Vec<Away>>>,
 }
@@ -150,6 +152,7 @@ impl Store {
             secret: Arc::default(),
             reopen_every: settings.reopen_every.0.max(Duration::from_millis(10)),
             last_use: Arc::new(AtomicI64::new(clock.now().as_micros())),
+            without_primary: Arc::default(),
             away: Arc::new(watch::Sender::new(Vec::new())),
             clock,
             entropy,
@@ -213,12 +216,21 @@ impl Store {
     pub fn list_away(&self) -> Vec<Away> {
         let mut away = self.away.borrow().clone();
         if away.is_empty()
-            && let Engine::Postgres(db) = &self.core
-            && let Some(reason) = db.why_without_primary()
+            && let Some(outage) = self.find_outage()
         {
-            away.push(Away { part: Part::Database.name(), since: self.clock.now(), reason });
+            away.push(outage);
         }
         away
+    }
+
+    /// That no server takes changes, since it was first seen.
+    pub(crate) fn find_outage(&self) -> Option<Away> {
+        let Engine::Postgres(db) = &self.core else { return None };
+        let reason = db.why_without_primary();
+        let mut since = self.without_primary.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = reason.as_ref().map(|_| since.unwrap_or_else(|| self.clock.now()));
+        let part = Part::Database.name();
+        (*since).zip(reason).map(|(since, reason)| Away { part, since, reason })
     }
 
     /// Somebody asks or sends something: a database that sleeps is worth waking.
@@ -320,6 +332,7 @@ impl Store {
                 let made = partition::make_ahead(&self.core, self.clock.now(), ahead).await;
                 made.map_err(migrate::Error::Unfinished)?;
                 let secret = self.find_secret().await.map_err(migrate::Error::Unfinished)?;
+                let secret = secret.ok_or(Error::HalfCopied)?;
                 self.secret.get_or_init(|| secret);
                 Ok(())
             }

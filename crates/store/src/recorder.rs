@@ -28,6 +28,7 @@ mod sink;
 mod sink_postgres;
 pub(crate) mod spool;
 mod task;
+mod texts;
 mod visits;
 
 /// One validated event, ready to be written.

@@ -20,6 +20,11 @@ const LASTS: Duration = Duration::from_secs(300);
 /// Bytes of the digest that are kept.
 const MAC: usize = 16;
 
+/// Held by a server while it makes the first secret of a database, and by a copy while it writes there: until its
+/// transaction ends, the other one does not begin.
+pub(crate) const USE_LOCK: Sql =
+    sql!("SELECT pg_advisory_xact_lock(hashtextextended('mainstay use', 0))");
+
 /// The secret.
 pub(crate) type Secret = [u8; 32];
 
@@ -52,22 +57,31 @@ impl Store {
         }
     }
 
-    /// The secret that all processes share: the one kept already, else a fresh one.
-    pub(crate) async fn find_secret(&self) -> Result<Secret, Error> {
+    /// The secret that all processes share: the one kept already, else a fresh one. None where the database holds a copy
+    /// that is not proven: who makes the first secret uses the database from then on, and the copy could not be finished.
+    pub(crate) async fn find_secret(&self) -> Result<Option<Secret>, Error> {
         const OP: &str = "token.find_secret";
         const ADD: Sql = sql!(
             "INSERT INTO mainstay.shared_secret (name, secret) VALUES ('read token', $1)
              ON CONFLICT (name) DO NOTHING"
+        );
+        const IS_HALF_COPIED: Sql = sql!(
+            "SELECT exists(SELECT 1 FROM mainstay.transfers WHERE proven_at IS NULL)
+                AND NOT exists(SELECT 1 FROM mainstay.shared_secret)"
         );
         const FIND: Sql =
             sql!("SELECT secret FROM mainstay.shared_secret WHERE name = 'read token'");
         let fresh: Secret =
             self.entropy.bytes().map_err(|e| Error::new(OP, sqlx::Error::Encode(Box::new(e))))?;
         let mut tx = self.core().begin(OP).await?;
+        crate::ask::run!(tx, USE_LOCK)?;
+        if crate::ask::take!(tx, query_scalar(IS_HALF_COPIED).fetch_one)? {
+            return Ok(None);
+        }
         crate::ask::run!(tx, ADD, &fresh[..])?;
         let kept: Vec<u8> = crate::ask::take!(tx, query_scalar(FIND).fetch_one)?;
         tx.commit().await?;
-        kept.try_into().map_err(|_| {
+        kept.try_into().map(Some).map_err(|_| {
             Error::new(OP, sqlx::Error::Decode("a secret is not 32 bytes long".into()))
         })
     }

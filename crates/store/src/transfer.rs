@@ -24,6 +24,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod value;
+mod write;
 
 pub use error::Error;
 use source::Source;
@@ -189,7 +190,8 @@ pub async fn run(
             break;
         }
     }
-    if report.is_equal() {
+    // While a server writes the files, rows of one moment are compared with rows of another, and the next is never seen.
+    if transfer.quiet && report.is_equal() {
         target.note_proven(transfer.clock.now()).await?;
     }
     report.took = transfer.clock.now().since(begun);

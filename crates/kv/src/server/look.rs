@@ -47,10 +47,14 @@ impl Server {
     fn away(&self) -> Health {
         let (since, reason) = self.state.away().unzip();
         let reason = reason.or_else(|| Some("no answer in time".to_owned()));
+        Health { ok: false, latency: None, nodes: self.list_named(), since, reason }
+    }
+
+    /// The servers of the settings, of which nothing more is known.
+    fn list_named(&self) -> Vec<Node> {
         let node =
             |address: &String| Node { address: address.clone(), role: Role::Unknown, ok: false };
-        let nodes = self.settings.nodes.iter().map(node).collect();
-        Health { ok: false, latency: None, nodes, since, reason }
+        self.settings.nodes.iter().map(node).collect()
     }
 
     async fn list_nodes(&self, handle: &Handle) -> Vec<Node> {
@@ -58,7 +62,10 @@ impl Server {
             let address = self.settings.nodes.first().cloned().unwrap_or_default();
             return vec![Node { address, role: Role::Primary, ok: true }];
         }
-        let members = self.list_members(handle).await.unwrap_or_default();
+        let Some(members) = self.list_members(handle).await.filter(|found| !found.is_empty())
+        else {
+            return self.list_named();
+        };
         let asked = members.iter().map(|member| self.ask_member(handle, member));
         let alive = join_all(asked).await;
         let nodes = members.iter().zip(alive).map(|(member, ok)| Node {

@@ -74,6 +74,24 @@ async fn a_killed_primary_is_survived_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_are_named_when_the_cluster_does_not_say_who_they_are() {
+    let cluster = RedisCluster::start();
+    let process = Process::start(&cluster.addresses(), &namespace()).await;
+    for node in cluster.nodes() {
+        assert_eq!(node.ask(&["ACL", "SETUSER", "default", "-cluster|slots"]), "OK");
+    }
+    let health = process.kv.health().await;
+    assert!(health.ok, "{health:?}");
+    let mut named: Vec<_> = health.nodes.iter().map(|node| node.address.clone()).collect();
+    let mut given: Vec<_> = cluster.addresses().iter().map(ToString::to_string).collect();
+    named.sort();
+    given.sort();
+    assert_eq!(named, given);
+    assert!(health.nodes.iter().all(|node| !node.ok && node.role == Role::Unknown), "{health:?}");
+    process.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_that_died_whole_is_used_again() {
     let cluster = RedisCluster::start();
     let process = Process::start(&cluster.addresses(), &namespace()).await;

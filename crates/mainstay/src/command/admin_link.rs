@@ -5,25 +5,19 @@ use std::io::Write;
 use mainstay_api::control;
 
 use crate::cli::Exit;
-use crate::settings::{Inputs, survey};
+use crate::command::Readable;
+use crate::settings::Inputs;
 
 /// Asks the server that owns the data dir for a link and prints it.
 ///
 /// # Errors
 /// When standard output is closed.
 pub fn admin_link(inputs: &Inputs, json: bool, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let settings = survey(inputs).loaded.map(|loaded| loaded.settings).unwrap_or_default();
-    match control::request_link(&settings.data_dir) {
+    let readable = Readable::read(inputs)?;
+    match control::request_link(&readable.settings.data_dir) {
         Ok(link) if json => writeln!(out, "{}", serde_json::to_string(&link)?)?,
         Ok(link) => writeln!(out, "{}", link.url)?,
-        Err(error) => {
-            let dir = settings.data_dir.display();
-            writeln!(
-                std::io::stderr(),
-                "mainstay: no server answers for the data dir {dir}: {error}"
-            )?;
-            return Ok(Exit::Unavailable);
-        }
+        Err(error) => return Ok(readable.nobody_answers(&error)?),
     }
     Ok(Exit::Done)
 }

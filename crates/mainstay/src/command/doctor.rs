@@ -11,8 +11,9 @@ use mainstay_edge::desync::{self, Case, End, Intended, Target};
 use serde::Serialize;
 
 use crate::cli::Exit;
+use crate::command::Readable;
 use crate::command::check::Format;
-use crate::settings::{Inputs, survey};
+use crate::settings::Inputs;
 
 mod wire;
 
@@ -64,17 +65,14 @@ pub fn edge(
     format: Format,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    let settings = survey(inputs).loaded.map(|loaded| loaded.settings).unwrap_or_default();
+    let readable = Readable::read(inputs)?;
     let unavailable = |what: String| -> anyhow::Result<Exit> {
         writeln!(std::io::stderr(), "mainstay: {what}")?;
         Ok(Exit::Unavailable)
     };
-    let status = match control::request_status(&settings.data_dir) {
+    let status = match control::request_status(&readable.settings.data_dir) {
         Ok(status) => status,
-        Err(error) => {
-            let dir = settings.data_dir.display();
-            return unavailable(format!("no server answers for the data dir {dir}: {error}"));
-        }
+        Err(error) => return Ok(readable.nobody_answers(&error)?),
     };
     let address = find_address(&status, way);
     let host = find_host(&status, way);

@@ -52,12 +52,12 @@ pub fn bring_up_to_date(
     };
     let on_files = !settings.database.is_set();
     let mut mode = mode;
-    // The server that owns the files brings them up to date itself when it starts.
+    let mut is_served = false;
     let _held = match (on_files, mode) {
         (true, Mode::Do) => match DataDir::open(&settings.data_dir) {
             Ok(held) => Some(held),
             Err(data_dir::Error::Locked { .. }) => {
-                mode = Mode::DryRun;
+                (mode, is_served) = (Mode::DryRun, true);
                 None
             }
             Err(error) => return refuse(&error, Exit::Refused),
@@ -88,7 +88,16 @@ pub fn bring_up_to_date(
                     .map(|s| format!("{} {}", s.version, s.name))
                     .collect(),
             };
-            words::schema(&states.into_iter().map(part).collect::<Vec<_>>(), mode, format, out)?;
+            let parts: Vec<_> = states.into_iter().map(part).collect();
+            words::schema(&parts, mode, format, out)?;
+            if is_served && parts.iter().any(|part| !part.steps.is_empty()) {
+                let dir = settings.data_dir.display();
+                writeln!(
+                    std::io::stderr(),
+                    "mainstay: a running server owns {dir}: stop it and run this command again, or start this version, which takes the missing steps itself"
+                )?;
+                return Ok(Exit::Refused);
+            }
             Ok(Exit::Done)
         }
         Err(error) if !on_files && error.code() == ErrorCode::Unavailable => {
@@ -122,10 +131,14 @@ pub fn copy_to(
             Exit::Refused,
         );
     }
-    let held = match DataDir::open(&settings.data_dir) {
-        Ok(held) => Some(held),
-        Err(data_dir::Error::Locked { .. }) => None,
-        Err(error) => return refuse(&error, Exit::Refused),
+    // Whoever only looks makes nothing, and keeps no server from starting.
+    let held = match mode {
+        Mode::DryRun => None,
+        Mode::Do => match DataDir::open(&settings.data_dir) {
+            Ok(held) => Some(held),
+            Err(data_dir::Error::Locked { .. }) => None,
+            Err(error) => return refuse(&error, Exit::Refused),
+        },
     };
     let quiet = held.is_some();
     let asked = transfer::Transfer {

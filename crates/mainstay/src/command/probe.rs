@@ -5,7 +5,8 @@ use std::io::Write;
 use mainstay_api::control;
 
 use crate::cli::Exit;
-use crate::settings::{Inputs, survey};
+use crate::command::Readable;
+use crate::settings::Inputs;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -29,24 +30,17 @@ impl Question {
 }
 
 /// Prints what the server that owns the data dir says; [`Exit::Unwell`] when it says no, [`Exit::Unavailable`] when none
-/// answers.
+/// answers, [`Exit::Refused`] when none does and the settings cannot be read as they stand.
 ///
 /// # Errors
 /// When standard output is closed.
 pub fn probe(inputs: &Inputs, question: Question, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let settings = survey(inputs).loaded.map(|loaded| loaded.settings).unwrap_or_default();
-    match control::request_probe(&settings.data_dir, question.path()) {
+    let readable = Readable::read(inputs)?;
+    match control::request_probe(&readable.settings.data_dir, question.path()) {
         Ok(verdict) => {
             writeln!(out, "{}", verdict.said)?;
             Ok(if verdict.is_good { Exit::Done } else { Exit::Unwell })
         }
-        Err(error) => {
-            let dir = settings.data_dir.display();
-            writeln!(
-                std::io::stderr(),
-                "mainstay: no server answers for the data dir {dir}: {error}"
-            )?;
-            Ok(Exit::Unavailable)
-        }
+        Err(error) => Ok(readable.nobody_answers(&error)?),
     }
 }

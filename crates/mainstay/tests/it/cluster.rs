@@ -126,3 +126,20 @@ fn heavy_a_start_that_fails_leaves_nothing() {
     assert_eq!(list_below(&cluster.data), [""; 0].map(PathBuf::from));
     assert!(!cluster.data.exists());
 }
+
+/// What lies in it is run, as whoever calls the script: root, for one.
+#[test]
+fn a_folder_of_somebody_else_is_left_alone() {
+    let mut cluster = Cluster::new();
+    std::fs::create_dir(&cluster.data).expect("a folder");
+    // Only root can give a folder away; to everybody else the root of the file system is somebody else's.
+    if std::os::unix::fs::chown(&cluster.data, Some(65_534), None).is_err() {
+        cluster.data = PathBuf::from("/");
+    }
+    for verb in ["up", "status", "down"] {
+        let refused = cluster.run(verb, "false");
+        assert!(!refused.status.success(), "{verb}: {}", text(&refused));
+        assert!(text(&refused).contains("belongs to somebody else"), "{verb}: {}", text(&refused));
+    }
+    assert!(cluster.data.exists() && !cluster.data.join("processes").exists());
+}

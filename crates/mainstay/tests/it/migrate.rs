@@ -1,10 +1,12 @@
 //! `mainstay migrate` as an operator meets it: exit codes and words, a server that goes on meanwhile, and sudden death.
 
+use std::fs::{DirBuilder, File, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use mainstay_testkit::{Batch, Ended, Launch, Postgres, Process, Server, Site, fresh_id};
+use mainstay_testkit::{Batch, Ended, Launch, Postgres, Process, Server, Site, fresh_id, until};
 use serde_json::Value;
 
 use crate::launch;
@@ -67,6 +69,11 @@ fn an_installation_moves_while_it_serves_and_goes_on_where_it_was() {
     }
     assert!(online.stderr.contains("pass 1: page_views: 30 rows\n"), "{}", online.stderr);
 
+    let early = tempfile::tempdir().expect("a temp folder");
+    let early = on(early.path()).variable("DATABASE_PRIMARY_URL", &url).run();
+    assert_eq!(early.code, Some(3), "{early:?}");
+    assert!(early.stderr.contains("finish `mainstay migrate --to`"), "{early:?}");
+
     for n in 30..40 {
         server.accept(&view(n));
     }
@@ -86,43 +93,75 @@ fn an_installation_moves_while_it_serves_and_goes_on_where_it_was() {
     assert!(undone.stderr.contains("a server has already worked with this database"), "{undone:?}");
 }
 
-/// Events are loaded all the time, and the copying process is killed (SIGKILL) at any moment.
+/// Named events in one table, more than are copied together.
+const MANY: usize = 12_000;
+
+/// Events are loaded all the time, and the copying process is killed (SIGKILL) at any moment; in every other round the
+/// server too, which starts again while rows are copied.
 #[test]
 fn fifty_kills_do_not_keep_a_copy_from_being_proven() {
     let data = tempfile::tempdir().expect("a temp folder");
-    let postgres = Postgres::shared();
-    let url = postgres.primary_url(&postgres.create_database());
+    let postgres = Postgres::start();
+    let database = postgres.create_database();
+    let url = postgres.primary().url(&database);
+    let copied = || {
+        let count = "SELECT count(*) FROM mainstay.custom_events";
+        let count = postgres.primary().try_sql(&database, count);
+        count.ok().and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+    };
     let mut server = on(data.path()).start();
     let mut sent = 0;
-    let mut load = |events: usize| {
+    let mut load = |server: &Server, events: usize| {
         for _ in 0..events {
             server.accept(&view(sent));
             sent += 1;
         }
     };
-    load(200);
-    let (mut met, mut within) = (0, 0);
+    load(&server, 200);
+    for n in (0..MANY).step_by(50) {
+        let events = (n..n + 50).fold(Batch::of("https://a/"), |batch, n| {
+            batch.custom("click", &serde_json::json!({ "n": n }))
+        });
+        server.accept(&events);
+    }
+    let (mut met, mut within, mut in_the_middle) = (0, 0, 0);
     for kill in 0..50 {
+        let before = copied();
         let mut copying = Process::start(&mut migrate(data.path(), &["--to", &url]));
-        load(1 + kill % 25);
-        // From before it has connected to after it has begun to compare.
-        if let Some(table) =
+        load(&server, 1 + kill % 25);
+        // From before it has connected to after it has begun to compare; the first ones in the middle of a table.
+        if kill < 2 {
+            until("rows are copied", PATIENCE, || copied() > before);
+        } else if let Some(table) =
             [None, Some("visitor_salt"), Some("user_sessions"), Some("page_views")][kill % 4]
         {
             let _ = copying.stderr.wait_for(&format!("pass 1: {table}: "), PATIENCE);
         }
+        // By now it reads the files; without a server before that, it would keep one from starting.
+        if kill % 2 == 1 {
+            server.kill();
+        }
+        if kill % 4 == 3 {
+            server = on(data.path()).start();
+        }
         met += usize::from(copying.is_running());
         copying.kill();
+        if kill % 4 == 1 {
+            server = on(data.path()).start();
+        }
         within += usize::from(copying.stderr.text().contains("pass 1: "));
+        in_the_middle += usize::from((1..MANY).contains(&copied()));
     }
-    assert!(met >= 40, "only {met} kills met a running copy");
+    assert!(met >= 35, "only {met} kills met a running copy");
     assert!(within >= 30, "only {within} kills came while rows were looked at");
+    assert!(in_the_middle > 0, "no kill left a table half copied");
     let online = json(&run(data.path(), &["--to", &url, "--json"]));
     assert_eq!(online["equal"], true, "{online}");
     server.stop();
     let last = json(&run(data.path(), &["--to", &url, "--json"]));
     assert_eq!(last["equal"], true, "{last}");
     assert_eq!(rows(&last, "page_views"), sent as u64);
+    assert_eq!(rows(&last, "custom_events"), MANY as u64);
     let server = on(data.path()).variable("DATABASE_PRIMARY_URL", &url).start();
     assert_eq!(views(&server), sent as u64);
 }
@@ -205,4 +244,51 @@ fn the_schema_is_brought_up_to_date_without_a_server() {
         PATIENCE,
     );
     assert_eq!(away.code, Some(4), "{away:?}");
+}
+
+/// Whoever holds the lock of the data dir is a server, also one of another version.
+fn lock(data: &Path) -> File {
+    let mut dir = DirBuilder::new();
+    dir.recursive(true).mode(0o700).create(data).expect("a data dir");
+    let lock = File::options().create(true).truncate(false).write(true).open(data.join("lock"));
+    let lock = lock.expect("a lock");
+    lock.lock().expect("locked");
+    lock
+}
+
+#[test]
+fn what_a_running_server_keeps_it_from_is_said() {
+    let home = tempfile::tempdir().expect("a temp folder");
+    let data = home.path().join("data");
+    let server = lock(&data);
+    for json in [&[][..], &["--json"]] {
+        let refused = run(&data, json);
+        assert_eq!(refused.code, Some(3), "{refused:?}");
+        assert!(refused.stderr.contains("a running server owns"), "{refused:?}");
+        assert!(refused.stdout.contains("1 events"), "{refused:?}");
+    }
+    assert_eq!(run(&data, &["--dry-run"]).code, Some(0), "nobody wanted a change");
+    drop(server);
+    assert_eq!(run(&data, &[]).code, Some(0));
+    let server = lock(&data);
+    let done = run(&data, &[]);
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "nothing is missing");
+    drop(server);
+}
+
+#[test]
+fn whoever_only_looks_leaves_the_data_dir_as_it_is() {
+    let data = tempfile::tempdir().expect("a temp folder");
+    on(data.path()).start().stop();
+    let postgres = Postgres::shared();
+    let url = postgres.primary_url(&postgres.create_database());
+    std::fs::remove_dir_all(data.path().join("keys")).expect("no keys");
+    std::fs::remove_file(data.path().join("lock")).expect("no lock");
+    std::fs::set_permissions(data.path(), Permissions::from_mode(0o755)).expect("readable");
+    json(&run(data.path(), &["--to", &url, "--dry-run", "--json"]));
+    for made in ["keys", "lock"] {
+        assert!(!data.path().join(made).exists(), "{made}");
+    }
+    let mode = data.path().metadata().expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
 }

@@ -82,6 +82,39 @@ fn probes_that_run_a_program_hear_what_the_private_listener_says() {
     assert_eq!(probe(&server, "livez"), (Some(4), String::new()));
 }
 
+/// As a pod's probes meet a settings file that was changed under the server.
+#[test]
+fn a_mistake_in_the_settings_does_not_hide_the_server() {
+    let server = serve(&[("index.html", "<p>home</p>")]);
+    let home = tempfile::tempdir().expect("a temp folder");
+    let ask = |words: &[&str], toml: &str| {
+        let file = home.path().join("changed.toml");
+        std::fs::write(&file, toml).expect("settings");
+        let mut command = Process::command(env!("CARGO_BIN_EXE_mainstay"));
+        command.args(words).arg("--config").arg(file).current_dir(home.path());
+        Process::run(&mut command, SOON)
+    };
+    let (probe, link): (&[&str], &[&str]) = (&["probe", "livez"], &["admin", "link"]);
+    let dir = format!("data_dir = {:?}", server.data_dir());
+    for (toml, words) in [
+        (format!("{dir}\nshutdown_grace = 7\n"), "shutdown_grace"),
+        (format!("{dir}\n[edge\nlisten = \"127.0.0.1:0\"\n"), "changed.toml:2"),
+    ] {
+        for command in [probe, link] {
+            let ended = ask(command, &toml);
+            assert_eq!(ended.code, Some(0), "{command:?}: {ended:?}");
+            assert!(ended.stderr.contains(words), "{command:?}: {ended:?}");
+        }
+    }
+    // Where the folder itself is not known, nobody knows whether a server runs.
+    for command in [probe, link, &["doctor", "--edge"]] {
+        let lost = ask(command, "data_dri = \"/data\"\n");
+        assert_eq!(lost.code, Some(3), "{lost:?}");
+        assert!(lost.stderr.contains("unknown setting \"data_dri\""), "{lost:?}");
+        assert!(lost.stderr.contains("no server answers"), "{lost:?}");
+    }
+}
+
 #[test]
 fn a_second_signal_does_not_wait() {
     let (mut server, mut download, read) = downloading("");

@@ -36,6 +36,11 @@ pub enum Error {
         #[from]
         source: migrate::Error,
     },
+    /// The database holds a copy of an installation that was not proven to be whole.
+    #[error(
+        "the database holds a copy of an installation that is not finished, and a server would make it unfinishable: stop the server of the copied data directory and finish `mainstay migrate --to`, or to begin anew remove what is there: DROP SCHEMA mainstay CASCADE"
+    )]
+    HalfCopied,
     /// An address in the settings cannot be used.
     #[error(transparent)]
     Settings(#[from] Problem),
@@ -74,9 +79,11 @@ impl Error {
         match self {
             Self::File { .. } | Self::Open { .. } | Self::Damaged { .. } => true,
             Self::Database { source } => !source.is_newer(),
-            Self::Newer { .. } | Self::Locked { .. } | Self::Settings(_) | Self::Entropy(_) => {
-                false
-            }
+            Self::Newer { .. }
+            | Self::HalfCopied
+            | Self::Locked { .. }
+            | Self::Settings(_)
+            | Self::Entropy(_) => false,
         }
     }
 
@@ -101,6 +108,9 @@ impl Error {
             Self::Database { .. } => {
                 "start the database, mend its address in [database], or give its user the right to make the schema mainstay"
             }
+            Self::HalfCopied => {
+                "stop the server of the copied data directory and finish `mainstay migrate --to`"
+            }
             _ => "free or mend the disk it lies on, and make it readable and writable",
         }
     }
@@ -115,7 +125,7 @@ impl Coded for Error {
             Self::Database { source } if source.is_newer() => ErrorCode::Conflict,
             Self::Database { .. } => ErrorCode::Unavailable,
             Self::Settings(_) => ErrorCode::Invalid,
-            Self::Newer { .. } | Self::Locked { .. } => ErrorCode::Conflict,
+            Self::Newer { .. } | Self::HalfCopied | Self::Locked { .. } => ErrorCode::Conflict,
         }
     }
 

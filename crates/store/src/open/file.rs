@@ -1,7 +1,7 @@
 //! Opening one SQLite file: created private, brought up to date, left alone when it has lost its bytes.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sqlx::migrate::Migrator;
 use tokio::fs;
@@ -25,7 +25,14 @@ pub(super) async fn open(db: &Db, migrator: &Migrator) -> Result<(), Error> {
 /// SQLite would throw the log of an empty file away, and with it what was committed.
 async fn has_lost_its_bytes(path: &Path) -> bool {
     let length = async |path: &Path| fs::metadata(path).await.map(|file| file.len()).ok();
-    length(path).await == Some(0) && length(&path.with_extension("db-wal")).await > Some(0)
+    length(path).await == Some(0) && length(&log_of(path)).await > Some(0)
+}
+
+/// The log beside a file has its name and an ending (SQLite, "The WAL File").
+pub(crate) fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }
 
 /// SQLite gives its log and its shared memory the mode of the database file, so this one mode covers all three.

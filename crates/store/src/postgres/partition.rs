@@ -14,7 +14,8 @@ use crate::sql::{Sql, sql};
 use crate::tx::Tx;
 use crate::{Engine, Error, Ts};
 
-const DAY: Duration = Duration::from_secs(86_400);
+/// A piece.
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 /// How long dropping a day may keep others from the table; then it is tried again later.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '100ms'";
 

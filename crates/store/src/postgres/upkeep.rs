@@ -85,6 +85,8 @@ pub(crate) async fn run(store: Store, stop: Stop) -> Result<(), Infallible> {
     let started = store.clock.now();
     let mut next_round = started;
     loop {
+        // Whoever asks later is told when it began.
+        let _outage = store.find_outage();
         if store.is_awake() {
             if let Err(error) = say_here(&store, &db, started).await {
                 tracing::debug!(

@@ -1,33 +1,26 @@
 //! One group commit: many batches, one transaction, one fsync. Knows what is new and what is a repeat.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use mainstay_base::Timestamp;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteQueryResult;
 
 use super::add_up::add_up;
+use super::texts::Texts;
 use super::{Batch, Record};
 use crate::Ts;
 use crate::bulk::{Binder, Bulk};
+use crate::rollup::HOUR;
 use crate::tables::{
     custom_event, engagement, error_event, page_view, performance_metric, report, rollup,
     user_session,
 };
 
-const HOUR: Duration = Duration::from_secs(3_600);
-
 /// The prepared texts, and the newest hour written so far.
 #[derive(Debug)]
 pub(super) struct Committer {
-    page_views: Bulk,
-    engagement: Bulk,
-    vitals: Bulk,
-    errors: Bulk,
-    customs: Bulk,
-    reports: Bulk,
-    sessions: Bulk,
+    texts: Texts,
     newest_hour: Timestamp,
 }
 
@@ -45,16 +38,7 @@ struct Sorted<'a> {
 
 impl Committer {
     pub(super) fn new() -> Self {
-        Self {
-            page_views: Bulk::new(&page_view::INSERT),
-            engagement: Bulk::new(&engagement::UPSERT),
-            vitals: Bulk::new(&performance_metric::UPSERT),
-            errors: Bulk::new(&error_event::INSERT),
-            customs: Bulk::new(&custom_event::INSERT),
-            reports: Bulk::new(&report::UPSERT),
-            sessions: Bulk::new(&user_session::UPSERT),
-            newest_hour: Timestamp::EPOCH,
-        }
+        Self { texts: Texts::new(), newest_hour: Timestamp::EPOCH }
     }
 
     /// Writes every batch or none. After an error the transaction is rolled back.
@@ -82,7 +66,7 @@ impl Committer {
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
         let new_views = insert_new(
             conn,
-            (&self.page_views, page_view::KEYS_AFTER),
+            (&self.texts.page_views, page_view::KEYS_AFTER),
             &rows.page_views,
             page_view::bind,
             |r| (&r.site, &r.id),
@@ -90,18 +74,18 @@ impl Committer {
         .await?;
         let new_customs = insert_new(
             conn,
-            (&self.customs, custom_event::KEYS_AFTER),
+            (&self.texts.customs, custom_event::KEYS_AFTER),
             &rows.customs,
             custom_event::bind,
             |r| (&r.site, &r.id),
         )
         .await?;
-        self.errors.insert_sqlite(conn, &rows.errors, error_event::bind).await?;
-        self.vitals.insert_sqlite(conn, &rows.vitals, performance_metric::bind).await?;
-        self.engagement.insert_sqlite(conn, &rows.engagement, engagement::bind).await?;
-        self.reports.insert_sqlite(conn, &rows.reports, report::bind).await?;
+        self.texts.errors.insert_sqlite(conn, &rows.errors, error_event::bind).await?;
+        self.texts.vitals.insert_sqlite(conn, &rows.vitals, performance_metric::bind).await?;
+        self.texts.engagement.insert_sqlite(conn, &rows.engagement, engagement::bind).await?;
+        self.texts.reports.insert_sqlite(conn, &rows.reports, report::bind).await?;
         let changes = add_up(batches, &new_views, &new_customs).into_changes();
-        self.sessions.insert_sqlite(conn, &changes, user_session::bind).await?;
+        self.texts.sessions.insert_sqlite(conn, &changes, user_session::bind).await?;
         for (site, hour) in &rows.late {
             let late = sqlx::query(rollup::MARK_COUNTED.sqlite).bind(*site).bind(Ts(*hour));
             late.execute(&mut *conn).await?;

@@ -12,6 +12,7 @@ use super::add_up::add_up;
 use super::keys::{Of, key};
 use super::merge::{merge_engagement, merge_reports, merge_vitals};
 use super::spool::Sealed;
+use super::texts::Texts;
 use crate::bulk::{Binder, Bulk};
 use crate::postgres::position::Position;
 use crate::postgres::{Db, Leased, Patience, position_of};
@@ -28,15 +29,7 @@ const TRIES: usize = 3;
 
 /// The texts.
 #[derive(Debug)]
-pub(super) struct Committer {
-    page_views: Bulk,
-    engagement: Bulk,
-    vitals: Bulk,
-    errors: Bulk,
-    customs: Bulk,
-    reports: Bulk,
-    sessions: Bulk,
-}
+pub(super) struct Committer(Texts);
 
 const NEW_KEYS: &str = "INSERT INTO mainstay.event_keys (key, at)
     SELECT key, at FROM unnest($1::uuid[], $2::timestamptz[]) AS k(key, at)
@@ -45,15 +38,7 @@ const KNOWN_KEYS: &str = "SELECT key, at FROM mainstay.event_keys WHERE key = AN
 
 impl Committer {
     pub(super) fn new() -> Self {
-        Self {
-            page_views: Bulk::new(&page_view::INSERT),
-            engagement: Bulk::new(&engagement::UPSERT),
-            vitals: Bulk::new(&performance_metric::UPSERT),
-            errors: Bulk::new(&error_event::INSERT),
-            customs: Bulk::new(&custom_event::INSERT),
-            reports: Bulk::new(&report::UPSERT),
-            sessions: Bulk::new(&user_session::UPSERT),
-        }
+        Self(Texts::new())
     }
 
     /// Writes every batch or none; where the log ends then, when there is a replica that may be behind.
@@ -118,19 +103,19 @@ impl Committer {
         let views = kept(&rows.page_views, &new_views);
         let customs = kept(&rows.customs, &new_customs);
         let errors = kept(&rows.errors, &take_new(&rows.errors, &mut new));
-        conn.insert(&self.page_views, &views, page_view::bind).await?;
-        conn.insert(&self.customs, &customs, custom_event::bind).await?;
-        conn.insert(&self.errors, &errors, error_event::bind).await?;
+        conn.insert(&self.0.page_views, &views, page_view::bind).await?;
+        conn.insert(&self.0.customs, &customs, custom_event::bind).await?;
+        conn.insert(&self.0.errors, &errors, error_event::bind).await?;
         let vitals = kept(&rows.vitals, &take_new(&rows.vitals, &mut new));
         let engaged = kept(&rows.engagement, &take_new(&rows.engagement, &mut new));
         self.write_measured(conn, &vitals, &engaged).await?;
         let reports = rows.reports.iter().filter(|(key, _)| new.contains(key)).map(|(_, row)| *row);
         let reports = merge_reports(reports);
-        conn.insert(&self.reports, &reports, |row, to| report::bind(&row, to)).await?;
+        conn.insert(&self.0.reports, &reports, |row, to| report::bind(&row, to)).await?;
         let plain: Vec<_> = batches.iter().map(|sealed| &sealed.batch).collect();
         let mut changes = add_up(&plain, &new_views, &new_customs).into_changes();
         changes.sort_by_key(|change| change.touch.session_id);
-        conn.insert(&self.sessions, &changes, user_session::bind).await?;
+        conn.insert(&self.0.sessions, &changes, user_session::bind).await?;
         let (sites, hours): (Vec<&str>, Vec<Ts>) =
             rows.hours.iter().map(|(site, hour)| (*site, Ts(*hour))).unzip();
         let marked = sqlx::query(rollup::MARK_COUNTED.postgres).bind(sites).bind(hours);
@@ -156,7 +141,7 @@ impl Committer {
 
         let fresh: Vec<_> =
             vitals.iter().filter(|(k, _)| new.contains(k)).map(|(_, r)| r).collect();
-        conn.insert(&self.vitals, &fresh, performance_metric::bind).await?;
+        conn.insert(&self.0.vitals, &fresh, performance_metric::bind).await?;
         let mut later = Binder::postgres(&performance_metric::REPLACED, vitals.len());
         for (row, at) in vitals.iter().filter_map(|(key, row)| Some((row, known.get(key)?))) {
             performance_metric::bind_replaced(row, *at, &mut later);
@@ -165,7 +150,7 @@ impl Committer {
 
         let fresh: Vec<_> =
             engaged.iter().filter(|(k, _)| new.contains(k)).map(|(_, r)| r).collect();
-        conn.insert(&self.engagement, &fresh, engagement::bind).await?;
+        conn.insert(&self.0.engagement, &fresh, engagement::bind).await?;
         let mut later = Binder::postgres(&engagement::RAISED, engaged.len());
         for (row, at) in engaged.iter().filter_map(|(key, row)| Some((row, known.get(key)?))) {
             engagement::bind_raised(row, *at, &mut later);

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use mainstay_base::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,10 +9,9 @@ use uuid::Uuid;
 
 use crate::ask::ask;
 use crate::bulk::{Binder, Kind, Table};
+use crate::rollup::HOUR;
 use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Span, Ts};
-
-const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Alike reports of one hour. Key: (site, hour of `first_seen`, fingerprint).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

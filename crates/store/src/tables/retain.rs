@@ -1,11 +1,10 @@
 //! Retention: old rows go in bounded chunks, so that no delete holds the writer for long. How old is too old is `insight`'s.
 
-use std::time::Duration;
-
 use mainstay_base::Timestamp;
 
 use crate::ask::run;
 use crate::postgres::partition;
+use crate::rollup::HOUR;
 use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Ts};
 
@@ -161,7 +160,6 @@ pub async fn delete_bots_before(
 }
 
 fn whole_hours(table: Table, before: Timestamp) -> Timestamp {
-    const HOUR: Duration = Duration::from_secs(3_600);
     if table.feeds_rollups() { before.floor_to(HOUR) } else { before }
 }
 

@@ -1,6 +1,5 @@
 //! Rows of a table that are looked at together: those between two keys.
 
-use super::Held;
 use super::table::Copied;
 use super::value::{Value, digest};
 
@@ -15,7 +14,6 @@ pub(super) struct Row {
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
     pub(super) rows: Vec<Row>,
-    pub(super) held: Held,
     /// No row comes after these.
     pub(super) is_last: bool,
 }
@@ -23,7 +21,6 @@ pub(super) struct Chunk {
 impl Chunk {
     pub(super) fn add(&mut self, values: Vec<Value>, table: &Copied, scratch: &mut Vec<u8>) {
         let digest = digest(&values, table.columns, scratch);
-        self.held.add(digest);
         self.rows.push(Row { values, digest });
     }
 

@@ -12,7 +12,7 @@ use crate::recorder::keys::{Of, key};
 pub(super) const TABLE: &str = "event_keys";
 
 /// The keys of these rows, each with the time of its event, those of `since` and later.
-pub(super) fn list(table: &Copied, rows: &[Row], since: Timestamp) -> Vec<(Uuid, Timestamp)> {
+pub(super) fn list(table: &Copied, rows: &[&Row], since: Timestamp) -> Vec<(Uuid, Timestamp)> {
     let (Some(remembered), Some(at)) = (table.remembered, table.at()) else { return Vec::new() };
     let mut keys = Vec::new();
     for row in rows {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::chunk::{Chunk, Range, Row, key_bytes};
 use super::source::Source;
 use super::table::Copied;
-use super::target::Target;
+use super::target::{Found, Target};
 use super::value::Value;
 use super::{Compared, Error, Held, keys};
 
@@ -68,6 +68,8 @@ impl Walk {
         }
     }
 
+    /// What lies between two keys, in pieces where the database has more of it than is read at a time: after the files
+    /// lost their oldest rows, everything that it has of them lies before the first row that they still have.
     async fn sync(
         &self,
         target: &mut Target,
@@ -76,22 +78,46 @@ impl Walk {
         compared: &mut Compared,
         ids: &mut Compared,
     ) -> Result<(), Error> {
-        let keys = keys::list(self.table, &chunk.rows, target.remembered_since);
-        let found = target.read(self.table, range).await?;
-        let mut there = held(&found);
+        let mut rows: Vec<&Row> = chunk.rows.iter().collect();
+        let mut after = range.after.map(<[Value]>::to_vec);
+        loop {
+            let left = Range { after: after.as_deref(), upto: range.upto };
+            let found = target.read(self.table, left).await?;
+            let Some(end) = found.end.clone() else {
+                return self.sync_piece(target, &rows, (left, found), compared, ids).await;
+            };
+            let is_in = |row: &&Row| row.values[..self.table.key] <= end[..];
+            let (these, rest) = rows.into_iter().partition::<Vec<_>, _>(is_in);
+            let piece = Range { upto: Some(&end), ..left };
+            self.sync_piece(target, &these, (piece, found), compared, ids).await?;
+            (rows, after) = (rest, Some(end));
+        }
+    }
+
+    async fn sync_piece(
+        &self,
+        target: &mut Target,
+        rows: &[&Row],
+        (range, found): (Range<'_>, Found),
+        compared: &mut Compared,
+        ids: &mut Compared,
+    ) -> Result<(), Error> {
+        let keys = keys::list(self.table, rows, target.remembered_since);
+        let wanted = held(rows.iter().map(|row| row.digest));
+        let mut there = found.held();
         let mut is_written = false;
-        if there != chunk.held {
-            let Difference { written, removed, extra } = self.compare(chunk, found);
+        if there != wanted {
+            let Difference { written, removed, extra } = self.compare(rows, found.rows);
             compared.changed += written.len() as u64 + extra;
             if self.mode != Mode::Look {
                 target.write(self.table, &removed, &written, &keys).await?;
                 is_written = true;
             }
             if self.mode == Mode::Prove {
-                there = held(&target.read(self.table, range).await?);
+                there = target.read(self.table, range).await?.held();
             }
         }
-        compared.source.join(chunk.held);
+        compared.source.join(wanted);
         compared.target.join(there);
         // What was written just now is there; whether it is, the next pass finds out.
         if is_written && self.mode == Mode::Copy {
@@ -127,12 +153,12 @@ impl Walk {
         Ok(())
     }
 
-    fn compare<'r>(&self, chunk: &'r Chunk, found: Vec<(Vec<Value>, u128)>) -> Difference<'r> {
+    fn compare<'r>(&self, rows: &[&'r Row], found: Vec<(Vec<Value>, u128)>) -> Difference<'r> {
         let found =
             found.into_iter().map(|(key, digest)| (key_bytes(&key, self.table), (key, digest)));
         let mut found: HashMap<_, _> = found.collect();
         let mut difference = Difference::default();
-        for row in &chunk.rows {
+        for row in rows.iter().copied() {
             match found.remove(&key_bytes(&row.values[..self.table.key], self.table)) {
                 Some((_, digest)) if digest == row.digest => {}
                 other => {
@@ -147,10 +173,14 @@ impl Walk {
     }
 }
 
-fn held(found: &[(Vec<Value>, u128)]) -> Held {
-    let mut held = Held::default();
-    for (_, digest) in found {
-        held.add(*digest);
+impl Found {
+    fn held(&self) -> Held {
+        held(self.rows.iter().map(|(_, digest)| *digest))
     }
+}
+
+fn held(digests: impl Iterator<Item = u128>) -> Held {
+    let mut held = Held::default();
+    digests.for_each(|digest| held.add(digest));
     held
 }

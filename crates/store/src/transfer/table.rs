@@ -41,7 +41,7 @@ pub(super) struct Copied {
 }
 
 /// Tests have few rows and must cross from one chunk to the next all the same.
-const CHUNK: usize = if cfg!(test) { 23 } else { 5_000 };
+pub(super) const CHUNK: usize = if cfg!(test) { 23 } else { 5_000 };
 /// Where something beside the key is unique, rows that trade it must be changed together.
 const WHOLE: usize = 100_000;
 

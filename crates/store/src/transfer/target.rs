@@ -13,20 +13,22 @@ use uuid::Uuid;
 use super::chunk::{Range, Row};
 use super::table::{Copied, TABLES};
 use super::value::{Value, digest};
+use super::write::{is_used, write_all};
 use super::{Error, Transfer};
-use crate::bulk::{Binder, Kind};
+use crate::bulk::Kind;
 use crate::open::node;
 use crate::postgres::{Db, Patience, durable, migrate, partition};
 use crate::{Engine, Ts, schema};
 
 const OP: &str = "transfer.write";
-const DAY: Duration = Duration::from_secs(86_400);
 /// How long a chunk may take: much longer than a visitor would wait.
 const PATIENCE: Patience = Patience(Duration::from_secs(120));
 /// A process that was killed may hold its lock until the server notices.
 const LOCK: &str = "SELECT pg_advisory_lock(hashtextextended('mainstay transfer', 0))";
 const LOCK_TIMEOUT: &str =
     if cfg!(test) { "SET lock_timeout = '500ms'" } else { "SET lock_timeout = '10s'" };
+/// The first server that works with a database makes its secret.
+pub(super) const IS_USED: &str = "SELECT exists(SELECT 1 FROM mainstay.shared_secret)";
 /// SQLSTATE of a lock that was not to be had in time.
 const NOT_HAD: &str = "55P03";
 
@@ -42,6 +44,15 @@ pub(super) struct Target {
     /// Days are native partitions, which must be made before they are filled.
     is_native: bool,
     days: HashSet<(&'static str, Timestamp)>,
+}
+
+/// Rows of the database in the order of their keys.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Keys and digests.
+    pub(super) rows: Vec<(Vec<Value>, u128)>,
+    /// The last of these keys, where more rows may come after it.
+    pub(super) end: Option<Vec<Value>>,
 }
 
 impl Target {
@@ -84,19 +95,36 @@ impl Target {
         let name = node::find_name(transfer.data_dir, &transfer.clock, &transfer.entropy).await;
         name.map_err(|error| Error::Unnamed(Box::new(error)))?;
         let mut target = Self::look(transfer).await?;
+        // Before anything is made there, and again when nobody else copies.
+        target.refuse_strangers().await?;
         if let Engine::Postgres(db) = &target.engine {
             migrate::run(&db.cluster, transfer.database).await?;
         }
         target.lock().await?;
         target.refuse_strangers().await?;
-        let begin = "INSERT INTO mainstay.transfers (source, begun_at) VALUES ($1, $2)
-            ON CONFLICT (source) DO UPDATE SET proven_at = NULL";
-        let begin = sqlx::query(begin).bind(target.source).bind(Ts(transfer.clock.now()));
-        PATIENCE.keep(begin.execute(&mut target.conn)).await.map_err(broken)?;
+        target.begin(transfer.clock.now()).await?;
         target.is_native = partition::is_native(&target.engine).await?;
         let ahead = transfer.database.partitions_ahead;
         partition::make_ahead(&target.engine, transfer.clock.now(), ahead).await?;
         Ok(target)
+    }
+
+    /// Takes the database, unless a server has begun to use it.
+    async fn begin(&mut self, now: Timestamp) -> Result<(), Error> {
+        let begun = async {
+            sqlx::query("BEGIN").execute(&mut self.conn).await?;
+            if is_used(&mut self.conn).await? {
+                sqlx::query("ROLLBACK").execute(&mut self.conn).await?;
+                return Ok(false);
+            }
+            let begin = "INSERT INTO mainstay.transfers (source, begun_at) VALUES ($1, $2)
+                ON CONFLICT (source) DO UPDATE SET proven_at = NULL";
+            let begin = sqlx::query(begin).bind(self.source).bind(Ts(now));
+            begin.execute(&mut self.conn).await?;
+            sqlx::query("COMMIT").execute(&mut self.conn).await.map(|_| true)
+        };
+        let begun = PATIENCE.keep(begun).await.map_err(broken)?;
+        if begun { Ok(()) } else { Err(Error::InUse) }
     }
 
     /// Refuses a schema that is newer than this version.
@@ -116,10 +144,7 @@ impl Target {
             let own = sqlx::query_scalar(own).bind(self.source).fetch_one(&mut self.conn);
             self.was_begun = PATIENCE.keep(own).await.map_err(broken)?;
         }
-        // The first server that works with a database makes its secret.
-        if self.exists("shared_secret").await?
-            && self.ask::<bool>("SELECT exists(SELECT 1 FROM mainstay.shared_secret)").await?
-        {
+        if self.exists("shared_secret").await? && self.ask::<bool>(IS_USED).await? {
             return Err(Error::InUse);
         }
         if self.was_begun {
@@ -166,13 +191,10 @@ impl Target {
         PATIENCE.keep(found).await.map_err(broken)
     }
 
-    /// Keys and digests of the rows in a range, in no order.
-    pub(super) async fn read(
-        &mut self,
-        table: &Copied,
-        range: Range<'_>,
-    ) -> Result<Vec<(Vec<Value>, u128)>, Error> {
-        let (text, args) = reading(table, range)?;
+    /// The first rows of a range, as many as belong together and one more.
+    pub(super) async fn read(&mut self, table: &Copied, range: Range<'_>) -> Result<Found, Error> {
+        let limit = table.chunk + 1;
+        let (text, args) = reading(table, range, limit)?;
         let asked = async {
             let (mut found, mut scratch) = (Vec::new(), Vec::new());
             let mut rows = sqlx::query_with(AssertSqlSafe(text), args).fetch(&mut self.conn);
@@ -187,7 +209,10 @@ impl Target {
             }
             Ok(found)
         };
-        PATIENCE.keep(asked).await.map_err(broken)
+        let rows = PATIENCE.keep(asked).await.map_err(broken)?;
+        let last = rows.last().filter(|_| rows.len() == limit);
+        let end = last.map(|(key, _)| key.clone());
+        Ok(Found { rows, end })
     }
 
     /// Which of these ids are remembered with their time.
@@ -203,7 +228,8 @@ impl Target {
         Ok(found.into_iter().map(|(key, at)| (key, at.0)).collect())
     }
 
-    /// Removes rows, writes others in their place, and remembers ids: all or nothing.
+    /// Removes rows, writes others in their place, and remembers ids: all or nothing, and nothing once a server uses the
+    /// database.
     pub(super) async fn write(
         &mut self,
         table: &'static Copied,
@@ -213,7 +239,8 @@ impl Target {
     ) -> Result<(), Error> {
         self.make_days(table, written).await?;
         let done = write_all(&mut self.conn, table, removed, written, keys);
-        PATIENCE.keep(done).await.map_err(broken)
+        let done = PATIENCE.keep(done).await.map_err(broken)?;
+        if done { Ok(()) } else { Err(Error::InUse) }
     }
 
     async fn make_days(&mut self, table: &'static Copied, rows: &[&Row]) -> Result<(), Error> {
@@ -221,7 +248,7 @@ impl Target {
             return Ok(());
         };
         for row in rows {
-            let day = row.values[at].as_time().floor_to(DAY);
+            let day = row.values[at].as_time().floor_to(partition::DAY);
             if self.days.insert((table.name, day)) {
                 partition::make_day(&self.engine, pieces, day).await?;
             }
@@ -229,7 +256,7 @@ impl Target {
         Ok(())
     }
 
-    /// Notes that both sides were the same.
+    /// Notes that both sides are the same: from now on a server may use the database.
     pub(super) async fn note_proven(&mut self, now: Timestamp) -> Result<(), Error> {
         let text = "UPDATE mainstay.transfers SET proven_at = $2 WHERE source = $1";
         let noted = sqlx::query(text).bind(self.source).bind(Ts(now)).execute(&mut self.conn);
@@ -241,12 +268,12 @@ fn broken(error: sqlx::Error) -> Error {
     Error::Broken(crate::Error::new(OP, error))
 }
 
-fn arrays(keys: &[(Uuid, Timestamp)]) -> (Vec<Uuid>, Vec<Ts>) {
+pub(super) fn arrays(keys: &[(Uuid, Timestamp)]) -> (Vec<Uuid>, Vec<Ts>) {
     keys.iter().map(|(key, at)| (*key, Ts(*at))).unzip()
 }
 
 /// The question for a range. Where both ends are of one site, the time of either end says which days are read.
-fn reading(table: &Copied, range: Range<'_>) -> Result<(String, PgArguments), Error> {
+fn reading(table: &Copied, range: Range<'_>, limit: usize) -> Result<(String, PgArguments), Error> {
     let columns = table.columns.iter().map(|(name, kind)| match kind {
         Kind::Json => format!("{name}::text"),
         _ => (*name).to_owned(),
@@ -274,7 +301,7 @@ fn reading(table: &Copied, range: Range<'_>) -> Result<(String, PgArguments), Er
         conditions.push(format!("{name} >= {from} AND {name} <= {to}"));
     }
     let text = format!(
-        "SELECT {} FROM mainstay.{} WHERE {}",
+        "SELECT {} FROM mainstay.{} WHERE {} ORDER BY {key} LIMIT {limit}",
         columns.join(", "),
         table.name,
         conditions.join(" AND ")
@@ -282,7 +309,7 @@ fn reading(table: &Copied, range: Range<'_>) -> Result<(String, PgArguments), Er
     Ok((text, args))
 }
 
-fn bind(args: &mut PgArguments, value: &Value) -> Result<String, sqlx::Error> {
+pub(super) fn bind(args: &mut PgArguments, value: &Value) -> Result<String, sqlx::Error> {
     match value {
         Value::Null => args.add(None::<i64>),
         Value::Text(text) => args.add(text.clone()),
@@ -295,83 +322,4 @@ fn bind(args: &mut PgArguments, value: &Value) -> Result<String, sqlx::Error> {
     }
     .map_err(sqlx::Error::Encode)?;
     Ok(format!("${}", args.len()))
-}
-
-async fn write_all(
-    conn: &mut PgConnection,
-    table: &Copied,
-    removed: &[Vec<Value>],
-    written: &[&Row],
-    keys: &[(Uuid, Timestamp)],
-) -> Result<(), sqlx::Error> {
-    sqlx::query("BEGIN").execute(&mut *conn).await?;
-    if !removed.is_empty() {
-        remove(conn, table, removed).await?;
-    }
-    if !written.is_empty() {
-        copy(conn, table, written).await?;
-    }
-    if !keys.is_empty() {
-        let text = "INSERT INTO mainstay.event_keys AS e (key, at)
-            SELECT key, at FROM unnest($1::uuid[], $2::timestamptz[]) AS k(key, at)
-            ON CONFLICT (key) DO UPDATE SET at = excluded.at WHERE e.at <> excluded.at";
-        let (keys, times) = arrays(keys);
-        sqlx::query(text).bind(keys).bind(times).execute(&mut *conn).await?;
-    }
-    sqlx::query("COMMIT").execute(conn).await.map(drop)
-}
-
-async fn remove(
-    conn: &mut PgConnection,
-    table: &Copied,
-    removed: &[Vec<Value>],
-) -> Result<(), sqlx::Error> {
-    let key = &table.columns[..table.key];
-    let mut binder = Binder::postgres(key, removed.len());
-    for row in removed {
-        for (value, (_, kind)) in row.iter().zip(key) {
-            value.bind(&mut binder, *kind);
-        }
-    }
-    let mut args = binder.finish_postgres()?;
-    let arrays =
-        key.iter().enumerate().map(|(i, (_, kind))| format!("${}::{}[]", i + 1, kind.as_type()));
-    let mut conditions: Vec<_> =
-        key.iter().map(|(name, _)| format!("t.{name} = k.{name}")).collect();
-    if let Some(at) = table.at().filter(|at| *at < table.key) {
-        let times = removed.iter().map(|row| row[at].as_time());
-        let name = table.columns[at].0;
-        for (sign, end) in [(">=", times.clone().min()), ("<=", times.max())] {
-            let place = bind(&mut args, &Value::Time(end.unwrap_or(Timestamp::EPOCH)))?;
-            conditions.push(format!("t.{name} {sign} {place}"));
-        }
-    }
-    let names = key.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let text = format!(
-        "DELETE FROM mainstay.{} t USING unnest({}) AS k({names}) WHERE {}",
-        table.name,
-        arrays.collect::<Vec<_>>().join(", "),
-        conditions.join(" AND ")
-    );
-    sqlx::query_with(AssertSqlSafe(text), args).execute(conn).await.map(drop)
-}
-
-/// The binary format of `COPY`, <https://www.postgresql.org/docs/current/sql-copy.html>.
-async fn copy(conn: &mut PgConnection, table: &Copied, rows: &[&Row]) -> Result<(), sqlx::Error> {
-    const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-    let columns = table.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let text = format!("COPY mainstay.{} ({columns}) FROM STDIN (FORMAT binary)", table.name);
-    let mut out = Vec::with_capacity(rows.len() * 256);
-    out.extend(HEAD);
-    let fields = i16::try_from(table.columns.len()).unwrap_or(i16::MAX);
-    for row in rows {
-        out.extend(fields.to_be_bytes());
-        for (value, (_, kind)) in row.values.iter().zip(table.columns) {
-            value.copy_to(&mut out, *kind);
-        }
-    }
-    out.extend((-1_i16).to_be_bytes());
-    let mut sink = conn.copy_in_raw(&text).await?;
-    sink.send(out).await?;
-    sink.finish().await.map(drop)
 }

@@ -17,6 +17,8 @@ use crate::sqlite::{Shape, options};
 use crate::tables::{engagement, page_view, performance_metric};
 use crate::{Group, Record};
 
+mod served;
+
 const ROWS: u32 = 60;
 
 /// Files with rows, and an empty database.
@@ -67,11 +69,7 @@ impl Move {
     }
 
     async fn sql(&self, text: &str) -> u64 {
-        let url = self.server.primary_url(&self.name);
-        let mut conn = PgConnection::connect(&url).await.unwrap();
-        let done = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(&mut conn).await.unwrap();
-        conn.close().await.unwrap();
-        done.rows_affected()
+        sql(&self.server.primary_url(&self.name), text).await
     }
 
     async fn fill_every_table(&self) {
@@ -89,6 +87,13 @@ impl Move {
     async fn arrive(&self) -> Fixture {
         Fixture::open(&Settings::default(), &self.database).await
     }
+}
+
+async fn sql(url: &str, text: &str) -> u64 {
+    let mut conn = PgConnection::connect(url).await.unwrap();
+    let done = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    done.rows_affected()
 }
 
 /// Columns of a table, and whether they may be NULL.
@@ -120,6 +125,10 @@ async fn fill_row(conn: &mut SqliteConnection, table: &Copied, columns: &[(Strin
     done.unwrap_or_else(|error| panic!("{}: {error}", table.name));
 }
 
+/// Numbers as a page's script sends them, which PostgreSQL writes in digits.
+const LARGE: &str =
+    "1.2345678901234568e+16, 1e16, 1.8e19, 1.2345678901234568e+25, 1.7976931348623157e308, 5e-324";
+
 /// Something that this column may hold, another for each `n`.
 fn sample(column: &str, kind: Kind, n: u32) -> Value {
     let text = |text: &str| Value::Text(text.into());
@@ -136,7 +145,7 @@ fn sample(column: &str, kind: Kind, n: u32) -> Value {
             Value::Text(format!("[\"a\", \"b{n}\"]"))
         }
         (_, Kind::Json) => Value::Text(format!(
-            "{{\"z\": {n}, \"a\": [1.50, 2e2, -0.0, null, true], \"t\": \"x\\u0000\\n\\\\u0000ä\"}}"
+            "{{\"z\": {n}, \"a\": [1.50, 2e2, -0.0, null, true], \"t\": \"x\\u0000\\n\\\\u0000ä\", \"n\": [{LARGE}]}}"
         )),
         (_, Kind::Text) => Value::Text(format!("{n}-{column} ä\t\"'\\\n\u{1f600}\0")),
         (_, Kind::Id) => Value::Id(Uuid::from_u128(u128::from(n) << 64 | 7)),
@@ -275,14 +284,15 @@ async fn what_changes_in_the_files_is_taken_over() {
     it.fill_every_table().await;
     it.copy().await.unwrap();
     let mut core = it.files(File::Core).await;
-    // Two who trade what must be unique.
-    for text in [
-        "UPDATE users SET email = 'x@example.org' WHERE rowid = 1",
-        "UPDATE users SET email = (SELECT email FROM users WHERE rowid = 5) || 'y' WHERE rowid = 5",
-        "DELETE FROM security_events WHERE rowid < 10",
-    ] {
-        sqlx::query(text).execute(&mut core).await.unwrap();
+    // Two who trade what must be unique, the first and the last.
+    let email = "SELECT email FROM users WHERE rowid = $1";
+    let one: String = sqlx::query_scalar(email).bind(1).fetch_one(&mut core).await.unwrap();
+    let other: String = sqlx::query_scalar(email).bind(ROWS).fetch_one(&mut core).await.unwrap();
+    for (id, email) in [(1, "nobody's"), (ROWS, one.as_str()), (1, other.as_str())] {
+        let change = sqlx::query("UPDATE users SET email = $2 WHERE rowid = $1");
+        change.bind(id).bind(email.to_owned()).execute(&mut core).await.unwrap();
     }
+    sqlx::query("DELETE FROM security_events WHERE rowid < 10").execute(&mut core).await.unwrap();
     core.close().await.unwrap();
     let mut insight = it.files(File::Insight).await;
     for text in [
@@ -298,6 +308,7 @@ async fn what_changes_in_the_files_is_taken_over() {
     it.from.record([Record::PageView(Sample(3).view())], Some(Sample(3).touch(9))).await;
     let report = it.copy().await.unwrap();
     assert!(report.is_equal(), "{:?}", differing(&report));
+    assert_eq!(of(&report, "users").changed, 2);
     assert_eq!(of(&report, "engagement").target.rows, 0);
     assert_eq!(of(&report, "page_views").target.rows, u64::from(ROWS) * 2 / 3 + 1);
     it.from.finish().await;
@@ -397,6 +408,67 @@ async fn rows_of_somebody_else_are_left_alone() {
     for fixture in [it.from, other.from] {
         fixture.finish().await;
     }
+}
+
+/// Every step but the newest was taken there, as an older version leaves it.
+#[tokio::test]
+async fn a_refused_copy_leaves_the_schema_as_it_was() {
+    let other = Move::new().await;
+    other.from.record([Record::PageView(Sample(1).view())], None).await;
+    other.copy().await.unwrap();
+    let newest = "DELETE FROM mainstay._sqlx_migrations WHERE version = 20";
+    assert_eq!(other.sql(newest).await, 1);
+    other.sql("DROP TABLE mainstay.transfers").await;
+    let mut it = Move::new().await;
+    it.database = other.database.clone();
+    let refused = it.copy().await.unwrap_err();
+    assert!(matches!(refused, Error::Foreign { table: "page_views", rows: 1 }), "{refused}");
+    let steps = "SELECT 1 FROM mainstay._sqlx_migrations WHERE version = 20";
+    assert_eq!(other.sql(steps).await, 0, "the step was taken all the same");
+    for fixture in [it.from, other.from] {
+        fixture.finish().await;
+    }
+}
+
+/// Retention emptied the files since the copy before.
+#[tokio::test]
+async fn what_the_database_has_more_of_is_read_and_removed_in_pieces() {
+    let it = Move::new().await;
+    it.fill_every_table().await;
+    it.copy().await.unwrap();
+    let mut insight = it.files(File::Insight).await;
+    for text in [
+        "DELETE FROM page_views WHERE CAST(id AS INTEGER) % 5 <> 0",
+        "UPDATE page_views SET path = path || 'x' WHERE CAST(id AS INTEGER) % 10 = 0",
+        "DELETE FROM reports WHERE (site, hour, fingerprint) < (SELECT max(site), '', '' FROM reports)",
+        "DELETE FROM engagement",
+    ] {
+        sqlx::query(text).execute(&mut insight).await.unwrap();
+    }
+    insight.close().await.unwrap();
+    it.sql(
+        "CREATE TABLE public.gone (table_name text, rows bigint);
+        CREATE FUNCTION public.note_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO public.gone SELECT TG_TABLE_NAME, count(*) FROM old; RETURN NULL; END $$;
+        CREATE TRIGGER note AFTER DELETE ON mainstay.page_views REFERENCING OLD TABLE AS old
+            FOR EACH STATEMENT EXECUTE FUNCTION public.note_gone();
+        CREATE TRIGGER note AFTER DELETE ON mainstay.reports REFERENCING OLD TABLE AS old
+            FOR EACH STATEMENT EXECUTE FUNCTION public.note_gone();
+        CREATE TRIGGER note AFTER DELETE ON mainstay.engagement REFERENCING OLD TABLE AS old
+            FOR EACH STATEMENT EXECUTE FUNCTION public.note_gone()",
+    )
+    .await;
+    let planned = it.compare().await;
+    let report = it.copy().await.unwrap();
+    assert!(report.is_equal(), "{:?}", differing(&report));
+    for (table, rows, changed) in [("page_views", 12, 48 + 6), ("engagement", 0, 60)] {
+        assert_eq!((of(&report, table).target.rows, of(&report, table).changed), (rows, changed));
+        assert_eq!(of(&planned, table).changed, changed);
+    }
+    let piece = table::CHUNK + 1;
+    assert_eq!(it.sql(&format!("SELECT 1 FROM public.gone WHERE rows > {piece}")).await, 0);
+    assert!(it.sql("SELECT 1 FROM public.gone").await > 6);
+    it.from.finish().await;
 }
 
 #[tokio::test]

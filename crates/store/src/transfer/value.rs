@@ -1,8 +1,10 @@
 //! A value of a row as both engines know it: what it is worth in a checksum, and how PostgreSQL takes it in a `COPY`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use mainstay_base::Timestamp;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -12,8 +14,8 @@ use uuid::Uuid;
 use crate::Ts;
 use crate::bulk::{Binder, Kind, storable, storable_json};
 
-/// A value.
-#[derive(Clone, Debug, PartialEq)]
+/// A value. Those of a key are in the order in which both engines walk them.
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
 pub(super) enum Value {
     Null,
     /// Text and JSON.
@@ -178,54 +180,63 @@ pub(super) fn digest(values: &[Value], columns: &[(&str, Kind)], scratch: &mut V
 /// JSON as both engines mean it: PostgreSQL keeps neither spaces nor the order of keys, nor how a number was written.
 fn canonical(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    match serde_json::from_str(text) {
-        Ok(value) => add_json(&mut out, &value),
-        // A number beyond every double; PostgreSQL takes it and writes it in digits.
-        Err(_) => out.push_str(text),
+    if add_json(&mut out, text, 0).is_none() {
+        text.clone_into(&mut out);
     }
     out
 }
 
-fn add_json(out: &mut String, value: &serde_json::Value) {
-    use serde_json::Value as Json;
-    match value {
-        Json::Array(items) => {
+/// None where it is no JSON, or lies deeper than anybody nests it.
+fn add_json(out: &mut String, text: &str, depth: usize) -> Option<()> {
+    const DEPTH_MAX: usize = 128;
+    let first = text.bytes().next().filter(|_| depth < DEPTH_MAX)?;
+    match first {
+        b'[' => {
+            let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
             out.push('[');
             for item in items {
-                add_json(out, item);
+                add_json(out, item.get(), depth + 1)?;
                 out.push(',');
             }
             out.push(']');
         }
-        Json::Object(fields) => {
-            let mut fields: Vec<_> = fields.iter().collect();
-            fields.sort_by(|a, b| a.0.cmp(b.0));
+        b'{' => {
+            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
             out.push('{');
             for (name, item) in fields {
-                let _infallible = write!(out, "{name:?}:");
-                add_json(out, item);
+                write!(out, "{name:?}:").ok()?;
+                add_json(out, item.get(), depth + 1)?;
                 out.push(',');
             }
             out.push('}');
         }
-        // 1e2, 100 and 100.0 are one number; beyond 2^53 only what is written whole is exact.
-        Json::Number(number) => {
-            const EXACT: f64 = 9_007_199_254_740_992.0;
-            let real = number.as_f64().unwrap_or(f64::NAN);
-            let _infallible = if !number.is_f64() || (real.fract() == 0.0 && real.abs() < EXACT) {
-                let whole = number.as_i128().unwrap_or(real as i128);
-                write!(out, "{whole}")
-            } else {
-                write!(out, "{real:e}")
-            };
+        b'"' => {
+            let text: String = serde_json::from_str(text).ok()?;
+            write!(out, "{text:?}").ok()?;
         }
-        Json::String(text) => {
-            let _infallible = write!(out, "{text:?}");
-        }
-        Json::Null | Json::Bool(_) => {
-            let _infallible = write!(out, "{value}");
-        }
+        b'-' | b'0'..=b'9' => add_number(out, text)?,
+        _ => out.push_str(text),
     }
+    Some(())
+}
+
+/// A number by its digits and the power of ten of the last: 1e2, 100 and 100.0 are one, and no digit is lost to a double,
+/// because PostgreSQL loses none.
+fn add_number(out: &mut String, text: &str) -> Option<()> {
+    let (sign, text) = text.strip_prefix('-').map_or(("", text), |text| ("-", text));
+    let (mantissa, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    let kept = digits.trim_end_matches('0');
+    if kept.is_empty() {
+        out.push('0');
+        return Some(());
+    }
+    let power: i64 = power.parse().ok()?;
+    let shift = i64::try_from(digits.len() - kept.len()).ok()?;
+    let power = power.checked_sub(i64::try_from(fraction.len()).ok()?)?.checked_add(shift)?;
+    write!(out, "{sign}{kept}e{power}").ok()
 }
 
 #[cfg(test)]
@@ -238,10 +249,30 @@ mod tests {
             (r#"{"b": 1, "a": [1.0, 1e2]}"#, r#"{"a":[1,100],"b":1}"#),
             (r#""\u00e4""#, "\"ä\""),
             ("9007199254740993", "9007199254740993"),
+            ("1.2345678901234568e+16", "12345678901234568"),
+            ("1e16", "10000000000000000"),
+            (r#"{"a": [1.8E19]}"#, r#"{"a":[18000000000000000000]}"#),
+            ("1.2345678901234568e25", "12345678901234568000000000"),
+            ("-0.0", "0"),
+            ("5e-3", "0.0050"),
         ] {
             assert_eq!(canonical(a), canonical(b), "{a}");
         }
-        for (a, b) in [("[1,2]", "[2,1]"), ("1", "\"1\""), ("{}", "[]"), ("null", "\"null\"")] {
+        let greatest = format!("[1.50, {}{}]", "17976931348623157", "0".repeat(292));
+        assert_eq!(canonical("[1.5,1.7976931348623157e308]"), canonical(&greatest));
+        let beyond = format!("[1.50, 1{}]", "0".repeat(400));
+        assert_eq!(canonical("[1.5,1e400]"), canonical(&beyond));
+        for (a, b) in [
+            ("[1,2]", "[2,1]"),
+            ("1", "\"1\""),
+            ("{}", "[]"),
+            ("null", "\"null\""),
+            ("[1,2]", "[12]"),
+            ("9007199254740993", "9007199254740992"),
+            ("1e400", "1e401"),
+            ("1", "-1"),
+            (r#"{"a":1}"#, r#"{"a":1.0000000000000001}"#),
+        ] {
             assert_ne!(canonical(a), canonical(b), "{a}");
         }
     }

@@ -143,7 +143,7 @@ fn proven(
     } else {
         writeln!(
             out,
-            "Everything is there that was written until now, and the server goes on writing the files. To move: stop it, run this command once more (it takes what is new), then start it with DATABASE_PRIMARY_URL (or database.primary) set to this database."
+            "Everything is there as each table was read, and a server may go on writing the files: no server starts on this copy yet. To move: stop it, run this command once more (it takes what is new), then start it with DATABASE_PRIMARY_URL (or database.primary) set to this database."
         )
     }
 }

@@ -14,6 +14,27 @@ use crate::rollup;
 const RESUMED_WITHIN: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_begins_once_and_ends() {
+    let servers = Postgres::start();
+    let house = House::open(&database(&servers, &servers.create_database())).await;
+    assert_eq!(house.store.list_away(), []);
+    for n in 0..2 {
+        servers.primary().kill();
+        assert!(house.record(n).await);
+        until("the loss is noticed", LONG, || house.db().cluster.primary().is_none()).await;
+        let began = house.clock.now();
+        for _ in 0..2 {
+            let since: Vec<_> = house.store.list_away().iter().map(|away| away.since).collect();
+            assert_eq!(since, [began]);
+            house.clock.advance(Duration::from_secs(60));
+        }
+        servers.primary().restart();
+        until("it is used again", LONG, || house.store.list_away().is_empty()).await;
+    }
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_resume_after_a_promotion_and_the_old_primary_is_never_asked() {
     let servers = Postgres::launch().replicas(2).start();
     let (primary, first, second) =
