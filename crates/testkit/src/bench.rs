@@ -1,4 +1,4 @@
-//! What a bench and whoever runs it say to each other: what is asked, as the last word of the command line, and a line of JSON per row. Measures nothing.
+//! What a bench and whoever runs it say to each other: what is asked, as a word of the command line, and a line of JSON per row. Measures nothing.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -35,14 +35,14 @@ pub struct Told {
 }
 
 impl Ask {
-    /// From the command line; cargo puts words of its own in front.
+    /// From the command line, to which cargo adds words of its own.
     ///
     /// # Panics
     /// When it is not there.
     #[must_use]
     pub fn of_command_line() -> Self {
-        let last = std::env::args().next_back().unwrap_or_default();
-        serde_json::from_str(&last)
+        let asked = std::env::args().find(|word| word.starts_with('{')).unwrap_or_default();
+        serde_json::from_str(&asked)
             .unwrap_or_else(|error| panic!("`cargo xtask bench` runs this bench: {error}"))
     }
 
