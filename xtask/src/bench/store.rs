@@ -11,11 +11,11 @@ use super::{Bench, prepare};
 use crate::server::{Place, placed};
 
 /// What stands beside ours.
-pub(super) const PEERS: &str = "sqlx's own pool (without its ping) on one of the replicas that ours reads; COPY of the \
-    same events into copies of their tables, as many in one transaction as the recorder takes; rusqlite, 64 events in one \
-    transaction, synchronous=FULL, the same schema in a file beside ours. PostgreSQL of testkit with fsync and 128 MB of \
-    shared buffers. The panels are those of the console's 30 days, alone and all at once, over hours counted by the \
-    product.";
+pub(super) const PEERS: &str = "sqlx's own pool (without its ping before a statement; it pings after each) on one of the \
+    replicas that ours reads; COPY of the same events into copies of their tables, as many in one transaction as the \
+    recorder takes; rusqlite, 64 events in one transaction, synchronous=FULL, the same schema in a file beside ours. \
+    PostgreSQL of testkit with fsync and 128 MB of shared buffers. The panels are those of the console's 30 days, alone \
+    and all at once, over hours counted by the product.";
 
 /// One row and the bench that measures it.
 struct Measured {
