@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
+use mainstay_testkit::bench::{EVENTS, median};
 
 mod caddy;
 mod connections;
@@ -32,6 +33,7 @@ mod proxy;
 mod running;
 mod secure;
 mod site;
+mod store;
 mod table;
 mod tls;
 mod wrk;
@@ -63,7 +65,10 @@ pub struct Args {
     /// Where sites, databases and logs are put meanwhile: a disk, not memory, or fsync costs nothing.
     #[arg(long, default_value = "/var/tmp")]
     dir: PathBuf,
-    /// Install and build nothing.
+    /// Events behind the panels' rows. With fewer than the default no bar is met.
+    #[arg(long, value_name = "COUNT", default_value_t = EVENTS)]
+    events: u64,
+    /// Install and build nothing but the benches of the store, which cargo runs.
     #[arg(long)]
     no_setup: bool,
     /// Be the load generator of a run.
@@ -75,6 +80,7 @@ pub struct Args {
 struct Bench {
     rounds: usize,
     seconds: u32,
+    events: u64,
     ours: ours::Ours,
     /// Where everything is put.
     dir: PathBuf,
@@ -106,6 +112,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bench = Bench {
         rounds: args.rounds,
         seconds: args.seconds,
+        events: args.events,
         ours,
         dir: dir.path().to_owned(),
         site,
@@ -127,7 +134,8 @@ fn measure(bench: &Bench, names: &[String], table: &mut Table) -> anyhow::Result
     secure::measure(bench, &wanted, &mut add)?;
     intake::measure(bench, &wanted, &mut add)?;
     connections::measure(bench, &wanted, &mut add)?;
-    footprint::measure(bench, &wanted, &mut add)
+    footprint::measure(bench, &wanted, &mut add)?;
+    store::measure(bench, &wanted, &mut add)
 }
 
 impl Bench {
@@ -144,29 +152,8 @@ impl Bench {
             format!("\nHAProxy:\n{}", haproxy::config(nobody, nobody)),
             format!("Caddy:\n{}", caddy::config(Path::new("DIR"), 0, &pair)),
             format!("Fastify: {}", peer::describe()),
+            format!("Store: {}", store::PEERS),
         ];
         text.join("\n").replace(&root, "DIR")
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => f64::NAN,
-        odd if odd % 2 == 1 => values[middle],
-        _ => f64::midpoint(values[middle - 1], values[middle]),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
-        assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
-        assert!(median(Vec::new()).is_nan());
     }
 }

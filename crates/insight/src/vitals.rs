@@ -128,16 +128,6 @@ impl Distribution {
         }
     }
 
-    /// Adds all samples of another distribution.
-    pub fn merge(&mut self, other: &Self) {
-        // Both sides were made with the same configuration, the only reason for a refusal.
-        if self.sketch.merge(&other.sketch).is_ok() {
-            self.good += other.good;
-            self.needs_improvement += other.needs_improvement;
-            self.poor += other.poor;
-        }
-    }
-
     /// How many samples.
     #[must_use]
     pub fn samples(&self) -> u64 {
@@ -164,18 +154,20 @@ impl Distribution {
         bytes
     }
 
-    /// From stored bytes and counts; `None` when the bytes are of an unknown version or broken.
-    #[must_use]
-    pub fn decode(bytes: &[u8], good: u64, needs_improvement: u64, poor: u64) -> Option<Self> {
+    /// Adds stored bytes and their counts (good, between, poor), without a sketch in between: long spans are made of
+    /// very many. `None` when the bytes are of an unknown version or accuracy, or broken; then nothing was added.
+    pub fn merge_stored(&mut self, bytes: &[u8], counts: [u64; 3]) -> Option<()> {
         let (&version, body) = bytes.split_first()?;
         if version != SKETCH_VERSION {
             return None;
         }
-        let sketch = DDSketch::from_java_bytes(body).ok()?;
-        // A sketch of another accuracy would be refused by every merge.
-        let mut same = DDSketch::new(Config::defaults());
-        same.merge(&sketch).ok()?;
-        Some(Self { sketch: same, good, needs_improvement, poor })
+        // A sketch of another accuracy is refused here.
+        self.sketch.merge(&DDSketch::from_java_bytes(body).ok()?).ok()?;
+        let [good, needs_improvement, poor] = counts;
+        self.good += good;
+        self.needs_improvement += needs_improvement;
+        self.poor += poor;
+        Some(())
     }
 }
 
@@ -232,10 +224,7 @@ mod tests {
                 let stored = hour.encode_sketch();
                 assert!(stored.len() < 2_500, "{}", stored.len());
                 let (good, fair, poor) = (hour.good, hour.needs_improvement, hour.poor);
-                let Some(read) = Distribution::decode(&stored, good, fair, poor) else {
-                    panic!("unreadable")
-                };
-                day.merge(&read);
+                assert!(day.merge_stored(&stored, [good, fair, poor]).is_some());
             }
             assert_eq!(day.samples(), 100_000);
             let (got, want) = (day.p75().unwrap_or(0.0), exact[74_999]);
@@ -247,10 +236,12 @@ mod tests {
     fn zero_is_a_value_and_nothing_is_not() {
         let mut none = Distribution::default();
         assert_eq!(none.p75(), None);
-        none.merge(&Distribution::default());
+        assert!(none.merge_stored(&Distribution::default().encode_sketch(), [0; 3]).is_some());
+        assert_eq!(none.p75(), None);
         none.add(Vital::Cls, 0.0);
         assert_eq!((none.p75(), none.good), (Some(0.0), 1));
-        assert!(Distribution::decode(&[9, 1, 2], 0, 0, 0).is_none());
-        assert!(Distribution::decode(&[], 0, 0, 0).is_none());
+        assert!(none.merge_stored(&[9, 1, 2], [1; 3]).is_none());
+        assert!(none.merge_stored(&[], [1; 3]).is_none());
+        assert_eq!(none.samples(), 1);
     }
 }

@@ -9,7 +9,7 @@ use mainstay_base::task::Group;
 use mainstay_telemetry::metrics::{Counter, Histogram, Registry};
 use mainstay_telemetry::names;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::postgres::position::Position;
 use crate::sqlite::checkpoint;
@@ -105,9 +105,20 @@ pub(crate) struct Shared {
     /// Places of the spool that could not be read, and the files that are kept because of them.
     damaged: AtomicU64,
     kept: AtomicUsize,
+    gathering: Gathering,
     store: Store,
     metrics: Metrics,
 }
+
+/// A group that is being gathered: whoever completes it wakes the one who waits.
+#[derive(Debug)]
+struct Gathering {
+    /// Batches that are awaited; [`NOBODY`] while nobody waits.
+    awaited: AtomicUsize,
+    complete: Notify,
+}
+
+const NOBODY: usize = usize::MAX;
 
 /// Handles resolved once.
 #[derive(Debug)]
@@ -166,7 +177,10 @@ impl Recorder {
         self.shared.store.note_use();
         let (done, answer) = oneshot::channel();
         let outcome = match self.queue.try_send(Entry { batch, done }) {
-            Ok(()) => answer.await.unwrap_or(Err(record::Error::Unavailable)),
+            Ok(()) => {
+                self.shared.gathering.note_queued(&self.queue);
+                answer.await.unwrap_or(Err(record::Error::Unavailable))
+            }
             Err(mpsc::error::TrySendError::Full(_)) => Err(record::Error::Full),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(record::Error::Unavailable),
         };
@@ -223,6 +237,7 @@ impl Shared {
             spooled: AtomicU64::new(0),
             damaged: AtomicU64::new(0),
             kept: AtomicUsize::new(0),
+            gathering: Gathering::new(),
             metrics: Metrics {
                 committed: registry.counter(&names::RECORDER_COMMITTED),
                 shed: registry.counter(&names::RECORDER_SHED),
@@ -240,6 +255,39 @@ impl Shared {
     pub(crate) fn note_commit(&self, batches: usize, took: Duration) {
         self.metrics.committed.add(batches as u64);
         self.metrics.commit.observe_duration(took);
+    }
+}
+
+impl Gathering {
+    fn new() -> Self {
+        Self { awaited: AtomicUsize::new(NOBODY), complete: Notify::new() }
+    }
+
+    /// Wakes who gathers, once, when there is enough.
+    fn note_queued(&self, queue: &mpsc::Sender<Entry>) {
+        let awaited = self.awaited.load(Ordering::SeqCst);
+        if awaited != NOBODY
+            && queued_in(queue) >= awaited
+            && self.awaited.swap(NOBODY, Ordering::SeqCst) != NOBODY
+        {
+            self.complete.notify_one();
+        }
+    }
+
+    /// Until so many batches are queued, or for so long.
+    async fn wait(&self, batches: usize, entries: &mpsc::Receiver<Entry>, at_most: Duration) {
+        let complete = async {
+            loop {
+                self.awaited.store(batches, Ordering::SeqCst);
+                if entries.len() >= batches {
+                    return;
+                }
+                self.complete.notified().await;
+            }
+        };
+        // Too few came: they are not waited for.
+        let _late = tokio::time::timeout(at_most, complete).await;
+        self.awaited.store(NOBODY, Ordering::SeqCst);
     }
 }
 

@@ -5,6 +5,7 @@
     reason = "this crate runs inside tests, where a failed expectation is a failed test"
 )]
 
+pub mod bench;
 mod bytes;
 mod chaos;
 mod daemon;

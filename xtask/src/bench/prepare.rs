@@ -61,7 +61,7 @@ pub(super) fn checkout() -> PathBuf {
 }
 
 /// The target folder, of which this program is `<profile>/xtask`.
-fn target() -> anyhow::Result<PathBuf> {
+pub(super) fn target() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("the path of this program")?;
     let target =
         own.parent().and_then(Path::parent).context("this program is in no target folder")?;

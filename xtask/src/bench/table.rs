@@ -81,7 +81,7 @@ impl Table {
             if self.rows.is_empty() {
                 writeln!(
                     out,
-                    "{:<16} {:<42} {:>8} {:>8}  met?  detail",
+                    "{:<21} {:<48} {:>8} {:>8}  met?  detail",
                     "row", "what", "bar", "value"
                 )?;
             }
@@ -89,7 +89,7 @@ impl Table {
             let (name, what) = (row.name, row.what);
             writeln!(
                 out,
-                "{name:<16} {what:<42} {bar:>8} {value:>8}  {}  {}",
+                "{name:<21} {what:<48} {bar:>8} {value:>8}  {}  {}",
                 row.verdict(),
                 row.detail
             )?;

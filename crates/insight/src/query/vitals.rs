@@ -40,10 +40,9 @@ pub(crate) async fn list_merged(
         for hour in page {
             let counts = [hour.good, hour.needs_improvement, hour.poor].map(|n| n.unsigned_abs());
             let Some(vital) = Vital::from_name(&hour.name) else { continue };
-            let stored = Distribution::decode(&hour.sketch, counts[0], counts[1], counts[2]);
-            let Some(stored) = stored else { continue };
             if let Some(all) = place(&mut found, (hour.key, vital), tally) {
-                all.merge(&stored);
+                // What cannot be read is left out; a key of nothing else has no percentile, and no row.
+                let _left_out = all.merge_stored(&hour.sketch, counts);
             }
         }
     }

@@ -323,8 +323,8 @@ async fn answers(house: &House, db: &Engine) -> Answers {
         }
         for hour in page {
             let vital = Vital::from_name(&hour.name).expect("a vital");
-            let stored = Distribution::decode(&hour.sketch, 1, 0, 0).expect("a sketch");
-            all.entry(vital).or_default().merge(&stored);
+            let sum = all.entry(vital).or_default();
+            sum.merge_stored(&hour.sketch, [1, 0, 0]).expect("a sketch");
         }
     }
     let percentiles = Vital::ALL.into_iter().filter_map(|vital| {

@@ -139,8 +139,10 @@ impl Committer {
         let known = keys.iter().map(|(key, _)| *key).filter(|key| !new.contains(key));
         let known = conn.find_times(known.collect()).await?;
 
-        let fresh: Vec<_> =
+        let mut fresh: Vec<_> =
             vitals.iter().filter(|(k, _)| new.contains(k)).map(|(_, r)| r).collect();
+        // Ids grow with time: in their order, rows go to the end of the index.
+        fresh.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         conn.insert(&self.0.vitals, &fresh, performance_metric::bind).await?;
         let mut later = Binder::postgres(&performance_metric::REPLACED, vitals.len());
         for (row, at) in vitals.iter().filter_map(|(key, row)| Some((row, known.get(key)?))) {
@@ -148,8 +150,9 @@ impl Committer {
         }
         conn.change(performance_metric::REPLACE, later).await?;
 
-        let fresh: Vec<_> =
+        let mut fresh: Vec<_> =
             engaged.iter().filter(|(k, _)| new.contains(k)).map(|(_, r)| r).collect();
+        fresh.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         conn.insert(&self.0.engagement, &fresh, engagement::bind).await?;
         let mut later = Binder::postgres(&engagement::RAISED, engaged.len());
         for (row, at) in engaged.iter().filter_map(|(key, row)| Some((row, known.get(key)?))) {

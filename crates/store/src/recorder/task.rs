@@ -27,7 +27,8 @@ pub(super) struct Task {
     shared: Arc<Shared>,
     batches_max: usize,
     gather: Duration,
-    busy: bool,
+    /// Batches of the last group.
+    last_group: usize,
     degraded: bool,
 }
 
@@ -55,7 +56,7 @@ impl Task {
             shared,
             batches_max: settings.commit_batches_max.max(1) as usize,
             gather: settings.commit_gather.0,
-            busy: false,
+            last_group: 0,
         }
     }
 
@@ -111,18 +112,20 @@ impl Task {
         }
     }
 
-    /// Under load every commit shares its fsync and its statements with what arrives in the next moment; a quiet
-    /// recorder keeps nobody waiting.
+    /// Under load every commit shares its fsync and its statements with what arrives in the next moment, until the group
+    /// is as large as the last one: those who are answered together come again together. A quiet recorder keeps nobody
+    /// waiting.
     async fn gather(&mut self, group: &mut Vec<Entry>) {
-        if self.busy && !self.gather.is_zero() {
-            tokio::time::sleep(self.gather).await;
-            while group.len() < self.batches_max
-                && let Ok(entry) = self.entries.try_recv()
-            {
-                group.push(entry);
-            }
+        let missing = self.last_group.saturating_sub(group.len());
+        if self.last_group >= BUSY_FROM && missing > 0 && !self.gather.is_zero() {
+            self.shared.gathering.wait(missing, &self.entries, self.gather).await;
         }
-        self.busy = group.len() >= BUSY_FROM;
+        while group.len() < self.batches_max
+            && let Ok(entry) = self.entries.try_recv()
+        {
+            group.push(entry);
+        }
+        self.last_group = group.len();
     }
 
     async fn finish(&mut self, group: &mut Vec<Entry>) {

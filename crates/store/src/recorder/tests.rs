@@ -1,9 +1,11 @@
 //! Tests of `recorder`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mainstay_base::units::{Size, Span as Time};
+use tokio::sync::{mpsc, oneshot};
 
+use super::{Entry, Gathering};
 use crate::contract::{Fixture, Sample};
 use crate::tables::retain::{self, Table};
 use crate::tables::{page_view, user_session};
@@ -55,6 +57,26 @@ async fn while_busy<T>(f: &Fixture, work: impl AsyncFnOnce() -> T) -> T {
     let out = work().await;
     drop(writer);
     out
+}
+
+#[tokio::test]
+async fn a_group_is_waited_for_until_it_is_complete() {
+    let gathering = Gathering::new();
+    let (queue, entries) = mpsc::channel(8);
+    let send = async {
+        for n in 0..3 {
+            tokio::task::yield_now().await;
+            queue.try_send(Entry { batch: batch(n), done: oneshot::channel().0 }).unwrap();
+            gathering.note_queued(&queue);
+        }
+    };
+    let began = Instant::now();
+    tokio::join!(gathering.wait(3, &entries, LONG), send);
+    assert!(began.elapsed() < LONG / 2 && entries.len() == 3);
+    // Those who do not come again are not waited for longer than that.
+    let began = Instant::now();
+    gathering.wait(4, &entries, Duration::from_millis(20)).await;
+    assert!(began.elapsed() < LONG / 2 && entries.len() == 3);
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ pub(crate) const UPSERT: Table = Table {
         custom_events = user_sessions.custom_events + excluded.custom_events,
         total_time_seconds = floor(extract(epoch FROM greatest(user_sessions.last_activity, excluded.last_activity)
             - user_sessions.started_at))::bigint,
-        conversion_events = CASE WHEN excluded.conversion_events = '[]'
+        conversion_events = CASE WHEN excluded.conversion_events <@ user_sessions.conversion_events
             THEN user_sessions.conversion_events
             ELSE (SELECT jsonb_agg(value ORDER BY value) FROM (
                 SELECT value FROM jsonb_array_elements(user_sessions.conversion_events)
