@@ -84,7 +84,8 @@ impl Public {
                 ("/_mainstay/events", intake::events(&self.insight, request).await)
             }
             ("/reports", _, true) => {
-                ("/_mainstay/reports", reports::reports(&self.insight, request).await)
+                // Boxed: events would carry room for it.
+                ("/_mainstay/reports", Box::pin(reports::reports(&self.insight, request)).await)
             }
             ("/m.js" | "/m.lite.js", ..) => ("{mainstay}", wrong_method("GET, HEAD")),
             ("/events" | "/reports", ..) => ("{mainstay}", wrong_method("POST")),

@@ -122,7 +122,8 @@ impl Salts {
         if let Some(keys) = self.cached(day) {
             return Ok(keys);
         }
-        let keys = match self.read_both(day).await {
+        // Boxed: every event would carry room for what is read once a day.
+        let keys = match Box::pin(self.read_both(day)).await {
             Err(Error::Store(error)) if error.retryable && self.store.core().is_shared() => {
                 let (today, yesterday) = (self.propose(day)?, self.propose(day - 1)?);
                 let (today, yesterday) = (Key::new(today), Key::new(yesterday));

@@ -83,6 +83,11 @@ fn is_page_like(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     match name.rsplit_once('.') {
         None => true,
+        // Most of what is no page: the table of all types is long.
+        Some((
+            _,
+            "js" | "css" | "png" | "jpg" | "svg" | "webp" | "woff2" | "ico" | "txt" | "json",
+        )) => false,
         Some((_, extension)) => {
             mime_guess::from_ext(extension).first().is_none_or(|kind| kind.subtype() == "html")
         }

@@ -1,11 +1,11 @@
 //! The marks by which an answer shows which app made it. Pure; nothing here is trusted with more than choosing between reporting and enforcing.
 
+use http::HeaderMap;
 use http::header::VARY;
-use http::{HeaderMap, HeaderName};
 
-const POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
-const NEXT_CACHE: HeaderName = HeaderName::from_static("x-nextjs-cache");
-const NEXT_PRERENDER: HeaderName = HeaderName::from_static("x-nextjs-prerender");
+const POWERED_BY: &str = "x-powered-by";
+const NEXT_CACHE: &str = "x-nextjs-cache";
+const NEXT_PRERENDER: &str = "x-nextjs-prerender";
 
 /// What an answer shows of its app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -19,10 +19,19 @@ pub(super) struct Signs {
 
 impl Signs {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let cache = text(NEXT_CACHE);
-        let prerendered = cache.is_some() || headers.contains_key(NEXT_PRERENDER);
-        let powered = text(POWERED_BY).is_some_and(|value| value.contains("Next.js"));
+        // One walk: an answer has few headers, and each look-up of a name that is nobody's constant costs a digest of it.
+        let (mut powered, mut cache, mut prerendered) = (false, None, false);
+        for (name, value) in headers {
+            match name.as_str() {
+                POWERED_BY => {
+                    powered |= value.to_str().is_ok_and(|value| value.contains("Next.js"));
+                }
+                NEXT_CACHE => cache = cache.or(value.to_str().ok()),
+                NEXT_PRERENDER => prerendered = true,
+                _ => {}
+            }
+        }
+        let prerendered = prerendered || cache.is_some();
         let routed = || {
             let vary = headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok());
             vary.flat_map(|value| value.split(','))
@@ -42,7 +51,7 @@ pub(super) fn remove(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderName, HeaderValue};
 
     use super::*;
 

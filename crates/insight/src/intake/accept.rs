@@ -94,14 +94,19 @@ impl Insight {
     /// cannot be looked up is begun here: counted as two, it is no reason to lose its events.
     async fn take_up_elsewhere(&self, sender: &Sender<'_>, keys: &Keys, today: Uuid) {
         let db = self.0.context.store.insight();
+        if !db.is_shared() {
+            return;
+        }
         let at = sender.received;
         let yesterday = keys.yesterday.id(&sender.site, sender.client, sender.user_agent);
         let visits = || self.0.visits.lock().unwrap_or_else(PoisonError::into_inner);
-        if !db.is_shared() || [today, yesterday].iter().any(|id| visits().find(*id, at).is_some()) {
+        if [today, yesterday].iter().any(|id| visits().find(*id, at).is_some()) {
             return;
         }
         let since = at.minus(self.0.settings.visit_idle.0);
-        let found = user_session::find_active(db, &sender.site, [today, yesterday], since).await;
+        // Boxed: every event would carry room for it.
+        let found =
+            Box::pin(user_session::find_active(db, &sender.site, [today, yesterday], since)).await;
         if let Ok(Some(active)) = found {
             let (session_id, visitor_id) = (active.session_id, active.visitor_id);
             let visit = Visit { session_id, visitor_id, source: active.source };

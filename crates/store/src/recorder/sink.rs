@@ -69,7 +69,8 @@ impl Sink {
     ) -> Result<Written, Error> {
         match self {
             Self::Sqlite(sink) => sink.commit(batches, now).await.map(|()| Written::default()),
-            Self::Postgres(sink) => sink.commit(batches).await,
+            // Boxed, here and below: the recorder of the files would move room for it about with every commit.
+            Self::Postgres(sink) => Box::pin(sink.commit(batches)).await,
         }
     }
 
@@ -88,7 +89,7 @@ impl Sink {
                 sink.probe(now).await;
                 Ok(false)
             }
-            Self::Postgres(sink) => sink.tend().await,
+            Self::Postgres(sink) => Box::pin(sink.tend()).await,
         }
     }
 
@@ -133,7 +134,7 @@ impl Sink {
                     tracing::warn!(%error, "the last checkpoint of insight.db failed; its log is kept");
                 }
             }
-            Self::Postgres(sink) => sink.finish().await,
+            Self::Postgres(sink) => Box::pin(sink.finish()).await,
         }
     }
 }

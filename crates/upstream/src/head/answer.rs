@@ -6,8 +6,9 @@ use http::{StatusCode, Version, response};
 use super::{cookie, strip};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const ALT_SVC: HeaderName = HeaderName::from_static("alt-svc");
-const POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
+/// What it runs on, and other ways to reach it: they speak of our name and of ports at which nobody listens (RFC 7838).
+static OF_MAKE: [HeaderName; 3] =
+    [header::SERVER, HeaderName::from_static("alt-svc"), HeaderName::from_static("x-powered-by")];
 /// Of one connection (RFC 9110 §7.6.1), and of proxies.
 static OF_CONNECTION: [HeaderName; 8] = [
     header::CONNECTION,
@@ -27,10 +28,7 @@ pub(crate) struct BadFraming(pub(crate) &'static str);
 /// Takes out of an answer what a client must not see: the app's make and version, other ways to reach it, and cookies that bear our names. Call
 /// it once everything has been read from the head that is to be read (`X-Powered-By` tells a framework).
 pub fn answer_headers(headers: &mut HeaderMap) {
-    headers.remove(header::SERVER);
-    // RFC 7838: it speaks of our name and of ports at which nobody listens.
-    headers.remove(ALT_SVC);
-    headers.remove(POWERED_BY);
+    remove_all(headers, &OF_MAKE);
     cookie::refuse_ours(headers);
 }
 
@@ -49,15 +47,22 @@ pub(crate) fn connection_headers(parts: &mut response::Parts) -> Result<Option<u
         }
     }
     let kept_seconds = headers.get(KEEP_ALIVE).and_then(read_timeout);
-    for name in &OF_CONNECTION {
-        headers.remove(name);
-    }
+    remove_all(headers, &OF_CONNECTION);
     cookie::refuse_ours(headers);
     if switches {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
     Ok(kept_seconds)
+}
+
+/// An answer has few headers, and mostly none of these: comparing costs less than looking each up.
+fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
+    if headers.keys().any(|name| names.contains(name)) {
+        for name in names {
+            headers.remove(name);
+        }
+    }
 }
 
 fn check_framing(parts: &mut response::Parts) -> Result<(), BadFraming> {
