@@ -15,6 +15,7 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use http::StatusCode;
@@ -163,6 +164,7 @@ struct Answer<'a> {
 
 /// Writes the head of the answer and returns its body; `None` where anything but a file in memory has a say.
 fn answer(connection: &Connection, plain: &Plain<'_>, head: &mut Vec<u8>) -> Option<Bytes> {
+    let began = Instant::now();
     let Connection { worker, peer, activity, .. } = connection;
     let sites = worker.shared.sites.load();
     let site = sites.find(Some(plain.host)).ok()?;
@@ -173,7 +175,7 @@ fn answer(connection: &Connection, plain: &Plain<'_>, head: &mut Vec<u8>) -> Opt
         Ready::Page(page) => Answer::page(page, &site.unmatched),
     };
     let Answer { lines, written, body, route } = answer;
-    let asking = Asking::untold(worker, *peer, plain.user_agent);
+    let asking = Asking::untold(worker, *peer, plain.user_agent, began);
     // Nothing is waited for: it is in hand for no longer than this function runs.
     let _in_hand = Arc::clone(activity).begin_request();
     head.clear();

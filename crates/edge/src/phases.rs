@@ -227,7 +227,8 @@ impl Asking {
             Box::new(Client::find(end, request.headers(), trust))
         });
         let user_agent = request.headers().get(header::USER_AGENT);
-        let asking = Self::untold(worker, peer, user_agent.and_then(|value| value.to_str().ok()));
+        let user_agent = user_agent.and_then(|value| value.to_str().ok());
+        let asking = Self::untold(worker, peer, user_agent, Instant::now());
         match told {
             Some(client) => {
                 let (address, https) = (client.address, client.https);
@@ -237,8 +238,13 @@ impl Asking {
         }
     }
 
-    /// Of a client about whom nobody tells us anything but its connection.
-    pub(crate) fn untold(worker: &Worker, peer: Peer, user_agent: Option<&str>) -> Self {
+    /// Of a client about whom nobody tells us anything but its connection; `began`: when its head was there.
+    pub(crate) fn untold(
+        worker: &Worker,
+        peer: Peer,
+        user_agent: Option<&str>,
+        began: Instant,
+    ) -> Self {
         Self {
             peer,
             client: peer.address,
@@ -246,7 +252,7 @@ impl Asking {
             told: None,
             agent: worker.class_of(user_agent),
             id: worker.next_id(),
-            began: Instant::now(),
+            began,
             received: worker.shared.clock.now(),
         }
     }
