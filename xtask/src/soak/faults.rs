@@ -29,7 +29,7 @@ const REPLICAS: usize = 2;
 /// How long a product may take to be well again.
 const WELL: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Of a thousand requests, this share of one may fail.
+/// Of ten thousand requests, so many may fail; of fewer, one.
 const FAILED_PER_10_000: u64 = 1;
 
 /// How much is done.
