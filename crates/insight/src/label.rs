@@ -59,13 +59,11 @@ fn is_id(segment: &str) -> bool {
 /// Where a page view came from, in the words of `page_views_total{referrer_type}`.
 pub(crate) fn referrer_type(host: Option<&str>, is_internal: bool) -> &'static str {
     let Some(host) = host else { return if is_internal { "internal" } else { "direct" } };
-    let labels = || host.split('.');
-    if SEARCH.iter().any(|name| labels().any(|label| label == *name)) {
+    if host.split('.').any(|label| SEARCH.contains(&label)) {
         return "search";
     }
-    let is_social =
-        |site: &&str| host.strip_suffix(*site).is_some_and(|h| h.is_empty() || h.ends_with('.'));
-    if SOCIAL.iter().any(is_social) { "social" } else { "external" }
+    let mut sites = std::iter::successors(Some(host), |site| Some(site.split_once('.')?.1));
+    if sites.any(|site| SOCIAL.contains(&site)) { "social" } else { "external" }
 }
 
 /// Search engines by a label of their host, because they answer under many top-level domains.

@@ -9,7 +9,7 @@ use mainstay_base::task::Group;
 use mainstay_telemetry::metrics::{Counter, Histogram, Registry};
 use mainstay_telemetry::names;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::postgres::position::Position;
 use crate::sqlite::checkpoint;
@@ -19,6 +19,7 @@ use crate::tables::{
 use crate::{Engine, Settings, Store, record};
 
 mod add_up;
+mod answers;
 mod commit;
 mod commit_postgres;
 pub(crate) mod journal;
@@ -94,7 +95,7 @@ pub struct Recorder {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) batch: Batch,
-    pub(crate) done: oneshot::Sender<Result<Written, record::Error>>,
+    pub(crate) asker: answers::Asker,
 }
 
 #[derive(Debug)]
@@ -175,11 +176,11 @@ impl Recorder {
     /// [`record::Error::Full`] at once when the queue is full, else what became of the commit.
     pub async fn record(&self, batch: Batch) -> Result<Written, record::Error> {
         self.shared.store.note_use();
-        let (done, answer) = oneshot::channel();
-        let outcome = match self.queue.try_send(Entry { batch, done }) {
+        let (asker, answer) = answers::ask();
+        let outcome = match self.queue.try_send(Entry { batch, asker }) {
             Ok(()) => {
                 self.shared.gathering.note_queued(&self.queue);
-                answer.await.unwrap_or(Err(record::Error::Unavailable))
+                answer.outcome().await
             }
             Err(mpsc::error::TrySendError::Full(_)) => Err(record::Error::Full),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(record::Error::Unavailable),

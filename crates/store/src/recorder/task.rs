@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::sink::{Sink, SinkContext};
-use super::{Batch, Entry, Health, Shared, Written};
+use super::{Batch, Entry, Health, Shared, Written, answers};
 use crate::error::Kind;
 use crate::{Error, Settings, record};
 
@@ -227,9 +227,6 @@ fn degrade(shared: &Shared, now: Timestamp, reason: String) {
     *health = Health::Degraded { since, reason };
 }
 
-/// Somebody who no longer waits is no error: the batch is durable all the same.
-fn answer(part: Vec<Entry>, outcome: Result<Written, record::Error>) {
-    for entry in part {
-        let _unheard = entry.done.send(outcome);
-    }
+fn answer(part: Vec<Entry>, outcome: answers::Outcome) {
+    answers::answer(part.into_iter().map(|entry| entry.asker), outcome);
 }

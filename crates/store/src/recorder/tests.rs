@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use mainstay_base::units::{Size, Span as Time};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::{Entry, Gathering};
+use super::{Entry, Gathering, answers};
 use crate::contract::{Fixture, Sample};
 use crate::tables::retain::{self, Table};
 use crate::tables::{page_view, user_session};
@@ -66,7 +66,7 @@ async fn a_group_is_waited_for_until_it_is_complete() {
     let send = async {
         for n in 0..3 {
             tokio::task::yield_now().await;
-            queue.try_send(Entry { batch: batch(n), done: oneshot::channel().0 }).unwrap();
+            queue.try_send(Entry { batch: batch(n), asker: answers::ask().0 }).unwrap();
             gathering.note_queued(&queue);
         }
     };

@@ -1,7 +1,6 @@
 //! One metric with its label combinations, bounded: what does not fit is counted under `other`. Nothing is written out here.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::cell::Counter;
@@ -134,16 +133,23 @@ impl<C: Clone> Family<C> {
 fn render(names: &[&str], values: &[&str]) -> String {
     let mut out = String::with_capacity(values.iter().map(|v| v.len() + 16).sum());
     for (at, name) in names.iter().enumerate() {
-        let separator = if at == 0 { "" } else { "," };
-        // Writing to a String cannot fail.
-        let _infallible = write!(out, "{separator}{name}=\"");
-        for c in values.get(at).copied().unwrap_or_default().chars() {
-            match c {
-                '\\' => out.push_str("\\\\"),
-                '"' => out.push_str("\\\""),
-                '\n' => out.push_str("\\n"),
-                c => out.push(c),
+        if at > 0 {
+            out.push(',');
+        }
+        out.push_str(name);
+        out.push_str("=\"");
+        let value = values.get(at).copied().unwrap_or_default();
+        if value.contains(['\\', '"', '\n']) {
+            for c in value.chars() {
+                match c {
+                    '\\' => out.push_str("\\\\"),
+                    '"' => out.push_str("\\\""),
+                    '\n' => out.push_str("\\n"),
+                    c => out.push(c),
+                }
             }
+        } else {
+            out.push_str(value);
         }
         out.push('"');
     }
