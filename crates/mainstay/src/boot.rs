@@ -26,6 +26,7 @@ use mainstay_telemetry::log::Logged;
 use mainstay_telemetry::metrics::Registry;
 use mainstay_telemetry::{names, process};
 
+use crate::allocator;
 use crate::cli::Exit;
 use crate::data_dir::DataDir;
 use crate::plan;
@@ -214,6 +215,7 @@ async fn build(
         .context("visitor analytics cannot start")
         .map_err(Failed::refused)?;
     insight.spawn(&groups.services);
+    groups.services.spawn("memory", allocator::look_for_free_memory);
     let owner =
         Owner::new(settings.identity.clone(), store.clone(), clock.clone(), entropy.clone());
     let Groups { storage, services, control, traffic } = groups;

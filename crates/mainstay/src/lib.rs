@@ -1,6 +1,6 @@
 //! The binary's own room: command line, settings tree, wiring, start and stop. The only room that knows every room; no other knows it.
 
-pub mod allocator;
+mod allocator;
 pub mod cli;
 pub mod command;
 pub mod settings;

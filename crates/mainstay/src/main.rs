@@ -4,7 +4,6 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mainstay::allocator;
 use mainstay::cli::{Admin, Cli, Command, Exit};
 use mainstay::command::check::{self, Format};
 use mainstay::command::{admin_link, doctor, migrate, print_config, probe, serve};
@@ -32,10 +31,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
                 if serve.json { print_config::Format::Json } else { print_config::Format::Toml };
             Ok(print_config::print_config(&serve.inputs(), format, out)?)
         }
-        Command::Serve(serve) => {
-            allocator::give_back_at_once();
-            serve::serve(&serve.inputs(), out)
-        }
+        Command::Serve(serve) => serve::serve(&serve.inputs(), out),
         Command::Check(check) => {
             let format = if check.json { Format::Json } else { Format::Text };
             Ok(check::check(&check.inputs(), format, &check::look_through, out)?)
