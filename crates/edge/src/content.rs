@@ -148,10 +148,10 @@ impl Content {
     /// Memory that this content holds or will hold once its variants are made.
     pub(crate) fn bytes_held(&self) -> usize {
         let Source::Memory(body) = &self.source else { return 0 };
-        // A head of 200 and one of 304, for plain http and for TLS, of each representation.
+        // A head of 200 and one of 304 of each representation: a site is mostly read over one of http and TLS.
         let head: usize =
             self.identity.headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
-        if self.compressible { body.len() * 2 + 16 * head } else { body.len() + 4 * head }
+        if self.compressible { body.len() * 2 + 8 * head } else { body.len() + 2 * head }
     }
 
     /// The variant in this coding, if it was made already; `None` when it must be made first.

@@ -44,7 +44,10 @@ pub(crate) use written::Written;
 /// What comes next.
 pub(crate) enum Next {
     /// Something else than a plain request, or the end: the library's.
-    Library,
+    Library {
+        /// A request here was plain, answered or not, or may yet turn out to be: others may be plain too.
+        met_plain: bool,
+    },
     /// Nobody asks for anything.
     Rest,
     /// The client closed it.
@@ -53,12 +56,12 @@ pub(crate) enum Next {
     Cut,
 }
 
-/// Answers plain requests for as long as they come. Who else answered on this connection may be asked for it back once
-/// nothing is in hand.
+/// Answers plain requests for as long as they come.
 pub(crate) async fn carry(connection: &Connection, stream: &mut Stream) -> Next {
     if !is_possible(connection) {
-        return Next::Library;
+        return Next::Library { met_plain: false };
     }
+    let mut met_plain = false;
     let activity = &*connection.activity;
     let (mut read, mut head) = (Vec::with_capacity(READ_BYTES), Vec::with_capacity(READ_BYTES / 2));
     let ordered = || activity.ordered();
@@ -71,7 +74,7 @@ pub(crate) async fn carry(connection: &Connection, stream: &mut Stream) -> Next 
                 Order::Drain => {
                     // What has come already is still answered: the library looks for it first.
                     activity.repeat_order();
-                    return Next::Library;
+                    return Next::Library { met_plain };
                 }
                 Order::Park if activity.is_idle() => return Next::Rest,
                 Order::Park => {
@@ -87,11 +90,13 @@ pub(crate) async fn carry(connection: &Connection, stream: &mut Stream) -> Next 
         activity.read_some();
         let mut left = &*read;
         while !left.is_empty() {
-            let answered = Plain::read(left)
+            let plain = Plain::read(left);
+            met_plain |= plain.is_some() || is_begun(left);
+            let answer = plain
                 .and_then(|plain| Some((plain.length, answer(connection, &plain, &mut head)?)));
-            let Some((length, body)) = answered else {
+            let Some((length, body)) = answer else {
                 stream.unread(Bytes::copy_from_slice(left));
-                return Next::Library;
+                return Next::Library { met_plain };
             };
             left = left.get(length..).unwrap_or_default();
             match send(stream, order.as_mut(), &ordered, Buf::chain(&*head, body)).await {
@@ -99,7 +104,7 @@ pub(crate) async fn carry(connection: &Connection, stream: &mut Stream) -> Next 
                 Sent::Drained => {
                     stream.unread(Bytes::copy_from_slice(left));
                     activity.repeat_order();
-                    return Next::Library;
+                    return Next::Library { met_plain };
                 }
                 Sent::Lost => return Next::Close,
                 Sent::Cut => return Next::Cut,
@@ -109,8 +114,13 @@ pub(crate) async fn carry(connection: &Connection, stream: &mut Stream) -> Next 
     }
 }
 
+/// Whether this is the beginning of a head that may be short enough.
+fn is_begun(bytes: &[u8]) -> bool {
+    bytes.len() < READ_BYTES && memchr::memmem::find(bytes, b"\r\n\r\n").is_none()
+}
+
 /// Whether any request of this connection could be answered here.
-pub(crate) fn is_possible(connection: &Connection) -> bool {
+fn is_possible(connection: &Connection) -> bool {
     let (shared, peer) = (&connection.worker.shared, &connection.peer);
     let has_files = |site: &Arc<Site>| matches!(site.answers, Answers::Files(_));
     peer.to_https.is_none()

@@ -24,7 +24,8 @@ const NOT_FOUND_PAGE: &str = "404.html";
 
 /// Shards of the cache.
 const SHARDS: usize = 4;
-/// A file may take one part in this many of the cache (twice that with its variants, which must fit a shard).
+/// A file may take one part in this many of the cache: twice that with its variants, so that a shard has room for its
+/// heads too.
 const FILE_SHARE: u64 = 16;
 
 /// What a path leads to.

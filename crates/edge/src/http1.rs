@@ -50,7 +50,7 @@ pub(crate) async fn carry(connection: &Connection, mut stream: Stream) {
     loop {
         // Boxed, so that all of it is freed while the connection is parked.
         let left = match Box::pin(fast_path::carry(connection, &mut stream)).await {
-            Next::Library => Box::pin(serve(connection, stream)).await,
+            Next::Library { met_plain } => Box::pin(serve(connection, stream, met_plain)).await,
             Next::Rest => Left::Idle(stream),
             Next::Close => Left::Closing(stream),
             Next::Cut => Left::Cut,
@@ -91,10 +91,11 @@ async fn wait(connection: &Connection, stream: &Stream) -> bool {
     }
 }
 
-async fn serve(connection: &Connection, stream: Stream) -> Left {
+/// The library's part. `returns_plain`: the next plain request is waited for elsewhere. A connection without any stays
+/// here, for building this up costs more than a small answer.
+async fn serve(connection: &Connection, stream: Stream, returns_plain: bool) -> Left {
     let Connection { worker, peer, activity, .. } = connection;
     let (peer, switch) = (*peer, Switch::default());
-    let may_return = fast_path::is_possible(connection);
     // The last request was one after which the next may be plain.
     let returns = AtomicBool::new(false);
     let service = service_fn(|mut request: Request<Incoming>| {
@@ -106,7 +107,8 @@ async fn serve(connection: &Connection, stream: Stream) -> Left {
         if !is_bare {
             request.extensions_mut().insert(activity.begin_exchange());
         }
-        returns.store(may_return && is_bare && !upgrades && is_of_files(worker, &request), Relaxed);
+        let may_return = returns_plain && is_bare && !upgrades && is_of_files(worker, &request);
+        returns.store(may_return, Relaxed);
         let watch = Watch::Connection(Arc::clone(activity).begin_request());
         let answering = phases::answer(worker, peer, request, watch);
         let activity = Arc::clone(activity);
@@ -121,7 +123,10 @@ async fn serve(connection: &Connection, stream: Stream) -> Left {
     let ended = loop {
         let carried = poll_fn(|cx| match Pin::new(&mut http).poll(cx) {
             Poll::Ready(ended) => Poll::Ready(Some(ended)),
-            Poll::Pending if !draining && returns.load(Relaxed) && activity.is_idle() => {
+            // Told to leave, it is the library that ends a connection, however fast requests come.
+            Poll::Pending
+                if returns.load(Relaxed) && !activity.is_drained() && activity.is_idle() =>
+            {
                 Poll::Ready(None)
             }
             Poll::Pending => Poll::Pending,

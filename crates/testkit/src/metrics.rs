@@ -1,5 +1,7 @@
 //! A scrape in the text format, read just far enough to count and compare.
 
+use std::collections::BTreeMap;
+
 /// One scrape.
 #[derive(Clone, Debug)]
 pub struct Metrics(String);
@@ -38,6 +40,25 @@ impl Metrics {
         matching.map(|line| split(line).1.parse::<f64>().expect("a number")).sum()
     }
 
+    /// What was added to each series of this name since `before`; those that stayed as they were are left out.
+    ///
+    /// # Panics
+    /// When a value is no number.
+    #[must_use]
+    pub fn added(&self, before: &Self, name: &str) -> BTreeMap<String, f64> {
+        let read = |metrics: &Self| -> BTreeMap<String, f64> {
+            let samples = metrics.samples().map(split);
+            let named = samples.filter(|(series, _)| series.split('{').next() == Some(name));
+            named.map(|(series, value)| (series.into(), value.parse().expect("a number"))).collect()
+        };
+        let before = read(before);
+        let added = read(self).into_iter().map(|(series, value)| {
+            let added = value - before.get(&series).unwrap_or(&0.0);
+            (series, added)
+        });
+        added.filter(|(_, added)| added.abs() > 1e-9).collect()
+    }
+
     /// Whether any sample has this name.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -67,5 +88,11 @@ mod tests {
         assert!((metrics.value("a_total", &[("s", "404")]) - 3.0).abs() < 1e-9);
         assert!(metrics.value("a_total", &[("s", "500")]).abs() < 1e-9);
         assert!(metrics.has("b") && !metrics.has("a"));
+        let before = Metrics::parse("a_total{m=\"GET\",s=\"200\"} 2\n".to_owned());
+        let added = metrics.added(&before, "a_total");
+        assert_eq!(
+            added.into_iter().collect::<Vec<_>>(),
+            [(r#"a_total{m="GET",s="404"}"#.to_owned(), 3.0)]
+        );
     }
 }

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mainstay::command::doctor::{Listener, Patience, ask};
-use mainstay_edge::desync::{After, Case, Client, Seen, Target, cases, judge_app, judge_client};
-use mainstay_testkit::{Heard, Launch, Upstream, Wire};
+use mainstay_edge::desync::{
+    After, Case, Client, Intended, Seen, Target, cases, judge_app, judge_client,
+};
+use mainstay_testkit::{Heard, Launch, Request, Site, Upstream, Wire};
 
 use crate::launch;
 
@@ -90,9 +92,19 @@ fn to_seen(heard: &Heard) -> Seen {
 
 /// Runs the case of this number in front of `app`; what is wrong.
 fn run(listener: &Listener, app: &App, at: usize) -> (Case, Vec<String>) {
+    run_by(app, at, listener, |target, case| ask(listener, target, case, PATIENCE))
+}
+
+/// The same where somebody else asks it.
+fn run_by(
+    app: &App,
+    at: usize,
+    listener: &Listener,
+    asks: impl Fn(&Target, &Case) -> std::io::Result<Client>,
+) -> (Case, Vec<String>) {
     let (target, case) = (target_of(at), case_of(at));
     let before = app.upstream.requests().len();
-    let asked = ask(listener, &target, &case, PATIENCE);
+    let asked = asks(&target, &case);
     let after: Vec<_> = (0..3).map(|n| follow(listener, &target, n)).collect();
     let mut faults: Vec<String> = after.into_iter().flatten().collect();
     let (last, next) = (format!("{}/last", target.canary), format!("{}/next-", target.canary));
@@ -193,6 +205,46 @@ fn the_app_sees_what_was_meant_or_nothing() {
         assert_eq!(made_up, None, "{heard:?}");
         assert!(!heard.headers.iter().any(|(_, value)| value.contains("192.0.2.1")), "{heard:?}");
     }
+}
+
+/// A plain request for a file of another site goes before, in the same write: what it is answered with is read and put
+/// back by other code than an app's requests are.
+#[test]
+fn behind_a_plain_request_for_a_file_nothing_else_is_seen() {
+    let (app, files) = (App::start(read_strictly), Site::of(&[("a.txt", "a file")]));
+    let sites = format!(
+        "[[site]]\nname = \"files\"\nhosts = [\"files.test\"]\ndir = \"{}\"\n\
+         [[site]]\nname = \"app\"\nhosts = [\"app.test\"]\nupstreams = [\"{}\"]\n",
+        files.dir().display(),
+        app.url(),
+    );
+    let launch = launch().sites_in_settings().argument("--workers").argument("1");
+    let server = launch.config(&format!("{LIMITS}{sites}")).start();
+    let plain = Request::get("/a.txt").to_bytes("files.test");
+    for _warm in 0..2 {
+        assert_eq!(server.send(&Request::get("/a.txt").header("host", "files.test")).status, 200);
+    }
+    let listener = Listener::plain(server.site_address());
+    let asks = |target: &Target, case: &Case| {
+        let mut case = case.clone();
+        case.sends[0].splice(0..0, plain.iter().copied());
+        case.requests.insert(
+            0,
+            Intended { method: "GET", target: "/a.txt".into(), host: None, body: Vec::new() },
+        );
+        let mut client = ask(&listener, target, &case, PATIENCE)?;
+        let answers = &mut client.reading.answers;
+        if answers.first().is_none_or(|answer| answer.body != b"a file") {
+            return Err(std::io::Error::other("the plain request was not answered"));
+        }
+        answers.remove(0);
+        Ok(client)
+    };
+    let bad: Vec<_> = all()
+        .map(|at| run_by(&app, at, &listener, asks))
+        .filter(|(_, faults)| !faults.is_empty())
+        .collect();
+    assert!(bad.is_empty(), "{} of {} cases:\n{}", bad.len(), all().len(), table(&bad));
 }
 
 #[test]
