@@ -3,6 +3,9 @@ import type { Cell } from "./wire";
 
 export const MISSING = "–";
 
+/** Milliseconds below this are told in microseconds: a file from memory takes a few. */
+const MICRO_BELOW = 0.1;
+
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -43,12 +46,13 @@ export function percent(share: Cell | undefined): string {
 export function milliseconds(value: Cell | undefined): string {
   if (!known(value)) return MISSING;
   if (value >= 1000) return `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s`;
-  return `${digits(value)} ms`;
+  return value > 0 && value < MICRO_BELOW ? `${whole.format(Math.max(value * 1000, 1))} µs` : `${digits(value)} ms`;
 }
 
 /** An axis label: the shortest text of a round value. */
 export function millisecondsTick(value: number): string {
-  return value >= 1000 ? `${Number((value / 1000).toPrecision(3))} s` : `${Number(value.toPrecision(3))} ms`;
+  if (value >= 1000) return `${Number((value / 1000).toPrecision(3))} s`;
+  return value > 0 && value < MICRO_BELOW ? `${Number((value * 1000).toPrecision(3))} µs` : `${Number(value.toPrecision(3))} ms`;
 }
 
 /** A web vital in its own unit: milliseconds from a browser are whole, CLS has none. */

@@ -426,6 +426,14 @@ describe("machines", () => {
     assert.equal(await valueOf(page, "lag").textContent(), "–", "nobody is asked, so nobody is behind");
   });
 
+  test("a replica that is away hides no process: the primary says who serves", async () => {
+    stand.machines = "by itself";
+    const { page } = await show("/#page=machines");
+    await row(page, "databases", "db-3").filter({ hasText: "Replica, not asked" }).waitFor();
+    await page.getByText("One process so far.").waitFor();
+    assert.equal(await page.getByText("Others are not known.").count(), 0);
+  });
+
   test("a read that fails says why and keeps what was read before", async () => {
     const { page } = await show("/#page=machines");
     await row(page, "databases", "core.db").waitFor();

@@ -96,10 +96,10 @@ test("zero is zero, missing is a dash", () => {
 test("numbers keep their meaning", () => {
   /** @type {[string, string][]} */
   const cases = [
-    [format.milliseconds(0.214), "0.21 ms"], [format.milliseconds(7.44), "7.4 ms"], [format.milliseconds(1240), "1.24 s"],
+    [format.milliseconds(0), "0 ms"], [format.milliseconds(0.0034), "3 µs"], [format.milliseconds(0.0996), "100 µs"], [format.milliseconds(0.214), "0.21 ms"], [format.milliseconds(7.44), "7.4 ms"], [format.milliseconds(1240), "1.24 s"],
     [format.vital("LCP", 812.5), "813 ms"], [format.vital("CLS", 0.0534), "0.053"], [format.percent(0.00003), "< 0.1 %"],
     [format.count(12_345), "12,345"], [format.count(2_690_000), "2.69M"], [format.bytes(41_812_345), "41.8 MB"],
-    [format.millisecondsTick(0.1), "0.1 ms"], [format.millisecondsTick(1000), "1 s"], [format.rate(0.04), "0.04"],
+    [format.millisecondsTick(0.01), "10 µs"], [format.millisecondsTick(0.1), "0.1 ms"], [format.millisecondsTick(1000), "1 s"], [format.rate(0.04), "0.04"],
   ];
   for (const [actual, expected] of cases) assert.equal(actual, expected);
 });

@@ -46,10 +46,10 @@ function NextStep({ alone }: { alone: boolean }) {
       </Empty>
     );
   }
-  // Who serves stands in the database.
-  return shared.every((row) => row.healthy)
+  // Who serves stands in the database, and is read from its primary.
+  return shared.some((row) => row.role === "primary" && row.healthy)
     ? <Empty title="One process so far.">Start Mainstay on another machine with the same <code>DATABASE_PRIMARY_URL</code>, and it stands here within seconds.</Empty>
-    : <Empty title="Others are not known.">The database says who serves, and not every server of it answers this process.</Empty>;
+    : <Empty title="Others are not known.">The database says who serves, and its primary does not answer this one.</Empty>;
 }
 
 export function MachineProcesses() {

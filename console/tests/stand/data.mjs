@@ -153,7 +153,7 @@ export function snapshotOf(scene, nowMs, site, sites = [site], copies = []) {
   };
 }
 
-/** @typedef {"alone" | "shared" | "cut off"} Machines */
+/** @typedef {"alone" | "shared" | "by itself" | "cut off"} Machines */
 
 /** @type {import("../../src/wire.ts").DatabaseRow} */
 const BARE = { server: "", engine: "postgres", role: "replica", region: null, healthy: true, reason: null, lag_bytes: null, lag_ms: null, connections_active: 0, connections_idle: 5, in_flight: 0, size_bytes: null, wal_bytes: null };
@@ -189,7 +189,7 @@ export function nodesOf(machines, nowMs) {
   const away = { name: "store:database", component: "db-3.internal.example:5432", status: "warn", output: "connection refused" };
   const here = { ...own, region: "eu-central-1", checks: [...pass, away] };
   const other = { ...own, here: false, ready: null, checks: [], seen: iso(nowMs - 4_000) };
-  if (machines === "cut off") return [here];
+  if (machines === "cut off" || machines === "by itself") return [here];
   return [
     here,
     { ...other, id: "0197f3c2-7b22-7f00-8d31-bb20f4e1a077", region: "eu-central-1", started: iso(nowMs - 9.2e6) },

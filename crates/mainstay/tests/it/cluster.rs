@@ -1,7 +1,7 @@
 //! `scripts/cluster` as a person runs it: up, a page view by way of one process that the other one knows of, down, and nothing is left.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -134,7 +134,10 @@ fn a_folder_of_somebody_else_is_left_alone() {
     std::fs::create_dir(&cluster.data).expect("a folder");
     // Only root can give a folder away; to everybody else the root of the file system is somebody else's.
     if std::os::unix::fs::chown(&cluster.data, Some(65_534), None).is_err() {
-        cluster.data = PathBuf::from("/");
+        let owner = |path: &Path| std::fs::metadata(path).expect("a folder").uid();
+        let root = Path::new("/");
+        assert_ne!(owner(root), owner(&cluster.data), "no folder here is somebody else's");
+        cluster.data = root.into();
     }
     for verb in ["up", "status", "down"] {
         let refused = cluster.run(verb, "false");
