@@ -12,7 +12,7 @@ pub struct Settings {
     pub recorder_queue_batches: u32,
     /// Most batches that share one transaction and one fsync. Default 256.
     pub commit_batches_max: u32,
-    /// How long a busy recorder gathers batches for one commit; a quiet one commits at once. `"0ms"`: never. Default `"1ms"`.
+    /// How long, at most, a busy recorder gathers batches for one commit; a quiet one commits at once. `"0ms"`: never. Default `"1ms"`.
     pub commit_gather: Span,
     /// How often a recorder that could not write tries whether the disk takes writes again. Default `"1s"`.
     pub recorder_probe_every: Span,

@@ -205,11 +205,10 @@ impl Db {
     pub(crate) async fn begin(&self, op: &'static str) -> Result<Leased, Error> {
         for last in [false, true] {
             let mut leased = self.writing(op).await?;
-            let pooled = leased.node().target.pooled;
-            match self.within(durable::begin(leased.conn(), pooled)).await {
+            let node = Arc::clone(leased.node());
+            match self.within(node.target.begin(leased.conn())).await {
                 Ok(()) => return Ok(leased),
                 Err(error) => {
-                    let node = Arc::clone(leased.node());
                     drop(leased);
                     let moved = failure::is_refused_in_recovery(&error);
                     let dead = self.cluster.note(&node, &error);

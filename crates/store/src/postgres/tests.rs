@@ -5,6 +5,7 @@ mod house;
 mod durable;
 mod failover;
 mod lag;
+mod migrating;
 mod partitions;
 mod pinned;
 mod pool;
