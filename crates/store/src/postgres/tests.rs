@@ -10,6 +10,7 @@ mod partitions;
 mod pinned;
 mod pool;
 mod reads;
+mod silent;
 mod spool;
 mod tls;
 mod together;
