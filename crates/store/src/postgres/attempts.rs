@@ -122,7 +122,7 @@ impl Attempts<'_> {
                 }
                 // Nothing is committed while there is no primary: the replicas have nearly everything there is.
                 Err(nobody) => {
-                    let place = cluster.choose_replica(not).ok_or(nobody)?;
+                    let place = cluster.choose_furthest(not).ok_or(nobody)?;
                     Ok(Leased::at(place, None).await)
                 }
             },

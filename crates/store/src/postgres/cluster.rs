@@ -260,6 +260,12 @@ impl Cluster {
         Some(Place::on(equals().nth(turn).unwrap_or(first)))
     }
 
+    /// The fit replica that had come furthest when it was last asked.
+    pub(crate) fn choose_furthest(&self, not: &[Arc<Node>]) -> Option<Place> {
+        let may = |node: &&Arc<Node>| node.is_fit() && !not.iter().any(|n| Arc::ptr_eq(node, n));
+        self.nodes.iter().filter(may).max_by_key(|node| node.state().position.lsn).map(Place::on)
+    }
+
     /// What a failed answer says about its server; true when it speaks against it. Then a probe follows at once.
     pub(crate) fn note(&self, node: &Node, error: &sqlx::Error) -> bool {
         let against = node.note(error);

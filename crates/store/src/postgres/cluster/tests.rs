@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::Database;
+use crate::postgres::position::Lsn;
 
 /// A primary and replicas that are fit, none of which is there.
 fn cluster(replicas: usize) -> Cluster {
@@ -51,6 +52,17 @@ fn a_question_that_nobody_passes_takes_nobodys_turn() {
             .or_else(|| cluster.choose_replica_where(&[], |_| true))
     });
     assert_eq!(chosen, [0, 50, 50]);
+}
+
+#[test]
+fn without_a_primary_the_one_that_has_come_furthest_is_chosen() {
+    let cluster = cluster(3);
+    for (node, lsn) in cluster.nodes[1..].iter().zip([5, 9, 7]) {
+        node.change(|state| state.position.lsn = Lsn(lsn));
+    }
+    assert_eq!(tally(&cluster, 10, || cluster.choose_furthest(&[])), [0, 0, 10, 0]);
+    let failed = [Arc::clone(&cluster.nodes[2])];
+    assert_eq!(tally(&cluster, 10, || cluster.choose_furthest(&failed)), [0, 0, 0, 10]);
 }
 
 #[test]
