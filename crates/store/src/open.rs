@@ -135,7 +135,7 @@ impl Store {
         let database = database.filter(|database| database.is_set());
         let (core, insight) = if let Some(database) = database {
             let node = node::find_name(data_dir, &clock, &entropy).await?;
-            let cluster = database.open()?.knowing(Kept::find(data_dir));
+            let cluster = database.open()?.knowing(Kept::find(data_dir).await);
             let engine = Engine::Postgres(postgres::Db::new(cluster, node));
             (engine.clone(), engine)
         } else {

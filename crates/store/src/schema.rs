@@ -81,7 +81,7 @@ pub async fn bring_up_to_date(place: Place<'_>) -> Result<Vec<State>, Error> {
 
 async fn reach(place: &Place<'_>, database: &Database) -> Result<Db, Error> {
     let name = node::find_kept(place.data_dir).unwrap_or_default().to_string();
-    let cluster = database.open()?.knowing(Kept::find(place.data_dir));
+    let cluster = database.open()?.knowing(Kept::find(place.data_dir).await);
     let db = Db::new(cluster, name.into());
     db.probe().await;
     match db.why_without_primary() {
@@ -94,16 +94,8 @@ async fn look_at_database(db: &Db) -> Result<State, Error> {
     const OP: &str = "schema.look";
     let failed = |error: crate::Error| Error::from(migrate::Error::Unfinished(error));
     let mut leased = db.writing(OP).await.map_err(failed)?;
-    let taken = async {
-        let there = "SELECT to_regclass('mainstay._sqlx_migrations') IS NOT NULL";
-        if !sqlx::query_scalar(there).fetch_one(leased.conn()).await? {
-            return Ok(None);
-        }
-        let all = "SELECT version FROM mainstay._sqlx_migrations WHERE success";
-        sqlx::query_scalar(all).fetch_all(leased.conn()).await.map(Some)
-    };
-    let taken = db.within(taken).await;
-    let taken: Option<Vec<i64>> = db.settle_write(OP, leased, taken).map_err(failed)?;
+    let taken = db.within(migrate::list_taken(leased.conn())).await;
+    let taken = db.settle_write(OP, leased, taken).map_err(failed)?;
     match state("database", taken, migrate::known()) {
         Ok(state) => Ok(state),
         Err(version) => Err(migrate::Error::from(MigrateError::VersionMissing(version)).into()),
@@ -117,7 +109,7 @@ async fn look_at_file(
     known: &Migrator,
 ) -> Result<State, Error> {
     let path = dir.join(part);
-    let length = std::fs::metadata(&path).map_or(0, |file| file.len());
+    let length = tokio::fs::metadata(&path).await.map_or(0, |file| file.len());
     let mut taken = None;
     if length > 0 {
         let read = async {

@@ -12,12 +12,12 @@ pub struct Settings {
     pub recorder_queue_batches: u32,
     /// Most batches that share one transaction and one fsync. Default 256.
     pub commit_batches_max: u32,
-    /// How long a busy recorder gathers batches for one commit; a quiet one commits at once. `"0ms"`: never. Default `"1ms"`.
+    /// How long, at most, a busy recorder gathers batches for one commit; a quiet one commits at once. `"0ms"`: never. Default `"1ms"`.
     pub commit_gather: Span,
     /// How often a recorder that could not write tries whether the disk takes writes again. Default `"1s"`.
     pub recorder_probe_every: Span,
     /// Bytes of events that may wait on this machine's disk while PostgreSQL is away; then further ones are refused with
-    /// 503. As many may lie there until a replica has them. Default `"256MiB"`.
+    /// 503. As many more may lie there until every replica that may be asked has them. Default `"256MiB"`.
     pub spool_max: Size,
     /// How often a database file that could not be opened (damaged, disk full) is tried again. Default `"5s"`.
     pub reopen_every: Span,

@@ -1,17 +1,18 @@
 //! One read and the servers it is put to: who is chosen, who is asked next when that one fails, and how long a replica is
-//! waited for that has to catch up. Changes are never put twice, and have no place here.
+//! waited for that has to catch up. Changes have no place here.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sqlx::PgConnection;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::cluster::Nobody;
 use super::failure::{self, Failure};
 use super::node::{Leased, Node, Place};
 use super::position::{Lsn, Position};
-use super::{Db, Reads, away, pool, probe};
+use super::{Db, Reads, away, probe};
 use crate::Error;
 
 /// The servers one read is put to.
@@ -19,7 +20,8 @@ use crate::Error;
 pub(crate) struct Attempts<'a> {
     db: &'a Db,
     op: &'static str,
-    failed: Option<Arc<Node>>,
+    /// Who failed, or had no connection to give.
+    failed: Vec<Arc<Node>>,
     /// Who is asked now.
     asked: Option<Arc<Node>>,
     repeats: u8,
@@ -27,12 +29,13 @@ pub(crate) struct Attempts<'a> {
 
 impl<'a> Attempts<'a> {
     pub(super) fn new(db: &'a Db, op: &'static str) -> Self {
-        Self { db, op, failed: None, asked: None, repeats: 1 }
+        Self { db, op, failed: Vec::new(), asked: None, repeats: 1 }
     }
 }
 
 impl Attempts<'_> {
-    /// A connection to a server that may answer. A server that refuses one is not asked for long: the next one is.
+    /// A connection to a server that may answer. A server that refuses one is not asked for long: the next one is. Where
+    /// every connection of one is in use, those that were not asked yet are, each once.
     pub(crate) async fn lease(&mut self) -> Result<Leased, Error> {
         let cluster = &self.db.cluster;
         // One that does not use the cluster much must not write to a shared line with every read.
@@ -45,26 +48,40 @@ impl Attempts<'_> {
                 Ok(leased) => {
                     self.asked = Some(Arc::clone(leased.node()));
                     if let Some(pin) = &self.db.pin {
-                        pin.get_or_init(|| Arc::clone(leased.node()));
+                        pin.node.get_or_init(|| Arc::clone(leased.node()));
                     }
                     return Ok(leased);
                 }
                 Err(refused) => refused,
             };
-            cluster.note_refused(place.node(), &error);
-            if rest == 0 {
+            let node = Arc::clone(place.node());
+            drop(place);
+            cluster.note_refused(&node, &error);
+            // The primary is the last resort: whoever is sent there would be sent there again.
+            let is_last = failure::is_busy(&error) && cluster.is_primary(&node);
+            if rest == 0 || is_last {
                 return Err(Error::new(self.op, error));
             }
             rest -= 1;
-            self.failed = Some(Arc::clone(place.node()));
+            self.note_failed(node);
         }
+    }
+
+    fn note_failed(&mut self, node: Arc<Node>) {
+        if !self.has_failed(&node) {
+            self.failed.push(node);
+        }
+    }
+
+    fn has_failed(&self, node: &Arc<Node>) -> bool {
+        self.failed.iter().any(|failed| Arc::ptr_eq(failed, node))
     }
 
     async fn choose(&self) -> Result<Result<Leased, (Place, sqlx::Error)>, Error> {
         match self.choose_once().await {
             // Nobody else may answer: a server that was restarted does, on another connection.
             Err(nobody) => {
-                let Some(failed) = &self.failed else { return Err(away(self.op, nobody)) };
+                let Some(failed) = self.failed.last() else { return Err(away(self.op, nobody)) };
                 probe::try_again(&self.db.cluster, failed).await;
                 self.choose_once().await.map_err(|nobody| away(self.op, nobody))
             }
@@ -74,19 +91,22 @@ impl Attempts<'_> {
 
     async fn choose_once(&self) -> Result<Result<Leased, (Place, sqlx::Error)>, Nobody> {
         let cluster = &self.db.cluster;
-        let not = self.failed.as_ref();
-        let reads = match self.db.pin.as_ref().and_then(|pin| pin.get()) {
+        let not = self.failed.as_slice();
+        let reads = match self.db.pin.as_deref().and_then(|pin| Some((pin, pin.node.get()?))) {
             None => self.db.reads,
-            Some(pinned) => {
-                let failed = not.is_some_and(|node| Arc::ptr_eq(node, pinned));
-                if let Some(place) = cluster.choose_again(pinned).filter(|_| !failed) {
-                    return Ok(Leased::at(place, None).await);
+            Some((pin, pinned)) => {
+                if !pin.is_lost.load(Ordering::Relaxed) && !self.has_failed(pinned) {
+                    if let Some(place) = cluster.choose_again(pinned) {
+                        return Ok(Leased::at(place, None).await);
+                    }
+                    if self.db.reads == Reads::Any && cluster.is_primary(pinned) {
+                        let choice = cluster.choose_stand_in()?;
+                        return Ok(Leased::at(choice.place, choice.share).await);
+                    }
                 }
-                if self.db.reads == Reads::Any && !failed && cluster.is_primary(pinned) {
-                    let choice = cluster.choose_stand_in()?;
-                    return Ok(Leased::at(choice.place, choice.share).await);
-                }
-                // Another replica may be behind the one that was lost.
+                // Another replica may be behind the one that was lost; so may that one be, when it comes back, behind
+                // what the primary has told since.
+                pin.is_lost.store(true, Ordering::Relaxed);
                 Reads::Latest
             }
         };
@@ -102,7 +122,7 @@ impl Attempts<'_> {
                 }
                 // Nothing is committed while there is no primary: the replicas have nearly everything there is.
                 Err(nobody) => {
-                    let place = cluster.choose_replica(not).ok_or(nobody)?;
+                    let place = cluster.choose_furthest(not).ok_or(nobody)?;
                     Ok(Leased::at(place, None).await)
                 }
             },
@@ -121,7 +141,7 @@ impl Attempts<'_> {
     /// A replica that has come as far as `wanted`, or that does so in a moment.
     async fn catch_up(&self, wanted: Position) -> Option<Leased> {
         let cluster = &self.db.cluster;
-        let not = self.failed.as_ref();
+        let not = self.failed.as_slice();
         let there = |node: &Node| node.state().position.includes(wanted);
         let near = |node: &Node| {
             let state = node.state();
@@ -131,15 +151,14 @@ impl Attempts<'_> {
             .choose_replica_where(not, there)
             .or_else(|| cluster.choose_replica_where(not, near))?;
         let node = Arc::clone(place.node());
-        let looked = tokio::time::timeout(cluster.rules.catch_up, look(place, wanted)).await;
-        match looked {
-            Ok(Ok(leased)) => Some(leased),
-            Ok(Err(error)) => {
-                cluster.note(&node, &error);
+        match look(place, wanted, cluster.rules.catch_up).await {
+            Ok(Some(leased)) => Some(leased),
+            Ok(None) => {
+                node.change(|state| state.slow = true);
                 None
             }
-            Err(_) => {
-                node.change(|state| state.slow = true);
+            Err(error) => {
+                cluster.note(&node, &error);
                 None
             }
         }
@@ -151,17 +170,9 @@ impl Attempts<'_> {
         &self,
         answer: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, sqlx::Error> {
-        let mut answer = std::pin::pin!(answer);
-        if let Ok(answer) = tokio::time::timeout(SUSPECT_AFTER, answer.as_mut()).await {
-            return answer;
-        }
-        let Some(node) = &self.asked else { return self.db.within(answer).await };
-        node.suspect();
-        self.db.cluster.alarm.notify_one();
-        tokio::select! {
-            biased;
-            answer = self.db.within(answer) => answer,
-            () = node.left() => Err(pool::unavailable("the server was lost before it answered")),
+        match &self.asked {
+            Some(node) => self.db.unless_lost(node, answer).await,
+            None => self.db.within(answer).await,
         }
     }
 
@@ -195,32 +206,43 @@ impl Attempts<'_> {
         };
         if elsewhere && self.repeats > 0 {
             self.repeats -= 1;
-            self.failed = Some(node);
+            self.note_failed(node);
             return None;
         }
         Some(Err(Error::new(self.op, error)))
     }
 }
 
-/// An answer that takes so long makes its server suspect.
-const SUSPECT_AFTER: Duration = Duration::from_millis(300);
 /// How long between two looks at a replica that is about to catch up.
 const LOOK_AGAIN: Duration = Duration::from_millis(3);
 
-/// Looks again and again until the replica has come far enough.
-async fn look(place: Place, wanted: Position) -> Result<Leased, sqlx::Error> {
+/// Looks again and again until the replica has come far enough; none when it has not within this time. Its connection is
+/// given back then, unless it owes an answer.
+async fn look(
+    place: Place,
+    wanted: Position,
+    within: Duration,
+) -> Result<Option<Leased>, sqlx::Error> {
+    let deadline = Instant::now() + within;
     let is_there = place.node().state().position.includes(wanted);
-    let mut leased = Leased::at(place, None).await.map_err(|(_, error)| error)?;
+    let Ok(leased) = timeout_at(deadline, Leased::at(place, None)).await else { return Ok(None) };
+    let mut leased = leased.map_err(|(_, error)| error)?;
+    if is_there {
+        return Ok(Some(leased));
+    }
     loop {
-        if is_there {
-            return Ok(leased);
-        }
-        let replayed = replayed_by(leased.conn()).await?;
+        let replayed = timeout_at(deadline, replayed_by(leased.conn())).await;
+        let Ok(replayed) = replayed else { return Ok(None) };
+        let replayed = replayed?;
         leased.node().reached(replayed);
         if replayed >= wanted.lsn {
-            return Ok(leased);
+            return Ok(Some(leased));
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        if deadline <= Instant::now() + LOOK_AGAIN {
+            leased.give_back();
+            return Ok(None);
+        }
+        sleep(LOOK_AGAIN).await;
     }
 }
 

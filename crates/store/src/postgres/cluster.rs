@@ -62,8 +62,14 @@ pub(crate) struct Cluster {
     pub(crate) received: watch::Sender<Vec<Position>>,
     /// How many of those rounds were held against what waits to be confirmed.
     pub(crate) rounds: AtomicU64,
+    /// Rounds of upkeep that are over, whatever became of them.
+    pub(crate) upkept: AtomicU64,
     /// Wakes who probes.
     pub(crate) alarm: Notify,
+    /// Every server is to be asked, also one that would be tried later.
+    pub(crate) ask_all: AtomicBool,
+    /// Held by who draws conclusions: two at a time would mix what they saw.
+    settling: tokio::sync::Mutex<()>,
 }
 
 /// Who answered reads, and why not a replica.
@@ -141,7 +147,10 @@ impl Cluster {
             awaits: AtomicBool::new(false),
             received: watch::Sender::default(),
             rounds: AtomicU64::new(0),
+            upkept: AtomicU64::new(0),
             alarm: Notify::new(),
+            ask_all: AtomicBool::new(false),
+            settling: tokio::sync::Mutex::default(),
         }
     }
 
@@ -171,7 +180,8 @@ impl Cluster {
     /// Draws the conclusion of what the probes found: of all who take changes the one of the newest history is the
     /// primary (the first named, of equals); the others are stale. So is whoever has an older history than one that was
     /// seen, in this process or before: better none than that.
-    pub(crate) fn settle_roles(&self) {
+    pub(crate) async fn settle_roles(&self) {
+        let _one_at_a_time = self.settling.lock().await;
         let states: Vec<_> = self.nodes.iter().map(|node| node.state()).collect();
         let takes_changes = |i: &usize| matches!(states[*i].role, Role::Primary | Role::Stale);
         let of = |i: usize| states[i].history();
@@ -185,16 +195,23 @@ impl Cluster {
         let is_known_here =
             (0..states.len()).any(|i| states[i].role != Role::Unknown && is_known(i));
         let refused = self.history.judge(found, is_known_here);
+        if refused.is_none() {
+            self.history.settle(found).await;
+        }
         for i in (0..states.len()).filter(takes_changes) {
             let is_primary = i == newest && refused.is_none();
             let role = if is_primary { Role::Primary } else { Role::Stale };
-            self.nodes[i].change(|state| state.role = role);
+            self.nodes[i].change(|state| {
+                // Unless a probe has found it following another since.
+                if matches!(state.role, Role::Primary | Role::Stale) {
+                    state.role = role;
+                }
+            });
         }
         if let Some(why) = refused {
             self.history.refuse(&self.nodes[newest].target.name, found, why);
             return;
         }
-        self.history.settle(found);
         let timeline = found.timeline;
         if self.primary.swap(newest, Ordering::AcqRel) != newest {
             tracing::info!(
@@ -214,40 +231,39 @@ impl Cluster {
     }
 
     /// A fit replica: one of the own region if there is any, of those the one with the least under way.
-    pub(crate) fn choose_replica(&self, not: Option<&Arc<Node>>) -> Option<Place> {
+    pub(crate) fn choose_replica(&self, not: &[Arc<Node>]) -> Option<Place> {
         self.choose_replica_where(not, |_| true)
     }
 
-    /// The same among those that pass.
+    /// The same among those that pass. Of equals each has its turn.
     pub(crate) fn choose_replica_where(
         &self,
-        not: Option<&Arc<Node>>,
+        not: &[Arc<Node>],
         passes: impl Fn(&Node) -> bool,
     ) -> Option<Place> {
         let away =
             |node: &Node| self.rules.region.is_some() && node.target.region != self.rules.region;
-        let rank = |node: &Arc<Node>| {
-            let may = node.is_fit() && passes(node) && not.is_none_or(|n| !Arc::ptr_eq(node, n));
-            may.then(|| (node.is_suspect(), away(node), node.in_flight()))
+        let may = |node: &&Arc<Node>| {
+            node.is_fit() && passes(node) && !not.iter().any(|not| Arc::ptr_eq(node, not))
         };
-        // Of equals each has its turn, and of three as well: the second takes the first one's place every second time, the
-        // third takes it from either every third time.
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let (mut best, mut equals) = (None, 0);
-        for node in &self.nodes {
-            let Some(rank) = rank(node) else { continue };
-            match best {
-                Some((least, _)) if rank > least => {}
-                Some((least, _)) if rank == least => {
-                    equals += 1;
-                    if turn.is_multiple_of(equals) {
-                        best = Some((rank, node));
-                    }
-                }
-                _ => (best, equals) = (Some((rank, node)), 1),
-            }
-        }
-        best.map(|(_, node)| Place::on(node))
+        let ranked = || {
+            let rank = |node: &Node| (node.is_suspect(), away(node), node.in_flight());
+            self.nodes.iter().filter(may).map(move |node| (rank(node), node))
+        };
+        let (least, first) = ranked().min_by_key(|(rank, _)| *rank)?;
+        let equals = || ranked().filter(|(rank, _)| *rank == least).map(|(_, node)| node);
+        let turn = match equals().count() {
+            0 | 1 => 0,
+            among => self.turn.fetch_add(1, Ordering::Relaxed) % among,
+        };
+        // Somebody may have asked one of them since they were counted.
+        Some(Place::on(equals().nth(turn).unwrap_or(first)))
+    }
+
+    /// The fit replica that had come furthest when it was last asked.
+    pub(crate) fn choose_furthest(&self, not: &[Arc<Node>]) -> Option<Place> {
+        let may = |node: &&Arc<Node>| node.is_fit() && !not.iter().any(|n| Arc::ptr_eq(node, n));
+        self.nodes.iter().filter(may).max_by_key(|node| node.state().position.lsn).map(Place::on)
     }
 
     /// What a failed answer says about its server; true when it speaks against it. Then a probe follows at once.
@@ -277,7 +293,7 @@ impl Cluster {
     }
 
     /// Whoever may answer a read: a fit replica, else the primary within its share.
-    pub(crate) fn choose_reader(&self, not: Option<&Arc<Node>>) -> Result<Choice, Nobody> {
+    pub(crate) fn choose_reader(&self, not: &[Arc<Node>]) -> Result<Choice, Nobody> {
         if let Some(place) = self.choose_replica(not) {
             self.reads.replica.fetch_add(1, Ordering::Relaxed);
             return Ok(Choice { place, share: None });
@@ -321,3 +337,6 @@ impl Cluster {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

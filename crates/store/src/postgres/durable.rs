@@ -1,20 +1,43 @@
-//! What an answered commit is worth. With `synchronous_commit = off`, which a role or a database may have been given, the
-//! server answers before the commit is on its disk, and what it then loses nobody writes once more. Every other value waits
-//! for that disk: those are somebody's choice about the replicas, and stay.
+//! What a session is told before it is used; behind a pooler, where it is somebody else's in the next moment, each
+//! transaction. What an answered commit is worth: with `synchronous_commit = off`, which a role or a database may have been
+//! given, the server answers before the commit is on its disk, and what it then loses nobody writes once more. Every other
+//! value waits for that disk: those are somebody's choice about the replicas, and stay. And how long the server lets a
+//! statement take. None of it is a start-up parameter: a pooler refuses those it does not know.
 
-use sqlx::PgConnection;
+use std::time::Duration;
 
 /// For all of a session.
 pub(crate) const SESSION: &str = "SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') = 'off'";
 /// READ WRITE: a server that became a replica behind a pooler says so now, not at the first change.
 const BEGIN: &str = "BEGIN READ WRITE";
-/// In one message. Behind a pooler a session is somebody else's in the next moment, so only the transaction is told.
-const BEGIN_POOLED: &str = "BEGIN READ WRITE; SELECT set_config('synchronous_commit', 'on', true)
-    WHERE current_setting('synchronous_commit') = 'off'";
 
-/// Begins a transaction whose commit is on the server's disk when it is answered.
-pub(super) async fn begin(conn: &mut PgConnection, pooled: bool) -> Result<(), sqlx::Error> {
-    let text = if pooled { BEGIN_POOLED } else { BEGIN };
-    sqlx::raw_sql(text).execute(conn).await.map(drop)
+/// The words for one server.
+#[derive(Clone, Debug)]
+pub(super) struct Words {
+    /// First on each connection.
+    pub(super) first: Option<String>,
+    /// For a transaction whose commit is on the server's disk when it is answered.
+    pub(super) begin: String,
+}
+
+impl Words {
+    /// The server itself ends a statement that takes longer than this, and a transaction whose process stands still:
+    /// whoever hung up would go on holding its locks.
+    pub(super) fn new(pooled: bool, statement: Duration) -> Self {
+        let is_local = pooled;
+        let (statement, idle) = (statement.as_millis(), (statement * 3).as_millis());
+        let told = format!(
+            "SELECT set_config('statement_timeout', '{statement}', {is_local}),
+                set_config('idle_in_transaction_session_timeout', '{idle}', {is_local}),
+                CASE current_setting('synchronous_commit')
+                    WHEN 'off' THEN set_config('synchronous_commit', 'on', {is_local}) END"
+        );
+        if pooled {
+            // In one message.
+            Self { first: None, begin: format!("{BEGIN}; {told}") }
+        } else {
+            Self { first: Some(told), begin: BEGIN.into() }
+        }
+    }
 }

@@ -15,7 +15,8 @@ pub(crate) enum Failure {
     Silence,
     /// A replica stopped a question that stood in the way of its replay; another one may answer it.
     ReplayConflict,
-    /// It is not the primary any more.
+    /// It takes no changes: it is not the primary any more, or its role or database was told to read only. A probe finds
+    /// out.
     NotPrimary,
 }
 

@@ -2,10 +2,13 @@
 //! Kept in the data directory, so that a process which starts while only a replaced primary answers does not take it for
 //! the primary.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
+
+use tokio::fs::{self, File};
+use tokio::io::AsyncWriteExt;
 
 const FILE: &str = "history";
 
@@ -44,6 +47,8 @@ pub(crate) struct Kept {
 #[derive(Debug, Default)]
 struct Inner {
     newest: Option<History>,
+    /// What the file says.
+    written: Option<History>,
     /// Somebody who takes changes has been taken for the primary since this process began.
     is_settled: bool,
     refused: Option<History>,
@@ -71,9 +76,9 @@ impl Refused {
 
 impl Kept {
     /// What lies in the data directory.
-    pub(crate) fn find(data_dir: &Path) -> Self {
+    pub(crate) async fn find(data_dir: &Path) -> Self {
         let file = data_dir.join(FILE);
-        let newest = match std::fs::read_to_string(&file) {
+        let newest = match fs::read_to_string(&file).await {
             Ok(text) => {
                 let read = text.parse();
                 if read.is_err() {
@@ -90,7 +95,7 @@ impl Kept {
                 None
             }
         };
-        let inner = Inner { newest, ..Inner::default() };
+        let inner = Inner { newest, written: newest, ..Inner::default() };
         Self { file: Some(file), inner: Mutex::new(inner) }
     }
 
@@ -124,15 +129,18 @@ impl Kept {
         }
     }
 
-    /// Remembers the history of the one who is the primary now, on disk before anything is written to it.
-    pub(super) fn settle(&self, found: History) {
-        let mut inner = self.lock();
-        inner.is_settled = true;
-        inner.refused = None;
-        let before = inner.newest.replace(found);
-        if before == Some(found) {
-            return;
-        }
+    /// Remembers the history of the one who is the primary now, on disk before anything is written to it. Where the disk
+    /// does not take it, it is tried again with the next one.
+    pub(super) async fn settle(&self, found: History) {
+        let (before, is_written) = {
+            let mut inner = self.lock();
+            if inner.newest.is_some_and(|newest| found.is_older_than(newest)) {
+                return;
+            }
+            inner.is_settled = true;
+            inner.refused = None;
+            (inner.newest.replace(found), inner.written == Some(found))
+        };
         if let Some(before) = before.filter(|before| before.system != found.system) {
             tracing::warn!(
                 before = before.system,
@@ -140,13 +148,15 @@ impl Kept {
                 "the database is another cluster than the one that was seen last; its history counts from now on"
             );
         }
-        let Some(file) = &self.file else { return };
-        if let Err(error) = write(file, found) {
-            tracing::warn!(
+        let Some(file) = self.file.as_deref().filter(|_| !is_written) else { return };
+        match write(file, found).await {
+            Ok(()) => self.lock().written = Some(found),
+            Err(_) if before == Some(found) => {}
+            Err(error) => tracing::warn!(
                 %error,
                 file = %file.display(),
                 "the history of the database cannot be kept: after a restart an older one would not be known as such"
-            );
+            ),
         }
     }
 
@@ -156,14 +166,14 @@ impl Kept {
 }
 
 /// Whole or not at all. A few bytes, once per promotion.
-fn write(file: &Path, history: History) -> io::Result<()> {
+async fn write(file: &Path, history: History) -> io::Result<()> {
     let fresh = file.with_extension("new");
-    let mut written = std::fs::File::create(&fresh)?;
-    writeln!(written, "{} {}", history.system, history.timeline)?;
-    written.sync_all()?;
-    std::fs::rename(&fresh, file)?;
+    let mut written = File::create(&fresh).await?;
+    written.write_all(format!("{} {}\n", history.system, history.timeline).as_bytes()).await?;
+    written.sync_all().await?;
+    fs::rename(&fresh, file).await?;
     let dir = file.parent().unwrap_or(Path::new("."));
-    std::fs::File::open(dir)?.sync_all()
+    File::open(dir).await?.sync_all().await
 }
 
 #[cfg(test)]
@@ -176,12 +186,12 @@ mod tests {
         History { system, timeline }
     }
 
-    #[test]
-    fn what_was_seen_outlives_the_process() {
+    #[tokio::test]
+    async fn what_was_seen_outlives_the_process() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(Kept::find(dir.path()).newest(), None);
-        Kept::find(dir.path()).settle(OURS);
-        let kept = Kept::find(dir.path());
+        assert_eq!(Kept::find(dir.path()).await.newest(), None);
+        Kept::find(dir.path()).await.settle(OURS).await;
+        let kept = Kept::find(dir.path()).await;
         assert_eq!(kept.newest(), Some(OURS));
         for (found, is_known_here, expected) in [
             (found(7, 2), true, None),
@@ -194,9 +204,31 @@ mod tests {
             assert_eq!(kept.judge(found, is_known_here), expected, "{found:?}");
         }
         // Nor in the middle of a process.
-        kept.settle(OURS);
+        kept.settle(OURS).await;
         assert_eq!(kept.judge(found(8, 1), false), Some(Refused::Stranger));
         std::fs::write(dir.path().join(FILE), "nonsense").unwrap();
-        assert_eq!(Kept::find(dir.path()).newest(), None);
+        assert_eq!(Kept::find(dir.path()).await.newest(), None);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_did_not_take_it_is_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let kept = Kept::find(&data).await;
+        kept.settle(OURS).await;
+        assert!(!data.exists());
+        std::fs::create_dir(&data).unwrap();
+        kept.settle(OURS).await;
+        assert_eq!(Kept::find(&data).await.newest(), Some(OURS));
+    }
+
+    #[tokio::test]
+    async fn nobody_goes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = Kept::find(dir.path()).await;
+        kept.settle(OURS).await;
+        kept.settle(found(7, 1)).await;
+        assert_eq!(kept.newest(), Some(OURS));
+        assert_eq!(Kept::find(dir.path()).await.newest(), Some(OURS));
     }
 }

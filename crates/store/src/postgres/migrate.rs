@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 
 use super::node::Place;
 use super::settings::Database;
@@ -78,21 +78,55 @@ pub(crate) async fn run(cluster: &Cluster, settings: &Database) -> Result<TimeSe
 }
 
 async fn run_on(primary: &Arc<Node>, settings: &Database) -> Result<TimeSeries, Error> {
-    if primary.target.pooled {
-        let mut conn = connect(primary).await?;
-        let kept = take_steps(&mut conn, settings).await?;
-        sqlx::Connection::close(conn).await.map_err(MigrateError::from)?;
-        return Ok(kept);
-    }
     // One of the pool's: the server may take no more than that.
     let leased = Leased::at(Place::on(primary), None).await;
     let mut leased = leased.map_err(|(_, error)| MigrateError::from(error))?;
-    let kept = take_steps(leased.conn(), settings).await?;
+    if let Some(words) = primary.target.first_words() {
+        let kept = take_steps(leased.conn(), settings).await?;
+        // What every session is told: the patience was for the steps alone.
+        let told = sqlx::raw_sql(AssertSqlSafe(words)).execute(leased.conn()).await;
+        told.map_err(MigrateError::from)?;
+        leased.give_back();
+        return Ok(kept);
+    }
+    if let Some(kept) = find_complete(leased.conn()).await? {
+        leased.give_back();
+        return Ok(kept);
+    }
     leased.give_back();
+    let mut conn = connect(primary).await?;
+    let kept = take_steps(&mut conn, settings).await?;
+    sqlx::Connection::close(conn).await.map_err(MigrateError::from)?;
     Ok(kept)
 }
 
+/// How days are kept, where no step is missing: then there is nothing that a pooler stands in the way of.
+async fn find_complete(conn: &mut PgConnection) -> Result<Option<TimeSeries>, Error> {
+    let taken = list_taken(conn).await.map_err(MigrateError::from)?.unwrap_or_default();
+    if let Some(version) = taken.iter().find(|version| !POSTGRES.version_exists(**version)) {
+        return Err(MigrateError::VersionMissing(*version).into());
+    }
+    if !POSTGRES.iter().all(|step| taken.contains(&step.version)) {
+        return Ok(None);
+    }
+    Ok(find_begun(conn).await.map_err(MigrateError::from)?)
+}
+
+/// The numbers of the steps that were taken; none where nothing is there yet.
+pub(crate) async fn list_taken(conn: &mut PgConnection) -> Result<Option<Vec<i64>>, sqlx::Error> {
+    let there = "SELECT to_regclass('mainstay._sqlx_migrations') IS NOT NULL";
+    if !sqlx::query_scalar(there).fetch_one(&mut *conn).await? {
+        return Ok(None);
+    }
+    let all = "SELECT version FROM mainstay._sqlx_migrations WHERE success";
+    sqlx::query_scalar(all).fetch_all(conn).await.map(Some)
+}
+
 async fn take_steps(conn: &mut PgConnection, settings: &Database) -> Result<TimeSeries, Error> {
+    // A step may take longer than a visitor's question, and so may the wait for another process's.
+    let patient = sqlx::query("SELECT set_config('statement_timeout', $1, false)")
+        .bind(WITHIN.as_millis().to_string());
+    patient.execute(&mut *conn).await.map_err(MigrateError::from)?;
     let kept = find_time_series(conn, settings.timescale).await.map_err(MigrateError::from)?;
     migrator().run_direct(None, conn, false).await?;
     Ok(kept)
@@ -123,15 +157,8 @@ async fn find_time_series(
     conn: &mut PgConnection,
     wanted: bool,
 ) -> Result<TimeSeries, sqlx::Error> {
-    let begun: Option<bool> = sqlx::query_scalar(
-        "SELECT c.relkind = 'p' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname = 'mainstay' AND c.relname = 'page_views'",
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    let kept = match begun {
-        Some(true) => TimeSeries::Native,
-        Some(false) => TimeSeries::Timescale,
+    let kept = match find_begun(conn).await? {
+        Some(begun) => begun,
         None if wanted && has_timescale(conn).await? => TimeSeries::Timescale,
         None => TimeSeries::Native,
     };
@@ -144,6 +171,18 @@ async fn find_time_series(
         .execute(conn)
         .await?;
     Ok(kept)
+}
+
+/// How an installation that is there keeps its days.
+async fn find_begun(conn: &mut PgConnection) -> Result<Option<TimeSeries>, sqlx::Error> {
+    let begun: Option<bool> = sqlx::query_scalar(
+        "SELECT c.relkind = 'p' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'mainstay' AND c.relname = 'page_views'",
+    )
+    .fetch_optional(conn)
+    .await?;
+    let kept = |native| if native { TimeSeries::Native } else { TimeSeries::Timescale };
+    Ok(begun.map(kept))
 }
 
 /// The extension may be there and not be ours to make: then days are native partitions.

@@ -2,13 +2,16 @@
 //! fails, is decided here; what is asked is said by the tables.
 //!
 //! # Invariants
-//! - A change goes to the primary of the newest history that was seen, and is never repeated once it was sent.
-//! - A read is repeated at most once, on another server, and only when the connection failed.
+//! - A change goes to the primary of the newest history that was seen. It is repeated only where it was certainly not
+//!   made, or where a repeat is known by its keys: refused by a server that follows another, undone with its transaction.
+//! - A read is repeated at most once, on another server, when its connection failed, its server fell silent, or a replica
+//!   cut it short to go on replaying.
 //! - An error of a statement says nothing about the server; an error of the connection ejects it until a probe reaches it.
 //! - A read that must see a change goes to a server that has replayed it, or to the primary.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use mainstay_base::task::Group;
 use mainstay_telemetry::metrics::Registry;
@@ -50,6 +53,9 @@ use position::{Lsn, Position};
 pub use target::Refused;
 pub use upkeep::{Process, list_processes};
 
+/// An answer that takes so long makes its server suspect.
+const SUSPECT_AFTER: Duration = Duration::from_millis(300);
+
 /// What a read must have seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Reads {
@@ -68,9 +74,18 @@ pub struct Db {
     pub(crate) cluster: Arc<Cluster>,
     reads: Reads,
     /// The server that answers all reads of one answer, once it has answered the first.
-    pin: Option<Arc<OnceLock<Arc<Node>>>>,
+    pin: Option<Arc<Pin>>,
     /// The name of this process among those that share the database.
     node: Arc<str>,
+}
+
+/// Who answers the reads of one answer.
+#[derive(Debug, Default)]
+struct Pin {
+    /// Known once the first was answered.
+    node: OnceLock<Arc<Node>>,
+    /// It failed in the middle: the primary answers the rest, also when it comes back.
+    is_lost: AtomicBool,
 }
 
 impl Db {
@@ -163,6 +178,26 @@ impl Db {
         self.patience().keep(answer).await
     }
 
+    /// The same of a question that may be put to somebody else. A server that owes an answer for long is probed meanwhile,
+    /// and when it turns out to be lost nobody waits any longer.
+    pub(crate) async fn unless_lost<T>(
+        &self,
+        node: &Node,
+        answer: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        let mut answer = std::pin::pin!(answer);
+        if let Ok(answer) = tokio::time::timeout(SUSPECT_AFTER, answer.as_mut()).await {
+            return answer;
+        }
+        node.suspect();
+        self.cluster.alarm.notify_one();
+        tokio::select! {
+            biased;
+            answer = self.within(answer) => answer,
+            () = node.left() => Err(pool::unavailable("the server was lost before it answered")),
+        }
+    }
+
     pub(crate) fn attempts(&self, op: &'static str) -> Attempts<'_> {
         Attempts::new(self, op)
     }
@@ -185,7 +220,7 @@ impl Db {
     }
 
     /// Whether a change was refused because its server is no primary any more: then it was not made, and may be put to
-    /// the one that is.
+    /// the one that is. Refused by one that is, because its role or database was told to read only, it stays refused.
     pub(crate) async fn has_moved<T>(
         &self,
         leased: &Leased,
@@ -195,9 +230,8 @@ impl Db {
         if failure::of(error) != Failure::NotPrimary {
             return false;
         }
-        self.cluster.note(leased.node(), error);
         self.probe().await;
-        true
+        !self.cluster.is_primary(leased.node())
     }
 
     /// A connection to the primary with a transaction begun. Where the connection turns out dead, nothing was sent yet
@@ -205,24 +239,23 @@ impl Db {
     pub(crate) async fn begin(&self, op: &'static str) -> Result<Leased, Error> {
         for last in [false, true] {
             let mut leased = self.writing(op).await?;
-            let pooled = leased.node().target.pooled;
-            match self.within(durable::begin(leased.conn(), pooled)).await {
-                Ok(()) => return Ok(leased),
-                Err(error) => {
-                    let node = Arc::clone(leased.node());
-                    drop(leased);
-                    let moved = failure::is_refused_in_recovery(&error);
-                    let dead = self.cluster.note(&node, &error);
-                    if last || !(dead || moved) {
-                        return Err(Error::new(op, error));
-                    }
-                    if moved {
-                        self.probe().await;
-                    } else {
-                        // Only a probe brings an ejected server back; a restarted one answers at once.
-                        probe::try_again(&self.cluster, &node).await;
-                    }
-                }
+            let node = Arc::clone(leased.node());
+            let begun = self.unless_lost(&node, node.target.begin(leased.conn())).await;
+            let Err(error) = begun else { return Ok(leased) };
+            drop(leased);
+            let moved = failure::is_refused_in_recovery(&error);
+            let lost = failure::is_ours(&error);
+            if !(self.cluster.note(&node, &error) || moved || lost) {
+                return Err(Error::new(op, error));
+            }
+            if last {
+                return Err(if moved { away(op, Nobody::Primary) } else { Error::new(op, error) });
+            }
+            if moved {
+                self.probe().await;
+            } else if !lost && self.cluster.primary().is_none() {
+                // Only a probe brings an ejected server back; a restarted one answers at once.
+                probe::try_again(&self.cluster, &node).await;
             }
         }
         Err(away(op, Nobody::Primary))
@@ -264,7 +297,7 @@ impl Db {
     pub(crate) async fn close(&self) {
         for node in &self.cluster.nodes {
             node.pool.close().await;
-            drop(node.line.lock().await.take());
+            drop(node.line.lock().await.conn.take());
         }
     }
 }

@@ -106,7 +106,15 @@ pub(crate) struct Node {
     /// Wakes who waits for an answer of it when it is ejected.
     left: Notify,
     /// What it is probed on: the pool's may all be in use. Held by one probe at a time.
-    pub(super) line: tokio::sync::Mutex<Option<PgConnection>>,
+    pub(super) line: tokio::sync::Mutex<Line>,
+}
+
+/// A connection for probes alone.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    pub(super) conn: Option<PgConnection>,
+    /// When the last probe on it was answered, or was not.
+    pub(super) ended: Option<Instant>,
 }
 
 impl Node {
@@ -166,20 +174,21 @@ impl Node {
     }
 
     /// Takes note of an error; true when it speaks against the server. One that did not answer in time may have been
-    /// asked too much: a probe finds out, and others go on asking it meanwhile.
+    /// asked too much, and one that refused a change may only have been told to: a probe finds out, and others go on asking it
+    /// meanwhile.
     pub(super) fn note(&self, error: &sqlx::Error) -> bool {
         if failure::is_ours(error) {
             return false;
         }
         match failure::of(error) {
             Failure::Statement | Failure::ReplayConflict => false,
-            Failure::Connection | Failure::NotPrimary => {
+            Failure::Connection => {
                 // Its connections lead nowhere.
                 self.pool.forget_all();
                 self.eject(failure::reason(error), BACKOFF_FIRST);
                 true
             }
-            Failure::Silence => {
+            Failure::Silence | Failure::NotPrimary => {
                 self.suspect();
                 true
             }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::patience::Patience;
@@ -35,7 +35,7 @@ pub(crate) struct Shape {
 pub(crate) struct Pool {
     options: PgConnectOptions,
     /// What is said first on each connection.
-    first: Option<&'static str>,
+    first: Option<String>,
     shape: Shape,
     idle: Mutex<Vec<Idle>>,
     permits: Arc<Semaphore>,
@@ -95,9 +95,9 @@ impl Taken {
 impl Pool {
     pub(crate) fn new(target: &Target, shape: Shape) -> Self {
         let max = shape.max.max(1);
-        let options = target.pool_options.clone();
+        let options = target.options.clone();
         Self {
-            first: target.first_words(),
+            first: target.first_words().map(str::to_owned),
             options: options.disable_statement_logging(),
             shape,
             idle: Mutex::default(),
@@ -240,8 +240,8 @@ impl Pool {
         let generation = self.generation.load(Ordering::Acquire);
         let prepared = async {
             let mut conn = self.options.connect().await?;
-            if let Some(first) = self.first {
-                sqlx::raw_sql(first).execute(&mut conn).await?;
+            if let Some(first) = self.first.as_deref() {
+                sqlx::raw_sql(AssertSqlSafe(first)).execute(&mut conn).await?;
             }
             Ok(conn)
         };

@@ -1,5 +1,6 @@
 //! Finding out how the servers stand: each now and then, one that failed soon and then less and less often. The trial of
-//! an ejected server is a probe's, never a visitor's.
+//! an ejected server is a probe's. Somebody's question or change waits for one only where nobody else may answer it, and
+//! then many wait for the same one.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use sqlx::PgConnection;
 
 use super::cluster::Cluster;
 use super::failure;
-use super::node::{Node, Role};
+use super::node::{Line, Node, Role};
 use super::position::{Lsn, Position};
 
 /// How often replicas are asked how far they have come, while somebody waits to know.
@@ -74,9 +75,10 @@ pub(super) async fn run(cluster: Arc<Cluster>, stop: Stop) -> Result<(), Infalli
         }
         // Without a primary everybody is asked whether it has become one, as often as an ejected server is tried.
         let lost = cluster.primary().is_none();
+        let all = cluster.ask_all.swap(false, Ordering::Relaxed);
         probe_where(&cluster, |node| {
             let state = node.state();
-            state.ejected.map_or(is_round || lost || state.suspect, |e| e.retry_at <= now)
+            all || state.ejected.map_or(is_round || lost || state.suspect, |e| e.retry_at <= now)
         })
         .await;
     }
@@ -169,57 +171,55 @@ async fn probe_where(cluster: &Cluster, wanted: impl Fn(&Node) -> bool) {
     let is_known = *cluster.timeline().borrow() > 0;
     while let Some(()) = probes.next().await {
         if is_known {
-            draw_conclusions(cluster);
+            draw_conclusions(cluster).await;
         }
     }
-    draw_conclusions(cluster);
+    draw_conclusions(cluster).await;
 }
 
-fn draw_conclusions(cluster: &Cluster) {
-    cluster.settle_roles();
+async fn draw_conclusions(cluster: &Cluster) {
+    cluster.settle_roles().await;
     for node in &cluster.nodes {
         judge_lag(cluster, node);
     }
 }
 
-/// Probes one server at once, when it is still ejected: many who met the same failure share one answer.
+/// Probes one server at once, when it is still ejected and nobody else has probed it since this was called: many who met
+/// the same failure share one answer, and none waits for another one's trial and then for its own.
 pub(super) async fn try_again(cluster: &Cluster, node: &Node) {
-    if let Some(answer) = ask(cluster, node, Node::is_ejected).await {
-        conclude(node, answer);
-        draw_conclusions(cluster);
+    let called = Instant::now();
+    let mut line = node.line.lock().await;
+    let is_answered = line.ended.is_some_and(|ended| ended >= called);
+    if !is_answered && node.is_ejected() {
+        ask(cluster, node, &mut line).await;
     }
+    drop(line);
+    draw_conclusions(cluster).await;
 }
 
 async fn probe(cluster: &Cluster, node: &Node) {
-    if let Some(answer) = ask(cluster, node, |_| true).await {
-        conclude(node, answer);
-    }
-}
-
-fn conclude(node: &Node, answer: Result<Seen, sqlx::Error>) {
-    match answer {
-        Ok(seen) => note(node, seen),
-        // A probe that found every connection in use has learnt nothing: those who use them will.
-        Err(_) if node.pool.is_exhausted() && node.state().ejected.is_none() => {}
-        Err(error) => node.put_off(failure::reason(&error)),
-    }
-}
-
-/// What the server says; none when nobody needs to know any more once its line is free.
-async fn ask(
-    cluster: &Cluster,
-    node: &Node,
-    still: impl FnOnce(&Node) -> bool,
-) -> Option<Result<Seen, sqlx::Error>> {
     let mut line = node.line.lock().await;
-    if !still(node) {
-        return None;
-    }
+    ask(cluster, node, &mut line).await;
+}
+
+/// Asks a server, and takes note of its answer.
+async fn ask(cluster: &Cluster, node: &Node, line: &mut Line) {
     if node.is_ejected() {
         // A trial shows that connections can be made.
-        *line = None;
+        line.conn = None;
     }
-    Some(say(cluster, node, &mut line).await)
+    match say(cluster, node, &mut line.conn).await {
+        Ok(seen) => note(cluster, node, seen),
+        Err(error) if is_no_news(node, &error) => node.change(|state| state.suspect = false),
+        Err(error) => node.put_off(failure::reason(&error)),
+    }
+    line.ended = Some(Instant::now());
+}
+
+/// Whether a probe that found every connection in use, here or there, has learnt nothing: those who use them will.
+fn is_no_news(node: &Node, error: &sqlx::Error) -> bool {
+    let shares_the_one = node.pool.shape().max == 1 && node.pool.is_exhausted();
+    !node.is_ejected() && (failure::is_busy(error) || shares_the_one)
 }
 
 async fn say(
@@ -250,7 +250,7 @@ async fn on_line<T>(
     question: impl AsyncFn(&mut PgConnection) -> Result<T, sqlx::Error>,
 ) -> Result<T, sqlx::Error> {
     let mut line = node.line.lock().await;
-    over(cluster, node, &mut line, question).await
+    over(cluster, node, &mut line.conn, question).await
 }
 
 /// Asks over the server's line, which is kept. One that was dead (the server was restarted) says nothing about the server:
@@ -286,7 +286,7 @@ async fn over<T>(
     answer
 }
 
-fn note(node: &Node, seen: Seen) {
+fn note(cluster: &Cluster, node: &Node, seen: Seen) {
     let mut back = false;
     node.change(|state| {
         back = state.ejected.take().is_some();
@@ -299,6 +299,11 @@ fn note(node: &Node, seen: Seen) {
     });
     if back {
         tracing::info!(node = node.target.name, "a database server answers again");
+        if !seen.recovering {
+            // Another one may have been promoted meanwhile, and its next trial be far off.
+            cluster.ask_all.store(true, Ordering::Relaxed);
+            cluster.alarm.notify_one();
+        }
     }
 }
 

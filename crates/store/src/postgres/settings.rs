@@ -30,7 +30,8 @@ pub struct Database {
     pub password: Option<String>,
     /// Connections kept open to each server although nobody needs them. Default 5.
     pub pool_min: u32,
-    /// Most connections to each server, of all processes that share the database together: each takes its share. Default 50.
+    /// Most connections to each server, of all processes that share the database together: each takes its share. One more of
+    /// each process asks how the server stands. Default 50.
     pub pool_max: u32,
     /// A connection that has rested so long is closed, down to `pool_min`. Default `"5m"`.
     pub pool_idle: Span,
@@ -166,8 +167,7 @@ impl Database {
             probe_patience: Patience(PROBE),
             quiet: self.is_quiet(),
         };
-        let timeout = self.statement_timeout.0;
-        let nodes = targets.into_iter().map(|target| Node::new(target.within(timeout), shape));
+        let nodes = targets.into_iter().map(|target| Node::new(target, shape));
         Ok(Cluster::new(nodes.collect(), rules))
     }
 
@@ -178,7 +178,8 @@ impl Database {
             .chain(replicas.map(|(n, url)| (format!("replicas[{n}]"), url)))
             .map(|(field, url)| {
                 let password = self.password.as_deref().filter(|_| !names_password(url));
-                Target::parse(url, password).map_err(|why| Problem { field, why })
+                Target::parse(url, password, self.statement_timeout.0)
+                    .map_err(|why| Problem { field, why })
             })
             .collect()
     }

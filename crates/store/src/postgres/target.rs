@@ -4,8 +4,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::durable;
+use super::durable::Words;
 
 /// Statements kept prepared on each connection.
 const STATEMENTS: usize = 128;
@@ -23,8 +24,8 @@ pub(crate) struct Target {
     /// A pooler in transaction mode stands between: no session locks, no LISTEN.
     pub(crate) pooled: bool,
     pub(crate) options: PgConnectOptions,
-    /// The same for what is asked by the product.
-    pub(crate) pool_options: PgConnectOptions,
+    /// What it is told first.
+    words: Words,
     /// The same without the pooler, where it is known.
     direct: Option<PgConnectOptions>,
 }
@@ -42,8 +43,13 @@ pub enum Refused {
 
 impl Target {
     /// Reads `postgres://user:password@host:port/database?sslmode=…`; `region=NAME` says where the server stands,
-    /// `pooled=true` that a pooler in transaction mode stands between (Neon's are known by their name).
-    pub(crate) fn parse(url: &str, password: Option<&str>) -> Result<Self, Refused> {
+    /// `pooled=true` that a pooler in transaction mode stands between (Neon's are known by their name). A statement may
+    /// take so long.
+    pub(crate) fn parse(
+        url: &str,
+        password: Option<&str>,
+        statement: Duration,
+    ) -> Result<Self, Refused> {
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(Refused::Scheme);
         }
@@ -75,26 +81,18 @@ impl Target {
         let neon = direct_host(&host);
         let direct = neon.as_deref().map(|host| options.clone().host(host));
         let pooled = pooled || neon.is_some();
-        let pool_options = options.clone();
-        Ok(Self { name, region, pooled, options, pool_options, direct })
-    }
-
-    /// Lets the server itself end a statement that takes too long, and a transaction whose process stands still: whoever
-    /// hung up would go on holding its locks. A pooler knows no such words.
-    pub(crate) fn within(mut self, statement: Duration) -> Self {
-        if !self.pooled {
-            let millis = |time: Duration| time.as_millis().to_string();
-            self.pool_options = self.options.clone().options([
-                ("statement_timeout", millis(statement)),
-                ("idle_in_transaction_session_timeout", millis(statement * 3)),
-            ]);
-        }
-        self
+        let words = Words::new(pooled, statement);
+        Ok(Self { name, region, pooled, options, words, direct })
     }
 
     /// What each session is told first. One behind a pooler is told nothing: others would find it so.
-    pub(crate) fn first_words(&self) -> Option<&'static str> {
-        (!self.pooled).then_some(durable::SESSION)
+    pub(crate) fn first_words(&self) -> Option<&str> {
+        self.words.first.as_deref()
+    }
+
+    /// Begins a transaction whose commit is on the server's disk when it is answered.
+    pub(super) async fn begin(&self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(AssertSqlSafe(self.words.begin.as_str())).execute(conn).await.map(drop)
     }
 
     /// How it is reached without a pooler, for session locks and migrations.
@@ -126,8 +124,10 @@ fn direct_host(host: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(5);
+
     fn target(url: &str) -> Target {
-        Target::parse(url, None).unwrap()
+        Target::parse(url, None, LONG).unwrap()
     }
 
     #[test]
@@ -158,8 +158,8 @@ mod tests {
 
     #[test]
     fn passwords_come_from_elsewhere_and_are_never_shown() {
-        assert_eq!(Target::parse("mysql://u:secret@h/d", None).unwrap_err(), Refused::Scheme);
-        let broken = Target::parse("postgres://u:secret@h:port/d", None).unwrap_err();
+        assert_eq!(Target::parse("mysql://u:secret@h/d", None, LONG).unwrap_err(), Refused::Scheme);
+        let broken = Target::parse("postgres://u:secret@h:port/d", None, LONG).unwrap_err();
         assert!(!format!("{broken} {broken:?}").contains("secret"));
         assert!(!target("postgres://u:secret@h/d").name.contains("secret"));
     }

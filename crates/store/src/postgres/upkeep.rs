@@ -102,6 +102,7 @@ pub(crate) async fn run(store: Store, stop: Stop) -> Result<(), Infallible> {
                         "the database's upkeep is put off"
                     );
                 }
+                db.cluster.upkept.fetch_add(1, Ordering::Relaxed);
             }
         }
         if !stop.rested(SEEN_EVERY).await {
@@ -133,8 +134,11 @@ async fn say_here(store: &Store, db: &Db, started: Timestamp) -> Result<(), Erro
 
 async fn round(store: &Store, db: &Db, stop: &Stop) -> Result<(), Error> {
     // Counted first: those that are found are moved at once, and somebody should hear that there were any.
-    let strays = partition::count_strays(db).await?;
-    db.cluster.strays.store(u64::try_from(strays).unwrap_or(0), Ordering::Relaxed);
+    let counted = partition::count_strays(db).await;
+    if let Ok(strays) = &counted {
+        db.cluster.strays.store(u64::try_from(*strays).unwrap_or(0), Ordering::Relaxed);
+    }
+    // Whatever became of that: so many that they cannot be counted in time are the more reason to move them.
     partition::make_ahead(store.core(), store.clock.now(), store.database.partitions_ahead).await?;
     let before = store.clock.now().minus(store.database.event_ids_kept.0);
     while !stop.is_soft() {
@@ -143,7 +147,7 @@ async fn round(store: &Store, db: &Db, stop: &Stop) -> Result<(), Error> {
             break;
         }
     }
-    Ok(())
+    counted.map(drop)
 }
 
 impl Store {

@@ -45,7 +45,7 @@ impl Committer {
     pub(super) async fn commit(
         &self,
         db: &Db,
-        batches: &[&Sealed],
+        batches: &[&Sealed<'_>],
     ) -> Result<Option<Position>, Error> {
         let mut tries = TRIES;
         loop {
@@ -61,7 +61,7 @@ impl Committer {
         &self,
         db: &Db,
         mut leased: Leased,
-        batches: &[&Sealed],
+        batches: &[&Sealed<'_>],
     ) -> Result<Option<Position>, Error> {
         let patience = db.patience();
         let mut conn = Conn { conn: leased.conn(), patience };
@@ -94,7 +94,7 @@ impl Committer {
         }
     }
 
-    async fn write(&self, conn: &mut Conn<'_>, batches: &[&Sealed]) -> Result<(), sqlx::Error> {
+    async fn write(&self, conn: &mut Conn<'_>, batches: &[&Sealed<'_>]) -> Result<(), sqlx::Error> {
         let rows = Sorted::of(batches);
         conn.run(sqlx::query(rollup::TOGETHER).bind(rollup::WATERMARK_LOCK)).await?;
         let mut new = conn.add_keys(rows.list_keys()).await?;
@@ -112,7 +112,7 @@ impl Committer {
         let reports = rows.reports.iter().filter(|(key, _)| new.contains(key)).map(|(_, row)| *row);
         let reports = merge_reports(reports);
         conn.insert(&self.0.reports, &reports, |row, to| report::bind(&row, to)).await?;
-        let plain: Vec<_> = batches.iter().map(|sealed| &sealed.batch).collect();
+        let plain: Vec<_> = batches.iter().map(|sealed| sealed.batch.as_ref()).collect();
         let mut changes = add_up(&plain, &new_views, &new_customs).into_changes();
         changes.sort_by_key(|change| change.touch.session_id);
         conn.insert(&self.0.sessions, &changes, user_session::bind).await?;
@@ -242,7 +242,7 @@ struct Sorted<'a> {
 }
 
 impl<'a> Sorted<'a> {
-    fn of(batches: &[&'a Sealed]) -> Self {
+    fn of(batches: &[&'a Sealed<'_>]) -> Self {
         let mut rows = Self::default();
         for sealed in batches {
             let batch = key(Of::Batch, "", &[&sealed.id]);

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio::fs::{self, File};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
 
 mod kept;
 mod record;
@@ -32,6 +32,7 @@ pub(crate) enum Safety {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Segment {
     number: u64,
+    /// Of the records that were acknowledged. What lies behind them was refused, and is never read.
     bytes: u64,
     /// Something in it could not be read.
     is_damaged: bool,
@@ -42,6 +43,10 @@ pub(crate) struct Journal {
     dir: PathBuf,
     bytes_max: u64,
     segments: VecDeque<Segment>,
+    /// Let go, and not removed yet because the disk refused to.
+    spent: Vec<Segment>,
+    /// Never goes back, so that whoever notes a number means one file.
+    next_number: u64,
     /// The last segment, open for writing; none after a failed write, whose rest must not be written behind.
     tail: Option<File>,
     /// Where the next record to be read begins, in the first segment.
@@ -65,12 +70,14 @@ impl Journal {
                 segments.push(Segment { number, bytes, is_damaged: false });
             }
         }
-        segments.sort_by_key(|segment| segment.number);
+        segments.sort_by_key(|segment: &Segment| segment.number);
         Ok(Self {
             kept: Kept::find(dir).await?,
             dir: dir.into(),
             bytes_max,
+            next_number: segments.last().map_or(1, |newest| newest.number + 1),
             segments: segments.into(),
+            spent: Vec::new(),
             tail: None,
             read_at: 0,
             damaged: 0,
@@ -103,12 +110,17 @@ impl Journal {
 
     /// Size of all files.
     pub(crate) fn bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.bytes).sum()
+        self.segments.iter().chain(&self.spent).map(|segment| segment.bytes).sum()
     }
 
     /// The newest segment's number: whoever notes it can let everything up to it go later.
     pub(crate) fn newest(&self) -> Option<u64> {
         self.segments.back().map(|segment| segment.number)
+    }
+
+    /// The oldest segment's number.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.segments.front().map(|segment| segment.number)
     }
 
     /// Adds a record behind the others.
@@ -122,19 +134,27 @@ impl Journal {
                 "the spool has reached its bound",
             ));
         }
-        self.append_beyond(record, safety).await
+        self.append_framed(&record::frame(record)?, safety).await
     }
 
-    /// The same whatever the bound: for what lies on the disk anyway, and only changes its place.
+    /// Adds records whatever the bound, all or none, with one write: for what lies on the disk anyway, and only changes its
+    /// place.
     ///
     /// # Errors
-    /// The disk's. The record is not there then.
-    pub(crate) async fn append_beyond(&mut self, record: &[u8], safety: Safety) -> io::Result<()> {
-        let framed = record::frame(record)?;
-        let written = self.write(&framed, safety).await;
+    /// The disk's. None of them is there then.
+    pub(crate) async fn append_beyond(
+        &mut self,
+        records: &[Vec<u8>],
+        safety: Safety,
+    ) -> io::Result<()> {
+        let framed = records.iter().map(|record| record::frame(record));
+        self.append_framed(&framed.collect::<io::Result<Vec<_>>>()?.concat(), safety).await
+    }
+
+    async fn append_framed(&mut self, framed: &[u8], safety: Safety) -> io::Result<()> {
+        let written = self.write(framed, safety).await;
         if written.is_err() {
-            // A part of it may be there; whoever reads stops at it, and what follows goes into another file.
-            self.tail = None;
+            self.cut_tail().await;
         } else if let Some(segment) = self.segments.back_mut() {
             segment.bytes += framed.len() as u64;
         }
@@ -156,23 +176,36 @@ impl Journal {
     }
 
     async fn begin_segment(&mut self) -> io::Result<()> {
-        let number = self.newest().map_or(1, |newest| newest + 1);
+        self.tail = None;
+        let number = self.next_number;
+        self.next_number += 1;
         let mut options = fs::OpenOptions::new();
         options.create_new(true).append(true).mode(0o600);
         let file = options.open(self.path(number)).await?;
+        self.segments.push_back(Segment { number, bytes: 0, is_damaged: false });
         // The file's name must be as safe as what is in it.
         File::open(&self.dir).await?.sync_all().await?;
         self.tail = Some(file);
-        self.segments.push_back(Segment { number, bytes: 0, is_damaged: false });
         Ok(())
     }
 
-    /// The oldest record that was not let go, with the number of its segment; none at the end.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub(crate) async fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
-        Ok(self.read_many(1).await?.into_iter().next())
+    /// After a failed write. All of it or a part may be there; what follows goes into another file. Whoever reads stops
+    /// before it; it is cut off for those who read after a restart, who would only write again what was sent again.
+    async fn cut_tail(&mut self) {
+        let tail = self.tail.take();
+        let Some(last) = self.segments.back().copied() else { return };
+        let cut = if last.bytes == 0 {
+            self.segments.pop_back();
+            self.spent.push(last);
+            self.remove_spent().await
+        } else if let Some(tail) = tail {
+            tail.set_len(last.bytes).await
+        } else {
+            Ok(())
+        };
+        if let Err(error) = cut {
+            tracing::debug!(%error, "what a failed write has left stays on the disk");
+        }
     }
 
     /// As many of the oldest records as lie in one file, until they have this many bytes; none at the end.
@@ -181,14 +214,14 @@ impl Journal {
     /// The disk's.
     pub(crate) async fn read_many(&mut self, bytes_max: u64) -> io::Result<Vec<Vec<u8>>> {
         while let Some(first) = self.segments.front().copied() {
-            let path = self.path(first.number);
-            let (mut records, mut bytes) = (Vec::new(), 0);
+            let rest = read_between(&self.path(first.number), self.read_at, first.bytes).await?;
+            let (mut records, mut at) = (Vec::new(), 0);
             let mut damage = None;
-            while bytes < bytes_max {
-                match record::read(&path, self.read_at + bytes).await? {
+            while (at as u64) < bytes_max.max(1) {
+                match record::at(&rest[at..]) {
                     Found::Record(record) => {
-                        bytes += (HEAD + record.len()) as u64;
-                        records.push(record);
+                        at += HEAD + record.len();
+                        records.push(record.to_vec());
                         continue;
                     }
                     Found::Damaged { next } => damage = Some(next),
@@ -200,7 +233,7 @@ impl Journal {
                 return Ok(records);
             }
             match damage {
-                Some(next) => self.pass_over(&path, next).await?,
+                Some(next) => self.pass_over(next).await?,
                 // Nobody was told that what was cut short is written.
                 None => self.drop_first().await?,
             }
@@ -208,26 +241,36 @@ impl Journal {
         Ok(Vec::new())
     }
 
-    /// Takes note of a place that cannot be read, and goes on at the next record that can.
-    async fn pass_over(&mut self, path: &Path, next: Option<u64>) -> io::Result<()> {
+    /// Takes note of a place that cannot be read, and goes on so many bytes behind it, where the next record can.
+    async fn pass_over(&mut self, next: Option<usize>) -> io::Result<()> {
         self.damaged += 1;
-        tracing::warn!(
-            file = %path.display(),
-            at = self.read_at,
-            goes_on_at = next,
-            "events that waited on this machine's disk are damaged and left out; the file is kept aside"
-        );
         if let Some(first) = self.segments.front_mut() {
             first.is_damaged = true;
+            tracing::warn!(
+                file = first.number,
+                folder = %self.dir.display(),
+                at = self.read_at,
+                goes_on_after = next,
+                "events that waited on this machine's disk are damaged and left out; the file is kept aside"
+            );
         }
         match next {
-            Some(next) => self.read_at = next,
+            Some(next) => self.read_at += next as u64,
             None => self.drop_first().await?,
         }
         Ok(())
     }
 
-    /// Lets the record go that [`Journal::read`] gave.
+    /// A record of the oldest file is whole, and nobody here understands it: as with damage the file is kept aside. True
+    /// when that is news.
+    pub(crate) fn keep_first_aside(&mut self) -> bool {
+        let Some(first) = self.segments.front_mut() else { return false };
+        let is_news = !std::mem::replace(&mut first.is_damaged, true);
+        self.damaged += u64::from(is_news);
+        is_news
+    }
+
+    /// Lets the oldest record go that [`Journal::read_many`] gave.
     ///
     /// # Errors
     /// The disk's; then the record comes again after a restart.
@@ -253,15 +296,32 @@ impl Journal {
     /// Deletes the oldest segment; a damaged one is kept aside.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's; the segment is let go all the same, and removed with a later one. Until then it comes again after a
+    /// restart.
     pub(crate) async fn drop_first(&mut self) -> io::Result<()> {
         let Some(first) = self.segments.pop_front() else { return Ok(()) };
         self.read_at = 0;
         if self.segments.is_empty() {
             self.tail = None;
         }
-        let path = self.path(first.number);
-        if first.is_damaged { self.kept.keep(&path).await } else { fs::remove_file(path).await }
+        self.spent.push(first);
+        self.remove_spent().await
+    }
+
+    async fn remove_spent(&mut self) -> io::Result<()> {
+        while let Some(spent) = self.spent.last().copied() {
+            let path = self.path(spent.number);
+            let removed = if spent.is_damaged {
+                self.kept.keep(&path).await
+            } else {
+                fs::remove_file(&path).await
+            };
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => self.spent.pop(),
+            };
+        }
+        Ok(())
     }
 
     /// Begins another file: what is written from now on can be let go apart from what was written before.
@@ -277,6 +337,15 @@ impl Journal {
     fn path(&self, number: u64) -> PathBuf {
         self.dir.join(format!("{number:012}.{SUFFIX}"))
     }
+}
+
+/// What lies in a file from here to there. Less where the file is shorter.
+async fn read_between(path: &Path, from: u64, to: u64) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path).await?;
+    file.seek(SeekFrom::Start(from)).await?;
+    let mut bytes = Vec::new();
+    file.take(to.saturating_sub(from)).read_to_end(&mut bytes).await?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

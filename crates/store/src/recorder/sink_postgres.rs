@@ -1,6 +1,7 @@
 //! Groups into PostgreSQL. While it is away they go to the spool, which is emptied in order; what no replica is known to
 //! have is remembered, and written once more when the primary is lost.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -71,25 +72,23 @@ impl PostgresSink {
     }
 
     pub(super) async fn prepare(&mut self) -> Result<(), String> {
-        match Spool::open(&self.dir, self.bytes_max).await {
-            Ok(spool) => {
-                self.spool = Some(spool);
-                Ok(())
-            }
-            Err(error) => Err(format!("the spool cannot be opened: {error}")),
-        }
+        let opened = Spool::open(&self.dir, self.bytes_max).await;
+        self.spool = Some(opened.map_err(|error| format!("the spool cannot be opened: {error}"))?);
+        self.put_back().await
     }
 
     /// In the database, or safe on this machine's disk.
     pub(super) async fn commit(&mut self, batches: &[&Batch]) -> Result<Written, Error> {
         let sealed = self.seal(batches)?;
-        let sealed: Vec<&Sealed> = sealed.iter().collect();
+        let sealed: Vec<&Sealed<'_>> = sealed.iter().collect();
         // What waits goes first.
         let waits = self.spool.as_ref().is_some_and(|spool| !spool.is_empty());
         if waits || !self.store.is_open() {
             return self.keep(&sealed, None).await;
         }
-        self.follow_promotion().await;
+        // Where this machine's disk does not take that now, events go to the primary all the same: nothing is let go
+        // until it was done, and health says so.
+        let _later = self.follow_promotion().await;
         let taken = self.committer.commit(&self.db, &sealed);
         match within(&self.db, TAKEN_WITHIN, taken).await {
             Ok(position) => {
@@ -109,7 +108,11 @@ impl PostgresSink {
         }
     }
 
-    async fn keep(&mut self, sealed: &[&Sealed], because: Option<Error>) -> Result<Written, Error> {
+    async fn keep(
+        &mut self,
+        sealed: &[&Sealed<'_>],
+        because: Option<Error>,
+    ) -> Result<Written, Error> {
         let refused = |error| Error::new(OP, sqlx::Error::Io(error));
         let Some(spool) = &mut self.spool else {
             let gone = || refused(std::io::Error::other("there is no spool"));
@@ -120,7 +123,7 @@ impl PostgresSink {
     }
 
     /// Each batch gets a name, by which a repeat of it is known.
-    fn seal(&self, batches: &[&Batch]) -> Result<Vec<Sealed>, Error> {
+    fn seal<'a>(&self, batches: &[&'a Batch]) -> Result<Vec<Sealed<'a>>, Error> {
         batches
             .iter()
             .map(|batch| {
@@ -129,31 +132,35 @@ impl PostgresSink {
                     .bytes()
                     .map_err(|e| Error::new(OP, sqlx::Error::Encode(Box::new(e))))?;
                 let id = u128::from_le_bytes(id);
-                Ok(Sealed { id: format!("{id:032x}"), batch: (*batch).clone() })
+                Ok(Sealed { id: format!("{id:032x}"), batch: Cow::Borrowed(*batch) })
             })
             .collect()
     }
 
-    /// After a promotion, what the lost primary may have had alone is written once more. Where this machine's disk does not
-    /// take that now, it is tried again.
-    async fn follow_promotion(&mut self) {
+    /// After a promotion, what the lost primary may have had alone is written once more.
+    async fn follow_promotion(&mut self) -> Result<(), String> {
         let now = *self.timeline.borrow_and_update();
-        if self.written_to == now {
-            return;
-        }
-        if self.written_to > 0
+        if self.written_to != now
+            && std::mem::replace(&mut self.written_to, now) > 0
             && let Some(spool) = &mut self.spool
         {
             tracing::info!(
                 timeline = now,
                 "a replica was promoted: events it may not have are written once more"
             );
-            if let Err(error) = spool.put_back().await {
-                tracing::error!(%error, "events that the lost primary may have had alone cannot be written once more now");
-                return;
-            }
+            spool.mark_lost();
         }
-        self.written_to = now;
+        self.put_back().await
+    }
+
+    /// What is due to be written once more is put among what waits.
+    async fn put_back(&mut self) -> Result<(), String> {
+        let Some(spool) = &mut self.spool else { return Ok(()) };
+        spool.put_back().await.map_err(|error| {
+            format!(
+                "events that are to be written once more cannot be made ready for that: {error}"
+            )
+        })
     }
 
     pub(super) fn rest(&self) -> Option<Duration> {
@@ -167,7 +174,7 @@ impl PostgresSink {
                 Duration::ZERO
             });
         }
-        if spool.awaits_confirmation() || self.failed {
+        if spool.awaits_confirmation() || spool.is_put_back_due() || self.failed {
             return Some(CONFIRM_EVERY);
         }
         (spool.kept() > 0).then_some(LOOK_EVERY)
@@ -181,10 +188,12 @@ impl PostgresSink {
         if !self.store.is_open() {
             return Ok(false);
         }
-        self.follow_promotion().await;
+        let put_back = self.follow_promotion().await;
         if self.spool.as_ref().is_some_and(|spool| !spool.is_empty()) {
+            // Also when there was no room to put back: this makes room.
             return self.drain().await;
         }
+        put_back?;
         self.failed = false;
         self.confirm().await;
         if let Some(spool) = self.spool.as_mut().filter(|spool| spool.kept() > 0)
@@ -219,8 +228,7 @@ impl PostgresSink {
                 return Err(format!("a file of events that waited cannot be read: {error}"));
             }
         };
-        let db = self.db.clone();
-        match within(&db, PIECE_WITHIN, self.write(&batches)).await {
+        match self.write(&batches).await {
             Ok(()) => {
                 self.failed = false;
                 self.piece_bytes = (self.piece_bytes * 2).min(PIECE_BYTES);
@@ -236,11 +244,13 @@ impl PostgresSink {
     }
 
     /// Writes what waited. A batch that breaks a rule is found by halving, and left out: it was never going to be taken.
-    async fn write(&mut self, batches: &[Sealed]) -> Result<(), Error> {
-        let mut parts: Vec<&[Sealed]> = vec![batches];
+    async fn write(&mut self, batches: &[Sealed<'_>]) -> Result<(), Error> {
+        let mut parts: Vec<&[Sealed<'_>]> = vec![batches];
         while let Some(part) = parts.pop() {
-            let sealed: Vec<&Sealed> = part.iter().collect();
-            match self.committer.commit(&self.db, &sealed).await {
+            let sealed: Vec<&Sealed<'_>> = part.iter().collect();
+            // Nothing else is cut short: a write to the spool is whole, or known to have failed.
+            let taken = self.committer.commit(&self.db, &sealed);
+            match within(&self.db, PIECE_WITHIN, taken).await {
                 Ok(Some(position)) => {
                     if let Some(spool) = &mut self.spool
                         && let Err(error) = spool.remember(&sealed, position).await
@@ -270,8 +280,15 @@ impl PostgresSink {
         if !self.store.is_open() {
             return Some("the database is away");
         }
-        let waits = self.spool.as_ref().is_some_and(|spool| !spool.is_empty());
-        (self.failed || waits)
+        let Some(spool) = &self.spool else {
+            return Some("this machine's disk does not take events: there is no spool");
+        };
+        if spool.is_put_back_due() {
+            return Some(
+                "events that only a lost primary may have had are not written once more yet",
+            );
+        }
+        (self.failed || !spool.is_empty())
             .then_some("the database does not take events, or has not taken all of them yet")
     }
 

@@ -1,6 +1,7 @@
 //! What stands between an acknowledged event and a database that is away or loses its primary: batches on this machine's
-//! disk until PostgreSQL has them, and until a replica has them too.
+//! disk until PostgreSQL has them, and until every replica that may be asked has them too.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
@@ -11,12 +12,19 @@ use super::Batch;
 use super::journal::{Journal, Safety};
 use crate::postgres::position::Position;
 
+/// Files of unconfirmed events that are begun only so that they can be let go one by one; then each grows to its full
+/// size. A replica that is behind for long must not cost one file per look.
+const PAGES_MAX: usize = 8;
+
 /// A batch with a name of its own, by which a repeat of it is known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Sealed {
+pub(crate) struct Sealed<'a> {
     pub(crate) id: String,
-    pub(crate) batch: Batch,
+    pub(crate) batch: Cow<'a, Batch>,
 }
+
+/// What was read of the spool: the records, which [`Spool::done`] lets go, and what lies in them.
+pub(super) type Piece = (Vec<Vec<u8>>, Vec<Sealed<'static>>);
 
 /// The two queues.
 #[derive(Debug)]
@@ -27,17 +35,26 @@ pub(super) struct Spool {
     unconfirmed: Journal,
     /// Where the log ended when each file of the latter was last written.
     ends: VecDeque<(u64, Position)>,
+    /// What lies in `unconfirmed` is to be written once more: a process before this one left it, or the primary was lost.
+    /// Until that is done nothing of it is let go, whatever the replicas of the new primary have.
+    put_back_due: bool,
+    /// The bound was reached, and somebody was told.
+    has_forgotten: bool,
 }
 
 impl Spool {
-    /// Takes up what a process before this one left. What it had not seen confirmed is written once more: the database
-    /// knows what it has.
+    /// Takes up what a process before this one left. What it had not seen confirmed is due to be written once more: the
+    /// database knows what it has.
     pub(super) async fn open(dir: &Path, bytes_max: u64) -> io::Result<Self> {
         let waiting = Journal::open(&dir.join("waiting"), bytes_max).await?;
         let unconfirmed = Journal::open(&dir.join("unconfirmed"), bytes_max).await?;
-        let mut spool = Self { waiting, unconfirmed, ends: VecDeque::new() };
-        spool.put_back().await?;
-        Ok(spool)
+        Ok(Self {
+            put_back_due: !unconfirmed.is_empty(),
+            waiting,
+            unconfirmed,
+            ends: VecDeque::new(),
+            has_forgotten: false,
+        })
     }
 
     /// Whether nothing waits for the database.
@@ -67,26 +84,28 @@ impl Spool {
     }
 
     /// Keeps batches until the database takes them; on disk before it returns.
-    pub(super) async fn keep(&mut self, batches: &[&Sealed]) -> io::Result<()> {
+    pub(super) async fn keep(&mut self, batches: &[&Sealed<'_>]) -> io::Result<()> {
         self.waiting.append(&encode(batches)?, Safety::Machine).await
     }
 
-    /// The oldest batches that wait, until they have this many bytes; with what [`Spool::done`] needs.
-    pub(super) async fn next(
-        &mut self,
-        bytes_max: u64,
-    ) -> io::Result<Option<(Vec<Vec<u8>>, Vec<Sealed>)>> {
+    /// The oldest batches that wait, until they have this many bytes.
+    pub(super) async fn next(&mut self, bytes_max: u64) -> io::Result<Option<Piece>> {
         let records = self.waiting.read_many(bytes_max).await?;
         if records.is_empty() {
             return Ok(None);
         }
-        let mut batches: Vec<Sealed> = Vec::new();
+        let mut batches = Vec::new();
         for record in &records {
-            match serde_json::from_slice::<Vec<Sealed>>(record) {
+            match serde_json::from_slice::<Vec<Sealed<'static>>>(record) {
                 Ok(more) => batches.extend(more),
-                // Whole, by its digest, and yet of no shape that we know: no later try will read it.
+                // Whole, by its digest, and yet of no shape that we know: a newer version may have written it.
                 Err(error) => {
-                    tracing::error!(%error, "events that waited cannot be understood; they are left out");
+                    if self.waiting.keep_first_aside() {
+                        tracing::error!(
+                            %error,
+                            "events that waited cannot be understood and are left out; their file is kept aside"
+                        );
+                    }
                 }
             }
         }
@@ -102,23 +121,40 @@ impl Spool {
     }
 
     /// Remembers batches that are in the primary until a replica has come as far. When there is no more room, what is
-    /// oldest is forgotten: a replica that is away for so long is a second fault.
-    pub(super) async fn remember(&mut self, batches: &[&Sealed], end: Position) -> io::Result<()> {
+    /// oldest is forgotten: a replica that is away for so long is a second fault. What is due to be written once more is
+    /// not forgotten.
+    pub(super) async fn remember(
+        &mut self,
+        batches: &[&Sealed<'_>],
+        end: Position,
+    ) -> io::Result<()> {
         let record = encode(batches)?;
-        match self.unconfirmed.append(&record, Safety::Process).await {
-            Err(full) if full.kind() == io::ErrorKind::StorageFull => {
-                self.unconfirmed.drop_first().await?;
-                self.ends.pop_front();
-                self.unconfirmed.append(&record, Safety::Process).await?;
+        while let Err(error) = self.unconfirmed.append(&record, Safety::Process).await {
+            let is_full = error.kind() == io::ErrorKind::StorageFull;
+            if !is_full || self.put_back_due || self.unconfirmed.is_empty() {
+                return Err(error);
             }
-            appended => appended?,
+            self.forget_oldest().await?;
         }
-        let Some(newest) = self.unconfirmed.newest() else { return Ok(()) };
-        match self.ends.back_mut() {
-            Some((number, last)) if *number == newest => *last = end,
-            _ => self.ends.push_back((newest, end)),
+        if let (Some(newest), false) = (self.unconfirmed.newest(), self.put_back_due) {
+            match self.ends.back_mut() {
+                Some((number, last)) if *number == newest => *last = end,
+                _ => self.ends.push_back((newest, end)),
+            }
         }
         Ok(())
+    }
+
+    async fn forget_oldest(&mut self) -> io::Result<()> {
+        if !std::mem::replace(&mut self.has_forgotten, true) {
+            tracing::warn!(
+                "no replica has confirmed events for so long that the oldest are forgotten here: they are in the primary alone"
+            );
+        }
+        let dropped = self.unconfirmed.drop_first().await;
+        let oldest = self.unconfirmed.oldest();
+        self.ends.retain(|(number, _)| oldest.is_some_and(|oldest| *number >= oldest));
+        dropped
     }
 
     /// Whether something is not confirmed.
@@ -128,34 +164,60 @@ impl Spool {
 
     /// So far have the replicas come that may be asked: what all of them have is let go, since any may be promoted.
     pub(super) async fn confirm(&mut self, received: &[Position]) -> io::Result<()> {
-        let seen = |end: &Position| {
-            !received.is_empty() && received.iter().all(|replica| replica.includes(*end))
-        };
+        if received.is_empty() || self.put_back_due {
+            return Ok(());
+        }
         while let Some((number, end)) = self.ends.front().copied()
-            && seen(&end)
+            && received.iter().all(|replica| replica.includes(end))
         {
-            self.unconfirmed.drop_up_to(number).await?;
             self.ends.pop_front();
+            self.has_forgotten = false;
+            self.unconfirmed.drop_up_to(number).await?;
         }
         // What comes from now on is let go apart from what lies there, which may never be full.
-        self.unconfirmed.turn_page();
+        if self.ends.len() < PAGES_MAX {
+            self.unconfirmed.turn_page();
+        }
         Ok(())
     }
 
-    /// The primary was lost: what no replica was known to have is written once more, in front of nothing else (events
-    /// that wait are newer, and none depends on another).
-    pub(super) async fn put_back(&mut self) -> io::Result<()> {
-        self.unconfirmed.rewind();
-        while let Some(record) = self.unconfirmed.read().await? {
-            // Beyond the bound if need be: refused, it would stand in the way of what waits already.
-            self.waiting.append_beyond(&record, Safety::Machine).await?;
-            self.unconfirmed.advance(&record).await?;
-        }
+    /// The primary was lost: what no replica was known to have is to be written once more.
+    pub(super) fn mark_lost(&mut self) {
         self.ends.clear();
+        self.put_back_due = !self.unconfirmed.is_empty();
+    }
+
+    /// Whether something is to be written once more that is not among what waits yet.
+    pub(super) fn is_put_back_due(&self) -> bool {
+        self.put_back_due
+    }
+
+    /// Puts what is due among what waits, in front of nothing else (events that wait are newer, and none depends on
+    /// another). A file at a time: it is deleted once its records are on disk in their new place.
+    pub(super) async fn put_back(&mut self) -> io::Result<()> {
+        if !self.put_back_due {
+            return Ok(());
+        }
+        self.unconfirmed.rewind();
+        loop {
+            let records = self.unconfirmed.read_many(u64::MAX).await?;
+            if records.is_empty() {
+                break;
+            }
+            // Beyond the bound if need be: refused, it would stand in the way of what waits already.
+            self.waiting.append_beyond(&records, Safety::Machine).await?;
+            for record in &records {
+                self.unconfirmed.advance(record).await?;
+            }
+        }
+        self.put_back_due = false;
         Ok(())
     }
 }
 
-fn encode(batches: &[&Sealed]) -> io::Result<Vec<u8>> {
+fn encode(batches: &[&Sealed<'_>]) -> io::Result<Vec<u8>> {
     Ok(serde_json::to_vec(batches)?)
 }
+
+#[cfg(test)]
+mod tests;

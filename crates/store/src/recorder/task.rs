@@ -117,6 +117,8 @@ impl Task {
     /// waiting.
     async fn gather(&mut self, group: &mut Vec<Entry>) {
         let missing = self.last_group.saturating_sub(group.len());
+        // No more than the queue can hold come before somebody takes them out.
+        let missing = missing.min(self.entries.max_capacity());
         if self.last_group >= BUSY_FROM && missing > 0 && !self.gather.is_zero() {
             self.shared.gathering.wait(missing, &self.entries, self.gather).await;
         }

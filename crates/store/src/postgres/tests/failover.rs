@@ -7,8 +7,8 @@ use mainstay_testkit::Postgres;
 
 use super::house::{count, database, words};
 use super::*;
-use crate::postgres::Role;
-use crate::rollup;
+use crate::postgres::{Db, Role};
+use crate::{Engine, rollup};
 
 /// The promise.
 const RESUMED_WITHIN: Duration = Duration::from_secs(5);
@@ -104,10 +104,7 @@ async fn until_written(house: &House) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_that_stands_still_is_replaced() {
-    let servers = Postgres::launch().replicas(1).start();
-    let name = servers.create_database();
-    let house = House::open(&database(&servers, &name)).await;
-    servers.wait_replicated(LONG);
+    let (servers, _, house) = House::with_replicas(1).await;
     assert!(house.record(0).await);
     servers.primary().pause();
     // Acknowledged all the same, and soon: it waits on this machine's disk.
@@ -132,22 +129,29 @@ async fn a_primary_that_stands_still_is_replaced() {
 async fn a_change_that_meets_a_demoted_server_is_made_by_the_new_primary() {
     let servers = Postgres::launch().replicas(1).start();
     let name = servers.create_database();
-    let house = House::open(&database(&servers, &name)).await;
+    let database = database(&servers, &name);
+    House::open(&database).await.finish().await;
     servers.wait_replicated(LONG);
+    // Two who look now and not again: to them the first server still is the primary, and they have no connection to it.
+    let mut engines = Vec::new();
+    for _ in 0..2 {
+        let db = Db::new(database.open().unwrap(), "".into());
+        db.probe().await;
+        assert!(db.cluster.is_primary(&db.cluster.nodes[0]));
+        engines.push(Engine::Postgres(db));
+    }
     servers.primary().kill();
     servers.replicas()[0].promote();
     servers.primary().rebuild_from(&servers.replicas()[0]);
-    // Nobody looked meanwhile: to this process the first server still is the primary.
-    let first = house.node(0);
-    first.pool.forget_all();
-    house.db().cluster.primary.store(0, std::sync::atomic::Ordering::Release);
-    first.change(|state| {
-        state.role = Role::Primary;
-        state.ejected = None;
-    });
-    rollup::mark_dirty(house.store.insight(), "moved", crate::contract::NOON).await.unwrap();
-    assert_eq!((house.role(0), house.role(1)), (Role::Replica, Role::Primary));
-    house.finish().await;
+    let [statement, transaction] = &engines[..] else { panic!("two") };
+    rollup::mark_dirty(statement, "moved", crate::contract::NOON).await.unwrap();
+    transaction.begin("test.moved").await.unwrap().commit().await.unwrap();
+    for engine in &engines {
+        let Engine::Postgres(db) = engine else { panic!("a database") };
+        let roles: Vec<_> = db.cluster.nodes.iter().map(|node| node.state().role).collect();
+        assert_eq!(roles, [Role::Replica, Role::Primary]);
+        db.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,5 +211,22 @@ async fn another_database_cluster_is_a_new_beginning() {
         "CREATE ROLE plain; SET ROLE plain; SELECT system_identifier FROM pg_control_system()";
     let system = servers.primary().query("postgres", text);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{system} 1\n"));
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_whose_database_reads_only_by_default_stays_the_primary() {
+    let (servers, name, house) = House::with_replicas(1).await;
+    let text = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    let _ = servers.primary().query("postgres", &text);
+    house.node(0).pool.forget_all();
+    let change = rollup::mark_dirty(house.store.insight(), "refused", crate::contract::NOON).await;
+    let error = change.unwrap_err();
+    assert_eq!(error.kind, crate::error::Kind::Unavailable, "{}", words(&error));
+    assert!(words(&error).contains("read-only"), "{}", words(&error));
+    assert!(!house.node(0).is_ejected());
+    // Transactions say themselves that they write.
+    assert!(house.record(0).await);
+    assert_eq!(house.recorder.spooled(), 0);
     house.finish().await;
 }

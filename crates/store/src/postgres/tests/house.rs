@@ -68,6 +68,18 @@ impl House {
         house
     }
 
+    /// A process on a primary and replicas that have all of it and are asked; with the name of its database.
+    pub(super) async fn with_replicas(replicas: usize) -> (Postgres, String, Self) {
+        let servers = Postgres::launch().replicas(replicas).start();
+        let name = servers.create_database();
+        let house = Self::open(&database(&servers, &name)).await;
+        servers.wait_replicated(LONG);
+        for place in 1..=replicas {
+            house.is_fit(place).await;
+        }
+        (servers, name, house)
+    }
+
     pub(super) async fn open_on(dir: Arc<TempDir>, database: &Database) -> Self {
         Self::open_with(dir, database, &settings()).await
     }
@@ -122,6 +134,12 @@ impl House {
             cluster.primary().is_some_and(|node| Arc::ptr_eq(node, self.node(place)))
         };
         until("the primary is known", LONG, is).await;
+    }
+
+    /// What a process does first is over: nobody but the test takes connections for the next seconds.
+    pub(super) async fn is_upkept(&self) {
+        let rounds = &self.db().cluster.upkept;
+        until("the first round of upkeep", LONG, || rounds.load(Ordering::Relaxed) > 0).await;
     }
 
     pub(super) fn role(&self, place: usize) -> Role {

@@ -1,18 +1,11 @@
 //! The reads of one answer: none sees less than an earlier one did.
 
-use mainstay_testkit::Postgres;
-
-use super::house::{count, database};
+use super::house::count;
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_is_read_from_one_server_and_the_rest_of_it_from_the_primary() {
-    let servers = Postgres::launch().replicas(2).start();
-    let name = servers.create_database();
-    let house = House::open(&database(&servers, &name)).await;
-    servers.wait_replicated(LONG);
-    house.is_fit(1).await;
-    house.is_fit(2).await;
+    let (servers, _, house) = House::with_replicas(2).await;
     // One replica has nothing of it.
     let held_back = &servers.replicas()[1];
     held_back.set_apply_delay(std::time::Duration::from_secs(3_600));
@@ -40,5 +33,26 @@ async fn an_answer_is_read_from_one_server_and_the_rest_of_it_from_the_primary()
     for _ in 0..5 {
         assert_eq!(count(&pinned).await.unwrap(), 1);
     }
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_went_on_at_the_primary_ends_there() {
+    let (servers, _, house) = House::with_replicas(1).await;
+    let replica = &servers.replicas()[0];
+    // From here it will begin again: with the delay it would not replay again what lies before.
+    let _ = servers.primary().query("postgres", "CHECKPOINT");
+    servers.wait_replicated(LONG);
+    let _ = replica.query("postgres", "CHECKPOINT");
+    replica.set_apply_delay(std::time::Duration::from_secs(3_600));
+    assert!(house.record(0).await);
+    let pinned = house.store.insight().pinned();
+    assert_eq!(count(&pinned).await.unwrap(), 0, "the replica has nothing of it");
+    replica.kill();
+    assert_eq!(count(&pinned).await.unwrap(), 1, "the primary has");
+    replica.restart();
+    house.is_fit(1).await;
+    assert_eq!(count(house.store.insight()).await.unwrap(), 0, "it is back, and still behind");
+    assert_eq!(count(&pinned).await.unwrap(), 1);
     house.finish().await;
 }

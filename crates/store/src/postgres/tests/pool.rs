@@ -24,6 +24,7 @@ async fn the_minimum_is_kept_and_what_rests_is_closed() {
         ..database(&servers, &name)
     };
     let house = House::open(&database).await;
+    house.is_upkept().await;
     let pool = &house.node(0).pool;
     until("the minimum is open", LONG, || pool.count() == (0, 3)).await;
     let mut held = Vec::new();
@@ -44,6 +45,7 @@ async fn a_budget_shrinks_and_grows_while_connections_are_in_use() {
     let name = servers.create_database();
     let small = Database { pool_max: 6, acquire_timeout: SOON, ..database(&servers, &name) };
     let house = House::open(&small).await;
+    house.is_upkept().await;
     let pool = &house.node(0).pool;
     let mut held = Vec::new();
     for _ in 0..6 {
@@ -96,15 +98,9 @@ async fn ten_thousand_reads_are_as_many_statements() {
     let text = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
         WHERE d.datname = current_database() AND query NOT LIKE '%pg_stat_statements%'";
     let calls = || primary.query(&name, text).parse::<u64>().unwrap();
-    // What a start does (days made ahead) is over when nothing more is asked.
-    let mut before = calls();
-    loop {
-        // The pause between two looks: silence has no event.
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        if std::mem::replace(&mut before, calls()) == before {
-            break;
-        }
-    }
+    // What a start does (days made ahead) is over.
+    house.is_upkept().await;
+    let before = calls();
     let load = Load::reads(house.store.insight(), 4);
     load.goes_on(10_000).await;
     let (asked, failed, _) = load.finish().await;

@@ -232,10 +232,7 @@ fn cut_off(replica: &mainstay_testkit::PostgresNode) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_replicas_have_is_let_go() {
-    let servers = Postgres::launch().replicas(1).start();
-    let name = servers.create_database();
-    let house = House::open(&database(&servers, &name)).await;
-    servers.wait_replicated(LONG);
+    let (servers, _, house) = House::with_replicas(1).await;
     cut_off(&servers.replicas()[0]);
     for n in 0..20 {
         assert!(house.record(n).await);

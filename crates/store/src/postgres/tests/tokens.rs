@@ -15,10 +15,7 @@ async fn nobody_with_a_token_sees_the_past_and_the_others_stay_on_replicas() {
 
 /// Write, then read with the token, beside others that read without.
 async fn pairs(count_of: u32) {
-    let servers = Postgres::launch().replicas(2).start();
-    let name = servers.create_database();
-    let house = House::open(&database(&servers, &name)).await;
-    servers.wait_replicated(LONG);
+    let (servers, _, house) = House::with_replicas(2).await;
     servers.replicas()[0].set_apply_delay(Duration::from_secs(2));
     servers.replicas()[1].set_apply_delay(Duration::from_secs(2));
     let others = Load::reads(house.store.insight(), 2);
@@ -84,10 +81,7 @@ async fn a_replica_that_has_come_far_enough_answers_and_a_dead_one_costs_nothing
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_of_an_old_history_and_forged_ones() {
-    let servers = Postgres::launch().replicas(2).start();
-    let name = servers.create_database();
-    let house = House::open(&database(&servers, &name)).await;
-    servers.wait_replicated(LONG);
+    let (servers, _, house) = House::with_replicas(2).await;
     let written = house.recorder.record(view(0)).await.unwrap();
     let old = house.store.seal(written).unwrap();
     servers.wait_replicated(LONG);
@@ -110,5 +104,19 @@ async fn tokens_of_an_old_history_and_forged_ones() {
     count(&house.store.reading_since(&forged)).await.unwrap();
     assert_eq!(house.answered("replica"), before + 1);
     assert_eq!(house.store.seal(Written::default()), None);
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_was_waited_for_in_vain_keeps_its_connection() {
+    let (servers, _, house) = House::with_replicas(1).await;
+    servers.replicas()[0].set_apply_delay(Duration::from_secs(3_600));
+    count(house.store.insight()).await.unwrap();
+    assert_eq!(house.node(1).pool.count(), (0, 1));
+    let written = house.recorder.record(view(0)).await.unwrap();
+    let reading = house.store.reading_since(&house.store.seal(written).expect("a token"));
+    assert_eq!(count(&reading).await.unwrap(), 1);
+    assert!(house.node(1).state().slow, "it was waited for");
+    assert_eq!(house.node(1).pool.count(), (0, 1));
     house.finish().await;
 }

@@ -34,7 +34,7 @@ impl Kept {
     }
 
     /// Gives a file a name under which nobody reads it, and lets the oldest go when there are too many. Numbered apart:
-    /// the numbers of segments begin anew whenever there are none.
+    /// the numbers of segments begin anew with a process that finds none.
     pub(super) async fn keep(&mut self, path: &Path) -> io::Result<()> {
         let number = self.0.last().map_or(1, |last| last + 1);
         fs::rename(path, beside(path, number)).await?;

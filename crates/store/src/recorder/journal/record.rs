@@ -2,11 +2,8 @@
 //! which nobody was told, and damage.
 
 use std::io;
-use std::path::Path;
 
 use sha2::{Digest, Sha256};
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 
 /// Length and digest in front of each record.
 pub(super) const HEAD: usize = 4 + DIGEST;
@@ -14,13 +11,14 @@ const DIGEST: usize = 8;
 
 /// What lies at a place of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Found<'a> {
     /// A whole record.
-    Record(Vec<u8>),
+    Record(&'a [u8]),
     /// The end, or what a write cut short has left before it.
     End,
-    /// Something that was written and cannot be read any more; where the next whole record begins, if there is one.
-    Damaged { next: Option<u64> },
+    /// Something that was written and cannot be read any more; how far behind it the next whole record begins, if there is
+    /// one.
+    Damaged { next: Option<usize> },
 }
 
 /// A record as it is written.
@@ -33,41 +31,29 @@ pub(super) fn frame(record: &[u8]) -> io::Result<Vec<u8>> {
     Ok(framed)
 }
 
-/// What lies at `at`.
-pub(super) async fn read(path: &Path, at: u64) -> io::Result<Found> {
-    let mut file = File::open(path).await?;
-    let left = file.metadata().await?.len().saturating_sub(at);
-    if left == 0 {
-        return Ok(Found::End);
+/// What lies at the beginning of the rest of a file.
+pub(super) fn at(rest: &[u8]) -> Found<'_> {
+    if rest.is_empty() {
+        return Found::End;
     }
-    file.seek(SeekFrom::Start(at)).await?;
-    if left >= HEAD as u64 {
-        let mut head = [0; HEAD];
-        file.read_exact(&mut head).await?;
-        if u64::from(length_in(&head)) <= left - HEAD as u64 {
-            let mut record = vec![0; length_in(&head) as usize];
-            file.read_exact(&mut record).await?;
-            if digest(&record) == head[4..] {
-                return Ok(Found::Record(record));
-            }
-        }
-        file.seek(SeekFrom::Start(at)).await?;
+    if let Some(record) = whole(rest) {
+        return Found::Record(record);
     }
-    let mut rest = Vec::new();
-    file.read_to_end(&mut rest).await?;
-    let next = (1..rest.len()).find(|from| is_record(&rest[*from..]));
-    Ok(match next {
-        None if is_cut_short(&rest) => Found::End,
-        next => Found::Damaged { next: next.map(|from| at + from as u64) },
-    })
+    // A length within the file is rare in what is no record: they are texts, whose bytes read as a length are far above
+    // any file's size. So few digests are made in vain.
+    let begins = |rest: &[u8]| length_in(rest) > 0 && whole(rest).is_some();
+    let next = (1..rest.len()).find(|from| begins(&rest[*from..]));
+    match next {
+        None if is_cut_short(rest) => Found::End,
+        next => Found::Damaged { next },
+    }
 }
 
-/// Whether a whole record begins here. A length within the file is rare in what is not one: the records are texts, whose
-/// bytes read as a length are far above any file's size. So few digests are made in vain.
-fn is_record(bytes: &[u8]) -> bool {
-    let Some((head, rest)) = bytes.split_at_checked(HEAD) else { return false };
-    let length = length_in(head) as usize;
-    length > 0 && rest.get(..length).is_some_and(|record| digest(record) == head[4..])
+/// The record that begins here, where it is whole.
+fn whole(bytes: &[u8]) -> Option<&[u8]> {
+    let (head, rest) = bytes.split_at_checked(HEAD)?;
+    let record = rest.get(..length_in(head) as usize)?;
+    (digest(record) == head[4..]).then_some(record)
 }
 
 /// Whether the rest of a file is the beginning of a record that never was whole: it ends before its record does, or a

@@ -9,11 +9,16 @@ async fn open(dir: &Path) -> Journal {
 
 async fn drain(journal: &mut Journal) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
-    while let Some(record) = journal.read().await.unwrap() {
+    while let Some(record) = next(journal).await {
         journal.advance(&record).await.unwrap();
         all.push(record);
     }
     all
+}
+
+/// The oldest record.
+async fn next(journal: &mut Journal) -> Option<Vec<u8>> {
+    journal.read_many(1).await.unwrap().into_iter().next()
 }
 
 #[tokio::test]
@@ -26,9 +31,9 @@ async fn records_come_back_in_order_across_a_restart() {
     }
     assert!(journal.segments.len() > 1, "{journal:?}");
     // One is let go, the rest is there after a restart; the first of its file comes again.
-    let first = journal.read().await.unwrap().unwrap();
+    let first = next(&mut journal).await.unwrap();
     journal.advance(&first).await.unwrap();
-    assert_eq!(journal.read().await.unwrap().unwrap(), records[1]);
+    assert_eq!(next(&mut journal).await.unwrap(), records[1]);
     let mut journal = open(dir.path()).await;
     journal.append(b"last", Safety::Process).await.unwrap();
     let mut expected = records.clone();
@@ -63,6 +68,88 @@ async fn it_is_bounded() {
     assert_eq!(full.kind(), io::ErrorKind::StorageFull);
     assert_eq!(drain(&mut journal).await, [[1; 60]]);
     journal.append(&[2; 60], Safety::Process).await.unwrap();
+}
+
+/// Lies in the file and was refused: the disk took its bytes and then did not say that they are safe.
+fn write_unsafely(path: &Path, record: &[u8]) {
+    use std::io::Write as _;
+    let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(&record::frame(record).unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn a_record_that_was_refused_takes_no_other_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path()).await;
+    for record in [b"1", b"2"] {
+        journal.append(record, Safety::Machine).await.unwrap();
+    }
+    write_unsafely(&journal.path(journal.newest().unwrap()), b"refused");
+    journal.turn_page();
+    journal.append(b"3", Safety::Machine).await.unwrap();
+    assert_eq!(journal.read_many(1 << 20).await.unwrap(), [b"1", b"2"]);
+    assert_eq!(drain(&mut journal).await, [b"1", b"2", b"3"]);
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_nothing_of_what_it_refused() {
+    let Some(disk) = mainstay_testkit::Tmpfs::mount(256) else { return };
+    let mut journal = open(disk.dir()).await;
+    let mut kept = Vec::new();
+    // Larger than a page: the last one is written in part.
+    for n in 0..100_u8 {
+        let record = vec![n; 30_000];
+        match journal.append(&record, Safety::Machine).await {
+            Ok(()) => kept.push(record),
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
+                let files = std::fs::read_dir(disk.dir()).unwrap().flatten();
+                let sizes: Vec<_> = files.map(|file| file.metadata().unwrap().len()).collect();
+                assert_eq!(sizes, [journal.bytes()], "after {n}");
+            }
+        }
+    }
+    assert!((4..10).contains(&kept.len()), "{}", kept.len());
+    let mut again = open(disk.dir()).await;
+    assert_eq!(drain(&mut again).await, kept);
+}
+
+#[tokio::test]
+async fn numbers_never_come_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path()).await;
+    let mut numbers = Vec::new();
+    for _ in 0..3 {
+        journal.append(b"a", Safety::Process).await.unwrap();
+        numbers.push(journal.newest().unwrap());
+        journal.drop_up_to(u64::MAX).await.unwrap();
+    }
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+    // A file in the way costs one try, not all of them.
+    std::fs::write(journal.path(numbers[2] + 1), b"").unwrap();
+    journal.append(b"b", Safety::Process).await.unwrap_err();
+    journal.append(b"c", Safety::Process).await.unwrap();
+    assert_eq!(next(&mut journal).await.unwrap(), b"c");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_removed_stands_in_nobodys_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path()).await;
+    journal.append(b"a", Safety::Process).await.unwrap();
+    let path = journal.path(journal.newest().unwrap());
+    journal.turn_page();
+    journal.append(b"b", Safety::Process).await.unwrap();
+    // A folder in its place: removing that as a file fails.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    journal.drop_first().await.unwrap_err();
+    assert_eq!(next(&mut journal).await.unwrap(), b"b");
+    journal.append(b"c", Safety::Process).await.unwrap();
+    // Gone by somebody else's hand, it is gone.
+    std::fs::remove_dir(&path).unwrap();
+    assert_eq!(drain(&mut journal).await, [b"b", b"c"]);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]

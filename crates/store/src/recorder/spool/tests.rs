@@ -1,0 +1,159 @@
+//! What waits and what is unconfirmed: nothing is let go too early, whatever this machine's disk does.
+
+use mainstay_testkit::Tmpfs;
+
+use super::*;
+use crate::contract::Sample;
+use crate::postgres::position::Lsn;
+use crate::{Record, page_view};
+
+const MIB: u64 = 1 << 20;
+
+fn sealed(n: u32) -> Sealed<'static> {
+    let view = page_view::Row { id: Sample(n).event_id(), ..Sample(n).view() };
+    let batch = Batch { records: vec![Record::PageView(view)], visit: None };
+    Sealed { id: n.to_string(), batch: Cow::Owned(batch) }
+}
+
+fn at(timeline: u32, lsn: u64) -> Position {
+    Position { timeline, lsn: Lsn(lsn) }
+}
+
+async fn remember(spool: &mut Spool, n: u32) {
+    spool.remember(&[&sealed(n)], at(1, n.into())).await.unwrap();
+}
+
+/// Everything that waits, in order; it is let go.
+async fn drain(spool: &mut Spool) -> Vec<String> {
+    let mut all = Vec::new();
+    while let Some((records, batches)) = spool.next(MIB).await.unwrap() {
+        all.extend(batches.into_iter().map(|sealed| sealed.id));
+        spool.done(&records).await.unwrap();
+    }
+    all
+}
+
+fn files(dir: &Path) -> usize {
+    std::fs::read_dir(dir).unwrap().count()
+}
+
+#[tokio::test]
+async fn thousands_are_put_back_with_a_few_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), 64 * MIB).await.unwrap();
+    spool.keep(&[&sealed(9_999)]).await.unwrap();
+    for n in 0..5_000 {
+        remember(&mut spool, n).await;
+    }
+    spool.mark_lost();
+    let began = std::time::Instant::now();
+    spool.put_back().await.unwrap();
+    // One fsync for each would take seconds.
+    assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(!spool.is_put_back_due());
+    assert_eq!(files(&dir.path().join("unconfirmed")), 0);
+    let expected = std::iter::once(9_999).chain(0..5_000).map(|n| n.to_string());
+    assert_eq!(drain(&mut spool).await, expected.collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_disk_that_the_spool_has_filled_is_emptied_and_then_the_rest_is_put_back() {
+    let Some(disk) = Tmpfs::mount(512) else { return };
+    let dir = disk.dir().join("spool");
+    let mut spool = Spool::open(&dir, MIB).await.unwrap();
+    // Larger than what will be left.
+    for n in 0..100 {
+        remember(&mut spool, n).await;
+    }
+    let mut waiting = Vec::new();
+    for n in 1_000.. {
+        match spool.keep(&[&sealed(n)]).await {
+            Ok(()) => waiting.push(n.to_string()),
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+                break;
+            }
+        }
+    }
+    assert!(waiting.len() > 100, "{}", waiting.len());
+    // What a process finds that starts now.
+    let mut spool = Spool::open(&dir, MIB).await.unwrap();
+    spool.put_back().await.unwrap_err();
+    assert!(spool.is_put_back_due());
+    // The replicas of the new primary say that they have everything: nothing is let go because of that.
+    spool.confirm(&[at(1, u64::MAX)]).await.unwrap();
+    assert_eq!(drain(&mut spool).await, waiting);
+    spool.put_back().await.unwrap();
+    let expected: Vec<_> = (0..100).map(|n: u32| n.to_string()).collect();
+    assert_eq!(drain(&mut spool).await, expected);
+}
+
+#[tokio::test]
+async fn after_a_loss_nothing_is_let_go_before_it_is_put_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), MIB).await.unwrap();
+    remember(&mut spool, 1).await;
+    spool.mark_lost();
+    // This machine's disk does not take it yet; the new primary has taken more, and its replica has that.
+    spool.remember(&[&sealed(2)], at(2, 5)).await.unwrap();
+    assert!(!spool.awaits_confirmation());
+    spool.confirm(&[at(2, 9)]).await.unwrap();
+    spool.put_back().await.unwrap();
+    assert_eq!(drain(&mut spool).await, ["1", "2"]);
+    // From then on it is as before.
+    spool.remember(&[&sealed(3)], at(2, 12)).await.unwrap();
+    spool.confirm(&[at(2, 12)]).await.unwrap();
+    assert_eq!(files(&dir.path().join("unconfirmed")), 0);
+}
+
+#[tokio::test]
+async fn a_replica_that_stays_behind_costs_few_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), 64 * MIB).await.unwrap();
+    for n in 10..60 {
+        remember(&mut spool, n).await;
+        // One that is away, and one that answers and is behind.
+        spool.confirm(&[]).await.unwrap();
+        spool.confirm(&[at(1, 100), at(1, 9)]).await.unwrap();
+    }
+    assert!(files(&dir.path().join("unconfirmed")) <= PAGES_MAX + 1);
+    spool.confirm(&[at(1, 59), at(1, 59)]).await.unwrap();
+    assert_eq!(files(&dir.path().join("unconfirmed")), 0);
+    // Without one that answers there is nothing to begin another file for.
+    for n in 60..70 {
+        remember(&mut spool, n).await;
+        spool.confirm(&[]).await.unwrap();
+    }
+    assert_eq!(files(&dir.path().join("unconfirmed")), 1);
+}
+
+#[tokio::test]
+async fn at_the_bound_the_oldest_are_forgotten_and_the_rest_is_confirmed_as_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), 8_000).await.unwrap();
+    for n in 1..=200 {
+        remember(&mut spool, n).await;
+        spool.confirm(&[at(1, 0)]).await.unwrap();
+    }
+    assert!(spool.unconfirmed.bytes() <= 8_000);
+    assert!(spool.awaits_confirmation());
+    spool.confirm(&[at(1, 199)]).await.unwrap();
+    assert!(spool.awaits_confirmation(), "the last one is not there");
+    spool.confirm(&[at(1, 200)]).await.unwrap();
+    assert!(!spool.awaits_confirmation());
+    assert_eq!(files(&dir.path().join("unconfirmed")), 0);
+}
+
+#[tokio::test]
+async fn what_a_newer_version_wrote_is_kept_aside_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), MIB).await.unwrap();
+    spool.keep(&[&sealed(1)]).await.unwrap();
+    let newer = br#"[{"id":"2","batch":{"records":[{"Thought":{}}],"visit":null}}]"#;
+    spool.waiting.append(newer, Safety::Machine).await.unwrap();
+    spool.keep(&[&sealed(3)]).await.unwrap();
+    // Read twice, as when the database does not take it at once: told once.
+    assert!(spool.next(MIB).await.unwrap().is_some());
+    assert_eq!(drain(&mut spool).await, ["1", "3"]);
+    assert_eq!((spool.damaged(), spool.kept()), (1, 1));
+}
