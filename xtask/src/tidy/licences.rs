@@ -18,6 +18,12 @@ struct Package {
     license: Option<String>,
     /// None: part of this workspace.
     source: Option<String>,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Dependency {
+    name: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,6 +62,9 @@ struct Bans {
 struct Banned {
     #[serde(rename = "crate")]
     package: String,
+    /// Those that may depend on it all the same.
+    #[serde(default)]
+    wrappers: Vec<String>,
     reason: String,
 }
 
@@ -81,10 +90,14 @@ pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
         .context("cargo cannot be run")?;
     ensure!(told.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&told.stderr));
     let metadata: Metadata = serde_json::from_slice(&told.stdout).context("cargo metadata")?;
-    Ok(metadata.packages.iter().flat_map(|package| check_package(package, &policy)).collect())
+    Ok(check_all(&metadata.packages, &policy))
 }
 
-fn check_package(package: &Package, policy: &Policy) -> Vec<Finding> {
+fn check_all(packages: &[Package], policy: &Policy) -> Vec<Finding> {
+    packages.iter().flat_map(|package| check_package(package, packages, policy)).collect()
+}
+
+fn check_package(package: &Package, all: &[Package], policy: &Policy) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |what: String| {
         let place = format!("{} {}", package.name, package.version);
@@ -97,7 +110,11 @@ fn check_package(package: &Package, policy: &Policy) -> Vec<Finding> {
         }
     }
     if let Some(banned) = policy.bans.deny.iter().find(|banned| banned.package == package.name) {
-        add(format!("is banned: {}", banned.reason));
+        let uses = |user: &&Package| user.dependencies.iter().any(|d| d.name == package.name);
+        let mut users = all.iter().filter(uses).map(|user| &user.name).peekable();
+        if users.peek().is_none() || users.any(|user| !banned.wrappers.contains(user)) {
+            add(format!("is banned: {}", banned.reason));
+        }
     }
     let excepted = policy.licenses.exceptions.iter().filter(|e| e.package == package.name);
     let excepted: Vec<_> = excepted.flat_map(|e| &e.allow).collect();
@@ -125,17 +142,33 @@ mod tests {
 
     const POLICY: &str = "[licenses]\nallow = ['MIT']\n\
         exceptions = [{ crate = 'cssparser', allow = ['MPL-2.0'] }]\n\
-        [bans]\ndeny = [{ crate = 'openssl-sys', reason = 'rustls' }]\n\
+        [bans]\ndeny = [{ crate = 'openssl-sys', reason = 'rustls' }, { crate = 'peer', wrappers = ['w'], reason = 'peer' }]\n\
         [sources]\nallow-registry = ['https://example.org/index']";
 
-    fn count(name: &str, licence: Option<&str>, source: Option<&str>) -> anyhow::Result<usize> {
-        let package = Package {
+    fn package(name: &str, licence: Option<&str>, source: Option<&str>, uses: &[&str]) -> Package {
+        Package {
             name: name.into(),
             version: "1.0.0".into(),
             license: licence.map(Into::into),
             source: source.map(Into::into),
-        };
-        Ok(check_package(&package, &toml::from_str(POLICY)?).len())
+            dependencies: uses.iter().map(|name| Dependency { name: (*name).into() }).collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_banned_may_be_used_by_its_wrappers_alone() -> anyhow::Result<()> {
+        let policy: Policy = toml::from_str(POLICY)?;
+        let one = |name, uses: &[&str]| package(name, Some("MIT"), None, uses);
+        for (users, findings) in [(vec!["w"], 0), (vec!["w", "x"], 1), (vec![], 1)] {
+            let mut all = vec![one("peer", &[])];
+            all.extend(users.iter().map(|user| one(user, &["peer"])));
+            assert_eq!(check_all(&all, &policy).len(), findings, "{users:?}");
+        }
+        Ok(())
+    }
+
+    fn count(name: &str, licence: Option<&str>, source: Option<&str>) -> anyhow::Result<usize> {
+        Ok(check_all(&[package(name, licence, source, &[])], &toml::from_str(POLICY)?).len())
     }
 
     #[test]

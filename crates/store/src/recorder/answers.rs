@@ -94,7 +94,8 @@ mod tests {
     #[tokio::test]
     async fn one_of_a_thread_is_woken_from_outside_and_hands_the_news_on() {
         let (askers, mut answers): (Vec<_>, Vec<_>) = (0..3).map(|_| ask()).unzip();
-        let (far, mut far_answer) = thread::spawn(ask).join().expect("a thread that asks");
+        let (far, mut far_answer) =
+            thread::scope(|threads| threads.spawn(ask).join()).expect("a thread that asks");
         answer(askers.into_iter().chain([far]), OUTCOME);
         assert!(far_answer.0.try_recv().is_ok(), "another thread has a wake of its own");
         assert!(answers[1].0.try_recv().is_err(), "told from outside");

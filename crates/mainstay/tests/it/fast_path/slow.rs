@@ -116,18 +116,19 @@ fn who_never_stops_asking_does_not_hold_up_a_stop() {
         client.socket().try_clone().expect("a second handle"),
         client.socket().try_clone().expect("a third"),
     );
-    let asking = std::thread::spawn(move || while asks.write_all(&batch).is_ok() {});
-    let reading = std::thread::spawn(move || {
-        let mut buffer = vec![0; 1 << 20];
-        while reads.read(&mut buffer).is_ok_and(|bytes| bytes > 0) {}
+    std::thread::scope(|threads| {
+        threads.spawn(move || while asks.write_all(&batch).is_ok() {});
+        threads.spawn(move || {
+            let mut buffer = vec![0; 1 << 20];
+            while reads.read(&mut buffer).is_ok_and(|bytes| bytes > 0) {}
+        });
+        let answered = |server: &Server| server.metrics().value("http_requests_total", &[]);
+        until("it asks and asks", SOON, || answered(&server) > 2_000.0);
+        server.process().signal("TERM");
+        let ended = server.process().wait(SOON);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("cut off"), "{}", ended.stderr);
     });
-    let answered = |server: &Server| server.metrics().value("http_requests_total", &[]);
-    until("it asks and asks", SOON, || answered(&server) > 2_000.0);
-    server.process().signal("TERM");
-    let ended = server.process().wait(SOON);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("cut off"), "{}", ended.stderr);
-    drop((asking.join(), reading.join()));
 }
 
 #[test]
