@@ -4,15 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mainstay_base::{Clock, Entropy};
-use tokio::fs;
 use uuid::Uuid;
 
 use super::Error;
+use crate::whole;
 
 const FILE: &str = "node";
 
 /// The name kept in the data directory, else a new one.
-pub(crate) async fn find_name(
+pub(crate) fn find_name(
     data_dir: &Path,
     clock: &Clock,
     entropy: &Entropy,
@@ -22,7 +22,8 @@ pub(crate) async fn find_name(
         return Ok(kept.to_string().into());
     }
     let name = entropy.uuid_v7(clock.now())?.to_string();
-    fs::write(&path, &name).await.map_err(|source| Error::File { path, source })?;
+    // On disk before a copy or an event bears it: after a power failure another name would be a stranger there.
+    whole::write(&path, &name).map_err(|source| Error::File { path, source })?;
     Ok(name.into())
 }
 

@@ -2,10 +2,12 @@
 //! Kept in the data directory, so that a process which starts while only a replaced primary answers does not take it for
 //! the primary.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
+
+use crate::whole;
 
 const FILE: &str = "history";
 
@@ -141,7 +143,8 @@ impl Kept {
             );
         }
         let Some(file) = &self.file else { return };
-        if let Err(error) = write(file, found) {
+        let text = format!("{} {}\n", found.system, found.timeline);
+        if let Err(error) = whole::write(file, &text) {
             tracing::warn!(
                 %error,
                 file = %file.display(),
@@ -153,17 +156,6 @@ impl Kept {
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whole or not at all. A few bytes, once per promotion.
-fn write(file: &Path, history: History) -> io::Result<()> {
-    let fresh = file.with_extension("new");
-    let mut written = std::fs::File::create(&fresh)?;
-    writeln!(written, "{} {}", history.system, history.timeline)?;
-    written.sync_all()?;
-    std::fs::rename(&fresh, file)?;
-    let dir = file.parent().unwrap_or(Path::new("."));
-    std::fs::File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]
