@@ -11,7 +11,7 @@ use super::{Bench, prepare};
 use crate::server::{Place, Server, placed};
 
 /// What stands beside ours.
-pub(super) const PEERS: &str = "a list of connections to one of the replicas that ours reads, without a ping (and sqlx's \
+pub(super) const PEERS: &str = "a list of connections, one to each of the replicas that ours reads, without a ping (and sqlx's \
     own pool, which pings after each statement, as a word beside it); COPY of the same events into copies of their tables, as many in one transaction as the \
     recorder takes; rusqlite, 64 events in one transaction, synchronous=FULL, the same schema in a file beside ours. \
     PostgreSQL of testkit with fsync and 128 MB of shared buffers. The panels are those of the console's 30 days, alone \

@@ -1,10 +1,12 @@
-//! What the way to a server costs: the same read through the store's routing (a primary and two replicas, its own pool) and through the plainest pool there is on one of those replicas.
+//! What the way to a server costs: the same read through the store's routing (a primary and two replicas, its own pool) and through the plainest pool there is, over the same replicas.
 //!
-//! That pool is a list of connections: one is taken, asked, and put back. sqlx's own pool is asked as well, for a word
-//! beside the figure: it pings a connection that it takes back, which cannot be turned off and is a second round trip.
-//! Nobody logs statements. One caller, so that all wait for a server in the same way; windows of 50 ms follow each other,
-//! and who is first changes. What our probes and our upkeep do now and then falls into anybody's window.
+//! That pool is a list of connections, one to each replica: the first is taken, asked, and put back last. So both wake two
+//! processes in turn; one that is always the same may answer sooner than who asks it has gone to sleep. sqlx's own pool is
+//! asked as well, for a word beside the figure: it pings a connection that it takes back, which cannot be turned off and is
+//! a second round trip. Nobody logs statements. One caller, so that all wait for a server in the same way; windows of 50 ms
+//! follow each other, and who is first changes. What our probes and our upkeep do now and then falls into anybody's window.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -20,7 +22,7 @@ use crate::house::{self, House};
 const SITE: &str = "default";
 /// The statement of [`rollup::watermark`].
 const TEXT: &str = "SELECT hour FROM mainstay.rollup_watermark WHERE site = $1";
-/// Of either pool.
+/// Of sqlx's pool.
 const CONNECTIONS: u32 = 5;
 const WINDOW: Duration = Duration::from_millis(50);
 const REPLICATED: Duration = Duration::from_secs(20);
@@ -53,7 +55,11 @@ async fn compare(ask: &Ask) -> (f64, String) {
     let name = servers.create_database();
     servers.wait_replicated(REPLICATED);
     let replicas: Vec<_> = servers.replicas().iter().map(|node| node.url(&name)).collect();
-    let options: PgConnectOptions = replicas[0].parse().expect("an address");
+    let options = replicas.iter().map(|url| {
+        let options: PgConnectOptions = url.parse().expect("an address");
+        options.disable_statement_logging()
+    });
+    let options: Vec<_> = options.collect();
     let database =
         Database { primary: Some(servers.primary().url(&name)), replicas, ..Database::default() };
     let house = House::open(&ask.dir, Some(&database)).await;
@@ -61,10 +67,9 @@ async fn compare(ask: &Ask) -> (f64, String) {
     let hour = Clock::System.now().floor_to(Duration::from_secs(3_600));
     rollup::advance_watermark(db, SITE, hour).await.expect("a row to be read");
     servers.wait_replicated(REPLICATED);
-    let options = options.disable_statement_logging();
     let plain = Plain::open(&options).await;
     let pinging = PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
-    let pinging = pinging.connect_with(options).await.expect("a pool");
+    let pinging = pinging.connect_with(options[0].clone()).await.expect("a pool");
 
     let ours = async || rollup::watermark(db, SITE).await.expect("an answer");
     let theirs = async || plain.read().await;
@@ -109,20 +114,20 @@ async fn compare(ask: &Ask) -> (f64, String) {
 }
 
 /// Connections that are taken and put back.
-struct Plain(Mutex<Vec<PgConnection>>);
+struct Plain(Mutex<VecDeque<PgConnection>>);
 
 impl Plain {
-    async fn open(options: &PgConnectOptions) -> Self {
-        let connections = (0..CONNECTIONS).map(|_| options.connect());
+    async fn open(servers: &[PgConnectOptions]) -> Self {
+        let connections = servers.iter().map(PgConnectOptions::connect);
         let connections = futures_util::future::try_join_all(connections).await;
-        Self(Mutex::new(connections.expect("connections")))
+        Self(Mutex::new(connections.expect("connections").into()))
     }
 
     async fn read(&self) -> Option<Timestamp> {
-        let mut conn = self.0.lock().expect("nobody panics").pop().expect("one that rests");
+        let mut conn = self.0.lock().expect("nobody panics").pop_front().expect("one that rests");
         let hour: Result<Option<Ts>, _> =
             sqlx::query_scalar(TEXT).bind(SITE).fetch_optional(&mut conn).await;
-        self.0.lock().expect("nobody panics").push(conn);
+        self.0.lock().expect("nobody panics").push_back(conn);
         hour.expect("an answer").map(Timestamp::from)
     }
 }
