@@ -36,8 +36,8 @@ enum Name {
     Kill,
     /// One stream of events into files, partitions and hypertables: the same answers.
     Rollups,
-    /// Servers of the database are killed, stopped, cut off and promoted while requests come, and those of Redis killed and
-    /// stopped.
+    /// Servers of the database are killed, stopped, cut off and promoted while requests come, and those of Redis killed,
+    /// stopped and cut off.
     Faults,
 }
 
@@ -46,6 +46,7 @@ enum Name {
 /// # Errors
 /// When the server cannot be built or run, or the check found a fault.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    refuse_idle_flags(args)?;
     let binary = || match &args.binary {
         Some(binary) => Ok(binary.clone()),
         None => build(),
@@ -79,17 +80,43 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A flag that changes nothing would let one believe that it did.
+fn refuse_idle_flags(args: &Args) -> anyhow::Result<()> {
+    let is_of_matrix = args.requests.is_some() || args.only.is_some();
+    let is_matrix = matches!(args.name, Name::Faults);
+    ensure!(is_matrix || !is_of_matrix, "--requests and --only are for `soak faults`");
+    let has_binary = !matches!(args.name, Name::Rollups);
+    ensure!(
+        has_binary || args.binary.is_none(),
+        "--binary is not for `soak rollups`: a test is run"
+    );
+    Ok(())
+}
+
+/// By its whole name, so that no other one stands in for it.
+const ROLLUPS: &str =
+    "rollup::differential::files_partitions_and_hypertables_give_the_same_answers";
+
 /// The test of `insight`, with its long stream when asked for.
 fn compare_rollups(long: bool) -> anyhow::Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     cargo.args(["test", "--locked", "--release", "-p", "mainstay-insight", "--lib"]);
-    cargo.arg("rollup::differential");
+    cargo.args(["--", "--exact", ROLLUPS]);
     if long {
         cargo.env("MAINSTAY_EVENTS", "5000000");
     }
-    ensure!(cargo.status().context("cargo")?.success(), "the answers differ");
+    let output = cargo.stderr(Stdio::inherit()).output().context("cargo")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    write!(std::io::stdout(), "{said}")?;
+    ensure!(output.status.success(), "the answers differ");
+    ensure!(has_run_one(&said), "no test is named {ROLLUPS}");
     Ok(())
+}
+
+/// Success of nothing is what the harness says of a name that it does not know.
+fn has_run_one(said: &str) -> bool {
+    said.lines().any(|line| line.starts_with("test result: ok. 1 passed;"))
 }
 
 /// Builds the binary where this program was built, in the same profile.
@@ -108,4 +135,49 @@ fn build() -> anyhow::Result<PathBuf> {
     let status = cargo.stdout(Stdio::from(std::io::stderr())).status().context("cargo")?;
     ensure!(status.success(), "the build failed");
     Ok(folder.join("mainstay"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(name: Name) -> Args {
+        Args { name, long: false, requests: None, only: None, binary: None }
+    }
+
+    #[test]
+    fn flags_that_would_change_nothing_are_refused() {
+        for name in [Name::Kill, Name::Rollups, Name::Faults] {
+            assert!(refuse_idle_flags(&args(name)).is_ok(), "{name:?}");
+            let is_matrix = matches!(name, Name::Faults);
+            let requests = Args { requests: Some(9), ..args(name) };
+            assert_eq!(refuse_idle_flags(&requests).is_ok(), is_matrix, "{name:?}");
+            let only = Args { only: Some("Redis".into()), ..args(name) };
+            assert_eq!(refuse_idle_flags(&only).is_ok(), is_matrix, "{name:?}");
+            let binary = Args { binary: Some("mainstay".into()), ..args(name) };
+            let has_binary = !matches!(name, Name::Rollups);
+            assert_eq!(refuse_idle_flags(&binary).is_ok(), has_binary, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_test_that_did_not_run_is_no_success() {
+        let said = |passed| {
+            format!(
+                "running {passed} test\n\ntest result: ok. {passed} passed; 0 failed; 0 ignored;"
+            )
+        };
+        assert!(has_run_one(&said(1)));
+        assert!(!has_run_one(&said(0)));
+    }
+
+    /// The name is another room's: it must be there.
+    #[test]
+    fn the_test_of_the_roll_ups_has_its_name() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../crates/insight/src/rollup/differential.rs");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let name = ROLLUPS.rsplit("::").next().unwrap_or_default();
+        assert!(text.contains(&format!("fn {name}(")), "{ROLLUPS}");
+    }
 }

@@ -8,10 +8,21 @@ pub mod print_config;
 pub mod probe;
 pub mod serve;
 
-use std::io::Write as _;
+use std::io::Write;
 
 use crate::cli::Exit;
-use crate::settings::{Inputs, Settings, survey};
+use crate::settings::{Inputs, Problem, Settings, survey};
+
+/// Says what is wrong with the settings, a line each.
+fn tell_problems(problems: &[Problem], err: &mut dyn Write) -> std::io::Result<()> {
+    problems.iter().try_for_each(|problem| writeln!(err, "mainstay: {problem}"))
+}
+
+/// Ends a command whose settings are refused: everything wrong with them is written to standard error.
+fn refuse_settings(problems: &[Problem]) -> std::io::Result<Exit> {
+    tell_problems(problems, &mut std::io::stderr())?;
+    Ok(Exit::Refused)
+}
 
 /// The settings as they can be read, for who asks the running server: a mistake made in them since it started says
 /// nothing about it. What is wrong with them is written to standard error.
@@ -23,9 +34,7 @@ struct Readable {
 impl Readable {
     fn read(inputs: &Inputs) -> std::io::Result<Self> {
         let reading = survey(inputs);
-        for problem in &reading.problems {
-            writeln!(std::io::stderr(), "mainstay: {problem}")?;
-        }
+        tell_problems(&reading.problems, &mut std::io::stderr())?;
         let is_whole = reading.problems.is_empty();
         Ok(Self { settings: reading.loaded.map(|l| l.settings).unwrap_or_default(), is_whole })
     }

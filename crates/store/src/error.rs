@@ -42,8 +42,8 @@ const SQLITE_CONSTRAINT: i32 = 19;
 
 impl Error {
     pub(crate) fn new(op: &'static str, source: sqlx::Error) -> Self {
-        let kind = kind_of(&source);
-        Self { op, kind, retryable: matches!(kind, Kind::Unavailable | Kind::Full), source }
+        let (kind, retryable) = (kind_of(&source), is_passing(&source));
+        Self { op, kind, retryable, source }
     }
 
     /// Lost a deadlock, or to another's change: the same transaction may well succeed at once.
@@ -68,6 +68,11 @@ impl Coded for Error {
             Kind::Unavailable | Kind::Full | Kind::Internal => "The store cannot answer.".into(),
         }
     }
+}
+
+/// Whether the same call may succeed later.
+pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
+    matches!(kind_of(error), Kind::Unavailable | Kind::Full)
 }
 
 fn kind_of(error: &sqlx::Error) -> Kind {

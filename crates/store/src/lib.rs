@@ -26,6 +26,7 @@ mod token;
 pub mod transfer;
 mod ts;
 mod tx;
+mod whole;
 
 #[cfg(test)]
 mod contract;

@@ -21,6 +21,7 @@ use crate::postgres::{migrate, partition, upkeep};
 use crate::sqlite::{Db, InOp, Shape};
 use crate::{Engine, Settings, postgres, token};
 
+pub(crate) mod copied;
 mod error;
 pub(crate) mod file;
 pub(crate) mod node;
@@ -82,6 +83,7 @@ pub struct Store {
     insight: Engine,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
+    pub(crate) data_dir: PathBuf,
     pub(crate) spool_dir: PathBuf,
     pub(crate) database: Arc<Database>,
     /// What signs tokens; known once the database is open.
@@ -136,9 +138,11 @@ impl Store {
         let (core, insight) = if let Some(database) = database {
             let node = node::find_name(data_dir, &clock, &entropy).await?;
             let cluster = database.open()?.knowing(Kept::find(data_dir).await);
-            let engine = Engine::Postgres(postgres::Db::new(cluster, node));
+            let engine = Engine::Postgres(postgres::Db::new(cluster, node).shut());
             (engine.clone(), engine)
         } else {
+            let forgotten = copied::forget(data_dir).await;
+            forgotten.map_err(|source| Error::File { path: data_dir.into(), source })?;
             let core = Db::away(&data_dir.join(Part::Core.name()), &Shape::core(settings)).await;
             let file = data_dir.join(Part::Insight.name());
             let insight = Db::away(&file, &Shape::insight(settings)).await;
@@ -148,6 +152,7 @@ impl Store {
             core,
             insight,
             spool_dir: data_dir.join("spool"),
+            data_dir: data_dir.into(),
             database: Arc::new(database.cloned().unwrap_or_default()),
             secret: Arc::default(),
             reopen_every: settings.reopen_every.0.max(Duration::from_millis(10)),
@@ -329,11 +334,14 @@ impl Store {
                 }
                 migrate::run(&db.cluster, &self.database).await?;
                 let ahead = self.database.partitions_ahead;
-                let made = partition::make_ahead(&self.core, self.clock.now(), ahead).await;
+                let opening = Engine::Postgres(db.opening());
+                let made = partition::make_ahead(&opening, self.clock.now(), ahead).await;
                 made.map_err(migrate::Error::Unfinished)?;
-                let secret = self.find_secret().await.map_err(migrate::Error::Unfinished)?;
+                let secret =
+                    self.find_secret(&opening).await.map_err(migrate::Error::Unfinished)?;
                 let secret = secret.ok_or(Error::HalfCopied)?;
                 self.secret.get_or_init(|| secret);
+                db.let_in();
                 Ok(())
             }
         }

@@ -80,7 +80,7 @@ pub async fn bring_up_to_date(place: Place<'_>) -> Result<Vec<State>, Error> {
 }
 
 async fn reach(place: &Place<'_>, database: &Database) -> Result<Db, Error> {
-    let name = node::find_kept(place.data_dir).unwrap_or_default().to_string();
+    let name = node::find_kept(place.data_dir).await.unwrap_or_default().to_string();
     let cluster = database.open()?.knowing(Kept::find(place.data_dir).await);
     let db = Db::new(cluster, name.into());
     db.probe().await;

@@ -7,11 +7,12 @@ use hmac::{Hmac, KeyInit, Mac};
 use mainstay_base::Timestamp;
 use sha2::Sha256;
 
+use crate::open::copied;
 use crate::postgres::Reads;
 use crate::postgres::position::Position;
 use crate::recorder::Written;
 use crate::sql::{Sql, sql};
-use crate::{Engine, Error, Store};
+use crate::{Engine, Error, Store, Ts};
 
 /// Where every reader sees everything, there is nothing to say.
 const EVERYTHING: &str = "0";
@@ -58,8 +59,9 @@ impl Store {
     }
 
     /// The secret that all processes share: the one kept already, else a fresh one. None where the database holds a copy
-    /// that is not proven: who makes the first secret uses the database from then on, and the copy could not be finished.
-    pub(crate) async fn find_secret(&self) -> Result<Option<Secret>, Error> {
+    /// that is not proven, or one of our own files that went on since: who makes the first secret uses the database from
+    /// then on, and the copy could not be finished.
+    pub(crate) async fn find_secret(&self, db: &Engine) -> Result<Option<Secret>, Error> {
         const OP: &str = "token.find_secret";
         const ADD: Sql = sql!(
             "INSERT INTO mainstay.shared_secret (name, secret) VALUES ('read token', $1)
@@ -69,13 +71,23 @@ impl Store {
             "SELECT exists(SELECT 1 FROM mainstay.transfers WHERE proven_at IS NULL)
                 AND NOT exists(SELECT 1 FROM mainstay.shared_secret)"
         );
+        const OWN_PROOF: Sql = sql!(
+            "SELECT proven_at FROM mainstay.transfers WHERE source::text = $1
+                AND NOT exists(SELECT 1 FROM mainstay.shared_secret)"
+        );
         const FIND: Sql =
             sql!("SELECT secret FROM mainstay.shared_secret WHERE name = 'read token'");
         let fresh: Secret =
             self.entropy.bytes().map_err(|e| Error::new(OP, sqlx::Error::Encode(Box::new(e))))?;
-        let mut tx = self.core().begin(OP).await?;
+        let whole = copied::list(&self.data_dir).await;
+        let mut tx = db.begin(OP).await?;
         crate::ask::run!(tx, USE_LOCK)?;
         if crate::ask::take!(tx, query_scalar(IS_HALF_COPIED).fetch_one)? {
+            return Ok(None);
+        }
+        let proven: Option<Ts> =
+            crate::ask::take!(tx, query_scalar(OWN_PROOF).fetch_optional, db.node())?;
+        if proven.is_some_and(|at| !whole.contains(&at.0)) {
             return Ok(None);
         }
         crate::ask::run!(tx, ADD, &fresh[..])?;

@@ -8,11 +8,11 @@ use mainstay_testkit::bench::{Ask, Told};
 
 use super::table::{Bar, Row};
 use super::{Bench, prepare};
-use crate::server::{Place, placed};
+use crate::server::{Place, Server, placed};
 
 /// What stands beside ours.
-pub(super) const PEERS: &str = "sqlx's own pool (without its ping before a statement; it pings after each) on one of the \
-    replicas that ours reads; COPY of the same events into copies of their tables, as many in one transaction as the \
+pub(super) const PEERS: &str = "a list of connections, one to each of the replicas that ours reads, without a ping (and sqlx's \
+    own pool, which pings after each statement, as a word beside it); COPY of the same events into copies of their tables, as many in one transaction as the \
     recorder takes; rusqlite, 64 events in one transaction, synchronous=FULL, the same schema in a file beside ours. \
     PostgreSQL of testkit with fsync and 128 MB of shared buffers. The panels are those of the console's 30 days, alone \
     and all at once, over hours counted by the product.";
@@ -29,7 +29,7 @@ struct Measured {
 const ROWS: [Measured; 5] = [
     Measured {
         name: "store-routing",
-        what: "CPU per routed read, x sqlx's pool",
+        what: "CPU per routed read, x a plain pool",
         bar: Bar::AtMost(1.03),
         package: "mainstay-store",
         bench: "peers",
@@ -95,14 +95,15 @@ fn run(
         ["cargo", "bench", "--locked", "--target-dir", &target].map(String::from).into();
     program.extend(["-p", rows[0].package, "--bench", rows[0].bench, "--"].map(String::from));
     program.push(serde_json::to_string(&ask)?);
-    let mut running = placed(&program, Place::default())
+    let mut command = placed(&program, Place::default());
+    command
         .current_dir(prepare::checkout())
         // The servers of a test run lie where temporary files do.
         .env("TMPDIR", &bench.dir)
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cargo cannot be run")?;
-    let said = running.stdout.take().context("its output")?;
+        .stdout(Stdio::piped());
+    // Ends, with all that it has started, also when a row cannot be read.
+    let mut running = Server::start(command).context("cargo cannot be run")?;
+    let said = running.child().stdout.take().context("its output")?;
     let mut left = rows.to_vec();
     for line in BufReader::new(said).lines() {
         let Ok(told) = serde_json::from_str::<Told>(&line?) else { continue };
@@ -110,7 +111,7 @@ fn run(
         let row = left.swap_remove(at.with_context(|| format!("{} was not asked for", told.row))?);
         add(row.told(told))?;
     }
-    let status = running.wait()?;
+    let status = running.child().wait()?;
     let missing: Vec<_> = left.iter().map(|row| row.name).collect();
     ensure!(status.success() && missing.is_empty(), "{status}, without {missing:?}");
     Ok(())

@@ -1,5 +1,5 @@
 //! Servers of the database are killed, stopped, cut off and promoted while requests come at a steady rate, and those of Redis
-//! killed and stopped. Afterwards no read has failed because of a replica or of Redis, and every acknowledged event is in the
+//! killed, stopped and cut off. Afterwards no read has failed because of a replica or of Redis, and every acknowledged event is in the
 //! database, once.
 //!
 //! Half of the requests need the store (reads of the API, events); the rest are pages. Each cell has servers and a product
@@ -7,12 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 
 mod fault;
+mod seen;
 mod sender;
 mod servers;
 
@@ -20,6 +22,7 @@ pub use fault::{Blow, Fault, Struck};
 
 use crate::server::{pause, retry};
 use crate::soak::product::{Home, Product};
+use seen::Seen;
 use sender::{Lane, Sent};
 use servers::Servers;
 
@@ -29,7 +32,7 @@ const REPLICAS: usize = 2;
 /// How long a product may take to be well again.
 const WELL: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Of ten thousand requests, so many may fail; of fewer, one.
+/// Of ten thousand requests, so many may fail; of fewer, none.
 const FAILED_PER_10_000: u64 = 1;
 
 /// How much is done.
@@ -75,8 +78,6 @@ pub struct Cell {
 pub struct Outcome {
     /// A row each.
     pub cells: Vec<Cell>,
-    /// Requests per second.
-    pub rate: u64,
 }
 
 impl Plan {
@@ -93,7 +94,7 @@ impl Plan {
             (Blow::Stop, Struck::Redis),
         ];
         let faults = faults.map(|(blow, struck)| Fault { blow, struck }).into();
-        Self { binary, requests: 1_800, rate: 300, faults }
+        Self { binary, requests: 1_200, rate: 300, faults }
     }
 
     /// The form for a soak.
@@ -109,7 +110,7 @@ impl Plan {
         self
     }
 
-    /// The long form with as many requests per cell as fit.
+    /// So many requests per cell.
     #[must_use]
     pub fn requests(self, requests: u64) -> Self {
         Self { requests, ..self }
@@ -122,11 +123,12 @@ impl Outcome {
     /// # Errors
     /// When events are missing or twice, or more requests failed than may.
     pub fn verdict(&self) -> anyhow::Result<()> {
+        ensure!(!self.cells.is_empty(), "no server was struck");
         for cell in &self.cells {
             ensure!(cell.missing == 0, "acknowledged events are missing: {self}");
             ensure!(cell.twice == 0, "events are there twice: {self}");
             ensure!(cell.acknowledged > 0, "nothing was acknowledged: {self}");
-            let allowed = (cell.requests * FAILED_PER_10_000).div_ceil(10_000);
+            let allowed = cell.requests * FAILED_PER_10_000 / 10_000;
             ensure!(cell.failed <= allowed, "too many requests failed: {self}");
             ensure!(!cell.is_beside_reads || cell.failed_reads == 0, "reads failed: {self}");
         }
@@ -167,7 +169,8 @@ impl fmt::Display for Outcome {
 /// # Errors
 /// When a server does not start or is not well again in time.
 pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
-    let mut outcome = Outcome { rate: plan.rate, ..Outcome::default() };
+    ensure!(!plan.faults.is_empty(), "no cell of the fault matrix has such a name");
+    let mut outcome = Outcome::default();
     for fault in &plan.faults {
         let cell = run_cell(plan, *fault).with_context(|| fault.to_string())?;
         outcome.cells.push(cell);
@@ -178,7 +181,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
 fn run_cell(plan: &Plan, fault: Fault) -> anyhow::Result<Cell> {
     let servers = Servers::start(fault);
     let home = Home::with(&plan.binary, servers.environment())?;
-    let mut product = home.start()?;
+    let product = home.start()?;
     let (primary, well) = Servers::list_well(fault);
     wait_well(&product, &servers, &[0, 1, 2])?;
     wait_redis(&product, fault, "pass")?;
@@ -195,9 +198,11 @@ fn run_cell(plan: &Plan, fault: Fault) -> anyhow::Result<Cell> {
             })
             .collect();
         pause_until(begun + time / 4);
+        let looked_at = servers.looked_at();
         let mend = servers.strike(fault);
-        // Watched from the first moment: of a lost master nothing is to be seen any more once a replica stands in.
-        let warned = wait_redis(product, fault, "warn");
+        // Watched from the first moment: of a lost master nothing is to be seen any more once a replica stands in. A blow
+        // that nobody notices proves nothing.
+        let noticed = wait_noticed(product, &servers, fault, looked_at);
         // A third of the time it is away: longer than any time-out of ours in the long form.
         pause_until(begun + time * 7 / 12);
         mend();
@@ -209,11 +214,11 @@ fn run_cell(plan: &Plan, fault: Fault) -> anyhow::Result<Cell> {
         for lane in lanes {
             sent.add(lane.join().map_err(|_| anyhow::anyhow!("a sender panicked"))?);
         }
-        warned?;
+        noticed?;
         anyhow::Ok((sent, recovered?))
     })?;
     wait_well(&product, &servers, &well)?;
-    product.server.stop();
+    product.stop(&home)?;
     let mut cell = Cell {
         name: fault.to_string(),
         is_beside_reads: fault.is_beside_reads(),
@@ -238,20 +243,40 @@ fn run_cell(plan: &Plan, fault: Fault) -> anyhow::Result<Cell> {
     Ok(cell)
 }
 
+/// Until the product says that it has noticed the blow: the struck server is not asked, events wait for the primary, or
+/// health warns of Redis. The server stays as it is until then, so that no blow is too short to be noticed; a master of
+/// Redis alone may be replaced before anybody notices, which is as well.
+fn wait_noticed(
+    product: &Product,
+    servers: &Servers,
+    fault: Fault,
+    looked_at: Option<SocketAddr>,
+) -> anyhow::Result<()> {
+    let Struck::Database(place) = fault.struck else {
+        let master = looked_at.filter(|_| fault.struck == Struck::RedisMaster);
+        return retry(WELL, LOOK_EVERY, || {
+            let found = product.find_status("kv:redis")?;
+            let is_replaced = || master.is_some_and(|master| servers.is_replaced(master));
+            ensure!(found == "warn" || is_replaced(), "health says {found} of Redis, not warn");
+            Ok(())
+        });
+    };
+    retry(WELL, LOOK_EVERY, || {
+        let seen = Seen::of(product, servers)?;
+        let is_spooling = place == 0 && seen.spooled()? > 0.5;
+        ensure!(is_spooling || !seen.is_asked(place)?, "nobody noticed what was done to {place}");
+        Ok(())
+    })
+}
+
 /// Until every one of these servers is asked again and nothing waits for the database.
 fn wait_well(product: &Product, servers: &Servers, well: &[usize]) -> anyhow::Result<()> {
     retry(WELL, LOOK_EVERY, || {
-        let metrics = product.metrics()?;
-        let value = |series: &str| -> anyhow::Result<f64> {
-            let line = metrics.lines().find_map(|line| line.strip_prefix(series));
-            Ok(line.with_context(|| format!("no {series}"))?.trim().parse()?)
-        };
+        let seen = Seen::of(product, servers)?;
         for place in well {
-            let server = servers.networks[*place].address();
-            let up = value(&format!("mainstay_database_up{{server=\"{server}\"}}"))?;
-            ensure!(up > 0.5, "server {place} is not asked");
+            ensure!(seen.is_asked(*place)?, "server {place} is not asked");
         }
-        ensure!(value("mainstay_recorder_spooled_bytes ")? < 0.5, "events wait");
+        ensure!(seen.spooled()? < 0.5, "events wait");
         Ok(())
     })
 }
@@ -277,7 +302,24 @@ mod tests {
     use super::*;
 
     fn outcome(cell: Cell) -> Outcome {
-        Outcome { cells: vec![cell], rate: 300 }
+        Outcome { cells: vec![cell] }
+    }
+
+    #[test]
+    fn one_of_ten_thousand_may_fail_and_of_fewer_none() {
+        for (requests, failed, is_kept) in
+            [(20_016, 2, true), (20_016, 3, false), (1_824, 0, true), (1_824, 1, false)]
+        {
+            let cell = Cell { requests, failed, acknowledged: 1, ..Cell::default() };
+            assert_eq!(outcome(cell).verdict().is_ok(), is_kept, "{failed} of {requests}");
+        }
+        assert!(Outcome::default().verdict().is_err(), "nothing is no proof");
+    }
+
+    #[test]
+    fn a_cell_that_nobody_knows_is_no_success() {
+        let plan = Plan::short("mainstay".into()).only("SIGTYPO");
+        assert!(run(&plan).is_err());
     }
 
     #[test]

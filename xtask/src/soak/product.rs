@@ -63,6 +63,11 @@ impl Home {
         Ok(Self { binary: binary.to_owned(), dir, environment })
     }
 
+    /// What it has logged, in all its lives.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
     /// Starts the product on free ports and waits until it is ready.
     pub(crate) fn start(&self) -> anyhow::Result<Product> {
         let path = |name: &str| self.dir.path().join(name).display().to_string();
@@ -89,13 +94,22 @@ impl Home {
             wait_until_ready(admin)?;
             Ok((public, admin))
         });
-        let (public, admin) =
-            started.with_context(|| std::fs::read_to_string(path("log")).unwrap_or_default())?;
+        let (public, admin) = started.with_context(|| self.log())?;
         Ok(Product { server, public, admin, _output: output })
     }
 }
 
 impl Product {
+    /// Ends it in order; what crashed or panicked meanwhile is told.
+    pub(crate) fn stop(mut self, home: &Home) -> anyhow::Result<()> {
+        self.server.stop();
+        let status = self.server.ended().context("it goes on after its end")?;
+        let log = home.log();
+        ensure!(status.success(), "the server ended with {status}: {log}");
+        ensure!(!log.contains("panicked"), "something panicked: {log}");
+        Ok(())
+    }
+
     /// Where the API answers.
     pub(crate) fn admin(&self) -> SocketAddr {
         self.admin

@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use crate::cli::Exit;
 use crate::command::check::Format;
+use crate::command::refuse_settings;
 use crate::data_dir::{self, DataDir};
-use crate::settings::{Inputs, Settings, load};
+use crate::settings::{Inputs, load};
 
 mod meter;
 mod words;
@@ -46,9 +47,9 @@ pub fn bring_up_to_date(
     format: Format,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    let settings = match settled(inputs)? {
-        Ok(settings) => settings,
-        Err(exit) => return Ok(exit),
+    let settings = match load(inputs) {
+        Ok(loaded) => loaded.settings,
+        Err(problems) => return Ok(refuse_settings(&problems.0)?),
     };
     let on_files = !settings.database.is_set();
     let mut mode = mode;
@@ -118,9 +119,9 @@ pub fn copy_to(
     format: Format,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    let settings = match settled(inputs)? {
-        Ok(settings) => settings,
-        Err(exit) => return Ok(exit),
+    let settings = match load(inputs) {
+        Ok(loaded) => loaded.settings,
+        Err(problems) => return Ok(refuse_settings(&problems.0)?),
     };
     let database =
         Database { primary: Some(url.into()), replicas: Vec::new(), ..settings.database.clone() };
@@ -164,7 +165,6 @@ pub fn copy_to(
             let exit = match error.code() {
                 ErrorCode::Invalid => Exit::Usage,
                 ErrorCode::Unavailable => Exit::Unavailable,
-                ErrorCode::Internal => Exit::Unwell,
                 _ => Exit::Refused,
             };
             return refuse(&error, exit);
@@ -172,18 +172,6 @@ pub fn copy_to(
     };
     words::copied(&report, words::Circumstances { mode, quiet }, format, out)?;
     Ok(if mode == Mode::DryRun || report.is_equal() { Exit::Done } else { Exit::Unwell })
-}
-
-fn settled(inputs: &Inputs) -> anyhow::Result<Result<Settings, Exit>> {
-    match load(inputs) {
-        Ok(loaded) => Ok(Ok(loaded.settings)),
-        Err(problems) => {
-            for problem in &problems.0 {
-                writeln!(std::io::stderr(), "mainstay: {problem}")?;
-            }
-            Ok(Err(Exit::Refused))
-        }
-    }
 }
 
 fn refuse(error: &dyn std::error::Error, exit: Exit) -> anyhow::Result<Exit> {

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::cli::Exit;
+use crate::command::tell_problems;
 use crate::settings::{Inputs, load, to_json, to_toml};
 
 /// How the answer is written.
@@ -37,9 +38,7 @@ fn write_config(
             Ok(Exit::Done)
         }
         Err(problems) => {
-            for problem in &problems.0 {
-                writeln!(err, "mainstay: {problem}")?;
-            }
+            tell_problems(&problems.0, err)?;
             Ok(Exit::Refused)
         }
     }

@@ -8,6 +8,7 @@ use mainstay_telemetry::log::Logged;
 
 use crate::boot::{self, Running};
 use crate::cli::Exit;
+use crate::command::refuse_settings;
 use crate::run::{self, Signals};
 use crate::settings::{Inputs, Loaded, load};
 
@@ -32,12 +33,7 @@ pub fn serve(inputs: &Inputs, out: &mut dyn Write) -> anyhow::Result<Exit> {
     };
     let loaded = match load(inputs) {
         Ok(loaded) => loaded,
-        Err(problems) => {
-            for problem in &problems.0 {
-                writeln!(std::io::stderr(), "mainstay: {problem}")?;
-            }
-            return Ok(Exit::Refused);
-        }
+        Err(problems) => return Ok(refuse_settings(&problems.0)?),
     };
     let logged = mainstay_telemetry::log::init(&loaded.settings.log, &Clock::System)?;
     let exit = runtime.block_on(start_and_run(inputs, loaded, (signals, logged), out));

@@ -133,7 +133,7 @@ fn fifty_kills_do_not_keep_a_copy_from_being_proven() {
         if kill < 2 {
             until("rows are copied", PATIENCE, || copied() > before);
         } else if let Some(table) =
-            [None, Some("visitor_salt"), Some("user_sessions"), Some("page_views")][kill % 4]
+            [None, Some("console_link"), Some("user_sessions"), Some("page_views")][kill % 4]
         {
             let _ = copying.stderr.wait_for(&format!("pass 1: {table}: "), PATIENCE);
         }
@@ -164,6 +164,44 @@ fn fifty_kills_do_not_keep_a_copy_from_being_proven() {
     assert_eq!(rows(&last, "custom_events"), MANY as u64);
     let server = on(data.path()).variable("DATABASE_PRIMARY_URL", &url).start();
     assert_eq!(views(&server), sent as u64);
+}
+
+/// As when its machine dies.
+#[test]
+fn a_database_that_is_killed_meanwhile_ends_a_copy_that_the_next_one_finishes() {
+    let data = tempfile::tempdir().expect("a temp folder");
+    let postgres = Postgres::start();
+    let (primary, database) = (postgres.primary(), postgres.create_database());
+    let url = primary.url(&database);
+    let mut server = on(data.path()).start();
+    for n in 0..30 {
+        server.accept(&view(n));
+    }
+    server.stop();
+    let made = migrate(data.path(), &[]).env("DATABASE_PRIMARY_URL", &url).status();
+    assert!(made.is_ok_and(|status| status.success()), "a schema");
+    // Nobody could hit the moment otherwise.
+    let _ = primary.query(
+        &database,
+        "CREATE FUNCTION public.wait() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM pg_sleep(600); RETURN NULL; END $$;
+         CREATE TRIGGER wait BEFORE INSERT ON mainstay.page_views FOR EACH STATEMENT EXECUTE FUNCTION public.wait()",
+    );
+    let mut copying = Process::start(&mut migrate(data.path(), &["--to", &url]));
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    until("rows are copied", PATIENCE, || primary.query(&database, waits) == "1");
+    primary.kill();
+    let ended = copying.wait(PATIENCE);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.stderr.contains("start it again, it goes on from there"), "{ended:?}");
+    primary.restart();
+    let _ = primary.query(&database, "DROP TRIGGER wait ON mainstay.page_views");
+    let next = json(&run(data.path(), &["--to", &url, "--json"]));
+    assert_eq!((&next["equal"], &next["last"]), (&true.into(), &true.into()), "{next}");
+    assert_eq!(rows(&next, "page_views"), 30);
+    let mut server = on(data.path()).variable("DATABASE_PRIMARY_URL", &url).start();
+    assert_eq!(views(&server), 30);
+    server.stop();
 }
 
 #[test]
@@ -202,6 +240,16 @@ fn what_keeps_it_from_copying_is_told_and_has_its_code() {
     let none = run(&empty.path().join("data"), &["--to", &url]);
     assert_eq!(none.code, Some(3), "{none:?}");
     assert!(!empty.path().join("data").exists(), "a data dir is never made");
+
+    let pooled = postgres.create_database();
+    check(&format!("{pooled}?pooled=true"), 3, "give the database's direct address");
+    let poor = postgres.create_database();
+    let _ = primary.query(&poor, "CREATE ROLE poor LOGIN");
+    let url = primary.url(&poor).replace("app@", "poor@");
+    let ended = run(data.path(), &["--to", &url]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.stderr.contains("permission denied for database"), "{ended:?}");
+    assert!(!ended.stderr.contains("start it again"), "{ended:?}");
 
     let app = postgres.create_database();
     let _ = primary

@@ -5,18 +5,18 @@
 //! repeats, keeps no visits and marks no hours. One server for both; the peer reaches it by its Unix socket, because sqlx
 //! leaves Nagle's algorithm on, which over TCP holds the end of every COPY back until the server acknowledges late.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use mainstay_base::{Clock, Timestamp};
 use mainstay_store::{Database, Record, Settings};
-use mainstay_testkit::bench::{Ask, median};
+use mainstay_testkit::bench::Ask;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 use crate::events::{EVENTS_PER_BEACON, Events};
-use crate::house::{self, House};
+use crate::house::{self, House, Rounds, rounds};
 
 const CALLERS: usize = 512;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -72,17 +72,12 @@ async fn compare(ask: &Ask) -> (f64, String) {
 
     let (own_events, their_events) = (Events::new(1, now), Events::new(2, now));
     let together = Settings::default().commit_batches_max as usize;
-    let time = Duration::from_secs(ask.seconds.into());
-    let (mut ratios, mut own, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut recorded, mut written) = (0, 0);
-    for _ in 0..ask.rounds {
-        let (count, rate) = write(&mut peer, time, (together, &their_events)).await;
-        let (acknowledged, own_rate) = house.load(CALLERS, time, |n| own_events.beacon(n)).await;
-        ratios.push(own_rate / rate);
-        (written, recorded) = (written + count, recorded + acknowledged);
-        own.push(own_rate * EVENTS_PER_BEACON as f64);
-        theirs.push(rate * EVENTS_PER_BEACON as f64);
-    }
+    let measured = rounds(
+        ask,
+        async |time| write(&mut peer, time, (together, &their_events)).await,
+        async |time| house.load(CALLERS, time, |n| own_events.beacon(n)).await,
+    );
+    let Rounds { ratio, rates, done: [recorded, written] } = measured.await;
     for (schema, beacons) in [("mainstay", recorded), ("raw", written)] {
         let counts = TABLES.map(|(table, ..)| format!("(SELECT count(*) FROM {schema}.{table})"));
         let count = server.primary().query(&name, &format!("SELECT {}", counts.join(" + ")));
@@ -90,8 +85,8 @@ async fn compare(ask: &Ask) -> (f64, String) {
     }
     peer.close().await.expect("closed");
     house.close().await;
-    let detail = format!("{:.0} events/s, COPY {:.0}/s", median(own), median(theirs));
-    (median(ratios), detail)
+    let [own, theirs] = rates.map(|rate| rate * EVENTS_PER_BEACON as f64);
+    (ratio, format!("{own:.0} events/s, COPY {theirs:.0}/s"))
 }
 
 /// Tables like ours in another schema.
@@ -137,74 +132,86 @@ async fn write(
     (count, count as f64 / begun.elapsed().as_secs_f64())
 }
 
-/// A line of the text format; nothing that is written needs to be escaped.
 fn add_line([views, vitals, engaged, customs]: &mut [String; 4], record: &Record) {
     let maybe = |value: Option<&str>| value.unwrap_or("\\N").to_owned();
     let id = |value: Option<uuid::Uuid>| value.map_or_else(|| "\\N".into(), |id| id.to_string());
-    let _infallible = match record {
-        Record::PageView(row) => writeln!(
+    match record {
+        Record::PageView(row) => line(
             views,
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
-            row.id,
-            row.site,
-            row.recorded_at.to_rfc3339(),
-            row.page_id,
-            id(row.session_id),
-            id(row.visitor_id),
-            row.path,
-            maybe(row.referrer_host.as_deref()),
-            maybe(row.referrer_path.as_deref()),
-            maybe(row.source.as_deref()),
-            row.device.as_str(),
-            maybe(row.browser.as_deref()),
-            maybe(row.os.as_deref()),
-            maybe(row.country.as_deref()),
-            row.width.unwrap_or(0),
+            &[
+                &row.id,
+                &row.site,
+                &row.recorded_at.to_rfc3339(),
+                &row.page_id,
+                &id(row.session_id),
+                &id(row.visitor_id),
+                &row.path,
+                &maybe(row.referrer_host.as_deref()),
+                &maybe(row.referrer_path.as_deref()),
+                &maybe(row.source.as_deref()),
+                &row.device.as_str(),
+                &maybe(row.browser.as_deref()),
+                &maybe(row.os.as_deref()),
+                &maybe(row.country.as_deref()),
+                &row.width.unwrap_or(0),
+            ],
         ),
-        Record::Vital(row) => writeln!(
+        Record::Vital(row) => line(
             vitals,
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
-            row.id,
-            row.site,
-            row.timestamp.to_rfc3339(),
-            row.page_id,
-            id(row.session_id),
-            row.metric_type,
-            row.metric_name,
-            row.value,
-            row.page_ms,
-            row.rating,
-            row.navigation,
-            row.url,
-            row.device.as_str(),
-            row.bot,
+            &[
+                &row.id,
+                &row.site,
+                &row.timestamp.to_rfc3339(),
+                &row.page_id,
+                &id(row.session_id),
+                &row.metric_type,
+                &row.metric_name,
+                &row.value,
+                &row.page_ms,
+                &row.rating,
+                &row.navigation,
+                &row.url,
+                &row.device.as_str(),
+                &row.bot,
+            ],
         ),
-        Record::Engagement(row) => writeln!(
+        Record::Engagement(row) => line(
             engaged,
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
-            row.id,
-            row.site,
-            row.page_id,
-            row.recorded_at.to_rfc3339(),
-            id(row.session_id),
-            row.path,
-            row.engaged_ms,
-            row.scroll_percent,
-            row.bot,
+            &[
+                &row.id,
+                &row.site,
+                &row.page_id,
+                &row.recorded_at.to_rfc3339(),
+                &id(row.session_id),
+                &row.path,
+                &row.engaged_ms,
+                &row.scroll_percent,
+                &row.bot,
+            ],
         ),
-        Record::Custom(row) => writeln!(
+        Record::Custom(row) => line(
             customs,
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
-            row.id,
-            row.site,
-            row.recorded_at.to_rfc3339(),
-            row.page_id,
-            id(row.session_id),
-            id(row.visitor_id),
-            row.name,
-            row.path,
-            row.bot,
+            &[
+                &row.id,
+                &row.site,
+                &row.recorded_at.to_rfc3339(),
+                &row.page_id,
+                &id(row.session_id),
+                &id(row.visitor_id),
+                &row.name,
+                &row.path,
+                &row.bot,
+            ],
         ),
-        Record::Error(_) | Record::Report(_) => Ok(()),
-    };
+        Record::Error(_) | Record::Report(_) => {}
+    }
+}
+
+/// A line of the text format; nothing that is written needs to be escaped.
+fn line(out: &mut String, values: &[&dyn Display]) {
+    for (at, value) in values.iter().enumerate() {
+        let before = if at == 0 { "" } else { "\t" };
+        let _infallible = write!(out, "{before}{value}");
+    }
+    out.push('\n');
 }

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use mainstay_base::Clock;
 use mainstay_store::{Batch, Record};
-use mainstay_testkit::bench::{Ask, median};
+use mainstay_testkit::bench::Ask;
 use rusqlite::{Connection, params};
 
 use crate::events::Events;
-use crate::house::House;
+use crate::house::{House, Rounds, rounds};
 
 const CALLERS: usize = 64;
 
@@ -36,23 +36,17 @@ async fn compare(ask: &Ask) -> (f64, String) {
     let mut peer = open_beside(house.dir.path());
     let now = Clock::System.now();
     let (own_events, their_events) = (Events::new(1, now), Events::new(2, now));
-    let time = Duration::from_secs(ask.seconds.into());
-    let (mut ratios, mut own, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut recorded, mut written) = (0, 0);
-    for _ in 0..ask.rounds {
-        let (count, rate) = write(&mut peer, time, &their_events);
-        let (acknowledged, own_rate) = house.load(CALLERS, time, |n| own_events.view(n)).await;
-        ratios.push(own_rate / rate);
-        (written, recorded) = (written + count, recorded + acknowledged);
-        own.push(own_rate);
-        theirs.push(rate);
-    }
+    let measured = rounds(
+        ask,
+        async |time| write(&mut peer, time, &their_events),
+        async |time| house.load(CALLERS, time, |n| own_events.view(n)).await,
+    );
+    let Rounds { ratio, rates: [own, theirs], done: [recorded, written] } = measured.await;
     let beside = Connection::open(house.dir.path().join("insight.db")).expect("our file");
     assert_eq!((stored(&beside), stored(&peer)), (recorded, written));
     drop(beside);
     house.close().await;
-    let detail = format!("{:.0} events/s, rusqlite {:.0}/s", median(own), median(theirs));
-    (median(ratios), detail)
+    (ratio, format!("{own:.0} events/s, rusqlite {theirs:.0}/s"))
 }
 
 /// A file beside ours, with all that is in its schema.

@@ -1,4 +1,4 @@
-//! An open store with its recorder, and many callers of it. Measures one thing: how fast they are answered.
+//! An open store with its recorder, and many callers of it: how fast they are answered, beside somebody else in turn.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,13 @@ use mainstay_base::task::Group;
 use mainstay_base::{Clock, Entropy};
 use mainstay_store::{Batch, Database, Health, Place, Recorder, Settings, Store};
 use mainstay_telemetry::metrics::Registry;
+use mainstay_testkit::bench::{Ask, median};
 use mainstay_testkit::{Postgres, PostgresLaunch};
 use tempfile::TempDir;
 
 const LAST: Duration = Duration::from_secs(20);
+/// Of the time of a side in a round, this part is spent beforehand and does not count.
+const WARM_UP: u32 = 4;
 
 pub(crate) struct House {
     pub(crate) store: Store,
@@ -36,6 +39,8 @@ impl House {
         let registry = Registry::new(&mainstay_telemetry::settings::Metrics::default(), clock);
         store.register(&registry);
         let group = Group::new();
+        // Probes, kept connections, upkeep: what every server has beside the way that is measured.
+        store.start_reopening(&group);
         let recorder = store.start_recorder(&settings, &group, &registry);
         Self { store, recorder, registry, group, dir }
     }
@@ -66,6 +71,44 @@ impl House {
         assert_eq!(self.group.crashes(), []);
         self.store.close().await.expect("closed");
     }
+}
+
+/// Both sides in turn.
+#[derive(Debug)]
+pub(crate) struct Rounds {
+    /// The median of the rounds' ratios, ours by theirs.
+    pub(crate) ratio: f64,
+    /// Medians of what each does in a second, ours first.
+    pub(crate) rates: [f64; 2],
+    /// What each has done in all, ours first.
+    pub(crate) done: [u64; 2],
+}
+
+/// Lets both work for the time that is asked for, each told how long, answering how much it did and how much in a second.
+/// Both are warm when it counts, and take turns in being first: who is second meets what the other has left behind.
+pub(crate) async fn rounds(
+    ask: &Ask,
+    mut theirs: impl AsyncFnMut(Duration) -> (u64, f64),
+    mut ours: impl AsyncFnMut(Duration) -> (u64, f64),
+) -> Rounds {
+    let time = Duration::from_secs(ask.seconds.into());
+    let mut done = [ours(time / WARM_UP).await.0, theirs(time / WARM_UP).await.0];
+    let (mut ratios, mut rates) = (Vec::new(), [Vec::new(), Vec::new()]);
+    for round in 0..ask.rounds {
+        let (own, other) = if round % 2 == 0 {
+            let other = theirs(time).await;
+            (ours(time).await, other)
+        } else {
+            let own = ours(time).await;
+            (own, theirs(time).await)
+        };
+        ratios.push(own.1 / other.1);
+        for (side, (count, rate)) in [own, other].into_iter().enumerate() {
+            done[side] += count;
+            rates[side].push(rate);
+        }
+    }
+    Rounds { ratio: median(ratios), rates: rates.map(median), done }
 }
 
 /// A server as an operator has it: its log is synced, and its memory for pages is PostgreSQL's own default.

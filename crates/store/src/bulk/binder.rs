@@ -92,7 +92,7 @@ macro_rules! put {
 }
 
 impl<'r> Binder<'r> {
-    pub(super) fn sqlite(values: usize) -> Self {
+    pub(crate) fn sqlite(values: usize) -> Self {
         let mut args = SqliteArguments::default();
         args.reserve(values, 0);
         Self::Sqlite { args, failed: None }
@@ -103,7 +103,7 @@ impl<'r> Binder<'r> {
         Self::Postgres { columns: columns.collect(), next: 0 }
     }
 
-    pub(super) fn finish_sqlite(self) -> Result<SqliteArguments, sqlx::Error> {
+    pub(crate) fn finish_sqlite(self) -> Result<SqliteArguments, sqlx::Error> {
         match self {
             Self::Sqlite { args, failed } => failed.map_or(Ok(args), Err),
             Self::Postgres { .. } => Err(sqlx::Error::Encode("bound for another engine".into())),
@@ -135,6 +135,28 @@ impl<'r> Binder<'r> {
         {
             failed.get_or_insert(sqlx::Error::Encode(e));
         }
+    }
+
+    /// Nothing, in whatever column comes next.
+    pub(crate) fn null(&mut self) -> &mut Self {
+        match self {
+            Self::Sqlite { .. } => {
+                self.add_sqlite(None::<i64>);
+            }
+            Self::Postgres { columns, next } => {
+                match columns.get_mut(*next) {
+                    Some(Column::Text(values)) => values.push(None),
+                    Some(Column::Id(values)) => values.push(None),
+                    Some(Column::Int(values)) => values.push(None),
+                    Some(Column::Small(values)) => values.push(None),
+                    Some(Column::Real(values)) => values.push(None),
+                    // These are never NULL: such a row does not fit.
+                    Some(Column::Flag(_) | Column::Time(_) | Column::Bytes(_)) | None => {}
+                }
+                *next = (*next + 1) % columns.len().max(1);
+            }
+        }
+        self
     }
 
     /// Text; for SQLite one allocation instead of the two of `&str`.

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mainstay_base::{Clock, Entropy};
-use tokio::fs;
 use uuid::Uuid;
 
 use super::Error;
+use crate::whole;
 
 const FILE: &str = "node";
 
@@ -18,16 +18,17 @@ pub(crate) async fn find_name(
     entropy: &Entropy,
 ) -> Result<Arc<str>, Error> {
     let path = data_dir.join(FILE);
-    if let Some(kept) = find_kept(data_dir) {
+    if let Some(kept) = find_kept(data_dir).await {
         return Ok(kept.to_string().into());
     }
     let name = entropy.uuid_v7(clock.now())?.to_string();
-    fs::write(&path, &name).await.map_err(|source| Error::File { path, source })?;
+    // On disk before a copy or an event bears it: after a power failure another name would be a stranger there.
+    whole::write(&path, &name).await.map_err(|source| Error::File { path, source })?;
     Ok(name.into())
 }
 
 /// The name kept in the data directory.
-pub(crate) fn find_kept(data_dir: &Path) -> Option<Uuid> {
-    let kept = std::fs::read_to_string(data_dir.join(FILE)).ok()?;
+pub(crate) async fn find_kept(data_dir: &Path) -> Option<Uuid> {
+    let kept = tokio::fs::read_to_string(data_dir.join(FILE)).await.ok()?;
     Uuid::parse_str(kept.trim()).ok()
 }

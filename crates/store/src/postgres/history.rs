@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
-use tokio::fs::{self, File};
-use tokio::io::AsyncWriteExt;
+use tokio::fs;
+
+use crate::whole;
 
 const FILE: &str = "history";
 
@@ -149,7 +150,8 @@ impl Kept {
             );
         }
         let Some(file) = self.file.as_deref().filter(|_| !is_written) else { return };
-        match write(file, found).await {
+        let text = format!("{} {}\n", found.system, found.timeline);
+        match whole::write(file, &text).await {
             Ok(()) => self.lock().written = Some(found),
             Err(_) if before == Some(found) => {}
             Err(error) => tracing::warn!(
@@ -163,17 +165,6 @@ impl Kept {
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whole or not at all. A few bytes, once per promotion.
-async fn write(file: &Path, history: History) -> io::Result<()> {
-    let fresh = file.with_extension("new");
-    let mut written = File::create(&fresh).await?;
-    written.write_all(format!("{} {}\n", history.system, history.timeline).as_bytes()).await?;
-    written.sync_all().await?;
-    fs::rename(&fresh, file).await?;
-    let dir = file.parent().unwrap_or(Path::new("."));
-    File::open(dir).await?.sync_all().await
 }
 
 #[cfg(test)]

@@ -43,6 +43,19 @@ impl Error {
         matches!(self, Self::Migrate(MigrateError::VersionMissing(_)))
     }
 
+    /// Whether it may succeed later although nobody changes anything.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Away | Self::Unreachable(_) => true,
+            Self::Pooled(_) => false,
+            Self::Unfinished(error) => error.retryable,
+            Self::Migrate(
+                MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
+            ) => crate::error::is_passing(error),
+            Self::Migrate(_) => false,
+        }
+    }
+
     /// The database's words. Holds no address but the host's name.
     pub(crate) fn reason(&self) -> String {
         match self {

@@ -77,6 +77,8 @@ pub struct Db {
     pin: Option<Arc<Pin>>,
     /// The name of this process among those that share the database.
     node: Arc<str>,
+    /// Whether changes are taken.
+    door: Arc<AtomicBool>,
 }
 
 /// Who answers the reads of one answer.
@@ -90,7 +92,25 @@ struct Pin {
 
 impl Db {
     pub(crate) fn new(cluster: Cluster, node: Arc<str>) -> Self {
-        Self { cluster: Arc::new(cluster), reads: Reads::Any, pin: None, node }
+        let door = Arc::new(AtomicBool::new(true));
+        Self { cluster: Arc::new(cluster), reads: Reads::Any, pin: None, node, door }
+    }
+
+    /// The same database, to which nobody writes until it was opened: it may hold what is not ours to change, such as a
+    /// copy that is not proven.
+    pub(crate) fn shut(self) -> Self {
+        self.door.store(false, Ordering::Release);
+        self
+    }
+
+    /// The same database for who opens it.
+    pub(crate) fn opening(&self) -> Self {
+        Self { door: Arc::new(AtomicBool::new(true)), ..self.clone() }
+    }
+
+    /// It was opened, for everybody.
+    pub(crate) fn let_in(&self) {
+        self.door.store(true, Ordering::Release);
     }
 
     pub(crate) fn node(&self) -> &str {
@@ -204,6 +224,9 @@ impl Db {
 
     /// A connection to the primary.
     pub(crate) async fn writing(&self, op: &'static str) -> Result<Leased, Error> {
+        if !self.door.load(Ordering::Acquire) {
+            return Err(Error::new(op, pool::unavailable("the database was not opened yet")));
+        }
         let place = self.cluster.choose_primary().map_err(|nobody| away(op, nobody))?;
         Leased::at(place, None).await.map_err(|(place, error)| {
             self.cluster.note_refused(place.node(), &error);

@@ -22,7 +22,9 @@ pub async fn find_or_create(db: &Engine, day: i64, fresh: [u8; 16]) -> Result<[u
         .map_err(|_| Error::new(OP, sqlx::Error::Decode("a salt is not 16 bytes long".into())))
 }
 
-const ANEW: [Sql; 4] = [
+/// Within a transaction that has deleted rows: writes the table into a new file. A deleted row stays in its file, for as
+/// long as a replica may still read it; TRUNCATE takes a new one.
+pub(crate) const ANEW: [Sql; 4] = [
     sql!("LOCK TABLE mainstay.visitor_salt IN ACCESS EXCLUSIVE MODE"),
     sql!("CREATE TEMPORARY TABLE kept_salt ON COMMIT DROP AS SELECT * FROM mainstay.visitor_salt"),
     sql!("TRUNCATE mainstay.visitor_salt"),
@@ -53,7 +55,6 @@ pub async fn delete_before(db: &Engine, day: i64) -> Result<u64, Error> {
             let mut tx = db.begin(OP).await?;
             let deleted = run!(tx, BEFORE, day)?;
             if deleted > 0 {
-                // A deleted row stays in its file, for as long as a replica may still read it. TRUNCATE takes a new file.
                 for text in ANEW {
                     run!(tx, text)?;
                 }

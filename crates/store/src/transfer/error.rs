@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use mainstay_base::{Coded, ErrorCode};
 
 use crate::open;
+use crate::postgres::migrate;
 use crate::postgres::settings::Problem;
 
 /// Why it was not copied, or not to the end.
@@ -43,9 +44,22 @@ pub enum Error {
     /// The address cannot be one.
     #[error("--to {}", .0.why)]
     Address(#[from] Problem),
-    /// The database cannot be reached, or its schema cannot be made.
+    /// The database cannot be reached.
     #[error("the database cannot be used: {0}")]
     Away(String),
+    /// A pooler in transaction mode stands between, and the way around it is not known.
+    #[error(
+        "--to names a pooler in transaction mode ({0}): give the database's direct address, the copy needs a session of its own"
+    )]
+    Pooled(String),
+    /// The database does not let its schema be made.
+    #[error("the schema mainstay cannot be made or brought up to date: {0}")]
+    Schema(String),
+    /// An older version of the product has begun the copy.
+    #[error(
+        "an older version has begun this copy: nothing can be compared before the schema is brought up to date, as the copy itself does"
+    )]
+    Older,
     /// A newer version of the product has been there.
     #[error("the database's schema is newer than this version knows: use the version that made it")]
     Newer,
@@ -67,9 +81,12 @@ pub enum Error {
     /// Another process copies into it.
     #[error("another `mainstay migrate` is copying into this database")]
     Busy,
-    /// A statement failed.
+    /// A statement failed for a reason that may pass.
     #[error("the copy broke off; start it again, it goes on from there")]
-    Broken(#[from] crate::Error),
+    Broken(#[source] crate::Error),
+    /// A statement failed, and would fail again.
+    #[error("the database refuses a part of the copy, and would refuse it again")]
+    Refused(#[source] crate::Error),
     /// This installation has no name and cannot be given one.
     #[error("the data directory cannot be named")]
     Unnamed(#[source] Box<open::Error>),
@@ -80,10 +97,14 @@ impl Coded for Error {
         match self {
             Self::Address(_) => ErrorCode::Invalid,
             Self::Away(_) => ErrorCode::Unavailable,
-            Self::Broken(error) => error.code(),
+            Self::Broken(_) => ErrorCode::Unavailable,
             Self::NoSource(_) => ErrorCode::NotFound,
-            Self::Row { .. } => ErrorCode::Internal,
-            Self::Source { .. }
+            Self::Row { .. }
+            | Self::Pooled(_)
+            | Self::Schema(_)
+            | Self::Older
+            | Self::Refused(_)
+            | Self::Source { .. }
             | Self::SourceNewer { .. }
             | Self::SourceOlder(_)
             | Self::Newer
@@ -96,5 +117,22 @@ impl Coded for Error {
 
     fn public(&self) -> String {
         "The installation cannot be copied.".into()
+    }
+}
+
+impl From<crate::Error> for Error {
+    fn from(error: crate::Error) -> Self {
+        if error.retryable { Self::Broken(error) } else { Self::Refused(error) }
+    }
+}
+
+impl From<migrate::Error> for Error {
+    fn from(error: migrate::Error) -> Self {
+        match error {
+            migrate::Error::Pooled(name) => Self::Pooled(name),
+            error if error.is_newer() => Self::Newer,
+            error if error.is_passing() => Self::Away(error.reason()),
+            error => Self::Schema(error.reason()),
+        }
     }
 }

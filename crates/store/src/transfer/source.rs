@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use futures_util::TryStreamExt;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection};
 
 use super::chunk::Chunk;
 use super::table::{Copied, File};
 use super::value::Value;
 use super::{Error, Transfer};
+use crate::bulk::{Binder, Kind};
 use crate::open::{CORE, INSIGHT};
+use crate::schema;
 use crate::sqlite::{Shape, options};
-use crate::{Ts, schema};
 
 const OP: &str = "transfer.read";
 
@@ -62,15 +63,31 @@ impl Source {
         table: &Copied,
         after: Option<&[Value]>,
     ) -> Result<Chunk, Error> {
+        let mut chunk = Chunk::default();
+        let mut following = self.read_on(table, after, &mut chunk).await?;
+        while following.is_some_and(|key| chunk.takes(&key)) {
+            let end = chunk.end.take();
+            following = self.read_on(table, end.as_deref(), &mut chunk).await?;
+        }
+        Ok(chunk)
+    }
+
+    /// Adds rows; the key of the one that follows them.
+    async fn read_on(
+        &mut self,
+        table: &Copied,
+        after: Option<&[Value]>,
+        chunk: &mut Chunk,
+    ) -> Result<Option<Vec<Value>>, Error> {
         let file = self.file(table);
         let text = text(table, after.is_some());
-        let args = bind(after.unwrap_or_default())?;
-        let (mut chunk, mut scratch) = (Chunk::default(), Vec::new());
+        let args = bind(after.unwrap_or_default(), table.columns)?;
+        let (mut read, mut end, mut scratch) = (0, None, Vec::new());
         let mut rows = sqlx::query_with(AssertSqlSafe(text), args).fetch(&mut file.conn);
         loop {
             let row = match rows.try_next().await {
                 Ok(Some(row)) => row,
-                Ok(None) => break,
+                Ok(None) => return Ok(None),
                 Err(error) => {
                     drop(rows);
                     return Err(file.failed(error));
@@ -79,12 +96,19 @@ impl Source {
             let columns = table.columns.iter().enumerate();
             let values: Result<Vec<_>, _> =
                 columns.map(|(at, (_, kind))| Value::of_sqlite(&row, at, *kind)).collect();
-            let values = values
+            let mut values = values
                 .map_err(|error| Error::Row { table: table.name, reason: error.to_string() })?;
+            read += 1;
+            if read > table.chunk {
+                chunk.end = end;
+                values.truncate(table.key);
+                return Ok(Some(values));
+            }
+            if read == table.chunk {
+                end = Some(values[..table.key].to_vec());
+            }
             chunk.add(values, table, &mut scratch);
         }
-        chunk.is_last = chunk.rows.len() < table.chunk;
-        Ok(chunk)
     }
 }
 
@@ -123,24 +147,15 @@ fn text(table: &Copied, after: bool) -> String {
         "SELECT {} FROM {} {begin} ORDER BY {key} LIMIT {}",
         columns.join(", "),
         table.name,
-        table.chunk
+        // Whether more rows follow, and which is the first of them.
+        table.chunk + 1
     )
 }
 
-pub(super) fn bind(key: &[Value]) -> Result<SqliteArguments, Error> {
-    let mut args = SqliteArguments::default();
-    for value in key {
-        match value {
-            Value::Null => args.add(None::<i64>),
-            Value::Text(text) => args.add(text.clone()),
-            Value::Id(id) => args.add(*id),
-            Value::Int(value) => args.add(*value),
-            Value::Real(value) => args.add(*value),
-            Value::Flag(flag) => args.add(*flag),
-            Value::Time(at) => args.add(Ts(*at)),
-            Value::Bytes(bytes) => args.add(bytes.clone()),
-        }
-        .map_err(|error| crate::Error::new(OP, sqlx::Error::Encode(error)))?;
+pub(super) fn bind(values: &[Value], columns: &[(&str, Kind)]) -> Result<SqliteArguments, Error> {
+    let mut binder = Binder::sqlite(values.len());
+    for (value, (_, kind)) in values.iter().zip(columns) {
+        value.bind(&mut binder, *kind);
     }
-    Ok(args)
+    binder.finish_sqlite().map_err(|error| crate::Error::new(OP, error).into())
 }

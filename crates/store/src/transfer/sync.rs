@@ -51,11 +51,11 @@ impl Walk {
         let mut after: Option<Vec<Value>> = None;
         let mut chunk = source.read(self.table, None).await?;
         loop {
-            let upto = if chunk.is_last { None } else { chunk.last_key(self.table) };
+            let upto = chunk.end.as_ref().and_then(|_| chunk.last_key(self.table));
             let range = Range { after: after.as_deref(), upto: upto.as_deref() };
             // The files are read on while the database takes what was read.
             let following = async {
-                match &upto {
+                match &chunk.end {
                     Some(key) => source.read(self.table, Some(key)).await.map(Some),
                     None => Ok(None),
                 }
@@ -114,7 +114,7 @@ impl Walk {
                 is_written = true;
             }
             if self.mode == Mode::Prove {
-                there = target.read(self.table, range).await?.held();
+                there = self.read_again(target, range).await?;
             }
         }
         compared.source.join(wanted);
@@ -124,6 +124,20 @@ impl Walk {
             Ok(())
         } else {
             self.sync_ids(target, &keys, ids).await
+        }
+    }
+
+    /// What the database holds of a range, which may be more than is read at a time.
+    async fn read_again(&self, target: &mut Target, range: Range<'_>) -> Result<Held, Error> {
+        let (mut held, mut after) = (Held::default(), range.after.map(<[Value]>::to_vec));
+        loop {
+            let left = Range { after: after.as_deref(), upto: range.upto };
+            let found = target.read(self.table, left).await?;
+            held.join(found.held());
+            match found.end {
+                Some(end) => after = Some(end),
+                None => return Ok(held),
+            }
         }
     }
 

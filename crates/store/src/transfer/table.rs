@@ -36,12 +36,18 @@ pub(super) struct Copied {
     /// Rows that are looked at together.
     pub(super) chunk: usize,
     pub(super) remembered: Option<Remembered>,
-    /// Text of the key is in the order of bytes only when PostgreSQL is told so.
+    /// Text of the key is in the order of bytes only when PostgreSQL is told so. Elsewhere its column has that order already
+    /// (`COLLATE "C"`), or holds one of our own words: small letters, which every collation puts in the same order.
     pub(super) told_order: bool,
+    /// Rows must be gone for good after a time, and nobody sees to that in a database that no server uses yet: they are
+    /// copied last, and only where a server may follow at once.
+    pub(super) is_short_lived: bool,
 }
 
 /// Tests have few rows and must cross from one chunk to the next all the same.
 pub(super) const CHUNK: usize = if cfg!(test) { 23 } else { 5_000 };
+/// Of rows of any size only so many are in memory.
+const LARGE: usize = if cfg!(test) { 7 } else { 64 };
 /// Where something beside the key is unique, rows that trade it must be changed together.
 const WHOLE: usize = 100_000;
 
@@ -58,6 +64,7 @@ const fn insight(
         chunk: CHUNK,
         remembered: None,
         told_order: false,
+        is_short_lived: false,
     }
 }
 
@@ -74,9 +81,13 @@ impl Copied {
         Self { remembered: Some(remembered), ..self }
     }
 
+    const fn short_lived(self) -> Self {
+        Self { is_short_lived: true, ..self }
+    }
+
     /// Rows may be of any size.
     const fn large(self) -> Self {
-        Self { chunk: 64, told_order: true, ..self }
+        Self { chunk: LARGE, told_order: true, ..self }
     }
 
     /// The column by which PostgreSQL keeps its rows in one piece per day.

@@ -16,19 +16,21 @@ use super::value::{Value, digest};
 use super::write::{is_used, write_all};
 use super::{Error, Transfer};
 use crate::bulk::Kind;
-use crate::open::node;
+use crate::open::{copied, node};
 use crate::postgres::{Db, Patience, durable, migrate, partition};
 use crate::{Engine, Ts, schema};
 
 const OP: &str = "transfer.write";
 /// How long a chunk may take: much longer than a visitor would wait.
-const PATIENCE: Patience = Patience(Duration::from_secs(120));
+const PATIENCE: Patience = Patience(Duration::from_secs(if cfg!(test) { 5 } else { 120 }));
 /// A process that was killed may hold its lock until the server notices.
 const LOCK: &str = "SELECT pg_advisory_lock(hashtextextended('mainstay transfer', 0))";
 const LOCK_TIMEOUT: &str =
     if cfg!(test) { "SET lock_timeout = '500ms'" } else { "SET lock_timeout = '10s'" };
 /// The first server that works with a database makes its secret.
 pub(super) const IS_USED: &str = "SELECT exists(SELECT 1 FROM mainstay.shared_secret)";
+/// Who has begun a copy there.
+const MARKS: &str = "transfers";
 /// SQLSTATE of a lock that was not to be had in time.
 const NOT_HAD: &str = "55P03";
 
@@ -37,6 +39,8 @@ pub(super) struct Target {
     conn: PgConnection,
     engine: Engine,
     source: Option<Uuid>,
+    /// The newest step of the schema that was taken there.
+    version: Option<i64>,
     /// A copy of this installation was begun before.
     pub(super) was_begun: bool,
     /// Ids of events since then are remembered.
@@ -59,7 +63,7 @@ impl Target {
     /// Connects and changes nothing.
     pub(super) async fn look(transfer: &Transfer<'_>) -> Result<Self, Error> {
         let cluster = transfer.database.open()?;
-        let source = node::find_kept(transfer.data_dir);
+        let source = node::find_kept(transfer.data_dir).await;
         let db = Db::new(cluster, source.unwrap_or_default().to_string().into());
         db.probe().await;
         let Some(primary) = db.cluster.primary().map(Arc::clone) else {
@@ -81,19 +85,20 @@ impl Target {
             conn,
             engine: Engine::Postgres(db),
             source,
+            version: None,
             was_begun: false,
             remembered_since: now.minus(transfer.database.event_ids_kept.0),
             is_native: false,
             days: HashSet::new(),
         };
-        target.refuse_newer().await?;
+        target.look_at_schema().await?;
         Ok(target)
     }
 
     /// Connects, makes the schema, and takes the database for this installation.
     pub(super) async fn open(transfer: &Transfer<'_>) -> Result<Self, Error> {
-        let name = node::find_name(transfer.data_dir, &transfer.clock, &transfer.entropy).await;
-        name.map_err(|error| Error::Unnamed(Box::new(error)))?;
+        let name = node::find_name(transfer.data_dir, &transfer.clock, &transfer.entropy);
+        name.await.map_err(|error| Error::Unnamed(Box::new(error)))?;
         let mut target = Self::look(transfer).await?;
         // Before anything is made there, and again when nobody else copies.
         target.refuse_strangers().await?;
@@ -102,7 +107,7 @@ impl Target {
         }
         target.lock().await?;
         target.refuse_strangers().await?;
-        target.begin(transfer.clock.now()).await?;
+        target.begin(transfer).await?;
         target.is_native = partition::is_native(&target.engine).await?;
         let ahead = transfer.database.partitions_ahead;
         partition::make_ahead(&target.engine, transfer.clock.now(), ahead).await?;
@@ -110,7 +115,7 @@ impl Target {
     }
 
     /// Takes the database, unless a server has begun to use it.
-    async fn begin(&mut self, now: Timestamp) -> Result<(), Error> {
+    async fn begin(&mut self, transfer: &Transfer<'_>) -> Result<(), Error> {
         let begun = async {
             sqlx::query("BEGIN").execute(&mut self.conn).await?;
             if is_used(&mut self.conn).await? {
@@ -119,27 +124,41 @@ impl Target {
             }
             let begin = "INSERT INTO mainstay.transfers (source, begun_at) VALUES ($1, $2)
                 ON CONFLICT (source) DO UPDATE SET proven_at = NULL";
-            let begin = sqlx::query(begin).bind(self.source).bind(Ts(now));
+            let begin = sqlx::query(begin).bind(self.source).bind(Ts(transfer.clock.now()));
             begin.execute(&mut self.conn).await?;
+            if !transfer.quiet {
+                // Nobody knows when the next run comes, and what it would have removed by then.
+                for table in TABLES.iter().filter(|table| table.is_short_lived) {
+                    let empty = format!("TRUNCATE mainstay.{}", table.name);
+                    sqlx::query(AssertSqlSafe(empty)).execute(&mut self.conn).await?;
+                }
+            }
             sqlx::query("COMMIT").execute(&mut self.conn).await.map(|_| true)
         };
         let begun = PATIENCE.keep(begun).await.map_err(broken)?;
         if begun { Ok(()) } else { Err(Error::InUse) }
     }
 
-    /// Refuses a schema that is newer than this version.
-    async fn refuse_newer(&mut self) -> Result<(), Error> {
+    /// Which steps were taken; refuses a schema that is newer than this version.
+    async fn look_at_schema(&mut self) -> Result<(), Error> {
         if !self.exists("_sqlx_migrations").await? {
             return Ok(());
         }
         let newest = "SELECT coalesce(max(version), 0) FROM mainstay._sqlx_migrations";
         let newest: i64 = self.ask(newest).await?;
+        self.version = Some(newest);
         if newest > schema::newest(migrate::known()) { Err(Error::Newer) } else { Ok(()) }
+    }
+
+    /// Refuses a schema that lacks steps: there is no reading what they bring.
+    pub(super) fn refuse_older(&self) -> Result<(), Error> {
+        let ours = schema::newest(migrate::known());
+        if self.version.is_some_and(|found| found < ours) { Err(Error::Older) } else { Ok(()) }
     }
 
     /// Refuses a database that holds anything but a copy of this installation that no server has used.
     pub(super) async fn refuse_strangers(&mut self) -> Result<(), Error> {
-        if self.exists("transfers").await? {
+        if self.exists(MARKS).await? {
             let own = "SELECT exists(SELECT 1 FROM mainstay.transfers WHERE source = $1)";
             let own = sqlx::query_scalar(own).bind(self.source).fetch_one(&mut self.conn);
             self.was_begun = PATIENCE.keep(own).await.map_err(broken)?;
@@ -147,10 +166,8 @@ impl Target {
         if self.exists("shared_secret").await? && self.ask::<bool>(IS_USED).await? {
             return Err(Error::InUse);
         }
-        if self.was_begun {
-            return Ok(());
-        }
-        for table in &TABLES {
+        let looked_at = if self.was_begun { &[][..] } else { &TABLES };
+        for table in looked_at {
             if !self.exists(table.name).await? {
                 continue;
             }
@@ -158,6 +175,15 @@ impl Target {
             let rows: i64 = self.ask(&rows).await?;
             if rows > 0 {
                 return Err(Error::Foreign { table: table.name, rows: rows.cast_unsigned() });
+            }
+        }
+        // Whoever has begun a copy may have found nothing to copy yet.
+        if self.exists(MARKS).await? {
+            let others = "SELECT count(*) FROM mainstay.transfers WHERE source IS DISTINCT FROM $1";
+            let others = sqlx::query_scalar(others).bind(self.source).fetch_one(&mut self.conn);
+            let others: i64 = PATIENCE.keep(others).await.map_err(broken)?;
+            if others > 0 {
+                return Err(Error::Foreign { table: MARKS, rows: others.cast_unsigned() });
             }
         }
         Ok(())
@@ -256,8 +282,12 @@ impl Target {
         Ok(())
     }
 
-    /// Notes that both sides are the same: from now on a server may use the database.
-    pub(super) async fn note_proven(&mut self, now: Timestamp) -> Result<(), Error> {
+    /// Notes that both sides are the same: from now on a server may use the database, unless one has begun to use the
+    /// files again.
+    pub(super) async fn note_proven(&mut self, transfer: &Transfer<'_>) -> Result<(), Error> {
+        let now = transfer.clock.now();
+        let noted = copied::note(transfer.data_dir, now).await;
+        noted.map_err(|error| broken(sqlx::Error::Io(error)))?;
         let text = "UPDATE mainstay.transfers SET proven_at = $2 WHERE source = $1";
         let noted = sqlx::query(text).bind(self.source).bind(Ts(now)).execute(&mut self.conn);
         PATIENCE.keep(noted).await.map(drop).map_err(broken)
@@ -265,7 +295,7 @@ impl Target {
 }
 
 fn broken(error: sqlx::Error) -> Error {
-    Error::Broken(crate::Error::new(OP, error))
+    crate::Error::new(OP, error).into()
 }
 
 pub(super) fn arrays(keys: &[(Uuid, Timestamp)]) -> (Vec<Uuid>, Vec<Ts>) {

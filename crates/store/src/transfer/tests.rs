@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mainstay_base::Entropy;
-use mainstay_testkit::{Postgres, SharedPostgres};
+use mainstay_testkit::{ChaosProxy, Postgres, SharedPostgres};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
@@ -13,11 +13,15 @@ use super::value::Value;
 use super::*;
 use crate::bulk::Kind;
 use crate::contract::{Fixture, NOON, Sample, day};
+use crate::schema;
 use crate::sqlite::{Shape, options};
 use crate::tables::{engagement, page_view, performance_metric};
 use crate::{Group, Record};
 
+mod order;
+mod salts;
 mod served;
+mod strangers;
 
 const ROWS: u32 = 60;
 
@@ -83,6 +87,18 @@ impl Move {
         }
     }
 
+    /// A network in front of the server.
+    fn network(&self) -> ChaosProxy {
+        let url = self.server.primary_url(&self.name);
+        let address = url.split(['@', '/']).find_map(|part| part.parse().ok());
+        ChaosProxy::start(address.unwrap())
+    }
+
+    fn database_through(&self, network: &ChaosProxy) -> Database {
+        let primary = Some(format!("postgres://app@{}/{}", network.address(), self.name));
+        Database { primary, ..self.database.clone() }
+    }
+
     /// A store on the database, as after the move.
     async fn arrive(&self) -> Fixture {
         Fixture::open(&Settings::default(), &self.database).await
@@ -120,7 +136,7 @@ async fn fill_row(conn: &mut SqliteConnection, table: &Copied, columns: &[(Strin
     let names = table.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let places = vec!["?"; values.len()].join(", ");
     let text = format!("INSERT INTO {} ({names}) VALUES ({places})", table.name);
-    let args = source::bind(&values).unwrap();
+    let args = source::bind(&values, table.columns).unwrap();
     let done = sqlx::query_with(AssertSqlSafe(text), args).execute(conn).await;
     done.unwrap_or_else(|error| panic!("{}: {error}", table.name));
 }
@@ -416,15 +432,16 @@ async fn a_refused_copy_leaves_the_schema_as_it_was() {
     let other = Move::new().await;
     other.from.record([Record::PageView(Sample(1).view())], None).await;
     other.copy().await.unwrap();
-    let newest = "DELETE FROM mainstay._sqlx_migrations WHERE version = 20";
-    assert_eq!(other.sql(newest).await, 1);
+    let version = schema::newest(crate::postgres::migrate::known());
+    let newest = format!("DELETE FROM mainstay._sqlx_migrations WHERE version = {version}");
+    assert_eq!(other.sql(&newest).await, 1);
     other.sql("DROP TABLE mainstay.transfers").await;
     let mut it = Move::new().await;
     it.database = other.database.clone();
     let refused = it.copy().await.unwrap_err();
     assert!(matches!(refused, Error::Foreign { table: "page_views", rows: 1 }), "{refused}");
-    let steps = "SELECT 1 FROM mainstay._sqlx_migrations WHERE version = 20";
-    assert_eq!(other.sql(steps).await, 0, "the step was taken all the same");
+    let steps = format!("SELECT 1 FROM mainstay._sqlx_migrations WHERE version = {version}");
+    assert_eq!(other.sql(&steps).await, 0, "the step was taken all the same");
     for fixture in [it.from, other.from] {
         fixture.finish().await;
     }

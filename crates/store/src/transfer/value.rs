@@ -30,14 +30,10 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// As it lies in the file: PostgreSQL may not take it so.
     pub(super) fn of_sqlite(row: &SqliteRow, at: usize, kind: Kind) -> Result<Self, sqlx::Error> {
         Ok(match kind {
-            Kind::Text => {
-                Self::text(get::<String, _>(row, at)?, |text| storable(text).into_owned())
-            }
-            Kind::Json => {
-                Self::text(get::<String, _>(row, at)?, |text| storable_json(text).into_owned())
-            }
+            Kind::Text | Kind::Json => of(get::<String, _>(row, at)?, Self::Text),
             Kind::Id => of(get::<Uuid, _>(row, at)?, Self::Id),
             Kind::Int | Kind::Small => of(get::<i64, _>(row, at)?, Self::Int),
             Kind::Real => of(get::<f64, _>(row, at)?, Self::Real),
@@ -60,11 +56,15 @@ impl Value {
         })
     }
 
-    fn text(value: Option<String>, storable: impl Fn(&str) -> String) -> Self {
-        match value {
-            None => Self::Null,
-            Some(text) if !text.contains(['\0', '\\']) => Self::Text(text),
-            Some(text) => Self::Text(storable(&text)),
+    /// What PostgreSQL keeps of it.
+    pub(super) fn storable(self, kind: Kind) -> Self {
+        match self {
+            Self::Text(text) if text.contains(['\0', '\\']) => Self::Text(if kind == Kind::Json {
+                storable_json(&text).into_owned()
+            } else {
+                storable(&text).into_owned()
+            }),
+            other => other,
         }
     }
 
@@ -107,10 +107,10 @@ impl Value {
         }
     }
 
-    /// Adds it to the arrays of a statement. A key is never NULL.
+    /// Adds it to the values of a statement.
     pub(super) fn bind<'r>(&'r self, to: &mut Binder<'r>, kind: Kind) {
         match self {
-            Self::Null => {}
+            Self::Null => drop(to.null()),
             Self::Text(text) => drop(to.text(text)),
             Self::Id(id) => drop(to.id(*id)),
             Self::Int(value) if kind == Kind::Small => {

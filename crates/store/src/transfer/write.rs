@@ -9,6 +9,7 @@ use super::table::Copied;
 use super::target::{IS_USED, arrays, bind};
 use super::value::Value;
 use crate::bulk::Binder;
+use crate::tables::visitor_salt;
 use crate::token::USE_LOCK;
 
 /// False: a server uses the database, and nothing was written.
@@ -26,6 +27,11 @@ pub(super) async fn write_all(
     }
     if !removed.is_empty() {
         remove(conn, table, removed).await?;
+        if table.is_short_lived {
+            for text in visitor_salt::ANEW {
+                sqlx::query(text.postgres).execute(&mut *conn).await?;
+            }
+        }
     }
     if !written.is_empty() {
         copy(conn, table, written).await?;

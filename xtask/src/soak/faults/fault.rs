@@ -56,6 +56,8 @@ impl Fault {
             .chain(database(Blow::Promote, 0..=0))
             .chain(redis(Blow::Kill))
             .chain(redis(Blow::Stop))
+            .chain(redis(Blow::Cut))
+            .chain(redis(Blow::Silence))
             .collect()
     }
 
@@ -102,7 +104,7 @@ mod tests {
             }
         }
         assert!(all.contains(&Fault { blow: Blow::Promote, struck: Struck::Database(0) }));
-        for blow in [Blow::Kill, Blow::Stop] {
+        for blow in [Blow::Kill, Blow::Stop, Blow::Cut, Blow::Silence] {
             for struck in [Struck::RedisMaster, Struck::Redis] {
                 assert!(all.contains(&Fault { blow, struck }), "{blow:?} {struck:?}");
             }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use mainstay_testkit::{ChaosProxy, Postgres, PostgresNode, RedisCluster, RedisNode};
+use mainstay_testkit::{ChaosProxy, Postgres, PostgresNode, Redis, RedisCluster, RedisNode};
 
 use super::fault::{Blow, Fault, Struck};
 use super::{REPLICAS, WELL};
@@ -30,7 +30,11 @@ impl Servers {
             std::iter::once(servers.primary()).chain(servers.replicas()).map(network).collect();
         let database = servers.create_database();
         servers.wait_replicated(WELL);
-        let redis = fault.is_of_redis().then(RedisCluster::start);
+        let redis = || match fault.blow {
+            Blow::Cut | Blow::Silence => Redis::launch().proxied().start_cluster(),
+            Blow::Kill | Blow::Stop | Blow::Promote => RedisCluster::start(),
+        };
+        let redis = fault.is_of_redis().then(redis);
         Self { servers, networks, database, redis }
     }
 
@@ -92,22 +96,33 @@ impl Servers {
         }
     }
 
+    /// The server of Redis that every process looks at now.
+    pub(super) fn looked_at(&self) -> Option<SocketAddr> {
+        self.redis.as_ref().map(|redis| redis.primary_of(LOOKED_AT).own_address())
+    }
+
+    /// Whether another server of Redis has taken the place of this one.
+    pub(super) fn is_replaced(&self, struck: SocketAddr) -> bool {
+        let nodes = self.redis.iter().flat_map(RedisCluster::nodes);
+        let serves = |node: &RedisNode| {
+            node.try_ask(&["EXISTS", LOOKED_AT]).is_ok_and(|said| !said.starts_with('-'))
+        };
+        nodes.filter(|node| node.own_address() != struck).any(serves)
+    }
+
     fn strike_redis(&self, fault: Fault) -> Mend<'_> {
         let redis = self.redis.iter();
         let struck: Vec<&RedisNode> = match fault.struck {
             Struck::RedisMaster => redis.map(|redis| redis.primary_of(LOOKED_AT)).collect(),
             _ => redis.flat_map(RedisCluster::nodes).collect(),
         };
-        let mend: fn(&RedisNode) = match fault.blow {
-            Blow::Kill => {
-                struck.iter().for_each(|node| node.kill());
-                RedisNode::restart
-            }
-            _ => {
-                struck.iter().for_each(|node| node.pause());
-                RedisNode::resume
-            }
+        let (strike, mend): (Act, Act) = match fault.blow {
+            Blow::Kill | Blow::Promote => (RedisNode::kill, RedisNode::restart),
+            Blow::Stop => (RedisNode::pause, RedisNode::resume),
+            Blow::Cut => (|node| node.network().cut(), |node| node.network().heal()),
+            Blow::Silence => (|node| node.network().half_open(), |node| node.network().heal()),
         };
+        struck.iter().for_each(|node| strike(node));
         Box::new(move || struck.into_iter().for_each(mend))
     }
 
@@ -119,6 +134,9 @@ impl Servers {
         }
     }
 }
+
+/// What is done to one server of Redis.
+type Act = fn(&RedisNode);
 
 /// What undoes a blow, or lets another take the lost one's place.
 pub(super) type Mend<'a> = Box<dyn FnOnce() + 'a>;

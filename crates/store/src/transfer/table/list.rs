@@ -103,7 +103,7 @@ pub(in crate::transfer) static TABLES: [Copied; 22] = [
             ("revoked_at", Time),
         ],
     ),
-    core("visitor_salt", 1, &[("day", Int), ("salt", Bytes), ("created_at", Time)]),
+    core("visitor_salt", 1, &[("day", Int), ("salt", Bytes), ("created_at", Time)]).short_lived(),
     insight(
         "user_sessions",
         1,
