@@ -96,12 +96,8 @@ impl Committer {
 
     async fn write(&self, conn: &mut Conn<'_>, batches: &[&Sealed<'_>]) -> Result<(), sqlx::Error> {
         let rows = Sorted::of(batches);
-        let measured = Measured {
-            vitals: merge_vitals(&rows.vitals),
-            engaged: merge_engagement(&rows.engaged),
-        };
         conn.run(sqlx::query(rollup::TOGETHER).bind(rollup::WATERMARK_LOCK)).await?;
-        let mut new = conn.add_keys(rows.list_keys().chain(measured.list_keys())).await?;
+        let mut new = conn.add_keys(rows.list_keys()).await?;
         let new_views = take_new(&rows.page_views, &mut new);
         let new_customs = take_new(&rows.customs, &mut new);
         let views = kept(&rows.page_views, &new_views);
@@ -110,7 +106,9 @@ impl Committer {
         conn.insert(&self.0.page_views, &views, page_view::bind).await?;
         conn.insert(&self.0.customs, &customs, custom_event::bind).await?;
         conn.insert(&self.0.errors, &errors, error_event::bind).await?;
-        self.write_measured(conn, &measured, &new).await?;
+        let vitals = kept(&rows.vitals, &take_new(&rows.vitals, &mut new));
+        let engaged = kept(&rows.engagement, &take_new(&rows.engagement, &mut new));
+        self.write_measured(conn, &vitals, &engaged).await?;
         let reports = rows.reports.iter().filter(|(key, _)| new.contains(key)).map(|(_, row)| *row);
         let reports = merge_reports(reports);
         conn.insert(&self.0.reports, &reports, |row, to| report::bind(&row, to)).await?;
@@ -129,11 +127,16 @@ impl Committer {
     async fn write_measured(
         &self,
         conn: &mut Conn<'_>,
-        measured: &Measured,
-        new: &HashSet<Uuid>,
+        vitals: &[&performance_metric::Row],
+        engaged: &[&engagement::Row],
     ) -> Result<(), sqlx::Error> {
-        let Measured { vitals, engaged } = measured;
-        let known = measured.list_keys().map(|(key, _)| key).filter(|key| !new.contains(key));
+        let vitals = merge_vitals(vitals);
+        let engaged = merge_engagement(engaged);
+        let keys = vitals.iter().map(|(key, row)| (*key, row.timestamp));
+        let keys = keys.chain(engaged.iter().map(|(key, row)| (*key, row.recorded_at)));
+        let keys: Vec<_> = keys.collect();
+        let new = conn.add_keys(keys.iter().copied()).await?;
+        let known = keys.iter().map(|(key, _)| *key).filter(|key| !new.contains(key));
         let known = conn.find_times(known.collect()).await?;
 
         let mut fresh: Vec<_> =
@@ -228,9 +231,8 @@ impl Conn<'_> {
 #[derive(Default)]
 struct Sorted<'a> {
     page_views: Vec<(Uuid, &'a page_view::Row)>,
-    /// Without keys of their own, as vitals are: a repeat leaves the total as it is.
-    engaged: Vec<&'a engagement::Row>,
-    vitals: Vec<&'a performance_metric::Row>,
+    engagement: Vec<(Uuid, &'a engagement::Row)>,
+    vitals: Vec<(Uuid, &'a performance_metric::Row)>,
     errors: Vec<(Uuid, &'a error_event::Row)>,
     customs: Vec<(Uuid, &'a custom_event::Row)>,
     /// The key is the batch's.
@@ -266,11 +268,11 @@ impl<'a> Sorted<'a> {
                 (&row.site, row.timestamp)
             }
             Record::Engagement(row) => {
-                self.engaged.push(row);
+                self.engagement.push((key(Of::Engagement, &row.site, &[&row.id]), row));
                 (&row.site, row.recorded_at)
             }
             Record::Vital(row) => {
-                self.vitals.push(row);
+                self.vitals.push((key(Of::Vital, &row.site, &[&row.id]), row));
                 (&row.site, row.timestamp)
             }
             // No roll-up is counted from reports.
@@ -286,21 +288,10 @@ impl<'a> Sorted<'a> {
         let views = self.page_views.iter().map(|(key, row)| (*key, row.recorded_at));
         let customs = self.customs.iter().map(|(key, row)| (*key, row.recorded_at));
         let errors = self.errors.iter().map(|(key, row)| (*key, row.timestamp));
-        let reports = self.reports.iter().map(|(key, row)| (*key, row.last_seen));
-        views.chain(customs).chain(errors).chain(reports)
-    }
-}
-
-/// What is measured over and over, one row each with the key of what it is of.
-struct Measured {
-    vitals: Vec<(Uuid, performance_metric::Row)>,
-    engaged: Vec<(Uuid, engagement::Row)>,
-}
-
-impl Measured {
-    fn list_keys(&self) -> impl Iterator<Item = (Uuid, Timestamp)> {
+        let engagement = self.engagement.iter().map(|(key, row)| (*key, row.recorded_at));
         let vitals = self.vitals.iter().map(|(key, row)| (*key, row.timestamp));
-        vitals.chain(self.engaged.iter().map(|(key, row)| (*key, row.recorded_at)))
+        let reports = self.reports.iter().map(|(key, row)| (*key, row.last_seen));
+        views.chain(customs).chain(errors).chain(engagement).chain(vitals).chain(reports)
     }
 }
 

@@ -3,12 +3,14 @@
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// What a key is of. The numbers are in the database: they never change. 4 and 5 were reports of engagement and of vitals.
+/// What a key is of. The numbers are in the database: they never change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Of {
     PageView = 1,
     Custom = 2,
     Error = 3,
+    Engagement = 4,
+    Vital = 5,
     /// The page an engagement is of.
     EngagedPage = 6,
     /// The page, metric and navigation a vital is of.
@@ -37,14 +39,14 @@ mod tests {
     #[test]
     fn parts_are_told_apart() {
         let all = [
-            key(Of::Measurement, "a", &["bc"]),
-            key(Of::Measurement, "ab", &["c"]),
-            key(Of::Measurement, "a", &["b", "c"]),
+            key(Of::Vital, "a", &["bc"]),
+            key(Of::Vital, "ab", &["c"]),
+            key(Of::Vital, "a", &["b", "c"]),
             key(Of::Error, "a", &["bc"]),
         ];
         for (i, one) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|other| other != one), "{i}");
         }
-        assert_eq!(key(Of::Measurement, "a", &["bc"]), all[0]);
+        assert_eq!(key(Of::Vital, "a", &["bc"]), all[0]);
     }
 }

@@ -18,7 +18,8 @@ pub(super) fn list(table: &Copied, rows: &[&Row], since: Timestamp) -> Vec<(Uuid
     for row in rows {
         let time = row.values[at].as_time();
         if time >= since {
-            keys.push((of_row(remembered, table, &row.values), time));
+            let ids = of_row(remembered, table, &row.values);
+            keys.extend(ids.into_iter().flatten().map(|key| (key, time)));
         }
     }
     keys.sort_unstable();
@@ -26,16 +27,20 @@ pub(super) fn list(table: &Copied, rows: &[&Row], since: Timestamp) -> Vec<(Uuid
     keys
 }
 
-fn of_row(remembered: Remembered, table: &Copied, values: &[Value]) -> Uuid {
+fn of_row(remembered: Remembered, table: &Copied, values: &[Value]) -> [Option<Uuid>; 2] {
     let of = |column: &str| values[table.find(column)].as_text();
-    let key = |of_what, parts: &[&str]| key(of_what, of("site"), parts);
+    let site = of("site");
+    let event = |of_what| Some(key(of_what, site, &[of("id")]));
     match remembered {
-        Remembered::PageView => key(Of::PageView, &[of("id")]),
-        Remembered::Custom => key(Of::Custom, &[of("id")]),
-        Remembered::Error => key(Of::Error, &[of("id")]),
-        Remembered::Engagement => key(Of::EngagedPage, &[of("page_id")]),
+        Remembered::PageView => [event(Of::PageView), None],
+        Remembered::Custom => [event(Of::Custom), None],
+        Remembered::Error => [event(Of::Error), None],
+        Remembered::Engagement => {
+            [event(Of::Engagement), Some(key(Of::EngagedPage, site, &[of("page_id")]))]
+        }
         Remembered::Vital => {
-            key(Of::Measurement, &[of("page_id"), of("metric_name"), of("navigation")])
+            let parts = [of("page_id"), of("metric_name"), of("navigation")];
+            [event(Of::Vital), Some(key(Of::Measurement, site, &parts))]
         }
     }
 }
