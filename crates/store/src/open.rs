@@ -12,7 +12,7 @@ use mainstay_base::task::{Group, Stop};
 use mainstay_base::{Clock, Entropy, Timestamp};
 use mainstay_telemetry::metrics::Registry;
 use mainstay_telemetry::names;
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use tokio::sync::watch;
 
 use crate::postgres::history::Kept;
@@ -127,7 +127,10 @@ impl Store {
     pub async fn open_or_away(place: Place<'_>) -> Result<Self, Error> {
         let store = Self::away(place).await?;
         for part in store.parts() {
-            store.try_part(*part).await?;
+            match *part {
+                Part::Database => store.try_database_at_start().await?,
+                part => store.try_part(part).await?,
+            }
         }
         Ok(store)
     }
@@ -205,12 +208,19 @@ impl Store {
     }
 
     async fn reopen(self, stop: Stop) -> Result<(), Infallible> {
-        while !self.is_open() && stop.rested(self.reopen_every).await {
-            for part in self.parts().iter().filter(|part| self.is_away(**part)) {
-                if let Err(error) = self.try_part(*part).await {
-                    self.note(*part, &error).await;
+        let trying = async {
+            while !self.is_open() && stop.rested(self.reopen_every).await {
+                for part in self.parts().iter().filter(|part| self.is_away(**part)) {
+                    if let Err(error) = self.try_part(*part).await {
+                        self.note(*part, &error).await;
+                    }
                 }
             }
+        };
+        // A step of the schema, or another process's, may take minutes.
+        tokio::select! {
+            () = trying => {}
+            () = stop.soft() => {}
         }
         stop.soft().await;
         Ok(())
@@ -273,6 +283,22 @@ impl Store {
     }
 
     /// Opens a part, or notes why it is away.
+    /// A start waits as long as a few statements take, and not for a step of the schema, another process's for one: the
+    /// site is served meanwhile.
+    async fn try_database_at_start(&self) -> Result<(), Error> {
+        let patience = self.database.statement_timeout.0.saturating_mul(3);
+        match tokio::time::timeout(patience, self.try_part(Part::Database)).await {
+            Ok(tried) => tried,
+            Err(_) => {
+                let what = "its schema is being brought up to date";
+                let late = std::io::Error::new(std::io::ErrorKind::TimedOut, what);
+                let late = MigrateError::Execute(sqlx::Error::Io(late));
+                self.note(Part::Database, &migrate::Error::from(late).into()).await;
+                Ok(())
+            }
+        }
+    }
+
     async fn try_part(&self, part: Part) -> Result<(), Error> {
         match self.open_part(part).await {
             Ok(()) => {

@@ -238,7 +238,8 @@ async fn look(
         if replayed >= wanted.lsn {
             return Ok(Some(leased));
         }
-        if deadline <= Instant::now() + LOOK_AGAIN {
+        // A look that is begun has room to end: cut off, its connection owes an answer and is closed.
+        if deadline <= Instant::now() + 3 * LOOK_AGAIN {
             leased.give_back();
             return Ok(None);
         }

@@ -26,7 +26,9 @@ impl Words {
     /// whoever hung up would go on holding its locks.
     pub(super) fn new(pooled: bool, statement: Duration) -> Self {
         let is_local = pooled;
-        let (statement, idle) = (statement.as_millis(), (statement * 3).as_millis());
+        // Both are a positive `integer` of PostgreSQL's; 0 would lift them.
+        let told = |time: Duration| time.as_millis().clamp(1, 2_147_483_647);
+        let (statement, idle) = (told(statement), told(statement.saturating_mul(3)));
         let told = format!(
             "SELECT set_config('statement_timeout', '{statement}', {is_local}),
                 set_config('idle_in_transaction_session_timeout', '{idle}', {is_local}),

@@ -100,6 +100,12 @@ impl Target {
         let name = node::find_name(transfer.data_dir, &transfer.clock, &transfer.entropy);
         name.await.map_err(|error| Error::Unnamed(Box::new(error)))?;
         let mut target = Self::look(transfer).await?;
+        // A lock that is held by a session, and what it is told of commits, would be somebody else's in the next moment.
+        if let Engine::Postgres(db) = &target.engine
+            && let Some(pooled) = db.cluster.primary().filter(|node| node.target.direct().is_none())
+        {
+            return Err(Error::Pooled(pooled.target.name.to_string()));
+        }
         // Before anything is made there, and again when nobody else copies.
         target.refuse_strangers().await?;
         if let Engine::Postgres(db) = &target.engine {

@@ -133,6 +133,19 @@ async fn numbers_never_come_again() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_taken_away_is_missed_and_holds_up_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path()).await;
+    journal.append(b"a", Safety::Process).await.unwrap();
+    let path = journal.path(journal.newest().unwrap());
+    journal.turn_page();
+    journal.append(b"b", Safety::Process).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(next(&mut journal).await.unwrap(), b"b");
+    assert_eq!(journal.damaged(), 1);
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_removed_stands_in_nobodys_way() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = open(dir.path()).await;
