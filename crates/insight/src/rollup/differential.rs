@@ -1,7 +1,7 @@
 //! One stream of events, late and repeated ones among them, into files, daily partitions and hypertables: all three give
-//! the same answers, and those are what the stream itself says. `MAINSTAY_EVENTS` names a longer stream.
+//! the same answers, from events, from hours and from day rows, and those are what the stream itself says. `MAINSTAY_EVENTS` names a longer stream.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use mainstay_base::agent::AgentClass;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::tests::ask;
 use super::*;
 use crate::fixture::{House, midnight};
+use crate::query::{Distributions, add_counted, tally_counted};
 use crate::settings::Settings;
 
 /// Events of the short form.
@@ -24,7 +25,7 @@ const EVENTS_PER_BATCH: u64 = 10;
 /// Batches that are under way together.
 const TOGETHER: usize = 64;
 /// Times at which hours are counted meanwhile.
-const ROUNDS: u64 = 2;
+const ROUNDS: u64 = 4;
 const LASTS: Duration = Duration::from_secs(30 * 3_600);
 
 /// Steele, Lea and Flood's SplitMix64: the same stream for every engine.
@@ -314,21 +315,11 @@ async fn answers(house: &House, db: &Engine) -> Answers {
     let counted = house.with_settings(Settings { raw_range_max, ..Settings::default() }).await;
     let to = house.clock.now();
     let span = Span { site: "default", from: midnight(), to, bots: Bots::Exclude };
-    let mut all: HashMap<Vital, Distribution> = HashMap::new();
-    let mut hours = rollup::stream_vitals(db, &span, Group::Site);
-    loop {
-        let page = hours.next_page().await.expect("vitals");
-        if page.is_empty() {
-            break;
-        }
-        for hour in page {
-            let vital = Vital::from_name(&hour.name).expect("a vital");
-            let sum = all.entry(vital).or_default();
-            sum.merge_stored(&hour.sketch, [1, 0, 0]).expect("a sketch");
-        }
-    }
+    assert_folded(db, &span).await;
+    let mut vitals = rollup::stream_vitals(db, &span, Group::Site);
+    let all = tally_counted(house.insight.tally(), &mut vitals).await.expect("vitals");
     let percentiles = Vital::ALL.into_iter().filter_map(|vital| {
-        let found = all.get(&vital)?;
+        let found = all.get(&(None, vital))?;
         Some((vital, found.p75()?, found.p95()?))
     });
     Answers {
@@ -336,6 +327,63 @@ async fn answers(house: &House, db: &Engine) -> Answers {
         views: page_view::total(db, &span).await.expect("a total").pageviews,
         percentiles: percentiles.collect(),
     }
+}
+
+/// Everything that is counted is folded, and day rows say what the hours say: those are what a span is read from that
+/// holds no day whole.
+async fn assert_folded(db: &Engine, span: &Span<'_>) {
+    let over = rollup::watermark(db, "default").await.expect("a mark").expect("counted");
+    assert_eq!(rollup::list_unfolded(db, "default", over, 9).await.expect("days"), []);
+    for bots in [Bots::Exclude, Bots::Only] {
+        let whole = Span { to: over, bots, ..*span };
+        let hours = std::iter::successors(Some(whole.from), |hour| Some(hour.plus(HOUR)));
+        let hours = hours.take_while(|hour| *hour < over);
+        let hours: Vec<_> = hours.map(|from| Span { from, to: from.plus(HOUR), ..whole }).collect();
+        for by in Dimension::ALL {
+            let days = count(db, &[whole], by).await;
+            assert!(!days.is_empty(), "{by:?}");
+            assert_eq!(days, count(db, &hours, by).await, "{by:?}");
+        }
+        for group in Group::ALL {
+            let days = merge(db, &[whole], group).await;
+            assert!(!days.is_empty(), "{group:?}");
+            assert_eq!(days, merge(db, &hours, group).await, "{group:?}");
+        }
+    }
+}
+
+/// Views and visitors by key, added up over the spans.
+async fn count(
+    db: &Engine,
+    spans: &[Span<'_>],
+    by: Dimension,
+) -> BTreeMap<Option<String>, (i64, i64)> {
+    let mut sums: BTreeMap<_, (i64, i64)> = BTreeMap::new();
+    for span in spans {
+        for row in rollup::count_by_key(db, span, by, None, u32::MAX).await.expect("keys") {
+            let sum = sums.entry(row.key).or_default();
+            *sum = (sum.0 + row.pageviews, sum.1 + row.visitors);
+        }
+    }
+    sums
+}
+
+/// Counts by rating and some percentiles of every key and vital.
+async fn merge(
+    db: &Engine,
+    spans: &[Span<'_>],
+    group: Group,
+) -> Vec<((Option<String>, Vital), [u64; 3], [Option<f64>; 2])> {
+    let tally = Tally { keys_max: usize::MAX, vital_keys_max: usize::MAX };
+    let mut found = Distributions::new();
+    for span in spans {
+        let mut counted = rollup::stream_vitals(db, span, group);
+        add_counted(&mut found, tally, &mut counted).await.expect("vitals");
+    }
+    let said = |(key, all): (_, Distribution)| {
+        (key, [all.good, all.needs_improvement, all.poor], [all.p75(), all.p95()])
+    };
+    found.into_iter().map(said).collect()
 }
 
 fn exact(values: &mut [f64], quantile: f64) -> f64 {

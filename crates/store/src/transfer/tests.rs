@@ -76,6 +76,9 @@ impl Move {
         for table in &TABLES {
             let mut conn = self.files(table.file).await;
             let nullable = list_columns(&mut conn, table.name).await;
+            // Totals make rows of days by trigger.
+            let clear = AssertSqlSafe(format!("DELETE FROM {}", table.name));
+            sqlx::query(clear).execute(&mut conn).await.unwrap();
             for n in 0..ROWS {
                 fill_row(&mut conn, table, &nullable, n).await;
             }

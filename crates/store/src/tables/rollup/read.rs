@@ -1,4 +1,5 @@
-//! Questions answered from counted hours. Hours are added up; nothing here looks at single events.
+//! Questions answered from counted hours, and from day rows where hours are folded. They are added up; nothing here looks at
+//! single events.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use mainstay_base::Timestamp;
 use crate::ask::ask;
 use crate::query::step_micros;
 use crate::sql::{Sql, sql};
-use crate::{Cursor, Dimension, Engine, Error, Group, KeyCount, Span, Ts};
+use crate::{Cursor, Dimension, Engine, Error, KeyCount, Span, Ts};
 
 /// One step of the series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,34 +27,63 @@ pub struct Point {
     pub engaged_ms: i64,
 }
 
-/// One vital of one key in one hour.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Vital {
-    /// Start of the hour.
-    pub hour: Timestamp,
-    /// The key; none for the whole site or an unnamed release.
-    pub key: Option<String>,
-    /// `LCP`, `INP`, `CLS`, `FCP`, `TTFB`.
-    pub name: String,
-    /// People or bots.
-    pub bot: bool,
-    /// Encoded, mergeable sketch of the values.
-    pub sketch: Vec<u8>,
-    /// Measurements rated good.
-    pub good: i64,
-    /// Measurements rated as needing improvement.
-    pub needs_improvement: i64,
-    /// Measurements rated poor.
-    pub poor: i64,
+/// Where day rows are read: of the days that a span holds as far as they are folded.
+macro_rules! days {
+    ($table:literal, $hour:literal) => {
+        concat!(
+            "FROM mainstay.rollup_day f JOIN mainstay.",
+            $table,
+            " r ON r.site = $1 AND r.dimension = $2 AND r.day = f.day
+            WHERE f.site = $1 AND f.day >= $3 AND f.day < $4 AND f.hours > 0 AND f.day + f.hours * ",
+            $hour,
+            " <= $4 AND r.bot BETWEEN $5 AND $6"
+        )
+    };
 }
+pub(super) use days;
 
+/// Where the hours beside [`days`] are read: those of the other days, and those that are not folded yet. Both in one
+/// statement see one state, in which an hour is in one of them.
+macro_rules! hours {
+    ($table:literal, $hour:literal, $day:literal, $max:literal, $min:literal) => {
+        concat!(
+            "FROM mainstay.rollup_day f JOIN mainstay.",
+            $table,
+            " r ON r.site = $1 AND r.dimension = $2 AND r.hour >= CASE WHEN f.day >= $3 AND f.day + f.hours * ",
+            $hour,
+            " <= $4 THEN f.day + f.hours * ",
+            $hour,
+            " ELSE ",
+            $max,
+            "(f.day, $3) END AND r.hour < ",
+            $min,
+            "(f.day + ",
+            $day,
+            ", $4) WHERE f.site = $1 AND f.day > $3 - ",
+            $day,
+            " AND f.day < $4 AND r.bot BETWEEN $5 AND $6"
+        )
+    };
+}
+pub(super) use hours;
+
+macro_rules! counts {
+    ($hour:literal, $day:literal, $max:literal, $min:literal) => {
+        concat!(
+            "SELECT nullif(parts.key, '') AS key, CAST(sum(visitors) AS BIGINT) AS visitors,
+            CAST(sum(pageviews) AS BIGINT) AS pageviews FROM (SELECT r.key, r.visitors, r.pageviews ",
+            days!("rollup_day_key", $hour),
+            " UNION ALL SELECT r.key, r.visitors, r.pageviews ",
+            hours!("rollup_key", $hour, $day, $max, $min),
+            ") AS parts GROUP BY parts.key
+            HAVING sum(parts.pageviews) < $7 OR (sum(parts.pageviews) = $7 AND parts.key > $8)
+            ORDER BY 3 DESC, parts.key LIMIT $9"
+        )
+    };
+}
 const COUNTS: Sql = sql!(
-    "SELECT nullif(r.key, '') AS key, CAST(sum(visitors) AS BIGINT) AS visitors,
-     CAST(sum(pageviews) AS BIGINT) AS pageviews
-     FROM mainstay.rollup_key r WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4
-     AND bot BETWEEN $5 AND $6 GROUP BY r.key
-     HAVING sum(r.pageviews) < $7 OR (sum(r.pageviews) = $7 AND r.key > $8)
-     ORDER BY 3 DESC, r.key LIMIT $9"
+    sqlite: counts!("3600000000", "86400000000", "max", "min"),
+    postgres: counts!("INTERVAL '1 hour'", "INTERVAL '24 hours'", "greatest", "least"),
 );
 
 /// Visitors and page views by key over the hours that begin in `span`, ordered as `page_view::count_by_key`.
@@ -133,90 +163,8 @@ pub async fn series(db: &Engine, span: &Span<'_>, step: Duration) -> Result<Vec<
         .collect())
 }
 
-/// Counted vitals, read page by page because each carries a sketch.
-#[derive(Debug)]
-pub struct Vitals<'a> {
-    db: &'a Engine,
-    span: Span<'a>,
-    group: Group,
-    after: Option<(Timestamp, String, String, bool)>,
-    done: bool,
-}
-
-/// Rows per page of [`Vitals`].
-const PAGE_ROWS: u32 = 1_024;
-
-/// No vital's name is empty, so that the empty name comes before all of them.
-const VITALS: Sql = sql!(
-    "SELECT hour, key, name, bot, sketch, good, needs_improvement, poor FROM mainstay.rollup_vital
-     WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4
-     AND (hour, key, name, bot) > ($3, $5, $6, $7) AND bot BETWEEN $8 AND $9
-     ORDER BY hour, key, name, bot LIMIT $10"
-);
-
-type VitalTuple = (Ts, String, String, bool, Vec<u8>, i64, i64, i64);
-
-/// The vitals of the hours that begin in `span`, oldest first.
-#[must_use]
-pub fn stream_vitals<'a>(db: &'a Engine, span: &Span<'a>, group: Group) -> Vitals<'a> {
-    Vitals { db, span: *span, group, after: None, done: false }
-}
-
-impl Vitals<'_> {
-    /// The next rows, at most 1,024; empty at the end.
-    ///
-    /// # Errors
-    /// [`Error`] when the store cannot answer; the same page may be asked for again.
-    pub async fn next_page(&mut self) -> Result<Vec<Vital>, Error> {
-        if self.done {
-            return Ok(Vec::new());
-        }
-        let (low, high) = self.span.bots.bounds();
-        let (hour, key, name, bot) = match &self.after {
-            Some((hour, key, name, bot)) => (*hour, key.as_str(), name.as_str(), *bot),
-            None => (self.span.from, "", "", false),
-        };
-        let rows: Vec<VitalTuple> = ask!(
-            self.db,
-            "rollup.stream_vitals",
-            query_as(VITALS).fetch_all,
-            self.span.site,
-            self.group.as_str(),
-            Ts(hour),
-            Ts(self.span.to),
-            key,
-            name,
-            bot,
-            low,
-            high,
-            i64::from(PAGE_ROWS),
-        )?;
-        self.done = rows.len() < PAGE_ROWS as usize;
-        if let Some((hour, key, name, bot, ..)) = rows.last() {
-            self.after = Some((hour.0, key.clone(), name.clone(), *bot));
-        }
-        Ok(rows.into_iter().map(Vital::from).collect())
-    }
-}
-
-impl From<VitalTuple> for Vital {
-    fn from(row: VitalTuple) -> Self {
-        let (hour, key, name, bot, sketch, good, needs_improvement, poor) = row;
-        Self {
-            hour: hour.0,
-            key: (!key.is_empty()).then_some(key),
-            name,
-            bot,
-            sketch,
-            good,
-            needs_improvement,
-            poor,
-        }
-    }
-}
-
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<Sql> {
-    vec![COUNTS, SERIES, VITALS]
+    vec![COUNTS, SERIES]
 }
