@@ -23,7 +23,7 @@ use crate::vitals::{Distribution, Vital};
 mod fold;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
-const DAY: Duration = Duration::from_secs(86_400);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 /// How long after its end an hour is counted: events of its last moments are on their way to the disk.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -163,7 +163,7 @@ fn key_row(row: KeyCount, dimension: Dimension, bots: Bots) -> KeyRow {
 }
 
 /// Page views of the span by key, with the visitors who had not been seen with that key earlier on the span's first day.
-pub(crate) async fn count_keys(
+async fn count_keys(
     db: &Engine,
     span: &Span<'_>,
     dimension: Dimension,

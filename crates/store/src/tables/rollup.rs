@@ -17,7 +17,7 @@ pub use day::{DayVitalRow, Unfolded, fold_day, list_unfolded};
 pub(crate) use hour::HOUR;
 pub use hour::{HourRollup, KeyRow, TotalRow, VitalRow, replace_hour};
 use mainstay_base::Timestamp;
-pub use read::{Point, count_by_key, series};
+pub use read::{Point, count_by_key, series, sum_visitors};
 pub use vitals::{Counted, Vital, Vitals, stream_vitals};
 
 use crate::ask::{ask, change, run};

@@ -116,6 +116,63 @@ pub async fn count_by_key(
     )
 }
 
+macro_rules! visitors {
+    ($day:literal, $hour:literal, ($($engine:tt)*)) => {
+        concat!(
+            "SELECT t, CAST(sum(visitors) AS BIGINT) FROM (SELECT ",
+            $day,
+            " AS t, r.visitors ",
+            visitors!(days $($engine)*),
+            " UNION ALL SELECT ",
+            $hour,
+            ", r.visitors ",
+            visitors!(hours $($engine)*),
+            ") AS parts GROUP BY t ORDER BY t"
+        )
+    };
+    (days $hour:literal, $($rest:literal),+) => { days!("rollup_day_key", $hour) };
+    (hours $($engine:literal),+) => { hours!("rollup_key", $($engine),+) };
+}
+const VISITORS: Sql = sql!(
+    sqlite: visitors!(
+        "r.day - r.day % $7",
+        "r.hour - r.hour % $7",
+        ("3600000000", "86400000000", "max", "min")
+    ),
+    postgres: visitors!(
+        "date_bin($7 * INTERVAL '1 microsecond', r.day, TIMESTAMPTZ 'epoch')",
+        "date_bin($7 * INTERVAL '1 microsecond', r.hour, TIMESTAMPTZ 'epoch')",
+        ("INTERVAL '1 hour'", "INTERVAL '24 hours'", "greatest", "least")
+    ),
+);
+
+/// Visitors of all keys added up, per step of whole days; steps without any are absent. What a sum means says
+/// [`count_by_key`].
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn sum_visitors(
+    db: &Engine,
+    span: &Span<'_>,
+    by: Dimension,
+    step: Duration,
+) -> Result<Vec<(Timestamp, i64)>, Error> {
+    let (low, high) = span.bots.bounds();
+    let rows: Vec<(Ts, i64)> = ask!(
+        db,
+        "rollup.sum_visitors",
+        query_as(VISITORS).fetch_all,
+        span.site,
+        by.as_str(),
+        Ts(span.from),
+        Ts(span.to),
+        low,
+        high,
+        step_micros(step),
+    )?;
+    Ok(rows.into_iter().map(|(t, visitors)| (t.0, visitors)).collect())
+}
+
 macro_rules! series {
     ($t:literal) => {
         concat!(
@@ -166,5 +223,5 @@ pub async fn series(db: &Engine, span: &Span<'_>, step: Duration) -> Result<Vec<
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<Sql> {
-    vec![COUNTS, SERIES]
+    vec![COUNTS, VISITORS, SERIES]
 }
