@@ -1,7 +1,8 @@
 //! One stream of events, late and repeated ones among them, into files, daily partitions and hypertables: all three give
-//! the same answers, from events, from hours and from day rows, and those are what the stream itself says. `MAINSTAY_EVENTS` names a longer stream.
+//! the same answers, from events, from hours and from day rows, and those are what the stream itself says.
+//! `MAINSTAY_EVENTS` names a longer stream.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use mainstay_base::agent::AgentClass;
@@ -14,8 +15,12 @@ use uuid::Uuid;
 use super::tests::ask;
 use super::*;
 use crate::fixture::{House, midnight};
-use crate::query::{Distributions, add_counted, tally_counted};
+use crate::query::tally_counted;
 use crate::settings::Settings;
+
+mod folded;
+
+use folded::assert_folded;
 
 /// Events of the short form.
 const EVENTS: u64 = 5_000;
@@ -327,63 +332,6 @@ async fn answers(house: &House, db: &Engine) -> Answers {
         views: page_view::total(db, &span).await.expect("a total").pageviews,
         percentiles: percentiles.collect(),
     }
-}
-
-/// Everything that is counted is folded, and day rows say what the hours say: those are what a span is read from that
-/// holds no day whole.
-async fn assert_folded(db: &Engine, span: &Span<'_>) {
-    let over = rollup::watermark(db, "default").await.expect("a mark").expect("counted");
-    assert_eq!(rollup::list_unfolded(db, "default", over, 9).await.expect("days"), []);
-    for bots in [Bots::Exclude, Bots::Only] {
-        let whole = Span { to: over, bots, ..*span };
-        let hours = std::iter::successors(Some(whole.from), |hour| Some(hour.plus(HOUR)));
-        let hours = hours.take_while(|hour| *hour < over);
-        let hours: Vec<_> = hours.map(|from| Span { from, to: from.plus(HOUR), ..whole }).collect();
-        for by in Dimension::ALL {
-            let days = count(db, &[whole], by).await;
-            assert!(!days.is_empty(), "{by:?}");
-            assert_eq!(days, count(db, &hours, by).await, "{by:?}");
-        }
-        for group in Group::ALL {
-            let days = merge(db, &[whole], group).await;
-            assert!(!days.is_empty(), "{group:?}");
-            assert_eq!(days, merge(db, &hours, group).await, "{group:?}");
-        }
-    }
-}
-
-/// Views and visitors by key, added up over the spans.
-async fn count(
-    db: &Engine,
-    spans: &[Span<'_>],
-    by: Dimension,
-) -> BTreeMap<Option<String>, (i64, i64)> {
-    let mut sums: BTreeMap<_, (i64, i64)> = BTreeMap::new();
-    for span in spans {
-        for row in rollup::count_by_key(db, span, by, None, u32::MAX).await.expect("keys") {
-            let sum = sums.entry(row.key).or_default();
-            *sum = (sum.0 + row.pageviews, sum.1 + row.visitors);
-        }
-    }
-    sums
-}
-
-/// Counts by rating and some percentiles of every key and vital.
-async fn merge(
-    db: &Engine,
-    spans: &[Span<'_>],
-    group: Group,
-) -> Vec<((Option<String>, Vital), [u64; 3], [Option<f64>; 2])> {
-    let tally = Tally { keys_max: usize::MAX, vital_keys_max: usize::MAX };
-    let mut found = Distributions::new();
-    for span in spans {
-        let mut counted = rollup::stream_vitals(db, span, group);
-        add_counted(&mut found, tally, &mut counted).await.expect("vitals");
-    }
-    let said = |(key, all): (_, Distribution)| {
-        (key, [all.good, all.needs_improvement, all.poor], [all.p75(), all.p95()])
-    };
-    found.into_iter().map(said).collect()
 }
 
 fn exact(values: &mut [f64], quantile: f64) -> f64 {

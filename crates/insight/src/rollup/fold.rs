@@ -9,6 +9,9 @@ use crate::Insight;
 use crate::query::{Tally, tally_counted};
 use crate::vitals::day;
 
+/// Of a day.
+const HOURS: usize = 24;
+
 /// Folds what is counted and not folded, a day after the other, newest first; the day that is not over, too.
 pub(super) async fn fold_days(
     insight: &Insight,
@@ -16,8 +19,9 @@ pub(super) async fn fold_days(
     site: &str,
     mark: Timestamp,
 ) -> Result<(), Error> {
-    let limit = u32::try_from(insight.0.settings.rollup_hours_max).unwrap_or(u32::MAX);
-    for unfolded in rollup::list_unfolded(db, site, mark, limit).await? {
+    let days = insight.0.settings.rollup_hours_max.div_ceil(HOURS);
+    let days = u32::try_from(days).unwrap_or(u32::MAX);
+    for unfolded in rollup::list_unfolded(db, site, mark, days).await? {
         fold(db, site, &unfolded).await?;
     }
     Ok(())

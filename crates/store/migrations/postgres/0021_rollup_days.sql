@@ -33,8 +33,8 @@ CREATE TABLE mainstay.rollup_day_vital (
     bot       boolean     NOT NULL,
     vitals    bytea       NOT NULL,
     PRIMARY KEY (site, dimension, day, key, bot)
-);
--- Sketches are dense already: packing them again would cost every reader.
+) WITH (toast_tuple_target = 8160);
+-- Sketches are dense already: packing them again, or keeping them aside, would cost every reader.
 ALTER TABLE mainstay.rollup_day_vital ALTER COLUMN vitals SET STORAGE EXTERNAL;
 CREATE INDEX rollup_day_vital_day ON mainstay.rollup_day_vital USING brin (day);
 
