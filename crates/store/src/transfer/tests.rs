@@ -413,14 +413,14 @@ async fn rows_of_somebody_else_are_left_alone() {
     }
 }
 
-/// Every step but the newest was taken there, as an older version leaves it.
+/// The step that remembers copies was not taken there, as an older version leaves it.
 #[tokio::test]
 async fn a_refused_copy_leaves_the_schema_as_it_was() {
     let other = Move::new().await;
     other.from.record([Record::PageView(Sample(1).view())], None).await;
     other.copy().await.unwrap();
-    let newest = "DELETE FROM mainstay._sqlx_migrations WHERE version = 20";
-    assert_eq!(other.sql(newest).await, 1);
+    let untake = "DELETE FROM mainstay._sqlx_migrations WHERE version = 20";
+    assert_eq!(other.sql(untake).await, 1);
     other.sql("DROP TABLE mainstay.transfers").await;
     let mut it = Move::new().await;
     it.database = other.database.clone();
