@@ -80,13 +80,15 @@ impl Target {
     }
 
     /// Lets the server itself end a statement that takes too long, and a transaction whose process stands still: whoever
-    /// hung up would go on holding its locks. A pooler knows no such words.
+    /// hung up would go on holding its locks. Questions are not compiled: they take less time than that does, however
+    /// many rows the server expects. A pooler knows no such words.
     pub(crate) fn within(mut self, statement: Duration) -> Self {
         if !self.pooled {
             let millis = |time: Duration| time.as_millis().to_string();
             self.pool_options = self.options.clone().options([
                 ("statement_timeout", millis(statement)),
                 ("idle_in_transaction_session_timeout", millis(statement * 3)),
+                ("jit", "off".to_owned()),
             ]);
         }
         self

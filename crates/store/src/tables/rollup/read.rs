@@ -27,16 +27,41 @@ pub struct Point {
     pub engaged_ms: i64,
 }
 
+/// Every row of a table that meets a condition on the day `f`, through the table's key. The order of the two is said, not
+/// left to be found: a table that grew since it was last looked at is taken for small, and read whole for every day.
+macro_rules! of_day {
+    (sqlite $table:literal, $condition:expr) => {
+        concat!("FROM mainstay.rollup_day f CROSS JOIN mainstay.", $table, " r ON ", $condition)
+    };
+    (postgres $table:literal, $condition:expr) => {
+        concat!(
+            "FROM mainstay.rollup_day f CROSS JOIN LATERAL (SELECT * FROM mainstay.",
+            $table,
+            " r WHERE ",
+            $condition,
+            " OFFSET 0) r"
+        )
+    };
+}
+pub(super) use of_day;
+
 /// Where day rows are read: of the days that a span holds as far as they are folded.
 macro_rules! days {
-    ($table:literal, $hour:literal) => {
+    (sqlite $table:literal) => {
+        days!(sqlite $table, "3600000000")
+    };
+    (postgres $table:literal) => {
+        days!(postgres $table, "INTERVAL '1 hour'")
+    };
+    ($engine:ident $table:literal, $hour:literal) => {
         concat!(
-            "FROM mainstay.rollup_day f JOIN mainstay.",
-            $table,
-            " r ON r.site = $1 AND r.dimension = $2 AND r.day = f.day
-            WHERE f.site = $1 AND f.day >= $3 AND f.day < $4 AND f.hours > 0 AND f.day + f.hours * ",
+            of_day!(
+                $engine $table,
+                "r.site = $1 AND r.dimension = $2 AND r.day = f.day AND r.bot BETWEEN $5 AND $6"
+            ),
+            " WHERE f.site = $1 AND f.day >= $3 AND f.day < $4 AND f.hours > 0 AND f.day + f.hours * ",
             $hour,
-            " <= $4 AND r.bot BETWEEN $5 AND $6"
+            " <= $4"
         )
     };
 }
@@ -45,46 +70,54 @@ pub(super) use days;
 /// Where the hours beside [`days`] are read: those of the other days, and those that are not folded yet. Both in one
 /// statement see one state, in which an hour is in one of them.
 macro_rules! hours {
-    ($table:literal, $hour:literal, $day:literal, $max:literal, $min:literal) => {
+    (sqlite $table:literal) => {
+        hours!(sqlite $table, "3600000000", "86400000000", "max", "min")
+    };
+    (postgres $table:literal) => {
+        hours!(postgres $table, "INTERVAL '1 hour'", "INTERVAL '24 hours'", "greatest", "least")
+    };
+    ($engine:ident $table:literal, $hour:literal, $day:literal, $max:literal, $min:literal) => {
         concat!(
-            "FROM mainstay.rollup_day f JOIN mainstay.",
-            $table,
-            " r ON r.site = $1 AND r.dimension = $2 AND r.hour >= CASE WHEN f.day >= $3 AND f.day + f.hours * ",
-            $hour,
-            " <= $4 THEN f.day + f.hours * ",
-            $hour,
-            " ELSE ",
-            $max,
-            "(f.day, $3) END AND r.hour < ",
-            $min,
-            "(f.day + ",
+            of_day!(
+                $engine $table,
+                concat!(
+                    "r.site = $1 AND r.dimension = $2 AND r.bot BETWEEN $5 AND $6 ",
+                    "AND r.hour >= CASE WHEN f.day >= $3 AND f.day + f.hours * ",
+                    $hour,
+                    " <= $4 THEN f.day + f.hours * ",
+                    $hour,
+                    " ELSE ",
+                    $max,
+                    "(f.day, $3) END AND r.hour < ",
+                    $min,
+                    "(f.day + ",
+                    $day,
+                    ", $4)"
+                )
+            ),
+            " WHERE f.site = $1 AND f.day > $3 - ",
             $day,
-            ", $4) WHERE f.site = $1 AND f.day > $3 - ",
-            $day,
-            " AND f.day < $4 AND r.bot BETWEEN $5 AND $6"
+            " AND f.day < $4"
         )
     };
 }
 pub(super) use hours;
 
 macro_rules! counts {
-    ($hour:literal, $day:literal, $max:literal, $min:literal) => {
+    ($engine:ident) => {
         concat!(
             "SELECT nullif(parts.key, '') AS key, CAST(sum(visitors) AS BIGINT) AS visitors,
             CAST(sum(pageviews) AS BIGINT) AS pageviews FROM (SELECT r.key, r.visitors, r.pageviews ",
-            days!("rollup_day_key", $hour),
+            days!($engine "rollup_day_key"),
             " UNION ALL SELECT r.key, r.visitors, r.pageviews ",
-            hours!("rollup_key", $hour, $day, $max, $min),
+            hours!($engine "rollup_key"),
             ") AS parts GROUP BY parts.key
             HAVING sum(parts.pageviews) < $7 OR (sum(parts.pageviews) = $7 AND parts.key > $8)
             ORDER BY 3 DESC, parts.key LIMIT $9"
         )
     };
 }
-const COUNTS: Sql = sql!(
-    sqlite: counts!("3600000000", "86400000000", "max", "min"),
-    postgres: counts!("INTERVAL '1 hour'", "INTERVAL '24 hours'", "greatest", "least"),
-);
+const COUNTS: Sql = sql!(sqlite: counts!(sqlite), postgres: counts!(postgres));
 
 /// Visitors and page views by key over the hours that begin in `span`, ordered as `page_view::count_by_key`.
 /// Visitors are added up over hours: what a sum of hours means is what [`super::KeyRow::visitors`] was counted as.
@@ -117,32 +150,26 @@ pub async fn count_by_key(
 }
 
 macro_rules! visitors {
-    ($day:literal, $hour:literal, ($($engine:tt)*)) => {
+    ($engine:ident, $day:literal, $hour:literal) => {
         concat!(
             "SELECT t, CAST(sum(visitors) AS BIGINT) FROM (SELECT ",
             $day,
             " AS t, r.visitors ",
-            visitors!(days $($engine)*),
+            days!($engine "rollup_day_key"),
             " UNION ALL SELECT ",
             $hour,
             ", r.visitors ",
-            visitors!(hours $($engine)*),
+            hours!($engine "rollup_key"),
             ") AS parts GROUP BY t ORDER BY t"
         )
     };
-    (days $hour:literal, $($rest:literal),+) => { days!("rollup_day_key", $hour) };
-    (hours $($engine:literal),+) => { hours!("rollup_key", $($engine),+) };
 }
 const VISITORS: Sql = sql!(
-    sqlite: visitors!(
-        "r.day - r.day % $7",
-        "r.hour - r.hour % $7",
-        ("3600000000", "86400000000", "max", "min")
-    ),
+    sqlite: visitors!(sqlite, "r.day - r.day % $7", "r.hour - r.hour % $7"),
     postgres: visitors!(
+        postgres,
         "date_bin($7 * INTERVAL '1 microsecond', r.day, TIMESTAMPTZ 'epoch')",
-        "date_bin($7 * INTERVAL '1 microsecond', r.hour, TIMESTAMPTZ 'epoch')",
-        ("INTERVAL '1 hour'", "INTERVAL '24 hours'", "greatest", "least")
+        "date_bin($7 * INTERVAL '1 microsecond', r.hour, TIMESTAMPTZ 'epoch')"
     ),
 );
 

@@ -7,7 +7,7 @@ use mainstay_base::Timestamp;
 
 use super::HOUR;
 use super::day::DAY;
-use super::read::{days, hours};
+use super::read::{days, hours, of_day};
 use crate::ask::ask;
 use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Group, Span, Ts};
@@ -77,19 +77,16 @@ macro_rules! plan {
 const PLAN: Sql = sql!(sqlite: plan!("86400000000"), postgres: plan!("INTERVAL '24 hours'"));
 
 macro_rules! vitals {
-    ($hour:literal, $day:literal, $max:literal, $min:literal) => {
+    ($engine:ident) => {
         concat!(
             "SELECT r.day, r.key, '', r.bot, r.vitals, 0, 0, 0 ",
-            days!("rollup_day_vital", $hour),
+            days!($engine "rollup_day_vital"),
             " UNION ALL SELECT r.hour, r.key, r.name, r.bot, r.sketch, r.good, r.needs_improvement, r.poor ",
-            hours!("rollup_vital", $hour, $day, $max, $min)
+            hours!($engine "rollup_vital")
         )
     };
 }
-const VITALS: Sql = sql!(
-    sqlite: vitals!("3600000000", "86400000000", "max", "min"),
-    postgres: vitals!("INTERVAL '1 hour'", "INTERVAL '24 hours'", "greatest", "least"),
-);
+const VITALS: Sql = sql!(sqlite: vitals!(sqlite), postgres: vitals!(postgres));
 
 type VitalTuple = (Ts, String, String, bool, Vec<u8>, i64, i64, i64);
 
