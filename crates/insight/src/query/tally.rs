@@ -76,27 +76,31 @@ pub(crate) async fn add_counted(
     tally: Tally,
     counted: &mut rollup::Vitals<'_>,
 ) -> Result<(), Error> {
-    loop {
-        let page = counted.next_page().await?;
-        if page.is_empty() {
-            return Ok(());
+    let mut page = counted.next_page().await?;
+    while !page.is_empty() {
+        // The store is at the next page while this one is added.
+        let added = async { page.into_iter().for_each(|row| add(found, tally, row)) };
+        let (next, ()) = tokio::join!(counted.next_page(), added);
+        page = next?;
+    }
+    Ok(())
+}
+
+fn add(found: &mut Distributions, tally: Tally, row: rollup::Vital) {
+    let rollup::Vital { key, counted, .. } = row;
+    let mut add = |vital, sketch: &[u8], counts| {
+        if let Some(all) = place(found, (key.clone(), vital), tally) {
+            let _left_out = all.merge_stored(sketch, counts);
         }
-        for rollup::Vital { key, counted, .. } in page {
-            let mut add = |vital, sketch: &[u8], counts| {
-                if let Some(all) = place(found, (key.clone(), vital), tally) {
-                    let _left_out = all.merge_stored(sketch, counts);
-                }
-            };
-            match counted {
-                Counted::Hour { name, sketch, counts } => {
-                    if let Some(vital) = Vital::from_name(&name) {
-                        add(vital, &sketch, counts.map(i64::unsigned_abs));
-                    }
-                }
-                Counted::Day(vitals) => {
-                    day::parts(&vitals).for_each(|part| add(part.vital, part.sketch, part.counts));
-                }
+    };
+    match counted {
+        Counted::Hour { name, sketch, counts } => {
+            if let Some(vital) = Vital::from_name(&name) {
+                add(vital, &sketch, counts.map(i64::unsigned_abs));
             }
+        }
+        Counted::Day(vitals) => {
+            day::parts(&vitals).for_each(|part| add(part.vital, part.sketch, part.counts));
         }
     }
 }
