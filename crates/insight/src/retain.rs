@@ -79,7 +79,7 @@ impl Insight {
     }
 }
 
-fn kept_for(retain: &settings::Retain) -> [(Table, Span); 12] {
+fn kept_for(retain: &settings::Retain) -> [(Table, Span); 15] {
     [
         (Table::PageViews, retain.events),
         (Table::Engagement, retain.events),
@@ -88,6 +88,9 @@ fn kept_for(retain: &settings::Retain) -> [(Table, Span); 12] {
         (Table::ErrorEvents, retain.errors),
         (Table::Reports, retain.reports),
         (Table::UserSessions, retain.sessions),
+        (Table::RollupDay, retain.rollups),
+        (Table::RollupDayKey, retain.rollups),
+        (Table::RollupDayVital, retain.rollups),
         (Table::RollupTotal, retain.rollups),
         (Table::RollupKey, retain.rollups),
         (Table::RollupVital, retain.rollups),

@@ -20,8 +20,10 @@ use crate::Insight;
 use crate::query::{Tally, tally_keys, tally_vitals};
 use crate::vitals::{Distribution, Vital};
 
+mod fold;
+
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
-const DAY: Duration = Duration::from_secs(86_400);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 /// How long after its end an hour is counted: events of its last moments are on their way to the disk.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -43,14 +45,15 @@ pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> 
     }
 }
 
-/// Declares hours over and counts those that are marked. Hours can wait where the database is let sleep.
+/// Declares hours over, counts those that are marked, and folds what is counted. Hours can wait where the database is let sleep.
 pub(crate) async fn reconcile(insight: &Insight) -> Result<(), Error> {
     if !insight.0.context.store.is_awake() {
         return Ok(());
     }
     let db = &insight.latest();
     let over = insight.0.context.clock.now().minus(GRACE).floor_to(HOUR);
-    for site in insight.list_sites().iter() {
+    let sites = insight.list_sites();
+    for site in sites.iter() {
         if rollup::watermark(db, site).await?.is_none_or(|mark| mark < over) {
             rollup::advance_watermark(db, site, over).await?;
         }
@@ -62,6 +65,9 @@ pub(crate) async fn reconcile(insight: &Insight) -> Result<(), Error> {
             continue;
         }
         recount(insight, db, &dirty).await?;
+    }
+    for site in sites.iter() {
+        fold::fold_days(insight, db, site, over).await?;
     }
     Ok(())
 }
@@ -157,7 +163,7 @@ fn key_row(row: KeyCount, dimension: Dimension, bots: Bots) -> KeyRow {
 }
 
 /// Page views of the span by key, with the visitors who had not been seen with that key earlier on the span's first day.
-pub(crate) async fn count_keys(
+async fn count_keys(
     db: &Engine,
     span: &Span<'_>,
     dimension: Dimension,

@@ -43,11 +43,11 @@ pub struct Settings {
     pub metric_pages_max: usize,
     /// How long a browser is told to wait when events cannot be made durable, in whole seconds. Default 30 s.
     pub retry_after: Span,
-    /// Questions about a longer time are answered from the hourly roll-ups instead of single events. Default 48 hours.
+    /// Questions about a longer time are answered from the roll-ups instead of single events. Default 48 hours.
     pub raw_range_max: Span,
     /// How often closed hours are rolled up. Default 1 minute.
     pub rollup_every: Span,
-    /// Most hours rolled up in one go. Default 48.
+    /// Most hours rolled up, and most of a site folded into days, in one go. Default 48.
     pub rollup_hours_max: usize,
     /// Most pages, sources or countries told apart per hour and per answer; the least viewed beyond are left out of
     /// lists, never out of totals. Default 10 000.
@@ -126,7 +126,7 @@ pub struct Retain {
     pub reports: Span,
     /// Visits. Default 90 days.
     pub sessions: Span,
-    /// Hourly roll-ups. Default 730 days.
+    /// Roll-ups, in whole days. Default 730 days.
     pub rollups: Span,
     /// Samples of metrics and traffic every ten seconds. Default 24 hours.
     pub samples: Span,

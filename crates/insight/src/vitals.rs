@@ -1,6 +1,10 @@
 //! Web vitals: their names, limits, ratings, and the sketch that merges their distribution over hours; never averages percentiles.
 
-use sketches_ddsketch::{Config, DDSketch};
+pub(crate) mod day;
+mod number;
+mod sketch;
+
+use sketch::Sketch;
 
 /// The measured vitals (web.dev/vitals).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,23 +102,15 @@ impl Vital {
 const SKETCH_VERSION: u8 = 1;
 
 /// A mergeable distribution of one vital with its counts by rating. Quantiles are within 1 % of the exact value.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Distribution {
-    sketch: DDSketch,
+    sketch: Sketch,
     /// Samples rated good.
     pub good: u64,
     /// Samples between the thresholds.
     pub needs_improvement: u64,
     /// Samples rated poor.
     pub poor: u64,
-}
-
-impl Default for Distribution {
-    fn default() -> Self {
-        // 1 % relative accuracy; 2 048 bins reach from 1e-9 to 1e8 without folding any together.
-        let sketch = DDSketch::new(Config::defaults());
-        Self { sketch, good: 0, needs_improvement: 0, poor: 0 }
-    }
 }
 
 impl Distribution {
@@ -137,20 +133,20 @@ impl Distribution {
     /// The 75th percentile, the value a vital is judged by; `None` without samples.
     #[must_use]
     pub fn p75(&self) -> Option<f64> {
-        self.sketch.quantile(0.75).ok().flatten()
+        self.sketch.quantile(0.75)
     }
 
     /// The 95th percentile.
     #[cfg(test)]
     pub(crate) fn p95(&self) -> Option<f64> {
-        self.sketch.quantile(0.95).ok().flatten()
+        self.sketch.quantile(0.95)
     }
 
     /// The sketch as bytes; the counts by rating are kept beside it.
     #[must_use]
     pub fn encode_sketch(&self) -> Vec<u8> {
         let mut bytes = vec![SKETCH_VERSION];
-        bytes.extend(self.sketch.to_java_bytes());
+        self.sketch.encode(&mut bytes);
         bytes
     }
 
@@ -161,8 +157,7 @@ impl Distribution {
         if version != SKETCH_VERSION {
             return None;
         }
-        // A sketch of another accuracy is refused here.
-        self.sketch.merge(&DDSketch::from_java_bytes(body).ok()?).ok()?;
+        self.sketch.merge_stored(body)?;
         let [good, needs_improvement, poor] = counts;
         self.good += good;
         self.needs_improvement += needs_improvement;

@@ -97,6 +97,9 @@ pub struct Store {
     away: Arc<watch::Sender<Vec<Away>>>,
 }
 
+/// How long a start waits for the database before it goes on without.
+const START_WITHIN: Duration = Duration::from_secs(15);
+
 impl<'a> Place<'a> {
     /// The files of a data directory.
     #[must_use]
@@ -283,11 +286,9 @@ impl Store {
     }
 
     /// Opens a part, or notes why it is away.
-    /// A start waits as long as a few statements take, and not for a step of the schema, another process's for one: the
-    /// site is served meanwhile.
+    /// A start does not wait for a long step of the schema, another process's for one: the site is served meanwhile.
     async fn try_database_at_start(&self) -> Result<(), Error> {
-        let patience = self.database.statement_timeout.0.saturating_mul(3);
-        match tokio::time::timeout(patience, self.try_part(Part::Database)).await {
+        match tokio::time::timeout(START_WITHIN, self.try_part(Part::Database)).await {
             Ok(tried) => tried,
             Err(_) => {
                 let what = "its schema is being brought up to date";

@@ -99,14 +99,15 @@ impl House {
         }
     }
 
-    /// Lets the product count every hour that is over.
+    /// Lets the product count every hour that is over, and fold them.
     pub(crate) async fn count_hours(&self) {
         self.insight.spawn(&self.group);
         let (db, over) = (self.store.insight().latest(), self.end().floor_to(HOUR));
         loop {
             let mark = rollup::watermark(&db, SITE).await.expect("a mark");
             let is_counted = rollup::list_dirty(&db, 1).await.expect("hours").is_empty();
-            if mark == Some(over) && is_counted {
+            let unfolded = rollup::list_unfolded(&db, SITE, over, 1).await.expect("days");
+            if mark == Some(over) && is_counted && unfolded.is_empty() {
                 return;
             }
             tokio::time::sleep(SECOND / 10).await;

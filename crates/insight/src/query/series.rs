@@ -59,7 +59,7 @@ pub(super) async fn list(
     }
     add_raw(db, &split.tail, step, &mut points).await?;
     if step.as_secs().is_multiple_of(DAY.as_secs()) {
-        count_daily_visitors(insight, span, step, &mut points).await?;
+        count_daily_visitors(insight, span, (step, &split.closed), &mut points).await?;
     }
     Ok(fill(span, step, points, empty))
 }
@@ -98,14 +98,20 @@ async fn add_raw(
 async fn count_daily_visitors(
     insight: &Insight,
     span: &Span<'_>,
-    step: Duration,
+    (step, closed): (Duration, &Span<'_>),
     points: &mut Points,
 ) -> Result<(), Error> {
+    let counted = rollup::sum_visitors(insight.db(), closed, Dimension::Device, step).await?;
+    let counted: HashMap<_, _> = counted.into_iter().collect();
     for t in steps(span, step) {
         let Some(point) = points.get_mut(&t) else { continue };
         let part = Span { from: t.max(span.from), to: t.plus(step).min(span.to), ..*span };
-        let devices = keys::count_long(insight, &part, Dimension::Device).await?;
-        point.visitors = devices.iter().map(|row| row.visitors).sum();
+        point.visitors = if part.to <= closed.to {
+            counted.get(&t).copied().unwrap_or(0)
+        } else {
+            let devices = keys::count_long(insight, &part, Dimension::Device).await?;
+            devices.iter().map(|row| row.visitors).sum()
+        };
     }
     Ok(())
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use mainstay_store::performance_metric::Values;
+use mainstay_store::rollup::{self, Counted};
 use mainstay_store::{Cursor, Error, KeyCount};
 
-use crate::vitals::{Distribution, Vital};
+use crate::vitals::{Distribution, Vital, day};
 
 /// Most things one answer or one hour is made of.
 #[derive(Clone, Copy, Debug)]
@@ -59,13 +60,60 @@ pub(crate) async fn tally_vitals(
     }
 }
 
+/// The distributions of counted hours and days.
+pub(crate) async fn tally_counted(
+    tally: Tally,
+    counted: &mut rollup::Vitals<'_>,
+) -> Result<Distributions, Error> {
+    let mut found = Distributions::new();
+    add_counted(&mut found, tally, counted).await?;
+    Ok(found)
+}
+
+/// Adds them. What cannot be read is left out; a key of nothing else has no percentile, and no row.
+pub(crate) async fn add_counted(
+    found: &mut Distributions,
+    tally: Tally,
+    counted: &mut rollup::Vitals<'_>,
+) -> Result<(), Error> {
+    let mut page = counted.next_page().await?;
+    while !page.is_empty() {
+        // The store is at the next page while this one is added.
+        let added = async { page.into_iter().for_each(|row| add(found, tally, row)) };
+        let (next, ()) = tokio::join!(counted.next_page(), added);
+        page = next?;
+    }
+    Ok(())
+}
+
+fn add(found: &mut Distributions, tally: Tally, row: rollup::Vital) {
+    let rollup::Vital { key, counted, .. } = row;
+    let mut add = |vital, sketch: &[u8], counts| {
+        if let Some(all) = place(found, (key.clone(), vital), tally) {
+            let _left_out = all.merge_stored(sketch, counts);
+        }
+    };
+    match counted {
+        Counted::Hour { name, sketch, counts } => {
+            if let Some(vital) = Vital::from_name(&name) {
+                add(vital, &sketch, counts.map(i64::unsigned_abs));
+            }
+        }
+        Counted::Day(vitals) => {
+            day::parts(&vitals).for_each(|part| add(part.vital, part.sketch, part.counts));
+        }
+    }
+}
+
 /// Where to add samples of a key; none when there are too many keys already.
-pub(super) fn place(
+fn place(
     found: &mut Distributions,
     key: (Option<String>, Vital),
     tally: Tally,
 ) -> Option<&mut Distribution> {
-    if found.len() >= tally.vital_keys_max * Vital::ALL.len() && !found.contains_key(&key) {
+    if found.len() >= tally.vital_keys_max.saturating_mul(Vital::ALL.len())
+        && !found.contains_key(&key)
+    {
         return None;
     }
     Some(found.entry(key).or_default())

@@ -2,7 +2,7 @@
 
 use mainstay_store::{Error, Group, Span, performance_metric, rollup};
 
-use super::tally::{Distributions, place};
+use super::tally::{Distributions, add_counted};
 use super::{Insight, VitalRow, split, tally_vitals};
 use crate::vitals::{Distribution, Vital};
 
@@ -31,21 +31,9 @@ pub(crate) async fn list_merged(
     let split = split(insight, span).await?;
     let mut values = performance_metric::stream_values(db, &split.tail, by);
     let mut found = tally_vitals(tally, &mut values).await?;
-    let mut hours = rollup::stream_vitals(db, &split.closed, by);
-    loop {
-        let page = hours.next_page().await?;
-        if page.is_empty() {
-            return Ok(rows(found));
-        }
-        for hour in page {
-            let counts = [hour.good, hour.needs_improvement, hour.poor].map(|n| n.unsigned_abs());
-            let Some(vital) = Vital::from_name(&hour.name) else { continue };
-            if let Some(all) = place(&mut found, (hour.key, vital), tally) {
-                // What cannot be read is left out; a key of nothing else has no percentile, and no row.
-                let _left_out = all.merge_stored(&hour.sketch, counts);
-            }
-        }
-    }
+    let mut counted = rollup::stream_vitals(db, &split.closed, by);
+    add_counted(&mut found, tally, &mut counted).await?;
+    Ok(rows(found))
 }
 
 fn rows(found: Distributions) -> Vec<VitalRow> {

@@ -1,5 +1,6 @@
 //! One stream of events, late and repeated ones among them, into files, daily partitions and hypertables: all three give
-//! the same answers, and those are what the stream itself says. `MAINSTAY_EVENTS` names a longer stream.
+//! the same answers, from events, from hours and from day rows, and those are what the stream itself says.
+//! `MAINSTAY_EVENTS` names a longer stream.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -14,7 +15,12 @@ use uuid::Uuid;
 use super::tests::ask;
 use super::*;
 use crate::fixture::{House, midnight};
+use crate::query::tally_counted;
 use crate::settings::Settings;
+
+mod folded;
+
+use folded::assert_folded;
 
 /// Events of the short form.
 const EVENTS: u64 = 5_000;
@@ -24,7 +30,7 @@ const EVENTS_PER_BATCH: u64 = 10;
 /// Batches that are under way together.
 const TOGETHER: usize = 64;
 /// Times at which hours are counted meanwhile.
-const ROUNDS: u64 = 2;
+const ROUNDS: u64 = 4;
 const LASTS: Duration = Duration::from_secs(30 * 3_600);
 
 /// Steele, Lea and Flood's SplitMix64: the same stream for every engine.
@@ -314,21 +320,11 @@ async fn answers(house: &House, db: &Engine) -> Answers {
     let counted = house.with_settings(Settings { raw_range_max, ..Settings::default() }).await;
     let to = house.clock.now();
     let span = Span { site: "default", from: midnight(), to, bots: Bots::Exclude };
-    let mut all: HashMap<Vital, Distribution> = HashMap::new();
-    let mut hours = rollup::stream_vitals(db, &span, Group::Site);
-    loop {
-        let page = hours.next_page().await.expect("vitals");
-        if page.is_empty() {
-            break;
-        }
-        for hour in page {
-            let vital = Vital::from_name(&hour.name).expect("a vital");
-            let sum = all.entry(vital).or_default();
-            sum.merge_stored(&hour.sketch, [1, 0, 0]).expect("a sketch");
-        }
-    }
+    assert_folded(db, &span).await;
+    let mut vitals = rollup::stream_vitals(db, &span, Group::Site);
+    let all = tally_counted(house.insight.tally(), &mut vitals).await.expect("vitals");
     let percentiles = Vital::ALL.into_iter().filter_map(|vital| {
-        let found = all.get(&vital)?;
+        let found = all.get(&(None, vital))?;
         Some((vital, found.p75()?, found.p95()?))
     });
     Answers {

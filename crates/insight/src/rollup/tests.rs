@@ -85,7 +85,9 @@ async fn counted_hours_say_what_the_events_say() {
     }
     let db = house.store.insight();
     assert_eq!(rollup::list_dirty(db, 10).await.expect("dirty"), []);
-    assert!(rollup::watermark(db, "default").await.expect("mark") > Some(midnight().plus(DAY)));
+    let mark = rollup::watermark(db, "default").await.expect("mark").expect("counted");
+    assert!(mark > midnight().plus(DAY));
+    assert_eq!(rollup::list_unfolded(db, "default", mark, 9).await.expect("days"), []);
 
     let raw = Settings { raw_range_max: units::Span::days(365), ..Settings::default() };
     let counted = Settings { raw_range_max: units::Span::seconds(0), ..Settings::default() };
@@ -126,6 +128,34 @@ async fn counting_twice_changes_nothing_and_pages_follow_each_other() {
         .expect("marked");
     reconcile(&house.insight).await.expect("reconciled");
     assert_eq!(counted.list_pages(&span, None, 10).await.expect("pages"), all);
+    house.close().await;
+}
+
+/// Who comes after the last counted hour is a visitor of the day once, and only when no counted hour knows them.
+#[tokio::test]
+async fn visitors_since_the_last_counted_hour_are_added_to_their_day() {
+    let house = House::open_at(midnight()).await;
+    let view = async |n, client| {
+        let body = page_view(n, "https://h/");
+        assert!(
+            house.insight.accept(&house.sender(client, FIREFOX), body.as_bytes()).await.is_ok()
+        );
+    };
+    view(1, "192.0.2.1").await;
+    house.clock.advance(2 * HOUR);
+    reconcile(&house.insight).await.expect("reconciled");
+    for (n, client) in [(2, "192.0.2.1"), (3, "198.51.100.1"), (4, "198.51.100.1")] {
+        view(n, client).await;
+    }
+    let counted = house
+        .with_settings(Settings { raw_range_max: units::Span::seconds(0), ..Settings::default() })
+        .await;
+    let to = house.clock.now().plus(Duration::from_secs(1));
+    let span = Span { site: "default", from: midnight(), to, bots: Bots::Exclude };
+    let days = counted.list_visitors(&span, DAY).await.expect("points");
+    assert_eq!(days.iter().map(|day| (day.visitors, day.pageviews)).collect::<Vec<_>>(), [(2, 4)]);
+    let pages = counted.list_pages(&span, None, 9).await.expect("pages");
+    assert_eq!(pages.iter().map(|p| (p.visitors, p.pageviews)).collect::<Vec<_>>(), [(2, 4)]);
     house.close().await;
 }
 

@@ -75,13 +75,22 @@ contract! {
         pages_go_on_after_the_last_row,
         old_hours_go_whole,
     }
-    retain { deletes_whole_hours_in_chunks, every_table_can_be_cut, bots_go_before_people }
+    retain {
+        deletes_whole_hours_in_chunks,
+        every_table_can_be_cut,
+        of_roll_ups_whole_days_go_and_do_not_come_back,
+        bots_go_before_people,
+    }
     rollup {
         advancing_marks_every_hour_once,
         late_changes_mark_their_hour,
         a_change_while_counting_is_not_forgotten,
         an_hour_is_replaced_as_a_whole,
         counted_hours_add_up,
+        day_rows_answer_for_their_hours,
+        a_replaced_hour_takes_its_day_rows_back,
+        a_fold_of_what_changed_meanwhile_is_refused,
+        a_day_with_an_hour_to_count_waits,
     }
     traffic { steps_are_replaced_and_compacted, sites_are_kept_apart_and_refusals_with_the_whole }
     user_session {

@@ -36,13 +36,14 @@ async fn no_question_reads_more_than_its_time_span() {
     f.finish().await;
 }
 
-/// Only common table expressions may be walked from end to end, and a site's rows only through an index that goes on
+/// Only common table expressions and what others were put together of may be walked from end to end, and a site's rows only through an index that goes on
 /// with the time (or where a site has a single row).
 fn is_bounded(step: &str) -> bool {
     let walked = step.strip_prefix("SCAN ").map(|s| s.split(' ').next().unwrap_or(s));
     match walked {
         Some(name) => {
-            ["sites", "steps", "hours", "g", "CONSTANT"].contains(&name) || name.starts_with('(')
+            ["sites", "steps", "hours", "parts", "g", "CONSTANT"].contains(&name)
+                || name.starts_with('(')
         }
         None => !step.ends_with("(site=?)") || step.contains("_time") || step.contains("watermark"),
     }

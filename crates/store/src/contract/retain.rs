@@ -1,9 +1,10 @@
 //! Contract of retention.
 
-use super::fixture::{Fixture, Sample, day};
+use super::fixture::{Fixture, NOON, Sample, day};
 use crate::tables::retain::{self, Table};
+use crate::tables::rollup::{DAY, HOUR};
 use crate::tables::{custom_event, engagement, error_event, page_view, performance_metric, rollup};
-use crate::{Bots, Record, Span};
+use crate::{Bots, Dimension, Record, Span};
 
 pub(super) async fn deletes_whole_hours_in_chunks(f: &Fixture) {
     let mut other = Sample(5).view();
@@ -44,15 +45,44 @@ pub(super) async fn every_table_can_be_cut(f: &Fixture) {
     ];
     f.record(records, Some(Sample(0).touch(1))).await;
     super::rollup::fill_hour(f, Sample(0).at()).await;
+    let later = Sample(3 * 24 * 60).at();
+    for unfolded in super::rollup::list_unfolded(f, later).await {
+        assert!(super::rollup::fold(f, &unfolded).await);
+    }
     super::traffic::fill(f, &[Sample(0).at()]).await;
     super::metric_series::fill(f, &[Sample(0).at()]).await;
     for table in Table::ALL {
         let core = matches!(table, Table::SecurityEvents | Table::ScalingEvents);
         let db = if core { f.core() } else { f.insight() };
-        let gone = retain::delete_before(db, table, Sample(120).at(), 100).await.unwrap();
+        let gone = retain::delete_before(db, table, later, 100).await.unwrap();
         assert_eq!(gone > 0, !core, "{table:?}");
-        assert_eq!(retain::delete_before(db, table, Sample(120).at(), 100).await.unwrap(), 0);
+        assert_eq!(retain::delete_before(db, table, later, 100).await.unwrap(), 0);
     }
+}
+
+pub(super) async fn of_roll_ups_whole_days_go_and_do_not_come_back(f: &Fixture) {
+    let midnight = NOON.floor_to(DAY);
+    super::rollup::fill_hour(f, NOON).await;
+    super::rollup::fill_hour(f, NOON.plus(DAY)).await;
+    let cut =
+        async |table, before| retain::delete_before(f.insight(), table, before, 100).await.unwrap();
+    let tables = [Table::RollupDay, Table::RollupTotal, Table::RollupKey, Table::RollupVital];
+    for table in tables {
+        assert_eq!(cut(table, midnight.plus(DAY).minus(HOUR)).await, 0, "{table:?}");
+    }
+    let both = Span { to: midnight.plus(2 * DAY), ..day() };
+    let views = async || -> i64 {
+        let by = Dimension::Path;
+        let keys = rollup::count_by_key(f.insight(), &both, by, None, 9).await.unwrap();
+        keys.iter().map(|key| key.pageviews).sum()
+    };
+    assert_eq!(views().await, 16);
+    for table in tables {
+        assert!(cut(table, midnight.plus(DAY)).await > 0, "{table:?}");
+        assert_eq!(views().await, 8, "{table:?}");
+    }
+    let left = super::rollup::list_unfolded(f, midnight.plus(9 * DAY)).await;
+    assert_eq!(left.iter().map(|left| left.day).collect::<Vec<_>>(), [midnight.plus(DAY)]);
 }
 
 pub(super) async fn bots_go_before_people(f: &Fixture) {

@@ -2,7 +2,7 @@
 //! transaction. What an answered commit is worth: with `synchronous_commit = off`, which a role or a database may have been
 //! given, the server answers before the commit is on its disk, and what it then loses nobody writes once more. Every other
 //! value waits for that disk: those are somebody's choice about the replicas, and stay. And how long the server lets a
-//! statement take. None of it is a start-up parameter: a pooler refuses those it does not know.
+//! statement take, none of which it compiles: they take less time than that does, however many rows it expects. None of it is a start-up parameter: a pooler refuses those it does not know.
 
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ impl Words {
         let told = format!(
             "SELECT set_config('statement_timeout', '{statement}', {is_local}),
                 set_config('idle_in_transaction_session_timeout', '{idle}', {is_local}),
+                set_config('jit', 'off', {is_local}),
                 CASE current_setting('synchronous_commit')
                     WHEN 'off' THEN set_config('synchronous_commit', 'on', {is_local}) END"
         );

@@ -4,7 +4,7 @@ use mainstay_base::Timestamp;
 
 use crate::ask::run;
 use crate::postgres::partition;
-use crate::rollup::HOUR;
+use crate::rollup::{DAY, HOUR};
 use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Ts};
 
@@ -35,6 +35,12 @@ pub enum Table {
     RollupKey,
     /// Hourly vitals.
     RollupVital,
+    /// Days with counted hours. Whose is gone, of that nothing is read: it goes before what was counted of it.
+    RollupDay,
+    /// Counts of days by key.
+    RollupDayKey,
+    /// Vitals of days.
+    RollupDayVital,
     /// Security events; lives in `core.db`.
     SecurityEvents,
     /// Scaling decisions; lives in `core.db`.
@@ -43,7 +49,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, those of `insight.db` first.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::PageViews,
         Self::UserSessions,
         Self::Engagement,
@@ -56,6 +62,9 @@ impl Table {
         Self::RollupTotal,
         Self::RollupKey,
         Self::RollupVital,
+        Self::RollupDay,
+        Self::RollupDayKey,
+        Self::RollupDayVital,
         Self::SecurityEvents,
         Self::ScalingEvents,
     ];
@@ -90,13 +99,26 @@ impl Table {
             Self::PageViews | Self::UserSessions | Self::Engagement | Self::PerformanceMetrics
         )
     }
+
+    /// Whether it holds what was counted.
+    fn is_rollup(self) -> bool {
+        matches!(
+            self,
+            Self::RollupTotal
+                | Self::RollupKey
+                | Self::RollupVital
+                | Self::RollupDay
+                | Self::RollupDayKey
+                | Self::RollupDayVital
+        )
+    }
 }
 
 /// Deletes at most `max_rows` rows older than `before`; returns how many, fewer than `max_rows` when none is left. Where
 /// rows lie in one piece per day, whole old days are dropped first, whatever their size.
 ///
 /// Of the tables the roll-ups are counted from, only whole hours go, and the marks of those hours go with them: an
-/// hour must never be counted anew from what retention has left of it.
+/// hour must never be counted anew from what retention has left of it. Of the roll-ups only whole days go.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
@@ -107,7 +129,7 @@ pub async fn delete_before(
     max_rows: u32,
 ) -> Result<u64, Error> {
     const OP: &str = "retain.delete_before";
-    let before = whole_hours(table, before);
+    let before = whole_pieces(table, before);
     let dropped = match (db, table.in_days()) {
         (Engine::Postgres(_), Some(pieces)) => drop_days(db, OP, table, (pieces, before)).await?,
         _ => 0,
@@ -155,12 +177,16 @@ pub async fn delete_bots_before(
     max_rows: u32,
 ) -> Result<u64, Error> {
     let Some(text) = deleting_bots(table) else { return Ok(0) };
-    let before = whole_hours(table, before);
+    let before = whole_pieces(table, before);
     delete(db, "retain.delete_bots_before", table, (text, before), max_rows).await
 }
 
-fn whole_hours(table: Table, before: Timestamp) -> Timestamp {
-    if table.feeds_rollups() { before.floor_to(HOUR) } else { before }
+fn whole_pieces(table: Table, before: Timestamp) -> Timestamp {
+    match table {
+        _ if table.feeds_rollups() => before.floor_to(HOUR),
+        _ if table.is_rollup() => before.floor_to(DAY),
+        _ => before,
+    }
 }
 
 async fn delete(
@@ -292,6 +318,17 @@ fn deleting(table: Table) -> Sql {
         Table::RollupVital => oldest_by_site!(
             "rollup_vital",
             "hour",
+            "AND old.dimension IN ('page', 'device', 'release', 'site') "
+        ),
+        Table::RollupDay => oldest_by_site!("rollup_day", "day"),
+        Table::RollupDayKey => oldest_by_site!(
+            "rollup_day_key",
+            "day",
+            "AND old.dimension IN ('path', 'source', 'device', 'country') "
+        ),
+        Table::RollupDayVital => oldest_by_site!(
+            "rollup_day_vital",
+            "day",
             "AND old.dimension IN ('page', 'device', 'release', 'site') "
         ),
         Table::SecurityEvents => oldest!("security_events", "timestamp"),

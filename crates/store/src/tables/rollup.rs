@@ -4,14 +4,21 @@
 //! that are over and marks them dirty, in one transaction. From then on every change to them marks them again. The
 //! reconciler takes hours from [`list_dirty`], reads their rows, writes [`replace_hour`], then [`clear_dirty`], which
 //! leaves the mark alone when another change came in the meantime. Stopped anywhere it just counts an hour twice.
+//!
+//! Counted hours are folded into [`day`] rows, which answer for them until one of them is replaced.
 
+mod day;
 mod hour;
 mod read;
+mod vitals;
 
+pub(crate) use day::DAY;
+pub use day::{DayVitalRow, Unfolded, fold_day, list_unfolded};
 pub(crate) use hour::HOUR;
 pub use hour::{HourRollup, KeyRow, TotalRow, VitalRow, replace_hour};
 use mainstay_base::Timestamp;
-pub use read::{Point, Vital, Vitals, count_by_key, series, stream_vitals};
+pub use read::{Point, count_by_key, series, sum_visitors};
+pub use vitals::{Counted, Vital, Vitals, stream_vitals};
 
 use crate::ask::{ask, change, run};
 use crate::sql::{Sql, sql};
@@ -145,7 +152,7 @@ pub async fn clear_dirty(db: &Engine, dirty: &Dirty) -> Result<bool, Error> {
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<Sql> {
-    let mut texts = read::list_texts();
+    let mut texts = [read::list_texts(), day::list_texts(), vitals::list_texts()].concat();
     texts.extend(hour::DELETE_HOUR);
     texts.push(MARK_UP_TO);
     texts

@@ -1,4 +1,5 @@
-//! Questions answered from counted hours. Hours are added up; nothing here looks at single events.
+//! Questions answered from counted hours, and from day rows where hours are folded. They are added up; nothing here looks at
+//! single events.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use mainstay_base::Timestamp;
 use crate::ask::ask;
 use crate::query::step_micros;
 use crate::sql::{Sql, sql};
-use crate::{Cursor, Dimension, Engine, Error, Group, KeyCount, Span, Ts};
+use crate::{Cursor, Dimension, Engine, Error, KeyCount, Span, Ts};
 
 /// One step of the series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,35 +27,97 @@ pub struct Point {
     pub engaged_ms: i64,
 }
 
-/// One vital of one key in one hour.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Vital {
-    /// Start of the hour.
-    pub hour: Timestamp,
-    /// The key; none for the whole site or an unnamed release.
-    pub key: Option<String>,
-    /// `LCP`, `INP`, `CLS`, `FCP`, `TTFB`.
-    pub name: String,
-    /// People or bots.
-    pub bot: bool,
-    /// Encoded, mergeable sketch of the values.
-    pub sketch: Vec<u8>,
-    /// Measurements rated good.
-    pub good: i64,
-    /// Measurements rated as needing improvement.
-    pub needs_improvement: i64,
-    /// Measurements rated poor.
-    pub poor: i64,
+/// Every row of a table that meets a condition on the day `f`, through the table's key. The order of the two is said, not
+/// left to be found: a table that grew since it was last looked at is taken for small, and read whole for every day.
+macro_rules! of_day {
+    (sqlite $table:literal, $condition:expr) => {
+        concat!("FROM mainstay.rollup_day f CROSS JOIN mainstay.", $table, " r ON ", $condition)
+    };
+    (postgres $table:literal, $condition:expr) => {
+        concat!(
+            "FROM mainstay.rollup_day f CROSS JOIN LATERAL (SELECT * FROM mainstay.",
+            $table,
+            " r WHERE ",
+            $condition,
+            " OFFSET 0) r"
+        )
+    };
 }
+pub(super) use of_day;
 
-const COUNTS: Sql = sql!(
-    "SELECT nullif(r.key, '') AS key, CAST(sum(visitors) AS BIGINT) AS visitors,
-     CAST(sum(pageviews) AS BIGINT) AS pageviews
-     FROM mainstay.rollup_key r WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4
-     AND bot BETWEEN $5 AND $6 GROUP BY r.key
-     HAVING sum(r.pageviews) < $7 OR (sum(r.pageviews) = $7 AND r.key > $8)
-     ORDER BY 3 DESC, r.key LIMIT $9"
-);
+/// Where day rows are read: of the days that a span holds as far as they are folded.
+macro_rules! days {
+    (sqlite $table:literal) => {
+        days!(sqlite $table, "3600000000")
+    };
+    (postgres $table:literal) => {
+        days!(postgres $table, "INTERVAL '1 hour'")
+    };
+    ($engine:ident $table:literal, $hour:literal) => {
+        concat!(
+            of_day!(
+                $engine $table,
+                "r.site = $1 AND r.dimension = $2 AND r.day = f.day AND r.bot BETWEEN $5 AND $6"
+            ),
+            " WHERE f.site = $1 AND f.day >= $3 AND f.day < $4 AND f.hours > 0 AND f.day + f.hours * ",
+            $hour,
+            " <= $4"
+        )
+    };
+}
+pub(super) use days;
+
+/// Where the hours beside [`days`] are read: those of the other days, and those that are not folded yet. Both in one
+/// statement see one state, in which an hour is in one of them.
+macro_rules! hours {
+    (sqlite $table:literal) => {
+        hours!(sqlite $table, "3600000000", "86400000000", "max", "min")
+    };
+    (postgres $table:literal) => {
+        hours!(postgres $table, "INTERVAL '1 hour'", "INTERVAL '24 hours'", "greatest", "least")
+    };
+    ($engine:ident $table:literal, $hour:literal, $day:literal, $max:literal, $min:literal) => {
+        concat!(
+            of_day!(
+                $engine $table,
+                concat!(
+                    "r.site = $1 AND r.dimension = $2 AND r.bot BETWEEN $5 AND $6 ",
+                    "AND r.hour >= CASE WHEN f.day >= $3 AND f.day + f.hours * ",
+                    $hour,
+                    " <= $4 THEN f.day + f.hours * ",
+                    $hour,
+                    " ELSE ",
+                    $max,
+                    "(f.day, $3) END AND r.hour < ",
+                    $min,
+                    "(f.day + ",
+                    $day,
+                    ", $4)"
+                )
+            ),
+            " WHERE f.site = $1 AND f.day > $3 - ",
+            $day,
+            " AND f.day < $4"
+        )
+    };
+}
+pub(super) use hours;
+
+macro_rules! counts {
+    ($engine:ident) => {
+        concat!(
+            "SELECT nullif(parts.key, '') AS key, CAST(sum(visitors) AS BIGINT) AS visitors,
+            CAST(sum(pageviews) AS BIGINT) AS pageviews FROM (SELECT r.key, r.visitors, r.pageviews ",
+            days!($engine "rollup_day_key"),
+            " UNION ALL SELECT r.key, r.visitors, r.pageviews ",
+            hours!($engine "rollup_key"),
+            ") AS parts GROUP BY parts.key
+            HAVING sum(parts.pageviews) < $7 OR (sum(parts.pageviews) = $7 AND parts.key > $8)
+            ORDER BY 3 DESC, parts.key LIMIT $9"
+        )
+    };
+}
+const COUNTS: Sql = sql!(sqlite: counts!(sqlite), postgres: counts!(postgres));
 
 /// Visitors and page views by key over the hours that begin in `span`, ordered as `page_view::count_by_key`.
 /// Visitors are added up over hours: what a sum of hours means is what [`super::KeyRow::visitors`] was counted as.
@@ -84,6 +147,57 @@ pub async fn count_by_key(
         key,
         i64::from(limit),
     )
+}
+
+macro_rules! visitors {
+    ($engine:ident, $day:literal, $hour:literal) => {
+        concat!(
+            "SELECT t, CAST(sum(visitors) AS BIGINT) FROM (SELECT ",
+            $day,
+            " AS t, r.visitors ",
+            days!($engine "rollup_day_key"),
+            " UNION ALL SELECT ",
+            $hour,
+            ", r.visitors ",
+            hours!($engine "rollup_key"),
+            ") AS parts GROUP BY t ORDER BY t"
+        )
+    };
+}
+const VISITORS: Sql = sql!(
+    sqlite: visitors!(sqlite, "r.day - r.day % $7", "r.hour - r.hour % $7"),
+    postgres: visitors!(
+        postgres,
+        "date_bin($7 * INTERVAL '1 microsecond', r.day, TIMESTAMPTZ 'epoch')",
+        "date_bin($7 * INTERVAL '1 microsecond', r.hour, TIMESTAMPTZ 'epoch')"
+    ),
+);
+
+/// Visitors of all keys added up, per step of whole days; steps without any are absent. What a sum means says
+/// [`count_by_key`].
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn sum_visitors(
+    db: &Engine,
+    span: &Span<'_>,
+    by: Dimension,
+    step: Duration,
+) -> Result<Vec<(Timestamp, i64)>, Error> {
+    let (low, high) = span.bots.bounds();
+    let rows: Vec<(Ts, i64)> = ask!(
+        db,
+        "rollup.sum_visitors",
+        query_as(VISITORS).fetch_all,
+        span.site,
+        by.as_str(),
+        Ts(span.from),
+        Ts(span.to),
+        low,
+        high,
+        step_micros(step),
+    )?;
+    Ok(rows.into_iter().map(|(t, visitors)| (t.0, visitors)).collect())
 }
 
 macro_rules! series {
@@ -133,90 +247,8 @@ pub async fn series(db: &Engine, span: &Span<'_>, step: Duration) -> Result<Vec<
         .collect())
 }
 
-/// Counted vitals, read page by page because each carries a sketch.
-#[derive(Debug)]
-pub struct Vitals<'a> {
-    db: &'a Engine,
-    span: Span<'a>,
-    group: Group,
-    after: Option<(Timestamp, String, String, bool)>,
-    done: bool,
-}
-
-/// Rows per page of [`Vitals`].
-const PAGE_ROWS: u32 = 1_024;
-
-/// No vital's name is empty, so that the empty name comes before all of them.
-const VITALS: Sql = sql!(
-    "SELECT hour, key, name, bot, sketch, good, needs_improvement, poor FROM mainstay.rollup_vital
-     WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4
-     AND (hour, key, name, bot) > ($3, $5, $6, $7) AND bot BETWEEN $8 AND $9
-     ORDER BY hour, key, name, bot LIMIT $10"
-);
-
-type VitalTuple = (Ts, String, String, bool, Vec<u8>, i64, i64, i64);
-
-/// The vitals of the hours that begin in `span`, oldest first.
-#[must_use]
-pub fn stream_vitals<'a>(db: &'a Engine, span: &Span<'a>, group: Group) -> Vitals<'a> {
-    Vitals { db, span: *span, group, after: None, done: false }
-}
-
-impl Vitals<'_> {
-    /// The next rows, at most 1,024; empty at the end.
-    ///
-    /// # Errors
-    /// [`Error`] when the store cannot answer; the same page may be asked for again.
-    pub async fn next_page(&mut self) -> Result<Vec<Vital>, Error> {
-        if self.done {
-            return Ok(Vec::new());
-        }
-        let (low, high) = self.span.bots.bounds();
-        let (hour, key, name, bot) = match &self.after {
-            Some((hour, key, name, bot)) => (*hour, key.as_str(), name.as_str(), *bot),
-            None => (self.span.from, "", "", false),
-        };
-        let rows: Vec<VitalTuple> = ask!(
-            self.db,
-            "rollup.stream_vitals",
-            query_as(VITALS).fetch_all,
-            self.span.site,
-            self.group.as_str(),
-            Ts(hour),
-            Ts(self.span.to),
-            key,
-            name,
-            bot,
-            low,
-            high,
-            i64::from(PAGE_ROWS),
-        )?;
-        self.done = rows.len() < PAGE_ROWS as usize;
-        if let Some((hour, key, name, bot, ..)) = rows.last() {
-            self.after = Some((hour.0, key.clone(), name.clone(), *bot));
-        }
-        Ok(rows.into_iter().map(Vital::from).collect())
-    }
-}
-
-impl From<VitalTuple> for Vital {
-    fn from(row: VitalTuple) -> Self {
-        let (hour, key, name, bot, sketch, good, needs_improvement, poor) = row;
-        Self {
-            hour: hour.0,
-            key: (!key.is_empty()).then_some(key),
-            name,
-            bot,
-            sketch,
-            good,
-            needs_improvement,
-            poor,
-        }
-    }
-}
-
 /// The questions asked while people wait, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<Sql> {
-    vec![COUNTS, SERIES, VITALS]
+    vec![COUNTS, VISITORS, SERIES]
 }

@@ -5,7 +5,7 @@ use crate::bulk::Kind::{Bytes, Flag, Id, Int, Json, Real, Small, Text, Time};
 
 /// Every table whose rows matter, in the order in which they are copied: what is counted from others comes after them,
 /// and the marks of hours to be counted last.
-pub(in crate::transfer) static TABLES: [Copied; 22] = [
+pub(in crate::transfer) static TABLES: [Copied; 25] = [
     core(
         "users",
         1,
@@ -337,6 +337,32 @@ pub(in crate::transfer) static TABLES: [Copied; 22] = [
             ("poor", Int),
         ],
     ),
+    insight(
+        "rollup_day_key",
+        5,
+        &[
+            ("site", Text),
+            ("dimension", Text),
+            ("day", Time),
+            ("key", Text),
+            ("bot", Flag),
+            ("pageviews", Int),
+            ("visitors", Int),
+        ],
+    ),
+    insight(
+        "rollup_day_vital",
+        5,
+        &[
+            ("site", Text),
+            ("dimension", Text),
+            ("day", Time),
+            ("key", Text),
+            ("bot", Flag),
+            ("vitals", Bytes),
+        ],
+    ),
+    insight("rollup_day", 2, &[("site", Text), ("day", Time), ("hours", Int), ("changes", Int)]),
     insight("rollup_watermark", 1, &[("site", Text), ("hour", Time)]),
     insight("rollup_dirty", 2, &[("site", Text), ("hour", Time), ("marks", Int)]),
 ];
