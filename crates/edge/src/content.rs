@@ -145,7 +145,7 @@ impl Content {
         }
     }
 
-    /// Memory that this content holds or will hold once its variants are made.
+    /// About what memory this content holds, or will hold once its variants are made.
     pub(crate) fn bytes_held(&self) -> usize {
         let Source::Memory(body) = &self.source else { return 0 };
         // A head of 200 and one of 304 of each representation: a site is mostly read over one of http and TLS.

@@ -1,7 +1,7 @@
 //! HTTP/1.1's short way: a plain request for what memory holds ready is read and answered here. Everything else is left to the library.
 //!
 //! The library makes a map of a request's lines and another of the answer's, to write it out a moment later. For a small
-//! file that is two thirds of the work.
+//! file that is two thirds of our own work, and a third with the system's.
 //!
 //! # Invariants
 //! - What is answered here gets the status, the headers and the body that [`crate::phases::answer`] would give it, the

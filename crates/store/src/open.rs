@@ -2,7 +2,6 @@
 //! refused when they are newer than us. What is damaged or cannot be reached now is away: it is tried again, and the site
 //! is served without it.
 
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -12,7 +11,7 @@ use mainstay_base::task::{Group, Stop};
 use mainstay_base::{Clock, Entropy, Timestamp};
 use mainstay_telemetry::metrics::Registry;
 use mainstay_telemetry::names;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::Migrator;
 use tokio::sync::watch;
 
 use crate::postgres::history::Kept;
@@ -25,6 +24,7 @@ pub(crate) mod copied;
 mod error;
 pub(crate) mod file;
 pub(crate) mod node;
+mod trying;
 
 pub use error::Error;
 use error::classified;
@@ -96,9 +96,6 @@ pub struct Store {
     /// What is away; empty as soon as everything is open.
     away: Arc<watch::Sender<Vec<Away>>>,
 }
-
-/// How long a start waits for the database before it goes on without.
-const START_WITHIN: Duration = Duration::from_secs(15);
 
 impl<'a> Place<'a> {
     /// The files of a data directory.
@@ -210,25 +207,6 @@ impl Store {
         }
     }
 
-    async fn reopen(self, stop: Stop) -> Result<(), Infallible> {
-        let trying = async {
-            while !self.is_open() && stop.rested(self.reopen_every).await {
-                for part in self.parts().iter().filter(|part| self.is_away(**part)) {
-                    if let Err(error) = self.try_part(*part).await {
-                        self.note(*part, &error).await;
-                    }
-                }
-            }
-        };
-        // A step of the schema, or another process's, may take minutes.
-        tokio::select! {
-            () = trying => {}
-            () = stop.soft() => {}
-        }
-        stop.soft().await;
-        Ok(())
-    }
-
     /// What is away; nothing in a store that is well.
     #[must_use]
     pub fn list_away(&self) -> Vec<Away> {
@@ -282,69 +260,6 @@ impl Store {
             biased;
             open = away.wait_for(is_open) => open.is_ok(),
             () = stop.soft() => false,
-        }
-    }
-
-    /// Opens a part, or notes why it is away.
-    /// A start does not wait for a long step of the schema, another process's for one: the site is served meanwhile.
-    async fn try_database_at_start(&self) -> Result<(), Error> {
-        match tokio::time::timeout(START_WITHIN, self.try_part(Part::Database)).await {
-            Ok(tried) => tried,
-            Err(_) => {
-                let what = "its schema is being brought up to date";
-                let late = std::io::Error::new(std::io::ErrorKind::TimedOut, what);
-                let late = MigrateError::Execute(sqlx::Error::Io(late));
-                self.note(Part::Database, &migrate::Error::from(late).into()).await;
-                Ok(())
-            }
-        }
-    }
-
-    async fn try_part(&self, part: Part) -> Result<(), Error> {
-        match self.open_part(part).await {
-            Ok(()) => {
-                let mut waited = false;
-                self.away.send_modify(|all| {
-                    let away = all.iter().find(|away| away.part == part.name());
-                    waited = away.is_some_and(|away| away.reason != "not opened yet");
-                    all.retain(|away| away.part != part.name());
-                });
-                if waited {
-                    let part = part.name();
-                    tracing::info!(
-                        part,
-                        "open again: what was refused or waited meanwhile is taken"
-                    );
-                }
-                Ok(())
-            }
-            Err(error) if error.is_passing() => {
-                self.note(part, &error).await;
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Logged when it is news: a store may be away for days.
-    async fn note(&self, part: Part, error: &Error) {
-        let reason = error.reason();
-        if let Engine::Sqlite(db) = self.find_engine(part) {
-            db.note_away(format!("{} is away: {reason}", part.name())).await;
-        }
-        let is_news = self.away.send_if_modified(|all| {
-            let away = all.iter_mut().find(|away| away.part == part.name());
-            let Some(away) = away.filter(|away| away.reason != reason) else { return false };
-            away.reason.clone_from(&reason);
-            true
-        });
-        if is_news {
-            tracing::warn!(
-                part = part.name(),
-                reason,
-                "{error}; the site is served without it and it is left as it is. To mend this: {}",
-                error.advice()
-            );
         }
     }
 

@@ -170,7 +170,8 @@ impl Store {
 }
 
 impl Recorder {
-    /// Records a batch; resolves when it is on disk. Dropping the future does not take the batch back.
+    /// Records a batch; resolves when it is on disk. Dropping the future does not take the batch back. Poll it or drop it:
+    /// others of this thread may wait for its answer.
     ///
     /// # Errors
     /// [`record::Error::Full`] at once when the queue is full, else what became of the commit.

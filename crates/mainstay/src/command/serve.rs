@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use mainstay_base::Clock;
 use mainstay_telemetry::log::Logged;
 
+use crate::allocator;
 use crate::boot::{self, Running};
 use crate::cli::Exit;
 use crate::command::refuse_settings;
@@ -20,6 +21,7 @@ const CONTROL_THREADS: usize = 2;
 /// # Errors
 /// When the operating system refuses the most basic things: threads, signals, standard output.
 pub fn serve(inputs: &Inputs, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    allocator::use_small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control-plane")

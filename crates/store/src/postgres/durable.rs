@@ -1,8 +1,11 @@
 //! What a session is told before it is used; behind a pooler, where it is somebody else's in the next moment, each
-//! transaction. What an answered commit is worth: with `synchronous_commit = off`, which a role or a database may have been
-//! given, the server answers before the commit is on its disk, and what it then loses nobody writes once more. Every other
-//! value waits for that disk: those are somebody's choice about the replicas, and stay. And how long the server lets a
-//! statement take, none of which it compiles: they take less time than that does, however many rows it expects. None of it is a start-up parameter: a pooler refuses those it does not know.
+//! transaction. None of it is a start-up parameter: a pooler refuses those it does not know.
+//!
+//! - What an answered commit is worth: with `synchronous_commit = off`, which a role or a database may have been given, the
+//!   server answers before the commit is on its disk, and what it then loses nobody writes once more. Every other value
+//!   waits for that disk: those are somebody's choice about the replicas, and stay.
+//! - How long the server lets a statement take.
+//! - That it compiles none: that takes longer than the answer, however many rows it expects.
 
 use std::time::Duration;
 

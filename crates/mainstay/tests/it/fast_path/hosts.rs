@@ -1,4 +1,4 @@
-//! Who answers is asked for each request: hosts in turn on one connection, sites that change under it, and the whole corpus of ambiguous requests behind a plain one.
+//! Who answers is asked for each request: hosts in turn on one connection, and sites that change under it.
 
 use mainstay_testkit::{Connection, Request, Response, Site, Upstream, until};
 
