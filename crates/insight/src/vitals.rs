@@ -127,7 +127,7 @@ impl Distribution {
     /// How many samples.
     #[must_use]
     pub fn samples(&self) -> u64 {
-        self.good + self.needs_improvement + self.poor
+        self.good.saturating_add(self.needs_improvement).saturating_add(self.poor)
     }
 
     /// The 75th percentile, the value a vital is judged by; `None` without samples.
@@ -159,9 +159,10 @@ impl Distribution {
         }
         self.sketch.merge_stored(body)?;
         let [good, needs_improvement, poor] = counts;
-        self.good += good;
-        self.needs_improvement += needs_improvement;
-        self.poor += poor;
+        // Damaged counts may be any number.
+        self.good = self.good.saturating_add(good);
+        self.needs_improvement = self.needs_improvement.saturating_add(needs_improvement);
+        self.poor = self.poor.saturating_add(poor);
         Some(())
     }
 }

@@ -180,7 +180,8 @@ fn a_database_that_is_killed_meanwhile_ends_a_copy_that_the_next_one_finishes() 
     server.stop();
     let made = migrate(data.path(), &[]).env("DATABASE_PRIMARY_URL", &url).status();
     assert!(made.is_ok_and(|status| status.success()), "a schema");
-    // Nobody could hit the moment otherwise.
+    // Nobody could hit the moment otherwise: the server holds the copy's first row until it is killed, and nothing waits
+    // for this time to pass.
     let _ = primary.query(
         &database,
         "CREATE FUNCTION public.wait() RETURNS trigger LANGUAGE plpgsql AS
