@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::request::Parts as Head;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use mainstay_base::{Coded, ErrorCode};
@@ -19,8 +20,8 @@ pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-mainstay-token")
 const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 
-pub(crate) async fn events(insight: &Insight, request: Request<Incoming>) -> Response<Bytes> {
-    let accepted = accept(insight, request).await;
+pub(crate) async fn events(insight: &Insight, head: &Head, body: Incoming) -> Response<Bytes> {
+    let accepted = accept(insight, head, body).await;
     let token = accepted.as_ref().ok().and_then(|written| insight.seal(*written));
     let mut response = answer(accepted.map(drop));
     if let Some(token) = token.and_then(|token| HeaderValue::try_from(token).ok()) {
@@ -41,8 +42,7 @@ pub(crate) fn answer(accepted: Result<(), Problem>) -> Response<Bytes> {
     }
 }
 
-async fn accept(insight: &Insight, request: Request<Incoming>) -> Result<Written, Problem> {
-    let (head, body) = request.into_parts();
+async fn accept(insight: &Insight, head: &Head, body: Incoming) -> Result<Written, Problem> {
     let Some(facts) = head.extensions.get::<Facts>() else {
         return Err(Problem::new(ErrorCode::Internal, "no facts of the request"));
     };

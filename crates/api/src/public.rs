@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::request::Parts as Head;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
 use mainstay_base::ErrorCode;
 use mainstay_guard::csp;
@@ -53,14 +54,14 @@ impl Public {
     /// The handler for the data plane.
     pub fn handler(
         self: Arc<Self>,
-    ) -> impl Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Answered> + Send>>
+    ) -> impl Fn(Arc<Head>, Incoming) -> Pin<Box<dyn Future<Output = Answered> + Send>>
     + Send
     + Sync
     + 'static {
-        move |request| {
+        move |head, body| {
             let public = Arc::clone(&self);
             Box::pin(async move {
-                let (route, mut response) = public.route(request).await;
+                let (route, mut response) = public.route(&head, body).await;
                 // The other way round every answer would pay for growing its few headers to the whole set.
                 let own = std::mem::replace(response.headers_mut(), public.headers.clone());
                 response.headers_mut().extend(own);
@@ -69,23 +70,24 @@ impl Public {
         }
     }
 
-    async fn route(&self, request: Request<Incoming>) -> Answered {
+    async fn route(&self, head: &Head, body: Incoming) -> Answered {
         // The data plane hands over what lies below the prefix, and posts to `edge.report_paths`.
-        let path = request.uri().path().strip_prefix(self.prefix.as_str()).unwrap_or("/reports");
-        let reading = matches!(*request.method(), Method::GET | Method::HEAD);
-        match (path, reading, request.method() == Method::POST) {
+        let path = head.uri.path().strip_prefix(self.prefix.as_str()).unwrap_or("/reports");
+        let reading = matches!(head.method, Method::GET | Method::HEAD);
+        match (path, reading, head.method == Method::POST) {
             ("/m.js", true, _) => {
-                ("/_mainstay/m.js", self.full.answer(request.headers(), request.uri().query()))
+                ("/_mainstay/m.js", self.full.answer(&head.headers, head.uri.query()))
             }
             ("/m.lite.js", true, _) => {
-                ("/_mainstay/m.lite.js", self.lite.answer(request.headers(), request.uri().query()))
+                ("/_mainstay/m.lite.js", self.lite.answer(&head.headers, head.uri.query()))
             }
             ("/events", _, true) => {
-                ("/_mainstay/events", intake::events(&self.insight, request).await)
+                ("/_mainstay/events", intake::events(&self.insight, head, body).await)
             }
             ("/reports", _, true) => {
                 // Boxed: events would carry room for it.
-                ("/_mainstay/reports", Box::pin(reports::reports(&self.insight, request)).await)
+                let answer = Box::pin(reports::reports(&self.insight, head, body)).await;
+                ("/_mainstay/reports", answer)
             }
             ("/m.js" | "/m.lite.js", ..) => ("{mainstay}", wrong_method("GET, HEAD")),
             ("/events" | "/reports", ..) => ("{mainstay}", wrong_method("POST")),

@@ -3,7 +3,8 @@
 mod body;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::request::Parts as Head;
+use http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::Incoming;
 use mainstay_base::{Coded, ErrorCode};
 use mainstay_guard::Facts;
@@ -18,12 +19,11 @@ use crate::problem::Problem;
 const MEDIA_TYPES: [&str; 3] =
     ["application/csp-report", "application/reports+json", "application/json"];
 
-pub(crate) async fn reports(insight: &Insight, request: Request<Incoming>) -> Response<Bytes> {
-    answer(accept(insight, request).await)
+pub(crate) async fn reports(insight: &Insight, head: &Head, body: Incoming) -> Response<Bytes> {
+    answer(accept(insight, head, body).await)
 }
 
-async fn accept(insight: &Insight, request: Request<Incoming>) -> Result<(), Problem> {
-    let (head, body) = request.into_parts();
+async fn accept(insight: &Insight, head: &Head, body: Incoming) -> Result<(), Problem> {
     let Some(facts) = head.extensions.get::<Facts>() else {
         return Err(Problem::new(ErrorCode::Internal, "no facts of the request"));
     };

@@ -318,7 +318,7 @@ async fn from_ours(
     asking: Asking,
     site: &Site,
     origin: Origin,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Response<Body> {
     let facts = Facts {
         origin,
@@ -330,17 +330,17 @@ async fn from_ours(
         request_id: asking.id,
         received: asking.received,
     };
-    request.extensions_mut().insert(facts);
-    let (head, body) = request.into_parts();
-    let kept = Head::clone(&head);
-    let (route, response) = (worker.shared.ours)(Request::from_parts(head, body)).await;
+    let (mut head, body) = request.into_parts();
+    head.extensions.insert(facts);
+    let head = Arc::new(head);
+    let (route, response) = (worker.shared.ours)(Arc::clone(&head), body).await;
     let mut response = response.map(Body::whole);
     if asking.https {
         site.set_hsts(response.headers_mut());
     }
     dress(&mut response, &asking, Decision::Silent);
     let answer = Answer { response, route: worker.shared.http.resolve_ours(route), ours: true };
-    settle(worker, asking, kept, answer)
+    settle(worker, asking, Arc::unwrap_or_clone(head), answer)
 }
 
 /// Headers that depend on the request: its id, and what CORS says.

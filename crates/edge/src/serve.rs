@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
+use http::request::Parts as Head;
 use hyper::body::Incoming;
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Entropy};
@@ -27,11 +28,12 @@ use crate::sites::{LeftOut, Sites};
 use crate::tls::Tls;
 use crate::worker::{self, Shared};
 
-/// Answers a request below our own prefix: the route template it counts for, and the answer. The request carries
-/// [`mainstay_guard::Facts`] as an extension.
+/// Answers a request below our own prefix: the route template it counts for, and the answer. The head carries
+/// [`mainstay_guard::Facts`] as an extension; it is needed after the answer, too, for the access log.
 pub type Ours = Arc<
     dyn Fn(
-            Request<Incoming>,
+            Arc<Head>,
+            Incoming,
         ) -> Pin<Box<dyn Future<Output = (&'static str, Response<Bytes>)> + Send>>
         + Send
         + Sync,

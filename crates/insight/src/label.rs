@@ -24,6 +24,10 @@ impl Pages {
 
     /// The label of a path: its template, or `other`.
     pub(crate) fn label<'a>(&mut self, path: &'a str) -> Cow<'a, str> {
+        // What is known is a template already.
+        if self.known.contains(path) {
+            return Cow::Borrowed(path);
+        }
         let template = template(path);
         if self.known.contains(&*template) {
             return template;

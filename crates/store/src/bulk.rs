@@ -4,9 +4,10 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use rusqlite::Connection;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, PgQueryResult};
-use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
+use sqlx::sqlite::SqliteConnection;
 
 mod binder;
 
@@ -98,32 +99,41 @@ impl Bulk {
         })
     }
 
-    /// Inserts one chunk on SQLite; `bind` binds each row's values in the order of the columns.
-    pub(crate) async fn insert<'r, R>(
-        &self,
-        conn: &mut SqliteConnection,
-        chunk: &Chunk<'r, R>,
-        bind: impl Fn(&'r R, &mut Binder<'r>),
-    ) -> Result<SqliteQueryResult, sqlx::Error> {
-        let mut binder = Binder::sqlite(chunk.rows.len() * self.columns.len());
-        for row in chunk.rows {
-            bind(row, &mut binder);
-        }
-        let text = AssertSqlSafe(Arc::clone(&self.sqlite[chunk.size]));
-        sqlx::query_with(text, binder.finish_sqlite()?).execute(conn).await
-    }
-
-    /// Inserts all rows on SQLite, whatever became of each.
-    pub(crate) async fn insert_sqlite<'r, R>(
+    /// Inserts all rows on SQLite, whatever became of each; `bind` binds each row's values in the order of the columns.
+    async fn insert_sqlite<'r, R>(
         &self,
         conn: &mut SqliteConnection,
         rows: &'r [R],
         bind: impl Fn(&'r R, &mut Binder<'r>),
     ) -> Result<(), sqlx::Error> {
         for chunk in self.chunks(rows) {
-            self.insert(conn, &chunk, &bind).await?;
+            let mut binder = Binder::sqlite(chunk.rows.len() * self.columns.len());
+            for row in chunk.rows {
+                bind(row, &mut binder);
+            }
+            let text = AssertSqlSafe(Arc::clone(&self.sqlite[chunk.size]));
+            sqlx::query_with(text, binder.finish_sqlite()?).execute(&mut *conn).await?;
         }
         Ok(())
+    }
+
+    /// Inserts one chunk on SQLite through the recorder's connection; says how many rows were new.
+    pub(crate) fn insert_direct<'r, R>(
+        &self,
+        conn: &Connection,
+        chunk: &Chunk<'r, R>,
+        bind: impl Fn(&'r R, &mut Binder<'r>),
+    ) -> rusqlite::Result<usize> {
+        let mut binder = Binder::direct(chunk.rows.len() * self.columns.len());
+        for row in chunk.rows {
+            bind(row, &mut binder);
+        }
+        // Kept statements have nothing bound: what is not bound now is NULL.
+        let mut statement = conn.prepare_cached(&self.sqlite[chunk.size])?;
+        for (at, value) in binder.finish_direct().iter().enumerate() {
+            statement.raw_bind_parameter(at + 1, value)?;
+        }
+        statement.raw_execute()
     }
 
     /// Inserts all rows on PostgreSQL, whatever became of each.

@@ -27,7 +27,17 @@ pub struct Error {
     /// Whether the same call may succeed later.
     pub retryable: bool,
     #[source]
-    source: sqlx::Error,
+    source: Source,
+}
+
+/// The words of whoever was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Source {
+    #[error(transparent)]
+    Sqlx(#[from] sqlx::Error),
+    /// The recorder's own way into a file.
+    #[error(transparent)]
+    File(#[from] rusqlite::Error),
 }
 
 // Primary result codes, https://www.sqlite.org/rescode.html; the extended code's low byte.
@@ -41,14 +51,19 @@ const SQLITE_PROTOCOL: i32 = 15;
 const SQLITE_CONSTRAINT: i32 = 19;
 
 impl Error {
-    pub(crate) fn new(op: &'static str, source: sqlx::Error) -> Self {
-        let (kind, retryable) = (kind_of(&source), is_passing(&source));
-        Self { op, kind, retryable, source }
+    pub(crate) fn new(op: &'static str, source: impl Into<Source>) -> Self {
+        let source = source.into();
+        let kind = match &source {
+            Source::Sqlx(error) => kind_of(error),
+            Source::File(error) => kind_of_code(error.sqlite_error().map(|e| e.extended_code)),
+        };
+        Self { op, kind, retryable: kind.is_passing(), source }
     }
 
     /// Lost a deadlock, or to another's change: the same transaction may well succeed at once.
     pub(crate) fn is_contended(&self) -> bool {
-        let code = self.source.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        let Source::Sqlx(error) = &self.source else { return false };
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         matches!(code.as_deref(), Some("40P01" | "40001"))
     }
 }
@@ -72,14 +87,20 @@ impl Coded for Error {
 
 /// Whether the same call may succeed later.
 pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
-    matches!(kind_of(error), Kind::Unavailable | Kind::Full)
+    kind_of(error).is_passing()
+}
+
+impl Kind {
+    fn is_passing(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Full)
+    }
 }
 
 fn kind_of(error: &sqlx::Error) -> Kind {
     match error {
         sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
             Some(error) => kind_of_state(error.code()),
-            None => kind_of_code(error.code().as_deref()),
+            None => kind_of_code(error.code().and_then(|code| code.parse().ok())),
         },
         sqlx::Error::Io(_)
         | sqlx::Error::PoolTimedOut
@@ -104,8 +125,8 @@ fn kind_of_state(state: &str) -> Kind {
     }
 }
 
-fn kind_of_code(code: Option<&str>) -> Kind {
-    match code.and_then(|code| code.parse::<i32>().ok()).map(|extended| extended & 0xff) {
+fn kind_of_code(extended: Option<i32>) -> Kind {
+    match extended.map(|extended| extended & 0xff) {
         Some(SQLITE_FULL) => Kind::Full,
         Some(
             SQLITE_BUSY | SQLITE_LOCKED | SQLITE_READONLY | SQLITE_IOERR | SQLITE_CANTOPEN
@@ -140,7 +161,7 @@ mod tests {
     #[test]
     fn extended_codes_are_judged_by_their_low_byte() {
         let check = |code: i32, kind| {
-            assert_eq!(kind_of_code(Some(&code.to_string())), kind, "{code}");
+            assert_eq!(kind_of_code(Some(code)), kind, "{code}");
         };
         check(13, Kind::Full);
         check(10 | (3 << 8), Kind::Unavailable); // SQLITE_IOERR_WRITE

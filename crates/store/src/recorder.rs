@@ -130,7 +130,7 @@ pub(crate) struct Metrics {
 }
 
 impl Store {
-    /// Starts the one task that writes events, and the one that copies the log of what was written. Their group must be stopped after everybody who records has been.
+    /// Starts the one who writes events, and the one who copies the log of what was written. Their group must be stopped after everybody who records has been.
     #[must_use]
     pub fn start_recorder(
         &self,
@@ -161,9 +161,16 @@ impl Store {
             spool_dir: self.spool_dir.clone(),
         };
         let task = task::Task::new(context, settings, entries, news, Arc::clone(&shared));
-        group.spawn("recorder", |stop| task.run(stop));
-        if let Engine::Sqlite(db) = self.insight().clone() {
-            group.spawn("checkpoints", |stop| checkpoint::run(db, stop));
+        match self.insight().clone() {
+            Engine::Sqlite(db) => {
+                // A commit blocks its thread until it is on disk.
+                let started = group.spawn_thread("recorder", |stop| task.run_blocking(stop));
+                if let Err(error) = started {
+                    group.spawn("recorder", |_| std::future::ready(Err(error)));
+                }
+                group.spawn("checkpoints", |stop| checkpoint::run(db, stop));
+            }
+            Engine::Postgres(_) => group.spawn("recorder", |stop| task.run(stop)),
         }
         Recorder { queue, shared, committed }
     }

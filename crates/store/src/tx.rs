@@ -90,7 +90,7 @@ impl SqliteTx<'_> {
 }
 
 impl Drop for SqliteTx<'_> {
-    /// The next one to write connects anew, which undoes what was not committed.
+    /// Without its connection nothing of it lasts; the next one to write connects anew.
     fn drop(&mut self) {
         if self.open {
             self.writer.suspect();

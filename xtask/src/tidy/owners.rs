@@ -1,7 +1,7 @@
 //! Which rooms may speak to which libraries, so that SQL, Redis, HTTP and command line each have one place.
 
 use super::Finding;
-use super::tree::{Kind, Manifest};
+use super::tree::Manifest;
 
 /// A family of libraries (the name, and every name that begins with it and `-`), and the only packages that use it.
 const OWNERS: [(&str, &[&str]); 14] = [
@@ -20,24 +20,16 @@ const OWNERS: [(&str, &[&str]); 14] = [
     ("clap", &["mainstay"]),
     ("opentelemetry", &["mainstay-telemetry"]),
 ];
-/// What the product is only measured beside: never part of it.
-const PEERS: [&str; 1] = ["rusqlite"];
 const HTTP: &[&str] = &["mainstay-edge", "mainstay-api", "mainstay-upstream", "mainstay-telemetry"];
 /// What stands outside the product.
 const EXEMPT: [&str; 2] = ["mainstay-testkit", "xtask"];
 
-/// Every dependency of a room that belongs to another, and every peer that is more than measured beside.
+/// Every dependency of a room that belongs to another.
 pub(super) fn check(manifests: &[Manifest]) -> Vec<Finding> {
     let rooms = manifests.iter().filter(|room| !EXEMPT.contains(&room.package.as_str()));
     rooms
         .flat_map(|room| {
             room.dependencies.iter().filter_map(|dependency| {
-                if PEERS.contains(&dependency.package.as_str())
-                    && dependency.kind != Kind::Development
-                {
-                    let what = format!("{} is a peer of the benches alone", dependency.package);
-                    return Some(Finding::new(&room.path, what));
-                }
                 let owners = owners(&dependency.package)?;
                 if owners.contains(&room.package.as_str()) {
                     return None;
@@ -58,7 +50,7 @@ fn owners(package: &str) -> Option<&'static [&'static str]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tree::Dependency;
+    use super::super::tree::{Dependency, Kind};
     use super::*;
 
     #[test]
@@ -86,20 +78,6 @@ mod tests {
                 has_house_lints: true,
             };
             assert_eq!(check(&[manifest]).len(), findings, "{package} uses {library}");
-        }
-    }
-
-    #[test]
-    fn peers_stay_out_of_the_product() {
-        for (kind, findings) in [(Kind::Development, 0), (Kind::Normal, 1)] {
-            let dependency = Dependency { package: "rusqlite".into(), kind };
-            let manifest = Manifest {
-                path: "Cargo.toml".into(),
-                package: "mainstay-store".into(),
-                dependencies: vec![dependency],
-                has_house_lints: true,
-            };
-            assert_eq!(check(&[manifest]).len(), findings, "{kind:?}");
         }
     }
 }

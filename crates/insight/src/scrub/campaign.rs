@@ -55,12 +55,20 @@ fn host_of_address(value: String) -> String {
 }
 
 fn clean(value: &str) -> Option<String> {
+    if is_plain(value) {
+        return Some(value.to_owned());
+    }
     let decoded = decode(value);
     let printable: String = decoded.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     // Mailing programs write recipients and their keys into these.
     let scrubbed = secret::scrub_words(&scrub_error_text(printable.trim(), usize::MAX));
     let kept = shorten(scrubbed.trim(), VALUE_BYTES_MAX);
     (!kept.is_empty()).then(|| kept.to_owned())
+}
+
+/// One short word of small letters: what most values are, and nothing to decode or to hide in.
+fn is_plain(value: &str) -> bool {
+    (1..=32).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_lowercase())
 }
 
 /// `application/x-www-form-urlencoded` (WHATWG URL §5): `+` is a space, `%XX` a byte, the rest as it is.

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use mainstay_base::Timestamp;
+use rusqlite::ToSql;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, Encode, Sqlite, Type};
@@ -16,7 +18,32 @@ use crate::Ts;
 #[derive(Debug)]
 pub(crate) enum Binder<'r> {
     Sqlite { args: SqliteArguments, failed: Option<sqlx::Error> },
+    Direct(Vec<Value<'r>>),
     Postgres { columns: Vec<Column<'r>>, next: usize },
+}
+
+/// One value, bound on the thread that collected it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'r> {
+    Null,
+    Int(i64),
+    Real(f64),
+    Text(&'r str),
+    Id(Uuid),
+    Bytes(&'r [u8]),
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Real(value) => ValueRef::Real(*value),
+            Self::Text(value) => ValueRef::Text(value.as_bytes()),
+            Self::Id(value) => ValueRef::Blob(value.as_bytes()),
+            Self::Bytes(value) => ValueRef::Blob(value),
+        }))
+    }
 }
 
 /// One array.
@@ -76,11 +103,12 @@ impl Column<'_> {
 /// Puts a value where it belongs. A row whose values do not fit their columns leaves an array of another length behind,
 /// which PostgreSQL fills up with NULL and the first column's constraint refuses.
 macro_rules! put {
-    ($self:ident, $column:ident, $array:expr, $value:expr) => {
+    ($self:ident, $column:ident, $array:expr, $value:expr, $direct:expr) => {
         match $self {
             Self::Sqlite { .. } => {
                 $self.add_sqlite($value);
             }
+            Self::Direct(values) => values.push($direct),
             Self::Postgres { columns, next } => {
                 if let Some(Column::$column(values)) = columns.get_mut(*next) {
                     values.push($array);
@@ -98,6 +126,10 @@ impl<'r> Binder<'r> {
         Self::Sqlite { args, failed: None }
     }
 
+    pub(crate) fn direct(values: usize) -> Self {
+        Self::Direct(Vec::with_capacity(values))
+    }
+
     pub(crate) fn postgres(columns: &[(&'static str, Kind)], rows: usize) -> Self {
         let columns = columns.iter().map(|(_, kind)| Column::with_capacity(*kind, rows));
         Self::Postgres { columns: columns.collect(), next: 0 }
@@ -106,7 +138,9 @@ impl<'r> Binder<'r> {
     pub(crate) fn finish_sqlite(self) -> Result<SqliteArguments, sqlx::Error> {
         match self {
             Self::Sqlite { args, failed } => failed.map_or(Ok(args), Err),
-            Self::Postgres { .. } => Err(sqlx::Error::Encode("bound for another engine".into())),
+            Self::Direct(_) | Self::Postgres { .. } => {
+                Err(sqlx::Error::Encode("bound for another engine".into()))
+            }
         }
     }
 
@@ -114,7 +148,15 @@ impl<'r> Binder<'r> {
     pub(crate) fn is_empty(&self) -> bool {
         match self {
             Self::Sqlite { args, .. } => args.len() == 0,
+            Self::Direct(values) => values.is_empty(),
             Self::Postgres { columns, .. } => columns.iter().all(Column::is_empty),
+        }
+    }
+
+    pub(crate) fn finish_direct(self) -> Vec<Value<'r>> {
+        match self {
+            Self::Direct(values) => values,
+            Self::Sqlite { .. } | Self::Postgres { .. } => Vec::new(),
         }
     }
 
@@ -143,6 +185,7 @@ impl<'r> Binder<'r> {
             Self::Sqlite { .. } => {
                 self.add_sqlite(None::<i64>);
             }
+            Self::Direct(values) => values.push(Value::Null),
             Self::Postgres { columns, next } => {
                 match columns.get_mut(*next) {
                     Some(Column::Text(values)) => values.push(None),
@@ -161,27 +204,45 @@ impl<'r> Binder<'r> {
 
     /// Text; for SQLite one allocation instead of the two of `&str`.
     pub(crate) fn text(&mut self, value: &'r str) -> &mut Self {
-        put!(self, Text, Some(storable(value)), Arc::<str>::from(value));
+        put!(self, Text, Some(storable(value)), Arc::<str>::from(value), Value::Text(value));
         self
     }
 
     pub(crate) fn maybe_text(&mut self, value: Option<&'r str>) -> &mut Self {
-        put!(self, Text, value.map(storable), value.map(Arc::<str>::from));
+        put!(
+            self,
+            Text,
+            value.map(storable),
+            value.map(Arc::<str>::from),
+            maybe(value, Value::Text)
+        );
         self
     }
 
     pub(crate) fn shared(&mut self, value: &'r Arc<str>) -> &mut Self {
-        put!(self, Text, Some(storable(value)), Arc::clone(value));
+        put!(self, Text, Some(storable(value)), Arc::clone(value), Value::Text(value));
         self
     }
 
     pub(crate) fn maybe_shared(&mut self, value: Option<&'r Arc<str>>) -> &mut Self {
-        put!(self, Text, value.map(|v| storable(v)), value.cloned());
+        put!(
+            self,
+            Text,
+            value.map(|v| storable(v)),
+            value.cloned(),
+            maybe(value, |v| Value::Text(v))
+        );
         self
     }
 
     pub(crate) fn maybe_json(&mut self, value: Option<&'r str>) -> &mut Self {
-        put!(self, Text, value.map(storable_json), value.map(Arc::<str>::from));
+        put!(
+            self,
+            Text,
+            value.map(storable_json),
+            value.map(Arc::<str>::from),
+            maybe(value, Value::Text)
+        );
         self
     }
 
@@ -190,12 +251,12 @@ impl<'r> Binder<'r> {
     }
 
     pub(crate) fn maybe_id(&mut self, value: Option<Uuid>) -> &mut Self {
-        put!(self, Id, value, value);
+        put!(self, Id, value, value, maybe(value, Value::Id));
         self
     }
 
     pub(crate) fn int(&mut self, value: i64) -> &mut Self {
-        put!(self, Int, Some(value), value);
+        put!(self, Int, Some(value), value, Value::Int(value));
         self
     }
 
@@ -204,7 +265,7 @@ impl<'r> Binder<'r> {
     }
 
     pub(crate) fn maybe_small(&mut self, value: Option<i32>) -> &mut Self {
-        put!(self, Small, value, value);
+        put!(self, Small, value, value, maybe(value, |v| Value::Int(v.into())));
         self
     }
 
@@ -213,24 +274,28 @@ impl<'r> Binder<'r> {
     }
 
     pub(crate) fn maybe_real(&mut self, value: Option<f64>) -> &mut Self {
-        put!(self, Real, value, value);
+        put!(self, Real, value, value, maybe(value, Value::Real));
         self
     }
 
     pub(crate) fn flag(&mut self, value: bool) -> &mut Self {
-        put!(self, Flag, value, value);
+        put!(self, Flag, value, value, Value::Int(value.into()));
         self
     }
 
     pub(crate) fn at(&mut self, value: Timestamp) -> &mut Self {
-        put!(self, Time, Ts(value), Ts(value));
+        put!(self, Time, Ts(value), Ts(value), Value::Int(value.as_micros()));
         self
     }
 
     pub(crate) fn bytes(&mut self, value: &'r [u8]) -> &mut Self {
-        put!(self, Bytes, value, value);
+        put!(self, Bytes, value, value, Value::Bytes(value));
         self
     }
+}
+
+fn maybe<'r, T>(value: Option<T>, make: impl FnOnce(T) -> Value<'r>) -> Value<'r> {
+    value.map_or(Value::Null, make)
 }
 
 /// PostgreSQL's text holds no NUL: an event is not lost for one.

@@ -3,13 +3,11 @@
 use std::collections::HashSet;
 
 use mainstay_base::Timestamp;
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteQueryResult;
+use rusqlite::{Connection, Params, ToSql};
 
 use super::add_up::add_up;
 use super::texts::Texts;
 use super::{Batch, Record};
-use crate::Ts;
 use crate::bulk::{Binder, Bulk};
 use crate::rollup::HOUR;
 use crate::tables::{
@@ -42,55 +40,49 @@ impl Committer {
     }
 
     /// Writes every batch or none. After an error the transaction is rolled back.
-    pub(super) async fn commit(
+    pub(super) fn commit(
         &mut self,
-        conn: &mut SqliteConnection,
+        conn: &Connection,
         batches: &[&Batch],
         now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    ) -> rusqlite::Result<()> {
         self.newest_hour = self.newest_hour.max(now.floor_to(HOUR));
-        let outcome = self.write(conn, batches).await;
+        let outcome = self.write(conn, batches);
         if outcome.is_err() {
             // SQLite rolls some failures (a full disk) back by itself; then there is nothing left to roll back.
-            drop(sqlx::query("ROLLBACK").execute(conn).await);
+            drop(execute(conn, "ROLLBACK", []));
         }
         outcome
     }
 
-    async fn write(
-        &mut self,
-        conn: &mut SqliteConnection,
-        batches: &[&Batch],
-    ) -> Result<(), sqlx::Error> {
+    fn write(&mut self, conn: &Connection, batches: &[&Batch]) -> rusqlite::Result<()> {
         let rows = self.sort(batches);
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+        execute(conn, "BEGIN IMMEDIATE", [])?;
         let new_views = insert_new(
             conn,
             (&self.texts.page_views, page_view::KEYS_AFTER),
             &rows.page_views,
             page_view::bind,
             |r| (&r.site, &r.id),
-        )
-        .await?;
+        )?;
         let new_customs = insert_new(
             conn,
             (&self.texts.customs, custom_event::KEYS_AFTER),
             &rows.customs,
             custom_event::bind,
             |r| (&r.site, &r.id),
-        )
-        .await?;
-        self.texts.errors.insert_sqlite(conn, &rows.errors, error_event::bind).await?;
-        self.texts.vitals.insert_sqlite(conn, &rows.vitals, performance_metric::bind).await?;
-        self.texts.engagement.insert_sqlite(conn, &rows.engagement, engagement::bind).await?;
-        self.texts.reports.insert_sqlite(conn, &rows.reports, report::bind).await?;
+        )?;
+        insert(conn, &self.texts.errors, &rows.errors, error_event::bind)?;
+        insert(conn, &self.texts.vitals, &rows.vitals, performance_metric::bind)?;
+        insert(conn, &self.texts.engagement, &rows.engagement, engagement::bind)?;
+        insert(conn, &self.texts.reports, &rows.reports, report::bind)?;
         let changes = add_up(batches, &new_views, &new_customs).into_changes();
-        self.texts.sessions.insert_sqlite(conn, &changes, user_session::bind).await?;
+        insert(conn, &self.texts.sessions, &changes, user_session::bind)?;
         for (site, hour) in &rows.late {
-            let late = sqlx::query(rollup::MARK_COUNTED.sqlite).bind(*site).bind(Ts(*hour));
-            late.execute(&mut *conn).await?;
+            let late: [(&str, &dyn ToSql); 2] = [("$1", site), ("$2", &hour.as_micros())];
+            execute(conn, rollup::MARK_COUNTED.sqlite, &late[..])?;
         }
-        sqlx::query("COMMIT").execute(conn).await.map(drop)
+        execute(conn, "COMMIT", [])
     }
 
     fn sort<'a>(&mut self, batches: &[&'a Batch]) -> Sorted<'a> {
@@ -136,24 +128,37 @@ impl Committer {
     }
 }
 
+fn execute(conn: &Connection, text: &str, params: impl Params) -> rusqlite::Result<()> {
+    conn.prepare_cached(text)?.execute(params).map(drop)
+}
+
+/// Inserts rows, whatever became of each.
+fn insert<'r, R>(
+    conn: &Connection,
+    bulk: &Bulk,
+    rows: &'r [R],
+    bind: impl Fn(&'r R, &mut Binder<'r>),
+) -> rusqlite::Result<()> {
+    bulk.chunks(rows).try_for_each(|chunk| bulk.insert_direct(conn, &chunk, &bind).map(drop))
+}
+
 /// Inserts rows and tells for each whether it was new. A row that comes twice in one group is new once.
-async fn insert_new<'r, R>(
-    conn: &mut SqliteConnection,
+fn insert_new<'r, R>(
+    conn: &Connection,
     (bulk, keys_after): (&Bulk, &'static str),
     rows: &'r [R],
     bind: impl Fn(&'r R, &mut Binder<'r>),
     key: impl Fn(&R) -> (&str, &str),
-) -> Result<Vec<bool>, sqlx::Error> {
+) -> rusqlite::Result<Vec<bool>> {
     let mut new = Vec::with_capacity(rows.len());
     for chunk in bulk.chunks(rows) {
-        let result = bulk.insert(conn, &chunk, &bind).await?;
-        let inserted = usize::try_from(result.rows_affected()).unwrap_or(usize::MAX);
+        let inserted = bulk.insert_direct(conn, &chunk, &bind)?;
         if inserted == chunk.rows.len() {
             new.resize(new.len() + inserted, true);
         } else if inserted == 0 {
             new.resize(new.len() + chunk.rows.len(), false);
         } else {
-            let inserted = inserted_keys(conn, keys_after, &result).await?;
+            let inserted = inserted_keys(conn, keys_after, inserted)?;
             let mut keys: HashSet<_> = inserted.iter().map(|(site, id)| (&**site, &**id)).collect();
             new.extend(chunk.rows.iter().map(|row| keys.remove(&key(row))));
         }
@@ -163,11 +168,14 @@ async fn insert_new<'r, R>(
 
 /// With a single writer the rows of a statement lie at the end of the table: SQLite gives each new row the largest
 /// rowid plus one, and a row that meets its first copy takes none.
-async fn inserted_keys(
-    conn: &mut SqliteConnection,
+fn inserted_keys(
+    conn: &Connection,
     keys_after: &'static str,
-    result: &SqliteQueryResult,
-) -> Result<Vec<(String, String)>, sqlx::Error> {
-    let inserted = i64::try_from(result.rows_affected()).unwrap_or(i64::MAX);
-    sqlx::query_as(keys_after).bind(result.last_insert_rowid() - inserted).fetch_all(conn).await
+    inserted: usize,
+) -> rusqlite::Result<Vec<(String, String)>> {
+    let inserted = i64::try_from(inserted).unwrap_or(i64::MAX);
+    let mut keys = conn.prepare_cached(keys_after)?;
+    let keys = keys
+        .query_map([conn.last_insert_rowid() - inserted], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    keys.collect()
 }

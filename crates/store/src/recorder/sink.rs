@@ -9,9 +9,12 @@ use super::commit::Committer;
 use super::sink_postgres::PostgresSink;
 use super::{Batch, Written};
 use crate::error::Kind;
-use crate::{Engine, Error, Settings, Store, Ts, sqlite};
+use crate::{Engine, Error, Settings, Store, sqlite};
 
 const OP: &str = "recorder.commit";
+/// One small row, always the same.
+const PROBE: &str = "INSERT INTO recorder_probe (id, at) VALUES (1, $1)
+    ON CONFLICT (id) DO UPDATE SET at = excluded.at";
 const AWAY: &str = "insight.db is away";
 
 /// What a sink needs of the house.
@@ -142,8 +145,8 @@ impl Sink {
 impl SqliteSink {
     async fn commit(&mut self, batches: &[&Batch], now: Timestamp) -> Result<(), Error> {
         let mut writer = self.db.writer().await;
-        let conn = writer.conn().await.map_err(|e| Error::new(OP, e))?;
-        let outcome = self.committer.commit(conn, batches, now).await;
+        let conn = writer.direct(&self.db).map_err(|e| Error::new(OP, e))?;
+        let outcome = self.committer.commit(conn, batches, now);
         if let Err(error) = outcome {
             let error = Error::new(OP, error);
             if matches!(error.kind, Kind::Unavailable | Kind::Internal) {
@@ -159,17 +162,9 @@ impl SqliteSink {
     /// Writes one small row, so that a recorder nobody sends to notices space that came back.
     async fn probe(&mut self, now: Timestamp) {
         let mut writer = self.db.writer().await;
-        let outcome = match writer.conn().await {
-            Ok(conn) => sqlx::query(
-                "INSERT INTO recorder_probe (id, at) VALUES (1, $1)
-                 ON CONFLICT (id) DO UPDATE SET at = excluded.at",
-            )
-            .bind(Ts(now))
-            .execute(conn)
-            .await
-            .map(drop),
-            Err(e) => Err(e),
-        };
+        let outcome = writer
+            .direct(&self.db)
+            .and_then(|conn| Ok(conn.execute(PROBE, [now.as_micros()]).map(drop)?));
         if outcome.is_err() {
             writer.suspect();
         }

@@ -60,6 +60,13 @@ impl Task {
         }
     }
 
+    /// [`Task::run`] on a thread of its own.
+    pub(super) fn run_blocking(self, stop: Stop) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let Ok(()) = runtime.block_on(self.run(stop));
+        Ok(())
+    }
+
     /// Works until the soft stop, then finishes what is queued, unless the hard stop comes first.
     pub(super) async fn run(mut self, stop: Stop) -> Result<(), Infallible> {
         let mut group = Vec::with_capacity(self.batches_max);

@@ -1,4 +1,5 @@
-//! One SQLite file: a single writing connection behind a lock, and a few that only read. Away until it could be opened.
+//! One SQLite file: a writing connection and the recorder's behind one lock, and a few that only read. Away until it could be
+//! opened.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
 use crate::Error;
+use crate::error::Source;
 
 pub(crate) mod checkpoint;
 pub(crate) mod options;
@@ -35,13 +37,16 @@ struct Inner {
     written: Notify,
 }
 
-/// The one connection that writes. Connects anew after a transaction could not even begin.
+/// Whoever has it is the only one who writes. Connects anew after a transaction could not even begin.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    /// None while the file is away.
+    /// That the file is there.
+    open: bool,
     conn: Option<SqliteConnection>,
+    /// Made when it is first needed. Its statements run on the caller's thread: a group commit has several, and each
+    /// would cost the way to the thread of `conn` and back.
+    direct: Option<rusqlite::Connection>,
     options: SqliteConnectOptions,
-    suspect: bool,
     /// Why the file is away.
     reason: String,
 }
@@ -52,9 +57,10 @@ impl Db {
         let nobody = SqlitePoolOptions::new().connect_lazy_with(options::reader(path, shape));
         nobody.close().await;
         let writer = Writer {
+            open: false,
             conn: None,
+            direct: None,
             options: options::writer(path, shape),
-            suspect: false,
             reason: "it was not opened yet".into(),
         };
         Self(Arc::new(Inner {
@@ -74,7 +80,7 @@ impl Db {
         let mut conn = writer.options.connect().await?;
         // `run` borrows in a way that the compiler cannot see to be `Send`; this is what it calls.
         migrator.run_direct(None, &mut conn, false).await?;
-        writer.conn = Some(conn);
+        (writer.conn, writer.open) = (Some(conn), true);
         let shape = &self.0.shape;
         self.0.readers.get_or_init(|| {
             SqlitePoolOptions::new()
@@ -141,17 +147,34 @@ impl Db {
 impl Writer {
     /// The connection itself, for a single statement that is its own transaction.
     pub(crate) async fn conn(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
-        if self.suspect {
-            self.conn = Some(self.options.connect().await?);
-            self.suspect = false;
+        if !self.open {
+            return Err(is_away(&self.reason));
         }
-        self.conn.as_mut().ok_or_else(|| sqlx::Error::Io(io::Error::other(self.reason.clone())))
+        match &mut self.conn {
+            Some(conn) => Ok(conn),
+            none => Ok(none.insert(self.options.connect().await?)),
+        }
     }
 
-    /// Notes that the connection answered badly; the next use connects anew.
-    pub(crate) fn suspect(&mut self) {
-        self.suspect = self.conn.is_some();
+    /// The recorder's connection. Blocks for as long as its statements take.
+    pub(crate) fn direct(&mut self, db: &Db) -> Result<&mut rusqlite::Connection, Source> {
+        if !self.open {
+            return Err(is_away(&self.reason).into());
+        }
+        match &mut self.direct {
+            Some(conn) => Ok(conn),
+            none => Ok(none.insert(options::direct(&db.0.path, &db.0.shape)?)),
+        }
     }
+
+    /// Ends both connections, and with them what they left open: the next use connects anew.
+    pub(crate) fn suspect(&mut self) {
+        (self.conn, self.direct) = (None, None);
+    }
+}
+
+fn is_away(reason: &str) -> sqlx::Error {
+    sqlx::Error::Io(io::Error::other(reason.to_owned()))
 }
 
 /// Names the operation in which a statement failed.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::{Connection, OpenFlags};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
@@ -65,18 +66,38 @@ pub(crate) fn writer(path: &Path, shape: &Shape) -> SqliteConnectOptions {
         .page_size(PAGE_BYTES as u32)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .statement_cache_capacity(WRITER_STATEMENTS)
-        .pragma(
-            "wal_autocheckpoint",
-            if shape.copied_beside { 0 } else { shape.checkpoint_pages }.to_string(),
-        )
-        .pragma("journal_size_limit", shape.wal_bytes.to_string())
-        .pragma("secure_delete", if shape.secure_delete { "ON" } else { "OFF" })
-        .pragma("cache_size", format!("-{}", shape.cache_kib));
-    match shape.pages_max {
-        Some(pages) => options.pragma("max_page_count", pages.to_string()),
-        None => options,
+        .statement_cache_capacity(WRITER_STATEMENTS);
+    write_pragmas(shape)
+        .into_iter()
+        .fold(options, |options, (name, value)| options.pragma(name, value))
+}
+
+/// The recorder's connection, set up as [`writer`]: of a library that runs statements on the caller's own thread.
+pub(crate) fn direct(path: &Path, shape: &Shape) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(shape.busy_timeout)?;
+    conn.set_prepared_statement_cache_capacity(WRITER_STATEMENTS);
+    let fixed = [("foreign_keys", "ON"), ("temp_store", "MEMORY"), ("synchronous", "FULL")];
+    for (name, value) in fixed {
+        conn.pragma_update(None, name, value)?;
     }
+    for (name, value) in write_pragmas(shape) {
+        conn.pragma_update(None, name, value)?;
+    }
+    Ok(conn)
+}
+
+fn write_pragmas(shape: &Shape) -> Vec<(&'static str, String)> {
+    let checkpoint = if shape.copied_beside { 0 } else { shape.checkpoint_pages };
+    let mut pragmas = vec![
+        ("wal_autocheckpoint", checkpoint.to_string()),
+        ("journal_size_limit", shape.wal_bytes.to_string()),
+        ("secure_delete", if shape.secure_delete { "ON" } else { "OFF" }.into()),
+        ("cache_size", format!("-{}", shape.cache_kib)),
+    ];
+    pragmas.extend(shape.pages_max.map(|pages| ("max_page_count", pages.to_string())));
+    pragmas
 }
 
 /// The connection that copies the log: it syncs the file before it lets the log begin anew (`synchronous=FULL`), and
@@ -106,4 +127,46 @@ fn common(path: &Path, shape: &Shape) -> SqliteConnectOptions {
         .foreign_keys(true)
         .pragma("temp_store", "MEMORY")
         .disable_statement_logging()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::contract::Fixture;
+
+    const PRAGMAS: [&str; 10] = [
+        "busy_timeout",
+        "cache_size",
+        "foreign_keys",
+        "journal_size_limit",
+        "max_page_count",
+        "page_size",
+        "secure_delete",
+        "synchronous",
+        "temp_store",
+        "wal_autocheckpoint",
+    ];
+
+    #[tokio::test]
+    async fn both_connections_that_write_are_set_up_alike() {
+        let f = Fixture::sqlite().await;
+        let db = f.insight().file();
+        let mut writer = db.writer().await;
+        for pragma in PRAGMAS {
+            let ask = format!("PRAGMA {pragma}");
+            let conn = writer.conn().await.expect("a writer");
+            let one: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(ask.clone()))
+                .fetch_one(conn)
+                .await
+                .expect(pragma);
+            let direct = writer.direct(db).expect("the recorder's");
+            let other: i64 = direct.query_row(&ask, [], |row| row.get(0)).expect(pragma);
+            assert_eq!(other, one, "{pragma}");
+        }
+        let direct = writer.direct(db).expect("the recorder's");
+        let mode: String =
+            direct.query_row("PRAGMA journal_mode", [], |row| row.get(0)).expect("a mode");
+        assert_eq!(mode, "wal");
+        drop(writer);
+        f.finish().await;
+    }
 }
