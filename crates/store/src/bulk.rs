@@ -18,10 +18,18 @@ use crate::postgres::Patience;
 use crate::sql::Sql;
 use crate::tx::Tx;
 
-/// Rows per SQLite statement. What remains takes the smallest size that holds it, filled up with rows of NULL that the
-/// text drops: on the way to SQLite's thread a second statement costs more than the empty rows.
+/// Rows per SQLite statement, which is filled up with rows of NULL that the text drops.
 const SIZES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 const ROWS_MAX: usize = SIZES[SIZES.len() - 1];
+
+/// How many rows of a statement may be empty.
+#[derive(Clone, Copy, Debug)]
+enum Empty {
+    /// On the way to another thread a second statement costs more than empty rows.
+    Any,
+    /// One in eight: where statements are cheap, empty rows cost more.
+    Few,
+}
 
 /// What a column holds, as PostgreSQL names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,15 +96,9 @@ impl Bulk {
         }
     }
 
-    /// Cuts `rows` into the sizes SQLite has statements for.
+    /// Cuts `rows` into chunks for [`Bulk::insert_direct`].
     pub(crate) fn chunks<'a, R>(&self, rows: &'a [R]) -> impl Iterator<Item = Chunk<'a, R>> {
-        let mut rest = rows;
-        std::iter::from_fn(move || {
-            let (rows, tail) = rest.split_at(rest.len().min(ROWS_MAX));
-            rest = tail;
-            let size = SIZES.iter().position(|size| *size >= rows.len())?;
-            (!rows.is_empty()).then_some(Chunk { rows, size })
-        })
+        chunks(rows, Empty::Few)
     }
 
     /// Inserts all rows on SQLite, whatever became of each; `bind` binds each row's values in the order of the columns.
@@ -106,7 +108,7 @@ impl Bulk {
         rows: &'r [R],
         bind: impl Fn(&'r R, &mut Binder<'r>),
     ) -> Result<(), sqlx::Error> {
-        for chunk in self.chunks(rows) {
+        for chunk in chunks(rows, Empty::Any) {
             let mut binder = Binder::sqlite(chunk.rows.len() * self.columns.len());
             for row in chunk.rows {
                 bind(row, &mut binder);
@@ -128,9 +130,12 @@ impl Bulk {
         for row in chunk.rows {
             bind(row, &mut binder);
         }
-        // Kept statements have nothing bound: what is not bound now is NULL.
         let mut statement = conn.prepare_cached(&self.sqlite[chunk.size])?;
-        for (at, value) in binder.finish_direct().iter().enumerate() {
+        if chunk.rows.len() < SIZES[chunk.size] {
+            // What is not bound now is NULL, whatever was bound before.
+            statement.clear_bindings();
+        }
+        for (at, value) in binder.finish_direct()?.iter().enumerate() {
             statement.raw_bind_parameter(at + 1, value)?;
         }
         statement.raw_execute()
@@ -184,6 +189,26 @@ pub(crate) struct Chunk<'a, R> {
     size: usize,
 }
 
+/// Cuts `rows` into the sizes SQLite has statements for.
+fn chunks<R>(rows: &[R], empty: Empty) -> impl Iterator<Item = Chunk<'_, R>> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let many = rest.len().min(ROWS_MAX);
+        let holding = SIZES.iter().position(|size| *size >= many)?;
+        let room = SIZES[holding] - many;
+        let size = match empty {
+            Empty::Few if room * 8 > SIZES[holding] => holding - 1,
+            Empty::Few | Empty::Any => holding,
+        };
+        let (rows, tail) = rest.split_at(many.min(SIZES[size]));
+        rest = tail;
+        Some(Chunk { rows, size })
+    })
+}
+
 fn list_columns(table: &Table) -> String {
     table.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
@@ -218,4 +243,28 @@ fn postgres_text(table: &Table) -> String {
         arrays.collect::<Vec<_>>().join(", "),
         table.tail.postgres
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_cut_into_the_sizes_of_statements() {
+        let sizes = |rows: usize, empty| {
+            let rows = vec![(); rows];
+            chunks(&rows, empty)
+                .map(|chunk| (chunk.rows.len(), SIZES[chunk.size]))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(0, Empty::Few), []);
+        assert_eq!(sizes(1, Empty::Few), [(1, 1)]);
+        assert_eq!(sizes(3, Empty::Any), [(3, 4)]);
+        assert_eq!(sizes(3, Empty::Few), [(2, 2), (1, 1)]);
+        assert_eq!(sizes(14, Empty::Few), [(14, 16)]);
+        assert_eq!(sizes(33, Empty::Any), [(33, 64)]);
+        assert_eq!(sizes(33, Empty::Few), [(32, 32), (1, 1)]);
+        assert_eq!(sizes(61, Empty::Few), [(61, 64)]);
+        assert_eq!(sizes(149, Empty::Few), [(64, 64), (64, 64), (16, 16), (4, 4), (1, 1)]);
+    }
 }

@@ -29,7 +29,7 @@ pub struct Settings {
     pub checkpoint_at: Size,
     /// Size to which a write-ahead log left large by a long read is cut. Default `"64MiB"`.
     pub wal_size_max: Size,
-    /// Page cache of each writing connection; readers get a quarter. Default `"4MiB"`.
+    /// Page cache of each writing connection, two of `insight.db` and one of `core.db`; readers get a quarter. Default `"4MiB"`.
     pub cache_size: Size,
     /// Size `insight.db` may reach; then events are refused until retention has made room. `"0B"` (default): no limit.
     pub insight_size_max: Size,

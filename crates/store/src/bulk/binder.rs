@@ -153,10 +153,10 @@ impl<'r> Binder<'r> {
         }
     }
 
-    pub(crate) fn finish_direct(self) -> Vec<Value<'r>> {
+    pub(crate) fn finish_direct(self) -> rusqlite::Result<Vec<Value<'r>>> {
         match self {
-            Self::Direct(values) => values,
-            Self::Sqlite { .. } | Self::Postgres { .. } => Vec::new(),
+            Self::Direct(values) => Ok(values),
+            Self::Sqlite { .. } | Self::Postgres { .. } => Err(rusqlite::Error::InvalidQuery),
         }
     }
 

@@ -85,6 +85,11 @@ impl Fixture {
             .map(drop)
     }
 
+    /// Asks the recorder to end at once.
+    pub(crate) fn stop_now(&self) {
+        self.group.stop_now();
+    }
+
     /// Stops the recorder; nothing may have crashed or hang.
     pub(crate) async fn stop(&self) {
         let last = Duration::from_secs(20);

@@ -55,14 +55,14 @@ async fn connections_are_shown_in_use_and_idle() {
         })
     };
     // The writers; readers are connected when they are first needed.
-    assert_eq!(seen(), [["0", "1"], ["0", "1"]]);
+    assert_eq!(seen(), [["0", "1"], ["0", "2"]]);
     let db = store.insight().file();
     let writer = db.writer().await;
     let reader = db.readers().acquire().await.unwrap();
     assert_eq!(seen(), [["0", "1"], ["2", "0"]]);
     drop((writer, reader));
     // A reader goes back to its pool on a task.
-    while seen()[1] != ["0", "2"] {
+    while seen()[1] != ["0", "3"] {
         tokio::task::yield_now().await;
     }
     store.close().await.unwrap();

@@ -8,7 +8,7 @@ use mainstay_base::{Clock, Entropy, Timestamp};
 use super::commit::Committer;
 use super::sink_postgres::PostgresSink;
 use super::{Batch, Written};
-use crate::error::Kind;
+use crate::error::{Kind, Source};
 use crate::{Engine, Error, Settings, Store, sqlite};
 
 const OP: &str = "recorder.commit";
@@ -145,8 +145,9 @@ impl Sink {
 impl SqliteSink {
     async fn commit(&mut self, batches: &[&Batch], now: Timestamp) -> Result<(), Error> {
         let mut writer = self.db.writer().await;
-        let conn = writer.direct(&self.db).map_err(|e| Error::new(OP, e))?;
-        let outcome = self.committer.commit(conn, batches, now);
+        let outcome = writer.directly(&self.db, |conn| {
+            self.committer.commit(conn, batches, now).map_err(Source::from)
+        });
         if let Err(error) = outcome {
             let error = Error::new(OP, error);
             if matches!(error.kind, Kind::Unavailable | Kind::Internal) {
@@ -162,9 +163,9 @@ impl SqliteSink {
     /// Writes one small row, so that a recorder nobody sends to notices space that came back.
     async fn probe(&mut self, now: Timestamp) {
         let mut writer = self.db.writer().await;
-        let outcome = writer
-            .direct(&self.db)
-            .and_then(|conn| Ok(conn.execute(PROBE, [now.as_micros()]).map(drop)?));
+        let outcome = writer.directly(&self.db, |conn| {
+            conn.execute(PROBE, [now.as_micros()]).map(drop).map_err(Source::from)
+        });
         if outcome.is_err() {
             writer.suspect();
         }

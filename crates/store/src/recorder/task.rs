@@ -170,6 +170,8 @@ impl Task {
                     parts.extend([rest, part]);
                 }
             }
+            // A file's commit does not wait for anything: a hard stop is heard in between.
+            tokio::task::yield_now().await;
         }
     }
 

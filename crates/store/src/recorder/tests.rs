@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use mainstay_base::units::{Size, Span as Time};
+use rusqlite::Connection;
 use tokio::sync::mpsc;
 
 use super::{Entry, Gathering, answers};
 use crate::contract::{Fixture, Sample};
+use crate::error::Source;
 use crate::tables::retain::{self, Table};
 use crate::tables::{page_view, user_session};
 use crate::{Batch, Bots, Health, Record, Settings, Span, record};
@@ -27,19 +29,17 @@ async fn count(f: &Fixture) -> i64 {
     page_view::total(f.insight(), &span).await.unwrap().pageviews
 }
 
-/// Records all at once; answers in order.
+/// Records all at once, queued before any is written; answers in order.
 async fn record_all(f: &Fixture, batches: Vec<Batch>) -> Vec<Result<(), record::Error>> {
-    let waiting: Vec<_> = batches
-        .into_iter()
-        .map(|batch| {
-            let recorder = f.recorder.clone();
-            let mut waiting = Box::pin(async move { recorder.record(batch).await.map(drop) });
-            // Polled once, it is queued.
-            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-            let ready = std::future::Future::poll(waiting.as_mut(), &mut cx);
-            (ready, waiting)
-        })
-        .collect();
+    let queue = |batch| {
+        let recorder = f.recorder.clone();
+        let mut waiting = Box::pin(async move { recorder.record(batch).await.map(drop) });
+        // Polled once, it is queued.
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let ready = std::future::Future::poll(waiting.as_mut(), &mut cx);
+        (ready, waiting)
+    };
+    let waiting: Vec<_> = while_busy(f, async || batches.into_iter().map(queue).collect()).await;
     let mut answers = Vec::new();
     for (ready, waiting) in waiting {
         answers.push(match ready {
@@ -127,7 +127,7 @@ async fn a_full_queue_answers_at_once() {
     f.finish().await;
 }
 
-/// Polls once and lets the recorder's task run.
+/// Polls once.
 async fn futures_poll<F: Future + Unpin>(waiting: &mut F) -> Option<F::Output> {
     let polled = std::future::poll_fn(|cx| {
         std::task::Poll::Ready(std::pin::Pin::new(&mut *waiting).poll(cx))
@@ -229,20 +229,69 @@ async fn a_soft_stop_finishes_what_is_queued() {
 
 #[tokio::test]
 async fn a_transaction_left_open_is_cleared_away() {
-    let f = Fixture::sqlite().await;
+    let busy_timeout = Time(Duration::from_millis(500));
+    let f = Fixture::sqlite_with(&Settings { busy_timeout, ..Settings::default() }).await;
     f.record(batch(0).records, None).await;
     // What a cancelled writer leaves behind.
     drop(f.insight().begin("test.begin").await.unwrap());
     assert_eq!(f.try_record(batch(1).records, None).await, Ok(()));
     // And one that nobody ends: nothing is wrong with the batch, so it must not be called refused.
+    let begin = "BEGIN IMMEDIATE";
     {
         let mut writer = f.insight().file().writer().await;
-        let conn = writer.conn().await.unwrap();
-        sqlx::query("BEGIN IMMEDIATE").execute(conn).await.unwrap();
+        sqlx::query(begin).execute(writer.conn().await.unwrap()).await.unwrap();
     }
     assert_eq!(f.try_record(batch(2).records, None).await, Err(record::Error::Unavailable));
     assert_eq!(f.try_record(batch(3).records, None).await, Ok(()));
+    // Nor does the recorder's own hold up anybody.
+    {
+        let db = f.insight().file();
+        let begin = |conn: &Connection| Ok::<_, Source>(conn.execute_batch(begin)?);
+        db.writer().await.directly(db, begin).unwrap();
+    }
+    f.insight().begin("test.begin").await.unwrap().commit().await.unwrap();
+    assert_eq!(f.try_record(batch(4).records, None).await, Ok(()));
     assert_eq!(f.recorder.health(), Health::Ok);
+    f.finish().await;
+}
+
+#[tokio::test]
+async fn a_hard_stop_is_heard_between_commits() {
+    let busy_timeout = Time(Duration::from_millis(300));
+    let settings = Settings { busy_timeout, commit_batches_max: 1, ..Settings::default() };
+    let f = Fixture::sqlite_with(&settings).await;
+    let other = Connection::open(f.insight().file().path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let recorder = f.recorder.clone();
+    let queued = record_all(&f, (0..100).map(batch).collect());
+    let mut queued = std::pin::pin!(queued);
+    while recorder.queued() < 99 {
+        assert!(futures_poll(&mut queued).await.is_none());
+    }
+    let began = Instant::now();
+    f.stop_now();
+    f.stop().await;
+    assert!(began.elapsed() < LONG / 2, "a hundred commits, each of which waits");
+    drop(other);
+}
+
+#[tokio::test]
+async fn a_smaller_group_writes_nothing_of_the_one_before() {
+    let f = Fixture::sqlite().await;
+    for (many, sum) in [(8, 8), (7, 15)] {
+        let batches = (sum - many..sum).map(|n| Batch {
+            records: vec![Record::PageView(Sample(n).view())],
+            visit: Some(Sample(n).touch(n)),
+        });
+        let answers = record_all(&f, batches.collect()).await;
+        assert!(answers.iter().all(Result::is_ok));
+        let visits: (i64, i64) =
+            sqlx::query_as("SELECT count(*), sum(page_views) FROM user_sessions")
+                .fetch_one(f.insight().file().readers())
+                .await
+                .unwrap();
+        assert_eq!(visits, (i64::from(sum), i64::from(sum)));
+    }
     f.finish().await;
 }
 

@@ -37,14 +37,14 @@ struct Inner {
     written: Notify,
 }
 
-/// Whoever has it is the only one who writes. Connects anew after a transaction could not even begin.
+/// Whoever has it is the only one who writes. What a transaction was not ended on is not used again.
 #[derive(Debug)]
 pub(crate) struct Writer {
     /// That the file is there.
     open: bool,
     conn: Option<SqliteConnection>,
-    /// Made when it is first needed. Its statements run on the caller's thread: a group commit has several, and each
-    /// would cost the way to the thread of `conn` and back.
+    /// The recorder's. Its statements run on the caller's thread: a group commit has several, and each would cost the way
+    /// to the thread of `conn` and back.
     direct: Option<rusqlite::Connection>,
     options: SqliteConnectOptions,
     /// Why the file is away.
@@ -81,6 +81,10 @@ impl Db {
         // `run` borrows in a way that the compiler cannot see to be `Send`; this is what it calls.
         migrator.run_direct(None, &mut conn, false).await?;
         (writer.conn, writer.open) = (Some(conn), true);
+        if self.0.shape.recorded {
+            // Of this very file, whatever lies at the path later. Tried again when it is needed.
+            writer.direct = options::direct(&self.0.path, &self.0.shape).ok();
+        }
         let shape = &self.0.shape;
         self.0.readers.get_or_init(|| {
             SqlitePoolOptions::new()
@@ -108,12 +112,13 @@ impl Db {
     pub(crate) fn count_connections(&self) -> (usize, usize) {
         let readers = self.readers();
         let (open, idle) = (readers.size() as usize, readers.num_idle());
-        let writer = self.0.writer.try_lock().map(|writer| writer.conn.is_some());
-        let checkpoints = self.0.checkpoints.try_lock().map(|conn| conn.is_some());
-        // Who cannot be had is in use.
-        let single = [writer.ok(), checkpoints.ok()];
-        let busy = single.iter().filter(|one| one.is_none()).count();
-        let resting = single.iter().filter(|one| **one == Some(true)).count();
+        let count = |conn: bool| usize::from(conn);
+        let writer = self.0.writer.try_lock();
+        let writer = writer.map(|w| count(w.conn.is_some()) + count(w.direct.is_some()));
+        let checkpoints = self.0.checkpoints.try_lock().map(|conn| count(conn.is_some()));
+        // Who cannot be had is in use; of the two that write it is one.
+        let busy = count(writer.is_err()) + count(checkpoints.is_err());
+        let resting = writer.unwrap_or(0) + checkpoints.unwrap_or(0);
         (open.saturating_sub(idle) + busy, idle + resting)
     }
 
@@ -156,15 +161,23 @@ impl Writer {
         }
     }
 
-    /// The recorder's connection. Blocks for as long as its statements take.
-    pub(crate) fn direct(&mut self, db: &Db) -> Result<&mut rusqlite::Connection, Source> {
+    /// Does the recorder's work on its connection, and keeps that only when no transaction is left open on it, whatever
+    /// became of the work. Blocks for as long as it takes.
+    pub(crate) fn directly<T, E: From<Source>>(
+        &mut self,
+        db: &Db,
+        work: impl FnOnce(&rusqlite::Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
         if !self.open {
-            return Err(is_away(&self.reason).into());
+            return Err(Source::from(is_away(&self.reason)).into());
         }
-        match &mut self.direct {
-            Some(conn) => Ok(conn),
-            none => Ok(none.insert(options::direct(&db.0.path, &db.0.shape)?)),
-        }
+        let conn = match self.direct.take() {
+            Some(conn) => conn,
+            None => options::direct(&db.0.path, &db.0.shape).map_err(Source::from)?,
+        };
+        let outcome = work(&conn);
+        self.direct = Some(conn).filter(rusqlite::Connection::is_autocommit);
+        outcome
     }
 
     /// Ends both connections, and with them what they left open: the next use connects anew.

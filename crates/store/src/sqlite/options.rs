@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use crate::Settings;
 
 const PAGE_BYTES: u64 = 4_096;
-/// Distinct statements kept prepared on the writer: seven bulk sizes of seven tables and the small ones.
+/// Distinct statements kept prepared on a connection that writes: seven bulk sizes of seven tables and the small ones.
 const WRITER_STATEMENTS: usize = 96;
 const READER_STATEMENTS: usize = 48;
 /// How long commits may wait for readers that keep an overlong log alive.
@@ -23,8 +23,8 @@ pub(crate) struct Shape {
     pub(crate) busy_timeout: Duration,
     /// Pages of log from which they are copied into the file.
     pub(crate) checkpoint_pages: u64,
-    /// Whether the log is copied beside the commits instead of within one.
-    copied_beside: bool,
+    /// Whether the recorder writes it: then its log is copied beside the commits instead of within one.
+    pub(super) recorded: bool,
     wal_bytes: u64,
     cache_kib: u64,
     pages_max: Option<u64>,
@@ -34,12 +34,7 @@ pub(crate) struct Shape {
 impl Shape {
     /// `core.db`: deleted secrets are overwritten, never just unlinked.
     pub(crate) fn core(settings: &Settings) -> Self {
-        Self {
-            secure_delete: true,
-            pages_max: None,
-            copied_beside: false,
-            ..Self::insight(settings)
-        }
+        Self { secure_delete: true, pages_max: None, recorded: false, ..Self::insight(settings) }
     }
 
     /// `insight.db`: the operator may limit its size; its log is copied by a connection of its own, because a commit
@@ -50,7 +45,7 @@ impl Shape {
             readers: settings.readers,
             busy_timeout: settings.busy_timeout.0,
             checkpoint_pages: (settings.checkpoint_at.0 / PAGE_BYTES).max(1),
-            copied_beside: true,
+            recorded: true,
             wal_bytes: settings.wal_size_max.0,
             cache_kib: (settings.cache_size.0 >> 10).max(64),
             pages_max: (limit > 0).then(|| (limit / PAGE_BYTES).max(1)),
@@ -75,7 +70,11 @@ pub(crate) fn writer(path: &Path, shape: &Shape) -> SqliteConnectOptions {
 /// The recorder's connection, set up as [`writer`]: of a library that runs statements on the caller's own thread.
 pub(crate) fn direct(path: &Path, shape: &Shape) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags)?;
+    // Its words name the path, and are told to whoever asks how the store is.
+    let conn = Connection::open_with_flags(path, flags).map_err(|error| match error {
+        rusqlite::Error::SqliteFailure(error, _) => rusqlite::Error::SqliteFailure(error, None),
+        other => other,
+    })?;
     conn.busy_timeout(shape.busy_timeout)?;
     conn.set_prepared_statement_cache_capacity(WRITER_STATEMENTS);
     let fixed = [("foreign_keys", "ON"), ("temp_store", "MEMORY"), ("synchronous", "FULL")];
@@ -89,7 +88,7 @@ pub(crate) fn direct(path: &Path, shape: &Shape) -> rusqlite::Result<Connection>
 }
 
 fn write_pragmas(shape: &Shape) -> Vec<(&'static str, String)> {
-    let checkpoint = if shape.copied_beside { 0 } else { shape.checkpoint_pages };
+    let checkpoint = if shape.recorded { 0 } else { shape.checkpoint_pages };
     let mut pragmas = vec![
         ("wal_autocheckpoint", checkpoint.to_string()),
         ("journal_size_limit", shape.wal_bytes.to_string()),
@@ -131,7 +130,10 @@ fn common(path: &Path, shape: &Shape) -> SqliteConnectOptions {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
     use crate::contract::Fixture;
+    use crate::error::Source;
 
     const PRAGMAS: [&str; 10] = [
         "busy_timeout",
@@ -158,14 +160,14 @@ mod tests {
                 .fetch_one(conn)
                 .await
                 .expect(pragma);
-            let direct = writer.direct(db).expect("the recorder's");
-            let other: i64 = direct.query_row(&ask, [], |row| row.get(0)).expect(pragma);
-            assert_eq!(other, one, "{pragma}");
+            let ask =
+                |conn: &Connection| Ok::<i64, Source>(conn.query_row(&ask, [], |r| r.get(0))?);
+            assert_eq!(writer.directly(db, ask).expect(pragma), one, "{pragma}");
         }
-        let direct = writer.direct(db).expect("the recorder's");
-        let mode: String =
-            direct.query_row("PRAGMA journal_mode", [], |row| row.get(0)).expect("a mode");
-        assert_eq!(mode, "wal");
+        let ask = |conn: &Connection| {
+            Ok::<String, Source>(conn.query_row("PRAGMA journal_mode", [], |r| r.get(0))?)
+        };
+        assert_eq!(writer.directly(db, ask).expect("a mode"), "wal");
         drop(writer);
         f.finish().await;
     }
