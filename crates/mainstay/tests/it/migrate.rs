@@ -99,7 +99,7 @@ const MANY: usize = 12_000;
 /// Events are loaded all the time, and the copying process is killed (SIGKILL) at any moment; in every other round the
 /// server too, which starts again while rows are copied.
 #[test]
-fn fifty_kills_do_not_keep_a_copy_from_being_proven() {
+fn heavy_fifty_kills_do_not_keep_a_copy_from_being_proven() {
     let data = tempfile::tempdir().expect("a temp folder");
     let postgres = Postgres::start();
     let database = postgres.create_database();
@@ -141,10 +141,10 @@ fn fifty_kills_do_not_keep_a_copy_from_being_proven() {
         if kill % 2 == 1 {
             server.kill();
         }
+        met += usize::from(copying.is_running());
         if kill % 4 == 3 {
             server = on(data.path()).start();
         }
-        met += usize::from(copying.is_running());
         copying.kill();
         if kill % 4 == 1 {
             server = on(data.path()).start();
@@ -152,7 +152,7 @@ fn fifty_kills_do_not_keep_a_copy_from_being_proven() {
         within += usize::from(copying.stderr.text().contains("pass 1: "));
         in_the_middle += usize::from((1..MANY).contains(&copied()));
     }
-    assert!(met >= 35, "only {met} kills met a running copy");
+    assert!(met >= 35, "a copy was still running only {met} times");
     assert!(within >= 30, "only {within} kills came while rows were looked at");
     assert!(in_the_middle > 0, "no kill left a table half copied");
     let online = json(&run(data.path(), &["--to", &url, "--json"]));
