@@ -1,13 +1,15 @@
 //! The verdict about this process: what works, what is degraded, whether it may take traffic. Never asks a third party.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Timestamp};
 use mainstay_kv::Kv;
 use mainstay_store::recorder::{self, Recorder};
 use mainstay_store::{NodeView, Store};
+
+use crate::sites::{ListSites, Site, State};
 
 const STARTING: u8 = 0;
 const SERVING: u8 = 1;
@@ -18,7 +20,7 @@ const DRAINING: u8 = 2;
 pub enum Status {
     /// As it should be.
     Pass,
-    /// The site is served, something else is not.
+    /// This process serves, something behind it does not.
     Warn,
     /// Traffic should go elsewhere.
     Fail,
@@ -61,6 +63,7 @@ pub struct Health {
     recorder: Recorder,
     kv: Kv,
     groups: Vec<Group>,
+    sites: Arc<OnceLock<ListSites>>,
     clock: Clock,
 }
 
@@ -68,7 +71,13 @@ impl Health {
     /// Starting until [`Health::serving`] is called.
     #[must_use]
     pub fn new(store: Store, recorder: Recorder, kv: Kv, groups: Vec<Group>, clock: Clock) -> Self {
-        Self { phase: Arc::new(AtomicU8::new(STARTING)), store, recorder, kv, groups, clock }
+        let (phase, sites) = (Arc::new(AtomicU8::new(STARTING)), Arc::default());
+        Self { phase, store, recorder, kv, groups, sites, clock }
+    }
+
+    /// From now on the apps behind sites are looked at, too.
+    pub fn watch_apps(&self, sites: ListSites) {
+        let _first = self.sites.set(sites);
     }
 
     /// Start-up is complete.
@@ -103,6 +112,7 @@ impl Health {
         checks.extend(self.check_partitions());
         checks.extend(self.check_spool());
         checks.extend([self.check_recorder(), self.check_tasks()]);
+        checks.extend(self.check_apps());
         checks.extend(self.kv.is_shared().then(|| self.check_kv()));
         let worst = checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass);
         let draining = self.phase.load(Ordering::Relaxed) == DRAINING;
@@ -199,6 +209,26 @@ impl Health {
             }
         };
         self.datastore("kv:redis", status, output)
+    }
+
+    /// One for each app. An app that is away is no reason to send visitors elsewhere: there it is away as well.
+    fn check_apps(&self) -> Vec<Check> {
+        let served = self.sites.get().map(|list| list().sites).unwrap_or_default();
+        let check = |site: Site| {
+            let copies = site.upstreams?;
+            let away = copies.iter().filter(|copy| copy.state == State::Failing).count();
+            let output = match (away, copies.len()) {
+                (0, _) => String::new(),
+                (1, 1) => "the app does not answer".to_owned(),
+                (away, all) if away == all => format!("none of {all} copies of the app answers"),
+                (away, all) => format!("{away} of {all} copies of the app do not answer"),
+            };
+            let status = if output.is_empty() { Status::Pass } else { Status::Warn };
+            let component = Some(site.name.to_string());
+            let kind = "component";
+            Some(Check { component, kind, ..self.datastore("upstream:copies", status, output) })
+        };
+        served.into_iter().filter_map(check).collect()
     }
 
     fn check_tasks(&self) -> Check {

@@ -132,6 +132,9 @@ pub(crate) fn answer(
         };
         return finish(worker, asking, Some(site), request.into_parts().0, answer);
     }
+    if let Some(answer) = cors::preflight(site, &asking, &request) {
+        return finish(worker, asking, Some(site), request.into_parts().0, answer);
+    }
     let path = request.uri().path();
     // 4 what is ours
     if shared.is_ours(request.method(), path) {
@@ -142,9 +145,6 @@ pub(crate) fn answer(
             drop(watch);
             response
         });
-    }
-    if let Some(answer) = cors::preflight(site, &asking, &request) {
-        return finish(worker, asking, Some(site), request.into_parts().0, answer);
     }
     if let Some(answer) =
         host.and_then(|host| site.canonical_redirect(&asking, host, request.uri()))
@@ -209,12 +209,14 @@ fn dressed(
     head: Head,
     mut answer: Answer,
 ) -> Response<Body> {
-    let decision = match site.and_then(|site| site.cors()) {
-        Some(settings) => cors::decide(settings, &head.method, &head.headers),
-        None => Decision::Silent,
-    };
+    let decision = site.map_or(Decision::Silent, |site| decide_cors(site, &head));
     dress(&mut answer.response, &asking, decision);
     settle(worker, asking, head, answer)
+}
+
+fn decide_cors(site: &Site, head: &Head) -> Decision {
+    let decide = |settings| cors::decide(settings, &head.method, &head.headers);
+    site.cors().map_or(Decision::Silent, decide)
 }
 
 impl Asking {
@@ -331,6 +333,7 @@ async fn from_ours(
         received: asking.received,
     };
     let (mut head, body) = request.into_parts();
+    let decision = decide_cors(site, &head);
     head.extensions.insert(facts);
     let head = Arc::new(head);
     let (route, response) = (worker.shared.ours)(Arc::clone(&head), body).await;
@@ -338,7 +341,7 @@ async fn from_ours(
     if asking.https {
         site.set_hsts(response.headers_mut());
     }
-    dress(&mut response, &asking, Decision::Silent);
+    dress(&mut response, &asking, decision);
     let answer = Answer { response, route: worker.shared.http.resolve_ours(route), ours: true };
     settle(worker, asking, Arc::unwrap_or_clone(head), answer)
 }

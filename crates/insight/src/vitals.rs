@@ -136,6 +136,21 @@ impl Distribution {
         self.sketch.quantile(0.75)
     }
 
+    /// The 75th percentile and its rating. The exact counts rate it; a sketched value that is 1 % off is kept from
+    /// contradicting them.
+    #[must_use]
+    pub fn judge(&self, vital: Vital) -> Option<(f64, Rating)> {
+        let (p75, rank) = (self.p75()?, (0.75 * (self.samples().checked_sub(1)? as f64)) as u64);
+        let (good, fair) = vital.thresholds();
+        Some(if rank < self.good {
+            (p75.min(good), Rating::Good)
+        } else if rank - self.good < self.needs_improvement {
+            (p75.clamp(good, fair), Rating::NeedsImprovement)
+        } else {
+            (p75.max(fair), Rating::Poor)
+        })
+    }
+
     /// The 95th percentile.
     #[cfg(test)]
     pub(crate) fn p95(&self) -> Option<f64> {
@@ -226,6 +241,23 @@ mod tests {
             let (got, want) = (day.p75().unwrap_or(0.0), exact[74_999]);
             assert!((got / want - 1.0).abs() < 0.02, "{vital:?}: {got} for {want}");
         }
+    }
+
+    #[test]
+    fn a_percentile_is_rated_by_exact_counts() {
+        let judged = |values: &[f64]| {
+            let mut all = Distribution::default();
+            values.iter().for_each(|value| all.add(Vital::Lcp, *value));
+            all.judge(Vital::Lcp).map(|(p75, rating)| (p75.round(), rating))
+        };
+        assert_eq!(judged(&[]), None);
+        // The sketch says 2 515.
+        assert_eq!(judged(&[2_500.0]), Some((2_500.0, Rating::Good)));
+        assert_eq!(judged(&[2_501.0]), Some((2_515.0, Rating::NeedsImprovement)));
+        assert_eq!(judged(&[4_001.0]).map(|(_, rating)| rating), Some(Rating::Poor));
+        assert_eq!(judged(&[1.0, 2.0, 3.0, 9_000.0]), Some((3.0, Rating::Good)));
+        let half = [1.0, 2.0, 9_000.0, 9_100.0];
+        assert_eq!(judged(&half).map(|(_, rating)| rating), Some(Rating::Poor));
     }
 
     #[test]

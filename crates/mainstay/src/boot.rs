@@ -265,6 +265,7 @@ fn start_control(
     node: Node,
     status: Status,
 ) -> Result<(), Failed> {
+    rooms.health.watch_apps(Arc::clone(&served));
     let live = Live::new(settings.admin.live_streams_max);
     let sources = Sources {
         insight: rooms.insight.clone(),

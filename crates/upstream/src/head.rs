@@ -99,7 +99,10 @@ pub fn request_headers(incoming: &HeaderMap, forward: &Forward<'_>) -> HeaderMap
 fn tell_client(out: &mut HeaderMap, incoming: &HeaderMap, forward: &Forward<'_>) {
     let client = forward.client;
     let peer = text::of_address(forward.peer.to_canonical());
-    let before = if client.trusted { joined(incoming, &FOR) } else { None };
+    // A trusted proxy that speaks Forwarded alone: the client it named stands where its own line would.
+    let named =
+        || (client.address != forward.peer.to_canonical()).then(|| client.address.to_string());
+    let before = if client.trusted { joined(incoming, &FOR).or_else(named) } else { None };
     let chain = before.and_then(|before| {
         let peer = peer.to_str().unwrap_or_default();
         HeaderValue::from_maybe_shared(Bytes::from(format!("{before}, {peer}"))).ok()

@@ -46,7 +46,7 @@ pub(super) fn essence(headers: &HeaderMap) -> String {
 }
 
 /// Whether anything may be inserted into a document: not when its `Content-Type` names an encoding in which ASCII
-/// bytes are no ASCII characters, and not when it is XML.
+/// bytes are no ASCII characters, not when it is XML, and not when it is a file to be saved (RFC 6266 §4.2).
 pub(super) fn is_insertable(headers: &HeaderMap) -> bool {
     let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let Some(value) = value else { return false };
@@ -58,7 +58,13 @@ pub(super) fn is_insertable(headers: &HeaderMap) -> bool {
         encoding_rs::Encoding::for_label(label.as_bytes())
             .is_some_and(encoding_rs::Encoding::is_ascii_compatible)
     });
-    ascii && essence(headers) == "text/html"
+    ascii && essence(headers) == "text/html" && !is_download(headers)
+}
+
+fn is_download(headers: &HeaderMap) -> bool {
+    let value = headers.get(http::header::CONTENT_DISPOSITION).map(HeaderValue::as_bytes);
+    let kind = value.unwrap_or_default().split(|byte| *byte == b';').next().unwrap_or_default();
+    kind.trim_ascii().eq_ignore_ascii_case(b"attachment")
 }
 
 /// `Cache-Control: no-transform`: the app wants its bytes to arrive as they are.
@@ -270,6 +276,16 @@ mod tests {
             ("application/xhtml+xml", false),
         ] {
             assert_eq!(is_insertable(&headers(&[("content-type", kind)])), expected, "{kind}");
+        }
+        for (disposition, expected) in [
+            ("inline", true),
+            ("inline; filename=\"attachment\"", true),
+            ("Attachment; filename=page.html", false),
+            ("attachment", false),
+        ] {
+            let map =
+                headers(&[("content-type", "text/html"), ("content-disposition", disposition)]);
+            assert_eq!(is_insertable(&map), expected, "{disposition}");
         }
     }
 

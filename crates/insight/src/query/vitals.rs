@@ -38,12 +38,12 @@ pub(crate) async fn list_merged(
 
 fn rows(found: Distributions) -> Vec<VitalRow> {
     let row = |((key, vital), all): ((Option<String>, Vital), Distribution)| {
-        let p75 = all.p75()?;
+        let (p75, rating) = all.judge(vital)?;
         Some(VitalRow {
             key,
             vital,
             p75,
-            rating: vital.rate(p75),
+            rating,
             good: all.good,
             needs_improvement: all.needs_improvement,
             poor: all.poor,

@@ -4,6 +4,7 @@
 //! value; both end at the next blank, quote or angle bracket. Prose (`ready? yes`), optional chaining (`a?.b`) and
 //! selectors (`div#main`) pass unharmed. The position at the end of a stack frame (`:3:14`) is kept.
 
+use super::named::hide_named;
 use super::{find_query, shorten};
 
 /// `text` without queries, fragments and user names of addresses, at most `bytes_max` bytes.
@@ -40,10 +41,10 @@ pub fn scrub_text(text: &str, bytes_max: usize) -> String {
     out
 }
 
-/// [`scrub_text`] that also takes e-mail addresses out, for messages and stacks.
+/// [`scrub_text`] that also takes e-mail addresses out, and what its own name calls secret, for messages and stacks.
 #[must_use]
 pub fn scrub_error_text(text: &str, bytes_max: usize) -> String {
-    let scrubbed = scrub_text(text, usize::MAX);
+    let scrubbed = hide_named(&scrub_text(text, usize::MAX)).into_owned();
     let mut out = String::with_capacity(scrubbed.len().min(bytes_max));
     let mut rest = scrubbed.as_str();
     while let Some(at) = memchr::memchr(b'@', rest.as_bytes()) {

@@ -180,7 +180,16 @@ fn a_folder_is_read_by_listed_origins_alone() {
     let server = folder(LIST);
     for case in CASES {
         // A file, a compressible one, none, a redirect, a page.
-        for path in ["/data.json", "/long.txt", "/missing", "/docs", "/docs/"] {
+        // And what is ours.
+        for path in [
+            "/data.json",
+            "/long.txt",
+            "/missing",
+            "/docs",
+            "/docs/",
+            "/_mainstay/m.js",
+            "/_mainstay/events",
+        ] {
             check(&server.send(&request(case, path)), case, path);
         }
     }

@@ -170,6 +170,8 @@ fn a_copy_that_dies_is_seen_to_and_sites_come_and_go_with_a_reload() {
     assert!(copy["latency_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{copy}");
     assert!(server.rows("/api/v1/upstreams?site=main").is_empty());
 
+    let health = || server.admin(Request::get("/healthz")).json();
+    assert_eq!(health()["status"], "pass");
     let mut live = Live::open(&server, "?site=app");
     app.kill();
     eventually("the failing copy", SOON, || {
@@ -178,6 +180,15 @@ fn a_copy_that_dies_is_seen_to_and_sites_come_and_go_with_a_reload() {
     });
     assert_eq!(find(&server.rows("/api/v1/sites"), "name", "app").expect("app")["healthy"], 0);
     live.wait("the failing copy", |now| now["upstreams"][0]["state"] == "failing");
+    let said = health();
+    let check = &said["checks"]["upstream:copies"][0];
+    assert_eq!((&said["status"], &check["componentId"]), (&"warn".into(), &"app".into()), "{said}");
+    assert_eq!(check["output"], "the app does not answer");
+    assert_eq!(
+        server.admin(Request::get("/readyz")).status,
+        200,
+        "visitors find it away elsewhere, too"
+    );
 
     assert_eq!(server.admin(Request::get("/api/v1/visitors?site=shop")).status, 404);
     server.write_settings(&first.replace("\"app\"", "\"shop\""));

@@ -47,7 +47,7 @@ const OURS_BY_NAME: [&str; 11] = [
 ];
 
 /// What proxies and content networks say about a client: a trusted one's word passes, a stranger's does not.
-const TOLD_BY_PROXIES: [&str; 27] = [
+const TOLD_BY_PROXIES: [&str; 31] = [
     "cf-connecting-ip",
     "cf-connecting-ipv6",
     "cf-ipcountry",
@@ -74,6 +74,10 @@ const TOLD_BY_PROXIES: [&str; 27] = [
     "x-forwarded-scheme",
     "x-forwarded-server",
     "x-forwarded-ssl",
+    "x-forwarded-uri",
+    "x-host",
+    "x-original-host",
+    "x-original-uri",
     "x-url-scheme",
 ];
 /// Kept from trusted proxies where they are well formed.

@@ -131,6 +131,9 @@ fn a_proxy_that_speaks_one_dialect_is_told_in_both() {
         values(&out, "forwarded"),
         [r#"for="[2001:db8::1]";host="shop.example";proto=http"#]
     );
+    let out = forwarded(&[("forwarded", r#"for="[2001:db8::1]:99""#)], &["203.0.113.7"]);
+    assert_eq!(values(&out, "x-forwarded-for"), ["2001:db8::1, 203.0.113.7"]);
+    assert_eq!(values(&out, "x-real-ip"), ["2001:db8::1"]);
 }
 
 #[test]

@@ -125,3 +125,18 @@ fn addresses_are_written_as_their_network_in_canonical_form() {
         assert!(text.contains(&expected), "{expected} is not in {text}");
     }
 }
+
+#[test]
+fn a_query_that_was_encoded_with_the_path_is_none_of_it() {
+    for (path, kept) in [
+        ("/p%3Ftoken=SECRET", "/p"),
+        ("/p%3ftoken=SECRET", "/p"),
+        ("/100%25%3", "/100%25%3"),
+        ("/é%", "/é%"),
+        ("/%c3%a9/3f", "/%c3%a9/3f"),
+    ] {
+        let json: Json =
+            serde_json::from_str(&written(&mut Formatter::default(), &line(path))).unwrap();
+        assert_eq!(json["path"], kept, "{path}");
+    }
+}
