@@ -1,5 +1,6 @@
 //! What every read shares: the span asked for, the cursor, and the envelope of the answer.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,13 +49,13 @@ struct Wire {
     bots: Option<String>,
     /// Rows of the answer at most.
     #[schemars(with = "u32", range(min = 1, max = LIMIT_MAX), extend("default" = LIMIT_DEFAULT))]
-    limit: Option<u32>,
+    limit: Option<String>,
     /// `next` of the answer before this one.
     #[schemars(with = "String", length(max = CURSOR_CHARS_MAX))]
     cursor: Option<String>,
     /// Seconds from row to row.
     #[schemars(with = "u64", range(min = 1), extend("default" = STEP_DEFAULT_S))]
-    step: Option<u64>,
+    step: Option<String>,
     /// What a row stands for.
     #[schemars(with = "String", extend("enum" = ["page", "device", "release", "site"], "default" = "page"))]
     by: Option<String>,
@@ -110,13 +111,18 @@ impl Asked {
     }
 }
 
+/// None when it is not one.
+fn number<T: FromStr>(text: Option<&str>, default: T) -> Option<T> {
+    text.map_or(Some(default), |text| text.parse().ok())
+}
+
 impl FromRequestParts<Arc<Admin>> for Asked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
         let Query(wire) = Query::<Wire>::from_request_parts(parts, admin)
             .await
-            .map_err(|_| invalid("query", "has a value of the wrong kind"))?;
+            .map_err(|_| invalid("query", "names a parameter twice, or is not UTF-8"))?;
         let now = admin.clock.now();
         let scope = Scope::find(admin, wire.site.as_deref())?;
         let site = scope.one(admin);
@@ -131,17 +137,14 @@ impl FromRequestParts<Arc<Admin>> for Asked {
             Some("only") => Bots::Only,
             Some(_) => return Err(invalid("bots", "is exclude, include or only")),
         };
-        let limit = wire.limit.unwrap_or(LIMIT_DEFAULT);
-        if limit == 0 || limit > LIMIT_MAX {
-            return Err(invalid("limit", "is 1 to 1000"));
-        }
+        let limit = number(wire.limit.as_deref(), LIMIT_DEFAULT);
+        let limit = limit.filter(|limit| (1..=LIMIT_MAX).contains(limit));
+        let limit = limit.ok_or_else(|| invalid("limit", "is 1 to 1000"))?;
         if wire.cursor.as_ref().is_some_and(|cursor| cursor.len() > CURSOR_CHARS_MAX) {
             return Err(invalid("cursor", "is not one that this server gave out"));
         }
-        let step = wire.step.unwrap_or(STEP_DEFAULT_S);
-        if step == 0 {
-            return Err(invalid("step", "is at least 1 second"));
-        }
+        let step = number(wire.step.as_deref(), STEP_DEFAULT_S).filter(|step| *step > 0);
+        let step = step.ok_or_else(|| invalid("step", "is at least 1 second"))?;
         admin.insight.note_use();
         let token = parts.headers.get(TOKEN).and_then(|token| token.to_str().ok());
         let insight =

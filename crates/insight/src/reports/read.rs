@@ -79,7 +79,7 @@ pub(super) fn list_reports<'a>(sent: &'a Sent<'a>) -> Found<'a> {
 
 fn report<'a>(entry: &'a Entry<'a>) -> Option<Report<'a>> {
     let csp = |body| Report { sent_type: types::CSP_VIOLATION, url: "", body: Some(body) };
-    if let Some(body) = scalars(&entry.csp_report) {
+    if let Some(body) = scalars(&entry.csp_report).filter(|body| !body.is_empty()) {
         return Some(csp(body));
     }
     if let Some(sent_type) = text(&entry.fields, &["type"]) {
@@ -242,7 +242,7 @@ mod tests {
     fn every_envelope_is_known() {
         for (body, types) in [
             (r#"{"csp-report":{"blocked-uri":"inline"}}"#, vec!["csp-violation"]),
-            (r#"[{"csp-report":{}},{"csp-report":{}}]"#, vec!["csp-violation"; 2]),
+            (r#"[{"csp-report":{"a":1}},{"csp-report":{"a":1}}]"#, vec!["csp-violation"; 2]),
             (r#"{"blocked-uri":"inline"}"#, vec!["csp-violation"]),
             (r#"{"type":"crash","body":{"reason":"oom"}}"#, vec!["crash"]),
             (r#"[{"type":"x","url":"https://h/","body":null},{"type":"coop"}]"#, vec!["x", "coop"]),
@@ -254,7 +254,10 @@ mod tests {
                 "{body}"
             );
         }
-        assert_eq!(types_in(r#"[1,null,"x",[],{},{"type":7},{"csp-report":[]}]"#).1, 7);
+        assert_eq!(
+            types_in(r#"[1,null,"x",[],{},{"type":7},{"csp-report":[]},{"csp-report":{}}]"#).1,
+            8
+        );
         for body in ["", "{", "1", "null", "\"x\"", "\u{0}"] {
             assert!(parse(body.as_bytes(), 100).is_err(), "{body:?}");
         }

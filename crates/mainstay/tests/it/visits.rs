@@ -301,7 +301,9 @@ fn questions_that_make_no_sense_are_refused_with_the_parameter() {
     for (query, field, status) in [
         ("limit=0", "limit", 400),
         ("limit=1001", "limit", 400),
-        ("limit=many", "query", 400),
+        ("limit=many", "limit", 400),
+        ("limit=1&limit=2", "query", 400),
+        ("step=x", "step", 400),
         ("cursor=!!", "cursor", 400),
         ("from=yesterday", "from", 400),
         ("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "from", 400),
