@@ -129,6 +129,10 @@ pub struct Site {
     /// How long browsers shall refuse plain http. Not set: `headers.hsts`.
     #[schemars(extend("examples" = ["auto"]))]
     pub hsts: Option<guard::Hsts>,
+    /// Whether windows of other origins keep hold of the site's pages; sign-in or payment in one may need
+    /// `"same-origin-allow-popups"`. Not set: `headers.opener`.
+    #[schemars(extend("examples" = ["same-origin"]))]
+    pub opener: Option<guard::Opener>,
     /// What is done with a page's Content-Security-Policy. Not set: `headers.csp`.
     #[schemars(extend("examples" = ["auto"]))]
     pub csp: Option<guard::Csp>,
@@ -184,6 +188,7 @@ impl Default for Site {
             build_dir: None,
             headers: None,
             hsts: None,
+            opener: None,
             csp: None,
             insert: Insert::Auto,
         }
@@ -211,6 +216,7 @@ impl Settings {
         let mut headers = self.headers.clone();
         headers.headers = site.headers.unwrap_or(headers.headers);
         headers.hsts = site.hsts.unwrap_or(headers.hsts);
+        headers.opener = site.opener.unwrap_or(headers.opener);
         headers.csp = site.csp.unwrap_or(headers.csp);
         headers
     }
