@@ -36,6 +36,8 @@ pub(crate) struct Pages {
     pub(crate) bad_gateway: Page,
     pub(crate) unavailable: Page,
     pub(crate) gateway_timeout: Page,
+    /// The app behind the site is the site.
+    pub(crate) loop_detected: Page,
     /// A redirect without its `Location`.
     pub(crate) redirect: Page,
     /// The empty answer to `OPTIONS`.
@@ -97,6 +99,11 @@ impl Pages {
                 StatusCode::GATEWAY_TIMEOUT,
                 "No answer in time",
                 "The application behind this site took too long. Please try again in a moment.",
+            ),
+            loop_detected: page(
+                StatusCode::LOOP_DETECTED,
+                "Nobody to answer",
+                "The request came back to where it was sent from. The fault is ours and was noted.",
             ),
             redirect,
             options,

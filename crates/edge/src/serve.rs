@@ -111,6 +111,7 @@ impl Edge {
             http: &shared.http,
             registry: &self.registry,
             group: &self.group,
+            process: shared.process,
             clock: &shared.clock,
         };
         let opened = Arc::new(Sites::open(sites, Some(&shared.sites.load()), &opening)?);
@@ -190,8 +191,17 @@ pub fn start(parts: Parts, group: &Group) -> Result<Edge, StartError> {
     let address = listeners.site.local_addr().map_err(StartError::Worker)?;
     let redirect = listeners.redirect.as_ref().map(StdListener::local_addr).transpose();
     let redirect = redirect.map_err(StartError::Worker)?;
-    let opening =
-        Opening { settings: &settings, http: &http, registry: &registry, group, clock: &clock };
+    let process =
+        entropy.bytes().map_err(|error| StartError::Worker(std::io::Error::other(error)))?;
+    let process = u64::from_be_bytes(process);
+    let opening = Opening {
+        settings: &settings,
+        http: &http,
+        registry: &registry,
+        group,
+        process,
+        clock: &clock,
+    };
     let sites = ArcSwap::from_pointee(Sites::open(sites, None, &opening)?);
     let workers = worker_count(settings.workers);
     let prefix = settings.prefix.trim_end_matches('/').into();
@@ -205,6 +215,7 @@ pub fn start(parts: Parts, group: &Group) -> Result<Edge, StartError> {
         http,
         clock,
         entropy,
+        process,
         open,
         addresses: Arc::default(),
         tls,

@@ -105,6 +105,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) http: &'a HttpMetrics,
     pub(crate) group: &'a Group,
+    /// Tells this process from others.
+    pub(crate) process: u64,
     /// The time, for the dates of documents we change.
     pub(crate) clock: &'a Clock,
 }
