@@ -31,6 +31,8 @@ pub(crate) struct Pages {
     pub(crate) precondition_failed: Page,
     pub(crate) internal: Page,
     /// A host name that is none of our sites'.
+    pub(crate) no_such_site: Page,
+    /// A host name of a site that has another certificate than the connection.
     pub(crate) misdirected: Page,
     /// The app behind the site: gave no answer, none we may pass on, or none in time.
     pub(crate) bad_gateway: Page,
@@ -80,10 +82,15 @@ impl Pages {
                 "Something went wrong",
                 "The fault is ours and was noted.",
             ),
-            misdirected: page(
+            no_such_site: page(
                 StatusCode::MISDIRECTED_REQUEST,
                 "No such site",
                 "Nothing is served under this name here.",
+            ),
+            misdirected: page(
+                StatusCode::MISDIRECTED_REQUEST,
+                "Another connection is needed",
+                "This one was made for a site with another certificate.",
             ),
             bad_gateway: page(
                 StatusCode::BAD_GATEWAY,

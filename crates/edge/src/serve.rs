@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::listen::{self, Listeners};
 use crate::site::{OpenError, Opening, Plan};
 use crate::sites::{LeftOut, Sites};
-use crate::tls::Tls;
+use crate::tls::{self, Tls};
 use crate::worker::{self, Shared};
 
 /// Answers a request below our own prefix: the route template it counts for, and the answer. The request carries
@@ -99,11 +99,11 @@ pub struct AppStatus {
 }
 
 impl Edge {
-    /// Serves these sites from the next request on, and the certificate as its files are now; requests in hand end as
-    /// they began.
+    /// Serves these sites from the next request on, and certificates as their files are now; requests in hand end as they
+    /// began.
     ///
     /// # Errors
-    /// [`OpenError`]; the sites in force stay.
+    /// [`OpenError`]; the sites in force stay, and their certificates.
     pub fn reload(&self, sites: Vec<Plan>) -> Result<(), OpenError> {
         let shared = &self.shared;
         let opening = Opening {
@@ -114,12 +114,20 @@ impl Edge {
             process: shared.process,
             clock: &shared.clock,
         };
+        let renewal = match &shared.tls {
+            Some(tls) => {
+                let renewal = tls.open_for(sites.iter().map(tls::Site::of).collect());
+                Some((tls, renewal.map_err(OpenError::Certificate)?))
+            }
+            None => None,
+        };
         let opened = Arc::new(Sites::open(sites, Some(&shared.sites.load()), &opening)?);
+        // Nothing can fail from here on.
+        if let Some((tls, renewal)) = renewal {
+            tls.renew(renewal);
+        }
         let before = shared.sites.swap(Arc::clone(&opened));
         self.leaving().extend(before.give_way_to(&opened));
-        if let Some(tls) = &shared.tls {
-            tls.reload();
-        }
         Ok(())
     }
 

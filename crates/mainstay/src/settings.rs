@@ -138,6 +138,8 @@ pub struct Site {
     pub csp: Option<guard::Csp>,
     /// Whether our script is put into the site's pages.
     pub insert: Insert,
+    /// The site's own certificate, shown to visitors who ask for one of its `hosts`.
+    pub tls: tls::OfSite,
 }
 
 /// Whether our script is put into pages.
@@ -191,6 +193,7 @@ impl Default for Site {
             opener: None,
             csp: None,
             insert: Insert::Auto,
+            tls: tls::OfSite::default(),
         }
     }
 }
@@ -208,6 +211,12 @@ impl Settings {
             None if loopback() => Environment::Development,
             None => Environment::Production,
         }
+    }
+
+    /// Whether the public listener speaks TLS.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        self.tls.is_on() || self.site.iter().any(|site| site.tls.cert.is_some())
     }
 
     /// The header settings of a site as they are written: the common ones with its own in their place.
