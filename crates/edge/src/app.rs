@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, h
 use http_body::Body as _;
 use hyper::body::Incoming;
 use mainstay_base::Coded;
-use mainstay_telemetry::http::{Route, SiteMetrics};
+use mainstay_telemetry::http::{Refusal, Route, SiteMetrics};
 use mainstay_upstream::head::{self, Forward, Kind};
 use mainstay_upstream::{Error, Exchange, Fault, RequestBody, Status, Timing, Upstreams, tunnel};
 
@@ -37,6 +37,9 @@ pub(crate) struct App {
     documents: Documents,
     http: SiteMetrics,
     tunnel_timeout: Duration,
+    /// Told to the app, and refused when it comes back: this process and this site, so that one site's app may ask
+    /// another site by passing a request on.
+    mark: HeaderValue,
     logged_ms: AtomicU32,
 }
 
@@ -74,7 +77,11 @@ impl App {
             revalidate_after: with.settings.revalidate_after,
         });
         let http = with.http.site(&plan.name);
-        Ok(Self { upstreams, documents, http, tunnel_timeout, logged_ms: AtomicU32::new(0) })
+        // Names of sites are tokens: letters, digits, "-" and "_".
+        let mark = format!("mainstay-{:016x}-{}", with.process, plan.name);
+        let mark = HeaderValue::try_from(mark).unwrap_or_else(|_| HeaderValue::from(with.process));
+        let logged_ms = AtomicU32::new(0);
+        Ok(Self { upstreams, documents, http, tunnel_timeout, mark, logged_ms })
     }
 
     /// How its copies stand.
@@ -101,6 +108,12 @@ impl App {
             let answer = site.page(&site.pages.method_not_allowed, asking);
             return (request.into_parts().0, answer);
         }
+        if head::was_here(request.headers(), &self.mark) {
+            worker.shared.http.refused(Refusal::Loop);
+            let head = request.into_parts().0;
+            let answer = self.without_answer(worker, site, &Error::Loop, asking, &head);
+            return (head, answer);
+        }
         let (handed, outgoing) = self.hand_over(worker, asking, request);
         watch.hand_over();
         let sent = worker.connections_to(self).send(outgoing).await;
@@ -118,12 +131,21 @@ impl App {
                 let route = self.route(site, head.uri.path(), response.status());
                 Answer { response, route, ours: false }
             }
-            Err(error) => {
-                self.log(site, &error, worker.coarse.now());
-                failed(site, &error, asking, &head.headers)
-            }
+            Err(error) => self.without_answer(worker, site, &error, asking, &head),
         };
         (head, answer)
+    }
+
+    fn without_answer(
+        &self,
+        worker: &Worker,
+        site: &Site,
+        error: &Error,
+        asking: &Asking,
+        head: &Head,
+    ) -> Answer {
+        self.log(site, error, worker.coarse.now());
+        failed(site, error, asking, &head.headers)
     }
 
     /// What the app is sent: our word about the client, the nonce, the body as it comes.
@@ -146,6 +168,7 @@ impl App {
             host: host_of(request.headers(), request.uri()),
             request_id: asking.id,
             kind,
+            mark: &self.mark,
         };
         let mut headers = head::request_headers(request.headers(), &forward);
         let (method, uri) = (request.method().clone(), origin_form(request.uri()));
@@ -272,12 +295,13 @@ fn origin_form(uri: &Uri) -> Uri {
     }
 }
 
-/// 502, 503 or 504: a page for those who read pages, problem+json (RFC 9457) for others.
+/// 502, 503, 504 or 508: a page for those who read pages, problem+json (RFC 9457) for others.
 fn failed(site: &Site, error: &Error, asking: &Asking, headers: &HeaderMap) -> Answer {
     let page = match error.status() {
         StatusCode::SERVICE_UNAVAILABLE => &site.pages.unavailable,
         StatusCode::GATEWAY_TIMEOUT => &site.pages.gateway_timeout,
         StatusCode::BAD_REQUEST => &site.pages.bad_request,
+        StatusCode::LOOP_DETECTED => &site.pages.loop_detected,
         _ => &site.pages.bad_gateway,
     };
     let mut answer = site.page(page, asking);

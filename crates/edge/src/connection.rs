@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use crate::activity::Activity;
 use crate::phases::{Peer, ToHttps};
 use crate::socket::{Socket, Stream};
-use crate::tls::Tls;
+use crate::tls::{Certificate, Tls};
 use crate::worker::Worker;
 use crate::{http1, http2};
 
@@ -28,6 +28,8 @@ pub(crate) const READ_BYTES: usize = 4 << 10;
 pub(crate) struct Connection {
     pub(crate) worker: Arc<Worker>,
     pub(crate) peer: Peer,
+    /// What the client was shown, where it asked for a name.
+    pub(crate) presented: Option<Arc<Certificate>>,
     pub(crate) activity: Arc<Activity>,
     pub(crate) group: Group,
 }
@@ -87,7 +89,9 @@ impl Connection {
             Ok(stream) => {
                 self.activity.end_handshake();
                 self.peer.https = true;
-                let h2 = tls.agreed_on_h2(stream.get_ref().1);
+                let (_, session) = stream.get_ref();
+                self.presented = tls.presented(session);
+                let h2 = tls.agreed_on_h2(session);
                 let protocol = if h2 { Protocol::Http2 } else { Protocol::Http1 };
                 Some((Stream::tls(Box::new(stream)), protocol))
             }
@@ -125,6 +129,13 @@ impl Connection {
             stream.unread(read.freeze());
             return Some((stream, protocol));
         }
+    }
+
+    /// Whether a host is one that another certificate is for than the client was shown: it cannot know whom it asks
+    /// (RFC 9110 §7.4). A client that asked for no name has not looked.
+    pub(crate) fn is_misdirected(&self, host: Option<&str>) -> bool {
+        let (Some(presented), Some(host)) = (&self.presented, host) else { return false };
+        self.worker.shared.tls.as_ref().is_some_and(|tls| tls.is_for_another(presented, host))
     }
 
     /// Requests that never parsed got the library's bare closing answer; here they are counted by reason.

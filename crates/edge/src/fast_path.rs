@@ -178,7 +178,7 @@ fn answer(connection: &Connection, plain: &Plain<'_>, head: &mut Vec<u8>) -> Opt
     let Connection { worker, peer, activity, .. } = connection;
     let sites = worker.shared.sites.load();
     let site = sites.find(Some(plain.host)).ok()?;
-    let files = find_files(worker, site, *peer, (plain.host, plain.path))?;
+    let files = find_files(connection, site, (plain.host, plain.path))?;
     let ready = folder::find_ready(site, files, plain.path, worker.coarse.now())?;
     let answer = match &ready {
         Ready::Content(content, route) => choose(content, route.unwrap_or(&content.route), plain)?,

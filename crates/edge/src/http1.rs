@@ -94,8 +94,8 @@ async fn wait(connection: &Connection, stream: &Stream) -> bool {
 /// The library's part. `returns_plain`: the next plain request is waited for elsewhere. A connection without any stays
 /// here, for building this up costs more than a small answer.
 async fn serve(connection: &Connection, stream: Stream, returns_plain: bool) -> Left {
-    let Connection { worker, peer, activity, .. } = connection;
-    let (peer, switch) = (*peer, Switch::default());
+    let Connection { worker, activity, .. } = connection;
+    let switch = Switch::default();
     // The last request was one after which the next may be plain.
     let returns = AtomicBool::new(false);
     let service = service_fn(|mut request: Request<Incoming>| {
@@ -110,7 +110,7 @@ async fn serve(connection: &Connection, stream: Stream, returns_plain: bool) -> 
         let may_return = returns_plain && is_bare && !upgrades && is_of_files(worker, &request);
         returns.store(may_return, Relaxed);
         let watch = Watch::Connection(Arc::clone(activity).begin_request());
-        let answering = phases::answer(worker, peer, request, watch);
+        let answering = phases::answer(connection, request, watch);
         let activity = Arc::clone(activity);
         async move {
             let response = answering.wait().await;

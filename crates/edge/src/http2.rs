@@ -40,8 +40,7 @@ const ERROR_RESETS: usize = 64;
 
 /// Carries a connection to its end.
 pub(crate) async fn carry(connection: &Connection, stream: Stream) {
-    let Connection { worker, peer, activity, group } = connection;
-    let peer = *peer;
+    let Connection { worker, activity, group, .. } = connection;
     activity.multiplexed();
     let begun = Begun::default();
     let service = service_fn(|mut request: Request<Incoming>| {
@@ -52,7 +51,7 @@ pub(crate) async fn carry(connection: &Connection, stream: Stream) {
         }
         let in_hand = Arc::clone(activity).begin_request();
         let watch = Watch::Stream(Arc::clone(&exchange));
-        let answering = phases::answer(worker, peer, request, watch);
+        let answering = phases::answer(connection, request, watch);
         begun.put(Next { exchange: Arc::clone(&exchange), is_answered: answering.is_now() });
         async move {
             let response = answering.wait().await;

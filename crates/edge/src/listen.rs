@@ -94,8 +94,13 @@ fn adopt(worker: &Arc<Worker>, stream: TcpStream, peer: Peer, group: &Group) {
         Err(refusal) => return worker.shared.http.refused(refusal),
     };
     worker.adopt(Arc::clone(&activity));
-    let connection =
-        Connection { worker: Arc::clone(worker), peer, activity, group: group.clone() };
+    let connection = Connection {
+        worker: Arc::clone(worker),
+        peer,
+        presented: None,
+        activity,
+        group: group.clone(),
+    };
     group.spawn_child("connection", async move {
         connection.carry(stream).await;
         drop(open);

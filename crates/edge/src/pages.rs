@@ -31,11 +31,15 @@ pub(crate) struct Pages {
     pub(crate) precondition_failed: Page,
     pub(crate) internal: Page,
     /// A host name that is none of our sites'.
+    pub(crate) no_such_site: Page,
+    /// A host name of a site that has another certificate than the connection.
     pub(crate) misdirected: Page,
     /// The app behind the site: gave no answer, none we may pass on, or none in time.
     pub(crate) bad_gateway: Page,
     pub(crate) unavailable: Page,
     pub(crate) gateway_timeout: Page,
+    /// The app behind the site is the site.
+    pub(crate) loop_detected: Page,
     /// A redirect without its `Location`.
     pub(crate) redirect: Page,
     /// The empty answer to `OPTIONS`.
@@ -78,10 +82,15 @@ impl Pages {
                 "Something went wrong",
                 "The fault is ours and was noted.",
             ),
-            misdirected: page(
+            no_such_site: page(
                 StatusCode::MISDIRECTED_REQUEST,
                 "No such site",
                 "Nothing is served under this name here.",
+            ),
+            misdirected: page(
+                StatusCode::MISDIRECTED_REQUEST,
+                "Another connection is needed",
+                "This one was made for a site with another certificate.",
             ),
             bad_gateway: page(
                 StatusCode::BAD_GATEWAY,
@@ -97,6 +106,11 @@ impl Pages {
                 StatusCode::GATEWAY_TIMEOUT,
                 "No answer in time",
                 "The application behind this site took too long. Please try again in a moment.",
+            ),
+            loop_detected: page(
+                StatusCode::LOOP_DETECTED,
+                "Nobody to answer",
+                "The request came back to where it was sent from. The fault is ours and was noted.",
             ),
             redirect,
             options,

@@ -18,6 +18,7 @@ use mainstay_telemetry::http::{Refusal, Route};
 use mainstay_upstream::{Client, Scheme};
 
 use crate::body::Body;
+use crate::connection::Connection;
 use crate::cors;
 use crate::files::Files;
 use crate::folder;
@@ -97,18 +98,24 @@ impl Answering {
 /// [`crate::fast_path`] does the same for plain requests whose answer is in memory. A step that is added between the site
 /// and its answer is added to [`find_files`] too, or a plain request passes it by.
 pub(crate) fn answer(
-    worker: &Arc<Worker>,
-    peer: Peer,
+    connection: &Connection,
     request: Request<Incoming>,
     watch: Watch,
 ) -> Answering {
     // 1 who, 2 request id
-    let asking = Asking::of(worker, peer, &request);
+    let Connection { worker, peer, .. } = connection;
+    let asking = Asking::of(worker, *peer, &request);
     let shared = &worker.shared;
     let host = asking.host(&request);
-    // 3 may it pass: understood, and meant for one of our sites
+    // 3 may it pass: understood, and meant for one of our sites. A trusted proxy answers for what it was shown.
     let sites = shared.sites.load();
-    let site = if is_malformed(&request) { Err(Refusal::BadRequest) } else { sites.find(host) };
+    let site = if is_malformed(&request) {
+        Err(Refusal::BadRequest)
+    } else if asking.told.is_none() && connection.is_misdirected(host) {
+        Err(Refusal::Misdirected)
+    } else {
+        sites.find(host)
+    };
     let site = match site {
         Ok(site) => site,
         Err(refusal) => {
@@ -177,13 +184,14 @@ pub(crate) fn answer(
 /// The files of a site, where no other step of [`answer`] has a say in a `GET` without a word that [`crate::fast_path`]
 /// does not know, of a client that no proxy tells us about.
 pub(crate) fn find_files<'s>(
-    worker: &Worker,
+    connection: &Connection,
     site: &'s Site,
-    peer: Peer,
     (host, path): (&str, &str),
 ) -> Option<&'s Arc<Files>> {
     let Answers::Files(files) = &site.answers else { return None };
+    let Connection { worker, peer, .. } = connection;
     let is_elsewhere = peer.to_https.is_some()
+        || connection.is_misdirected(Some(host))
         || worker.shared.trust.contains(peer.address)
         || worker.shared.is_ours(&Method::GET, path)
         || site.cors().is_some()

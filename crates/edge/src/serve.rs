@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::listen::{self, Listeners};
 use crate::site::{OpenError, Opening, Plan};
 use crate::sites::{LeftOut, Sites};
-use crate::tls::Tls;
+use crate::tls::{self, Tls};
 use crate::worker::{self, Shared};
 
 /// Answers a request below our own prefix: the route template it counts for, and the answer. The head carries
@@ -101,11 +101,11 @@ pub struct AppStatus {
 }
 
 impl Edge {
-    /// Serves these sites from the next request on, and the certificate as its files are now; requests in hand end as
-    /// they began.
+    /// Serves these sites from the next request on, and certificates as their files are now; requests in hand end as they
+    /// began.
     ///
     /// # Errors
-    /// [`OpenError`]; the sites in force stay.
+    /// [`OpenError`]; the sites in force stay, and their certificates.
     pub fn reload(&self, sites: Vec<Plan>) -> Result<(), OpenError> {
         let shared = &self.shared;
         let opening = Opening {
@@ -113,14 +113,23 @@ impl Edge {
             http: &shared.http,
             registry: &self.registry,
             group: &self.group,
+            process: shared.process,
             clock: &shared.clock,
         };
+        let renewal = match &shared.tls {
+            Some(tls) => {
+                let renewal = tls.open_for(sites.iter().map(tls::Site::of).collect());
+                Some((tls, renewal.map_err(OpenError::Certificate)?))
+            }
+            None => None,
+        };
         let opened = Arc::new(Sites::open(sites, Some(&shared.sites.load()), &opening)?);
+        // Nothing can fail from here on.
+        if let Some((tls, renewal)) = renewal {
+            tls.renew(renewal);
+        }
         let before = shared.sites.swap(Arc::clone(&opened));
         self.leaving().extend(before.give_way_to(&opened));
-        if let Some(tls) = &shared.tls {
-            tls.reload();
-        }
         Ok(())
     }
 
@@ -192,8 +201,17 @@ pub fn start(parts: Parts, group: &Group) -> Result<Edge, StartError> {
     let address = listeners.site.local_addr().map_err(StartError::Worker)?;
     let redirect = listeners.redirect.as_ref().map(StdListener::local_addr).transpose();
     let redirect = redirect.map_err(StartError::Worker)?;
-    let opening =
-        Opening { settings: &settings, http: &http, registry: &registry, group, clock: &clock };
+    let process =
+        entropy.bytes().map_err(|error| StartError::Worker(std::io::Error::other(error)))?;
+    let process = u64::from_be_bytes(process);
+    let opening = Opening {
+        settings: &settings,
+        http: &http,
+        registry: &registry,
+        group,
+        process,
+        clock: &clock,
+    };
     let sites = ArcSwap::from_pointee(Sites::open(sites, None, &opening)?);
     let workers = worker_count(settings.workers);
     let prefix = settings.prefix.trim_end_matches('/').into();
@@ -207,6 +225,7 @@ pub fn start(parts: Parts, group: &Group) -> Result<Edge, StartError> {
         http,
         clock,
         entropy,
+        process,
         open,
         addresses: Arc::default(),
         tls,

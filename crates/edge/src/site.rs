@@ -19,6 +19,7 @@ use crate::html::Tag;
 use crate::pages::{Page, Pages};
 use crate::phases::{Answer, Asking};
 use crate::sites::split_port;
+use crate::tls;
 
 /// What a site is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +33,8 @@ pub struct Plan {
     pub known: Vec<String>,
     /// The name its visitors are sent to when they came by another.
     pub canonical: Option<String>,
+    /// The certificate of its own that its visitors are shown.
+    pub certificate: Option<tls::Files>,
     /// Where its answers come from.
     pub serves: Serves,
     /// Header and policy settings.
@@ -88,6 +91,9 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
+    /// A certificate.
+    #[error("a certificate cannot be used")]
+    Certificate(#[source] tls::Error),
     /// The app behind it.
     #[error("the app behind site \"{site}\" cannot be used")]
     App {
@@ -105,6 +111,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) http: &'a HttpMetrics,
     pub(crate) group: &'a Group,
+    /// Tells this process from others.
+    pub(crate) process: u64,
     /// The time, for the dates of documents we change.
     pub(crate) clock: &'a Clock,
 }

@@ -69,7 +69,8 @@ impl Sites {
     /// The answer to a request that reaches no site.
     pub(crate) fn refuse(&self, refusal: Refusal, asking: &Asking) -> Answer {
         let page = match refusal {
-            Refusal::Host => &self.first.pages.misdirected,
+            Refusal::Host => &self.first.pages.no_such_site,
+            Refusal::Misdirected => &self.first.pages.misdirected,
             _ => &self.first.pages.bad_request,
         };
         Answer { route: Arc::clone(&self.unmatched), ..self.first.page(page, asking) }
@@ -172,7 +173,8 @@ pub fn is_host(text: &str) -> bool {
             || port.strip_prefix(':').is_some_and(|p| p.is_empty() || p.parse::<u16>().is_ok()))
 }
 
-fn lower(text: &str) -> Cow<'_, str> {
+/// In lower case.
+pub(crate) fn lower(text: &str) -> Cow<'_, str> {
     if text.bytes().any(|b| b.is_ascii_uppercase()) {
         Cow::Owned(text.to_ascii_lowercase())
     } else {

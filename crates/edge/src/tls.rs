@@ -4,7 +4,9 @@
 //! resumed by tickets, whose keys all workers share and which change every six hours, or by a bounded memory for
 //! clients of TLS 1.2 without tickets. No early data: a request in it can be replayed (RFC 8446 §8).
 
+mod check;
 mod error;
+mod held;
 mod keys;
 mod meters;
 mod pair;
@@ -13,7 +15,7 @@ pub mod settings;
 mod validity;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Timestamp};
@@ -24,12 +26,17 @@ use rustls::server::ServerSessionMemoryCache;
 use rustls::{ServerConfig, ServerConnection};
 use tokio_rustls::TlsAcceptor;
 
+pub use check::{Problem, check};
 pub use error::Error;
+pub(crate) use keys::Certificate;
+pub use pair::Files;
 pub use settings::Settings;
 
+use crate::site::Plan;
+use held::{Held, InUse, Opening, Source, Uncovered};
 use keys::Keys;
 use meters::Meters;
-use pair::{Files, Pair, Stamp};
+use pair::bare;
 
 /// What a client may ask for by ALPN (RFC 7301), the better first.
 const PROTOCOLS: [&[u8]; 2] = [H2, b"http/1.1"];
@@ -41,12 +48,21 @@ const H2: &[u8] = b"h2";
 pub struct Material<'a> {
     /// Private folder in which a self-signed certificate is kept.
     pub keys_dir: &'a Path,
-    /// Names visitors use: `example.org`, `*.example.org`, `example.org:8443`.
-    pub hosts: &'a [String],
+    /// The sites, in their order.
+    pub sites: Vec<Site>,
     /// The time, for a certificate's end.
     pub clock: Clock,
-    /// Where handshakes and the certificate's end are counted.
+    /// Where handshakes and the certificates' ends are counted.
     pub registry: &'a Registry,
+}
+
+/// A site, as far as certificates go.
+#[derive(Clone, Debug)]
+pub struct Site {
+    name: Arc<str>,
+    /// In lower case, without ports.
+    hosts: Vec<String>,
+    files: Option<Files>,
 }
 
 /// TLS of the public listener. Clones share everything.
@@ -55,72 +71,84 @@ pub struct Tls(Arc<Shared>);
 
 struct Shared {
     settings: Settings,
-    hosts: Vec<String>,
-    source: Source,
     acceptor: TlsAcceptor,
     provider: Arc<CryptoProvider>,
     keys: Arc<Keys>,
-    seen: Mutex<Seen>,
+    in_use: Mutex<InUse>,
     meters: Meters,
     clock: Clock,
 }
 
-/// Where the pair comes from.
+/// Certificates that were opened and are not in use yet.
 #[derive(Debug)]
-enum Source {
-    Files(Files),
-    SelfSigned(Files),
-}
-
-/// The state of the files when they were last looked at, and the pair in use, which may be an older one.
-#[derive(Debug)]
-struct Seen {
-    stamp: Stamp,
-    pair: Pair,
-    /// That the certificate ends soon or has ended was said.
-    warned: bool,
+pub(crate) struct Renewal {
+    sites: Vec<Site>,
+    opened: Vec<Held>,
 }
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("Tls").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Site {
+    /// The names a site is reached by, and its own certificate.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        let hosts = plan.known.iter().chain(&plan.hosts).cloned();
+        Self::new(&plan.name, hosts, plan.certificate.clone())
+    }
+
+    /// A site by its name, the names it is reached by (`example.org`, `*.example.org`, `example.org:8443`), and its own
+    /// certificate.
+    #[must_use]
+    pub fn new(name: &str, hosts: impl Iterator<Item = String>, files: Option<Files>) -> Self {
+        let mut hosts: Vec<_> = hosts.map(|host| bare(&host).to_ascii_lowercase()).collect();
+        hosts.sort();
+        hosts.dedup();
+        Self { name: name.into(), hosts, files }
     }
 }
 
 impl Material<'_> {
-    /// Reads and checks the certificate, or makes a self-signed one.
+    /// Reads and checks the certificates, or makes a self-signed one.
     ///
     /// # Errors
     /// [`Error`]: which file cannot be used, why, and what to do.
     pub fn open(self, settings: &Settings) -> Result<Tls, Error> {
+        let Self { keys_dir, sites, clock, registry } = self;
         let provider = Arc::new(default_provider());
-        let source = match (&settings.cert, &settings.key) {
+        let everybodys = match (&settings.cert, &settings.key) {
             (Some(cert), Some(key)) => {
-                Source::Files(Files { cert: cert.clone(), key: key.clone() })
+                Some(Source::Files(Files { cert: cert.clone(), key: key.clone() }))
             }
             (None, None) if settings.self_signed => {
-                Source::SelfSigned(self_signed::files(self.keys_dir))
+                Some(Source::SelfSigned(self_signed::files(keys_dir)))
             }
+            (None, None) => None,
             _ => return Err(Error::Unset),
         };
-        let before = source.files().stamp();
-        let pair = source.load(self.hosts, self.clock.now(), &provider)?;
-        let stamp = source.stamp_after(before);
-        let keys = Arc::new(Keys::new(Arc::clone(&pair.certified)));
+        let opening = Opening { sites: &sites, provider: &provider, now: clock.now() };
+        let held = everybodys.map(|source| opening.open(Arc::default(), source)).transpose()?;
+        let mut held: Vec<_> = held.into_iter().collect();
+        held.extend(opening.open_own(&[])?);
+        let in_use = InUse { held, sites };
+        let keys = Arc::new(Keys::new(in_use.select().ok_or(Error::Unset)?));
         let config = config(settings, Arc::clone(&provider), Arc::clone(&keys))?;
-        let seen = Mutex::new(Seen { stamp, pair, warned: false });
         let tls = Tls(Arc::new(Shared {
             settings: settings.clone(),
-            hosts: self.hosts.to_vec(),
-            source,
             acceptor: TlsAcceptor::from(Arc::new(config)),
             provider,
             keys,
-            seen,
-            meters: Meters::new(self.registry),
-            clock: self.clock,
+            in_use: Mutex::new(in_use),
+            meters: Meters::new(registry),
+            clock,
         }));
-        tls.0.announce(&mut tls.0.seen());
+        let mut in_use = tls.0.in_use();
+        in_use.held.iter_mut().for_each(|held| tls.0.announce(held));
+        tls.0.present(&in_use);
+        drop(in_use);
         Ok(tls)
     }
 }
@@ -148,18 +176,37 @@ impl Tls {
         &self.0.settings
     }
 
-    /// Reads the certificate again now, changed or not. One that cannot be used is logged and counted; the one in use
-    /// stays.
-    pub fn reload(&self) {
-        let mut seen = self.0.seen();
-        let stamp = self.0.source.files().stamp();
-        self.0.take(&mut seen, stamp);
+    /// Opens the certificates of these sites that are not in use yet.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing has changed then.
+    pub(crate) fn open_for(&self, sites: Vec<Site>) -> Result<Renewal, Error> {
+        let Shared { provider, clock, .. } = &*self.0;
+        let opening = Opening { sites: &sites, provider, now: clock.now() };
+        let opened = opening.open_own(&self.0.in_use().held)?;
+        Ok(Renewal { sites, opened })
     }
 
-    /// When the certificate in use ends; `None` when it does not say so in a way we can read.
-    #[must_use]
-    pub fn expiry(&self) -> Option<Timestamp> {
-        self.0.seen().pair.until()
+    /// Takes certificates into use, lets go of those that no site names any more, and reads the others again, changed or
+    /// not. One of these that cannot be used any more is logged and counted; what was read of it before stays.
+    pub(crate) fn renew(&self, Renewal { sites, mut opened }: Renewal) {
+        let shared = &self.0;
+        let mut in_use = shared.in_use();
+        in_use.sites = sites;
+        let InUse { held, sites } = &mut *in_use;
+        let stays = |held: &Held| held.site.is_empty() || sites.iter().any(|site| held.is_of(site));
+        // TLS goes on until the restart, also where no certificate is named any more.
+        if !opened.is_empty() || held.iter().any(stays) {
+            held.retain(stays);
+        }
+        for held in held.iter_mut() {
+            shared.read(held, sites);
+        }
+        opened.iter_mut().for_each(|opened| shared.announce(opened));
+        held.append(&mut opened);
+        // As after a restart: without one of `[tls]`, the first site's is everybody's.
+        held.sort_by_key(|held| sites.iter().position(|site| site.name == held.site));
+        shared.present(&in_use);
     }
 
     /// Looks at the files again and again and takes a changed pair into use, until the group stops.
@@ -184,110 +231,95 @@ impl Tls {
         session.alpn_protocol() == Some(H2)
     }
 
+    /// The certificate that the client of a completed handshake was shown; none where it asked for no name, and so
+    /// cannot have looked for one. A session is resumed only by the name that it was made by (RFC 6066 §3).
+    pub(crate) fn presented(&self, session: &ServerConnection) -> Option<Arc<Certificate>> {
+        session.server_name().map(|name| self.0.keys.choose(Some(name)))
+    }
+
+    /// Whether the certificate that a client was shown is not for a host while another one is.
+    pub(crate) fn is_for_another(&self, presented: &Arc<Certificate>, host: &str) -> bool {
+        self.0.keys.is_for_another(presented, host)
+    }
+
     /// Counts a request by plain http that was sent to https.
     pub(crate) fn redirected(&self) {
         self.0.meters.redirects.inc();
     }
 
     fn look(&self) {
-        let mut seen = self.0.seen();
-        let stamp = self.0.source.files().stamp();
-        let aged = match &self.0.source {
-            Source::Files(_) => false,
-            Source::SelfSigned(_) => self_signed::is_near_end(&seen.pair, self.0.clock.now()),
-        };
-        if aged || stamp != seen.stamp {
-            self.0.take(&mut seen, stamp);
-        } else {
-            self.0.warn_of_end(&mut seen);
+        let shared = &self.0;
+        let mut in_use = shared.in_use();
+        let InUse { held, sites } = &mut *in_use;
+        let (now, mut changed) = (shared.clock.now(), false);
+        for held in held {
+            if held.is_due(now) {
+                changed |= shared.read(held, sites);
+            } else {
+                held.warn_of_end(now);
+            }
+        }
+        if changed {
+            shared.present(&in_use);
         }
     }
 }
 
 impl Shared {
-    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn in_use(&self) -> MutexGuard<'_, InUse> {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what the files hold into use. `stamp` was taken before they are read: a change meanwhile is seen next time.
-    fn take(&self, seen: &mut Seen, stamp: Stamp) {
-        seen.stamp = stamp;
-        match self.source.load(&self.hosts, self.clock.now(), &self.provider) {
+    /// Reads a pair again. False: it cannot be used, and the one before stays.
+    fn read(&self, held: &mut Held, sites: &[Site]) -> bool {
+        let opening = Opening { sites, provider: &self.provider, now: self.clock.now() };
+        let [done, failed] = self.meters.reloads(&held.site);
+        // Taken before the files are read: a change meanwhile is seen next time.
+        held.stamp = held.source.files().stamp();
+        match opening.load(&held.source) {
             Ok(pair) => {
-                self.keys.exchange(Arc::clone(&pair.certified));
-                self.meters.reloaded.inc();
-                *seen = Seen { stamp: self.source.stamp_after(stamp), pair, warned: false };
-                self.announce(seen);
+                done.inc();
+                held.stamp = held.source.stamp_after(held.stamp);
+                held.pair = pair;
+                held.warned = false;
+                self.announce(held);
+                true
             }
             Err(error) => {
-                self.meters.reload_failed.inc();
+                failed.inc();
                 let error: &dyn std::error::Error = &error;
                 tracing::warn!(
+                    site = %held.site,
+                    certificate = %held.source.files().cert.display(),
                     error,
                     "the changed certificate cannot be used; the one before stays in use"
                 );
+                false
             }
         }
     }
 
-    /// Says what is now in use, and what is odd about it.
-    fn announce(&self, seen: &mut Seen) {
-        let files = self.source.files();
-        let until = seen.pair.until().map(Timestamp::to_rfc3339).unwrap_or_default();
-        tracing::info!(certificate = %files.cert.display(), until, "TLS certificate in use");
-        self.meters.expiry.set(seen.pair.until().map_or(0.0, |until| until.as_seconds() as f64));
-        let uncovered = seen.pair.list_uncovered(&self.hosts);
-        if !uncovered.is_empty() {
-            tracing::warn!(hosts = uncovered.join(", "), certificate = %files.cert.display(),
-                "the certificate is not for these names: browsers will refuse them");
-        }
+    /// Says what of a pair will be in use, and what is odd about it.
+    fn announce(&self, held: &mut Held) {
+        let (files, until) = (held.source.files(), held.pair.until());
+        let at = until.map(Timestamp::to_rfc3339).unwrap_or_default();
+        tracing::info!(site = %held.site, certificate = %files.cert.display(), until = at, "TLS certificate in use");
         if files.is_key_open() {
             tracing::warn!(key = %files.key.display(), "every user of this machine may read the key; `chmod o= FILE` keeps it private");
         }
-        self.warn_of_end(seen);
+        let _declared = self.meters.reloads(&held.site);
+        held._told = Some(self.meters.tell(&held.site, until));
+        held.warn_of_end(self.clock.now());
     }
 
-    fn warn_of_end(&self, seen: &mut Seen) {
-        let now = self.clock.now();
-        let Some(validity) = seen.pair.validity.filter(|_| !seen.warned) else { return };
-        let certificate = self.source.files().cert.display();
-        if validity.until < now {
-            tracing::warn!(%certificate, until = %validity.until, "the certificate has ended: browsers refuse it; renew it");
-        } else if validity.from > now {
-            tracing::warn!(%certificate, from = %validity.from, "the certificate is not valid yet: is this machine's clock right?");
-        } else {
-            return;
+    /// Presents the pairs in use from the next handshake on.
+    fn present(&self, in_use: &InUse) {
+        let Some(selection) = in_use.select() else { return };
+        for Uncovered { site, hosts, certificate } in in_use.list_uncovered(&selection) {
+            tracing::warn!(site = %site.name, hosts, certificate = %certificate.display(),
+                "the certificate is not for these names: browsers will refuse them");
         }
-        seen.warned = true;
-    }
-}
-
-impl Source {
-    fn files(&self) -> &Files {
-        match self {
-            Self::Files(files) | Self::SelfSigned(files) => files,
-        }
-    }
-
-    /// The state to compare with later. Files of others count as they were before they were read: a change meanwhile
-    /// is then seen next time. Our own may just have been written.
-    fn stamp_after(&self, before: Stamp) -> Stamp {
-        match self {
-            Self::Files(_) => before,
-            Self::SelfSigned(files) => files.stamp(),
-        }
-    }
-
-    fn load(
-        &self,
-        hosts: &[String],
-        now: Timestamp,
-        provider: &CryptoProvider,
-    ) -> Result<Pair, Error> {
-        match self {
-            Self::Files(files) => files.load(provider),
-            Self::SelfSigned(files) => self_signed::open(files, hosts, now, provider),
-        }
+        self.keys.exchange(selection);
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) http: HttpMetrics,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
+    /// Tells this process from others.
+    pub(crate) process: u64,
     pub(crate) open: AtomicUsize,
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) tls: Option<Tls>,

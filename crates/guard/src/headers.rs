@@ -2,7 +2,7 @@
 
 use http::header::{self, HeaderName, HeaderValue};
 
-use crate::settings::{Frame, Headers, Hsts, Preset, Referrer, Resource};
+use crate::settings::{Frame, Headers, Hsts, Opener, Preset, Referrer, Resource};
 
 /// Settings of a site's headers; see [`Headers`].
 pub type Settings = Headers;
@@ -34,10 +34,7 @@ pub fn security_headers(
         (header::X_FRAME_OPTIONS, frame(settings.frame)),
         (header::REFERRER_POLICY, referrer(settings.referrer)),
         (HeaderName::from_static("permissions-policy"), permissions(settings.headers)),
-        (
-            HeaderName::from_static("cross-origin-opener-policy"),
-            HeaderValue::from_static("same-origin"),
-        ),
+        (HeaderName::from_static("cross-origin-opener-policy"), opener(settings.opener)),
         (HeaderName::from_static("cross-origin-resource-policy"), resource(settings, kind)),
         // The old XSS auditors could be turned against a page; 0 keeps them off where they still exist.
         (header::X_XSS_PROTECTION, HeaderValue::from_static("0")),
@@ -69,6 +66,14 @@ fn referrer(referrer: Referrer) -> HeaderValue {
         Referrer::SameOrigin => "same-origin",
         Referrer::StrictOrigin => "strict-origin",
         Referrer::StrictOriginWhenCrossOrigin => "strict-origin-when-cross-origin",
+    })
+}
+
+fn opener(opener: Opener) -> HeaderValue {
+    HeaderValue::from_static(match opener {
+        Opener::SameOrigin => "same-origin",
+        Opener::SameOriginAllowPopups => "same-origin-allow-popups",
+        Opener::UnsafeNone => "unsafe-none",
     })
 }
 

@@ -83,6 +83,20 @@ pub enum Resource {
     CrossOrigin,
 }
 
+/// Whether pages of other origins that open one of the site's, or are opened by one, keep hold of it
+/// (`Cross-Origin-Opener-Policy`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Opener {
+    /// Neither: no window of another origin reaches the site's.
+    #[default]
+    SameOrigin,
+    /// Those that the site opens: for sign-in or payment in a window that reports back.
+    SameOriginAllowPopups,
+    /// Both: for pages that other sites open in a window and wait for.
+    UnsafeNone,
+}
+
 /// What is done with a page's Content-Security-Policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -112,6 +126,8 @@ pub struct Headers {
     pub referrer: Referrer,
     /// `Cross-Origin-Resource-Policy`: `same-origin`, `same-site`, `cross-origin`. Default `same-origin`; the preset `roadmap` sends `cross-origin`.
     pub resource: Resource,
+    /// `Cross-Origin-Opener-Policy`: `same-origin`, `same-origin-allow-popups`, `unsafe-none`. Default `same-origin`.
+    pub opener: Opener,
     /// Content-Security-Policy: `auto`, `enforce`, `report`, `off`. Default `auto` (`enforce` in production, `report` in development).
     pub csp: Csp,
     /// Origins that scripts of the site use and that no HTML or CSS names.

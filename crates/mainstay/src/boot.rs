@@ -14,7 +14,8 @@ use mainstay_api::sites::ListSites;
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Entropy};
 use mainstay_edge::html::Tag;
-use mainstay_edge::tls::{Material, Tls};
+use mainstay_edge::site::Plan;
+use mainstay_edge::tls::{self, Material, Tls};
 use mainstay_edge::{Edge, Parts};
 use mainstay_identity::{AdminToken, Owner};
 use mainstay_insight::Insight;
@@ -234,11 +235,12 @@ fn start_traffic(
     let access = AccessLog::open(&settings.log, data_dir.path(), &rooms.registry, &groups.services)
         .map_err(Failed::refused)?;
     let (public, tag) = public(settings, &rooms.insight)?;
+    let sites = plan::plans(settings, &plan::hidden(loaded), &tag).map_err(Failed::refused)?;
     let parts = Parts {
         settings: settings.edge.clone(),
-        sites: plan::plans(settings, &plan::hidden(loaded), &tag).map_err(Failed::refused)?,
         trust: settings.trust.clone(),
-        tls: tls(settings, data_dir, rooms)?,
+        tls: tls(settings, &sites, data_dir, rooms)?,
+        sites,
         https_port: https_port(settings),
         registry: rooms.registry.clone(),
         ours: Arc::new(Arc::new(public).handler()),
@@ -320,18 +322,18 @@ fn public(settings: &Settings, insight: &Insight) -> Result<(Public, Tag), Faile
     Ok((Public::new(prefix, insight.clone(), (full, lite), &settings.headers, environment), tag))
 }
 
-fn tls(settings: &Settings, data_dir: &DataDir, rooms: &Rooms) -> Result<Option<Tls>, Failed> {
-    if !settings.tls.is_on() {
+fn tls(
+    settings: &Settings,
+    sites: &[Plan],
+    data_dir: &DataDir,
+    rooms: &Rooms,
+) -> Result<Option<Tls>, Failed> {
+    if !settings.speaks_tls() {
         return Ok(None);
     }
-    let known = settings.site.iter().flat_map(|site| plan::known_hosts(settings, site));
-    let wild = settings.site.iter().flat_map(|site| site.hosts.iter().cloned());
-    let mut hosts: Vec<String> = known.chain(wild).collect();
-    hosts.sort();
-    hosts.dedup();
     let material = Material {
         keys_dir: &data_dir.path().join("keys"),
-        hosts: &hosts,
+        sites: sites.iter().map(tls::Site::of).collect(),
         clock: rooms.clock.clone(),
         registry: &rooms.registry,
     };
@@ -346,7 +348,7 @@ fn https_port(settings: &Settings) -> Option<u16> {
 }
 
 fn site_url(settings: &Settings, edge: &Edge) -> String {
-    let scheme = if settings.tls.is_on() { "https" } else { "http" };
+    let scheme = if settings.speaks_tls() { "https" } else { "http" };
     match &settings.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         // "Every address" is none that a browser can open.

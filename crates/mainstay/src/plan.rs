@@ -38,6 +38,7 @@ fn plan(
         hosts: site.hosts.clone(),
         known: known_hosts(settings, site),
         canonical: site.canonical.clone(),
+        certificate: site.tls.files(),
         serves: serves(settings, site, hidden)?,
         headers: settings.headers_of(site),
         cors: settings.cors.clone(),
@@ -65,9 +66,10 @@ fn serves(settings: &Settings, site: &Site, hidden: &[PathBuf]) -> Result<Serves
 pub(crate) fn hidden(loaded: &Loaded) -> Vec<PathBuf> {
     let settings = &loaded.settings;
     let named = [&settings.admin.token_file, &settings.tls.cert, &settings.tls.key];
+    let own = settings.site.iter().flat_map(|site| [&site.tls.cert, &site.tls.key]);
+    let named = named.into_iter().chain(own).flatten().cloned();
     let data = std::iter::once(settings.data_dir.clone());
-    let mut hidden: Vec<_> =
-        data.chain(loaded.file.clone()).chain(named.into_iter().flatten().cloned()).collect();
+    let mut hidden: Vec<_> = data.chain(loaded.file.clone()).chain(named).collect();
     hidden.sort();
     hidden.dedup();
     hidden

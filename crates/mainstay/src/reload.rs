@@ -7,7 +7,7 @@ use crate::boot::Running;
 use crate::plan;
 use crate::settings::{Inputs, Loaded, Settings, load};
 
-/// Sections that are taken into use at once. The keys of TLS are read anew by whoever holds them.
+/// Sections that are taken into use at once. Certificates are read anew by whoever holds them.
 const AT_ONCE: [&str; 4] = ["site", "headers", "cors", "upstream"];
 
 /// The settings that are served by: those of the start, but for the sections that were taken into use since.
@@ -87,6 +87,9 @@ fn list_waiting(started: &Settings, read: &Settings) -> Vec<String> {
         .map(|(key, _)| key.clone())
         .filter(|key| !AT_ONCE.contains(&key.as_str()))
         .collect();
+    if started.tls == read.tls && started.speaks_tls() != read.speaks_tls() {
+        waiting.push("site.tls".to_owned());
+    }
     let pages_own = Headers { csp: started.headers.csp, ..read.headers.clone() };
     if started.headers != (Headers { allow: started.headers.allow.clone(), ..pages_own }) {
         // Pages have them at once; what we answer ourselves was built at the start, and has a policy of its own.
@@ -115,6 +118,22 @@ mod tests {
         assert_eq!(list_waiting(&before, &after), ["edge"]);
         after.headers.referrer = mainstay_guard::settings::Referrer::NoReferrer;
         assert_eq!(list_waiting(&before, &after)[1], "headers of answers below /_mainstay");
+    }
+
+    #[test]
+    fn whether_tls_is_spoken_at_all_needs_a_restart() {
+        let plain = Settings { site: vec![Site::default()], ..Settings::default() };
+        let mut secured = plain.clone();
+        secured.site[0].tls.cert = Some("a.pem".into());
+        assert_eq!(list_waiting(&plain, &secured), ["site.tls"]);
+        assert_eq!(list_waiting(&secured, &plain), ["site.tls"]);
+        let mut other = secured.clone();
+        other.site[0].tls.cert = Some("b.pem".into());
+        assert!(list_waiting(&secured, &other).is_empty());
+        let mut common = plain.clone();
+        common.tls.cert = Some("a.pem".into());
+        assert_eq!(list_waiting(&plain, &common), ["tls"]);
+        assert!(list_waiting(&secured, &secured).is_empty());
     }
 
     #[test]

@@ -129,11 +129,17 @@ pub struct Site {
     /// How long browsers shall refuse plain http. Not set: `headers.hsts`.
     #[schemars(extend("examples" = ["auto"]))]
     pub hsts: Option<guard::Hsts>,
+    /// Whether windows of other origins keep hold of the site's pages; sign-in or payment in one may need
+    /// `"same-origin-allow-popups"`. Not set: `headers.opener`.
+    #[schemars(extend("examples" = ["same-origin"]))]
+    pub opener: Option<guard::Opener>,
     /// What is done with a page's Content-Security-Policy. Not set: `headers.csp`.
     #[schemars(extend("examples" = ["auto"]))]
     pub csp: Option<guard::Csp>,
     /// Whether our script is put into the site's pages.
     pub insert: Insert,
+    /// The site's own certificate, shown to visitors who ask for one of its `hosts`.
+    pub tls: tls::OfSite,
 }
 
 /// Whether our script is put into pages.
@@ -184,8 +190,10 @@ impl Default for Site {
             build_dir: None,
             headers: None,
             hsts: None,
+            opener: None,
             csp: None,
             insert: Insert::Auto,
+            tls: tls::OfSite::default(),
         }
     }
 }
@@ -205,12 +213,19 @@ impl Settings {
         }
     }
 
+    /// Whether the public listener speaks TLS.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        self.tls.is_on() || self.site.iter().any(|site| site.tls.cert.is_some())
+    }
+
     /// The header settings of a site as they are written: the common ones with its own in their place.
     #[must_use]
     pub fn headers_of(&self, site: &Site) -> guard::Headers {
         let mut headers = self.headers.clone();
         headers.headers = site.headers.unwrap_or(headers.headers);
         headers.hsts = site.hsts.unwrap_or(headers.hsts);
+        headers.opener = site.opener.unwrap_or(headers.opener);
         headers.csp = site.csp.unwrap_or(headers.csp);
         headers
     }

@@ -142,6 +142,14 @@ impl TlsClient {
         Self { config: Arc::new(config), name }
     }
 
+    /// The same without saying which name it asks for, as clients of old.
+    #[must_use]
+    pub fn without_sni(&self) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.enable_sni = false;
+        Self { config: Arc::new(config), name: self.name.clone() }
+    }
+
     /// Connects and shakes hands.
     ///
     /// # Panics

@@ -63,6 +63,11 @@ pub enum Error {
     /// The request's own body broke off: its sender's doing.
     #[error("the request's body broke off")]
     Request,
+    /// It was here before: an upstream's address leads back to us.
+    #[error(
+        "the request has been here before: the address of an upstream leads back to this server"
+    )]
+    Loop,
     /// CONNECT: we stand in front of a site, not between a browser and the world.
     #[error("CONNECT is not passed on")]
     Method,
@@ -80,7 +85,7 @@ pub enum Fault {
 }
 
 impl Error {
-    /// The status a client is told: 400, 405, 502, 503 or 504.
+    /// The status a client is told: 400, 405, 502, 503, 504 or 508.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -90,6 +95,7 @@ impl Error {
             }
             Self::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::Request => StatusCode::BAD_REQUEST,
+            Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
         }
     }
@@ -101,7 +107,8 @@ impl Error {
             // Nothing of it was sent.
             Self::NoneHealthy { .. } | Self::Busy | Self::Connect { .. } => true,
             Self::Timeout { phase, .. } => *phase == Phase::Connect,
-            Self::Closed { .. } | Self::BadAnswer { .. } | Self::Request | Self::Method => false,
+            Self::Closed { .. } | Self::BadAnswer { .. } => false,
+            Self::Request | Self::Loop | Self::Method => false,
         }
     }
 
@@ -123,7 +130,8 @@ impl Error {
             | Self::Timeout { upstream, .. }
             | Self::Closed { upstream, .. }
             | Self::BadAnswer { upstream, .. } => Some(*upstream),
-            Self::NoneHealthy { .. } | Self::Busy | Self::Request | Self::Method => None,
+            Self::NoneHealthy { .. } | Self::Busy => None,
+            Self::Request | Self::Loop | Self::Method => None,
         }
     }
 
@@ -132,7 +140,7 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Request | Self::Method => Fault::Client,
-            Self::Busy => Fault::Us,
+            Self::Busy | Self::Loop => Fault::Us,
             _ => Fault::Upstream,
         }
     }
@@ -148,6 +156,7 @@ impl Error {
             Self::Timeout { phase: Phase::Answer, .. } => "answer_timeout",
             Self::Closed { .. } => "closed",
             Self::BadAnswer { .. } => "bad_answer",
+            Self::Loop => "loop",
             Self::Request | Self::Method => "request_broken",
         }
     }
@@ -161,6 +170,7 @@ impl Coded for Error {
             Self::Connect { .. } | Self::Closed { .. } | Self::BadAnswer { .. } => {
                 ErrorCode::Upstream
             }
+            Self::Loop => ErrorCode::Internal,
             Self::Request | Self::Method => ErrorCode::Invalid,
         }
     }

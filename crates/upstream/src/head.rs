@@ -26,9 +26,11 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+/// Whoever passed a request on (RFC 8586). Not `Via`: told by it that a proxy asks, some servers no longer compress.
+const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
 /// Headers we add.
-const ADDED: usize = 10;
+const ADDED: usize = 11;
 
 /// What a request asks of the connection it comes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub struct Forward<'a> {
     pub request_id: u128,
     /// From [`kind`].
     pub kind: Kind,
+    /// Tells a request that comes back to us from any other: a token (RFC 9110 §5.6.2).
+    pub mark: &'a HeaderValue,
 }
 
 /// What kind of request this is. A WebSocket is asked for by GET over HTTP/1.1 with both headers (RFC 6455 §4.1).
@@ -67,6 +71,16 @@ pub fn kind(method: &Method, version: Version, headers: &HeaderMap) -> Kind {
         && !headers.contains_key(header::TRANSFER_ENCODING)
         && headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0");
     if asks { Kind::WebSocket } else { Kind::Plain }
+}
+
+/// Whether a request was passed on under this mark before.
+#[must_use]
+pub fn was_here(headers: &HeaderMap, mark: &HeaderValue) -> bool {
+    let lines = headers.get_all(CDN_LOOP).into_iter();
+    let passed = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    // Behind a semicolon others may say more.
+    let names = passed.filter_map(|one| one.split(|byte| *byte == b';').next());
+    names.map(<[u8]>::trim_ascii).any(|name| name == mark.as_bytes())
 }
 
 /// The headers an upstream gets: the client's own, without what concerns the client's connection, without what only we
@@ -92,6 +106,8 @@ pub fn request_headers(incoming: &HeaderMap, forward: &Forward<'_>) -> HeaderMap
     }
     tell_client(&mut out, incoming, forward);
     tell_trace(&mut out, incoming, forward);
+    // Whose marks are there already stay: each finds its own (RFC 8586 §2).
+    out.append(CDN_LOOP, forward.mark.clone());
     out
 }
 

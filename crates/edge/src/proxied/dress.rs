@@ -10,6 +10,8 @@ use mainstay_base::coding::Coding;
 /// Room for what is set after the security headers, so that a map grows once: policy, timing, variants, request id.
 const ADDED_LATER: usize = 6;
 
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+
 /// What an answer is, as far as its headers and bytes are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sort {
@@ -105,6 +107,7 @@ fn is_stricter(name: &HeaderName, own: &HeaderValue, ours: &HeaderValue) -> bool
         X_FRAME_OPTIONS => lower(own) == "deny",
         REFERRER_POLICY => reticence(&lower(own)) > reticence(&lower(ours)),
         STRICT_TRANSPORT_SECURITY => max_age(&lower(own)) > max_age(&lower(ours)),
+        _ if *name == OPENER_POLICY => aloofness(&lower(own)) > aloofness(&lower(ours)),
         _ => false,
     }
 }
@@ -116,6 +119,17 @@ fn reticence(policy: &str) -> u8 {
         "same-origin" => 4,
         "strict-origin" => 3,
         "strict-origin-when-cross-origin" => 2,
+        _ => 0,
+    }
+}
+
+/// How few windows an opener policy keeps in touch with; 0 for what is none.
+fn aloofness(policy: &str) -> u8 {
+    // A parameter names where violations are reported.
+    match policy.split(';').next().unwrap_or_default().trim() {
+        "same-origin" => 3,
+        "same-origin-allow-popups" => 2,
+        "unsafe-none" => 1,
         _ => 0,
     }
 }
@@ -214,6 +228,7 @@ mod tests {
         let ours = [
             (X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
             (REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
+            (OPENER_POLICY, HeaderValue::from_static("same-origin-allow-popups")),
             (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=86400")),
         ];
         for (name, theirs, https, expected) in [
@@ -221,6 +236,14 @@ mod tests {
             ("x-frame-options", &["Deny"], true, "Deny"),
             ("referrer-policy", &["unsafe-url"], true, "strict-origin-when-cross-origin"),
             ("referrer-policy", &["no-referrer"], true, "no-referrer"),
+            ("cross-origin-opener-policy", &["unsafe-none"], true, "same-origin-allow-popups"),
+            ("cross-origin-opener-policy", &["nonsense"], true, "same-origin-allow-popups"),
+            (
+                "cross-origin-opener-policy",
+                &["Same-Origin; report-to=\"x\""],
+                true,
+                "Same-Origin; report-to=\"x\"",
+            ),
             ("strict-transport-security", &["max-age=0"], true, "max-age=86400"),
             ("strict-transport-security", &["max-age=99999999"], true, "max-age=99999999"),
             ("strict-transport-security", &["max-age=99999999"], false, "max-age=86400"),

@@ -5,24 +5,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mainstay_base::Timestamp;
-use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 
 use super::error::Error;
+use super::keys::Certificate;
 use super::validity::Validity;
 
 /// Larger files are no certificates: a chain has a few KB.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// The two files of a pair.
-#[derive(Clone, Debug)]
-pub(super) struct Files {
-    pub(super) cert: PathBuf,
-    pub(super) key: PathBuf,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// Certificate chain in PEM, the server's own first.
+    pub cert: PathBuf,
+    /// Its private key in PEM.
+    pub key: PathBuf,
 }
 
 /// What tells one state of both files from another; a file that is away has none.
@@ -40,7 +42,7 @@ struct FileStamp {
 /// A pair in use.
 #[derive(Clone, Debug)]
 pub(super) struct Pair {
-    pub(super) certified: Arc<CertifiedKey>,
+    pub(super) certificate: Arc<Certificate>,
     pub(super) validity: Option<Validity>,
 }
 
@@ -78,7 +80,7 @@ impl Files {
             }
             Err(source) => return Err(refused(source)),
         }
-        Ok(Pair { certified: Arc::new(certified), validity })
+        Ok(Pair { certificate: Arc::new(Certificate::new(certified)), validity })
     }
 
     /// Whether users other than the owner and its group may read the key.
@@ -88,20 +90,6 @@ impl Files {
 }
 
 impl Pair {
-    /// Those of `hosts` (`example.org`, `*.example.org`, `example.org:8443`) that the certificate is not for.
-    pub(super) fn list_uncovered<'h>(&self, hosts: &'h [String]) -> Vec<&'h str> {
-        let Some(Ok(own)) = self.certified.cert.first().map(ParsedCertificate::try_from) else {
-            return Vec::new();
-        };
-        let covers = |host: &str| {
-            // Any name below stands for all: a certificate's own wildcard covers one label, ours every depth.
-            let probe = host.strip_prefix("*.").map(|rest| format!("any.{rest}"));
-            let name = ServerName::try_from(bare(probe.as_deref().unwrap_or(host)).to_owned());
-            name.is_ok_and(|name| verify_server_name(&own, &name).is_ok())
-        };
-        hosts.iter().map(String::as_str).filter(|host| !covers(host)).collect()
-    }
-
     /// When the certificate ends; `None` when it does not say so in a way we can read.
     pub(super) fn until(&self) -> Option<Timestamp> {
         self.validity.map(|validity| validity.until)

@@ -11,7 +11,7 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsag
 use rustls::crypto::CryptoProvider;
 
 use super::error::Error;
-use super::pair::{Files, Pair, bare};
+use super::pair::{Files, Pair};
 
 const CERT: &str = "self-signed.crt";
 const KEY: &str = "self-signed.key";
@@ -36,7 +36,7 @@ pub(super) fn open(
     let names = names_for(hosts);
     if let Ok(kept) = files.load(provider)
         && !is_near_end(&kept, now)
-        && kept.list_uncovered(&names).is_empty()
+        && names.iter().all(|name| kept.certificate.covers(name))
     {
         return Ok(kept);
     }
@@ -52,8 +52,7 @@ pub(super) fn is_near_end(pair: &Pair, now: Timestamp) -> bool {
 /// The names of this machine seen from itself, and the sites'. A bare `*` or a broken name is left out.
 fn names_for(hosts: &[String]) -> Vec<String> {
     let own = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let mut names: Vec<_> =
-        own.into_iter().chain(hosts.iter().map(|host| bare(host).to_ascii_lowercase())).collect();
+    let mut names: Vec<_> = own.into_iter().chain(hosts.iter().cloned()).collect();
     names
         .retain(|name| rustls::pki_types::ServerName::try_from(name.replace("*.", "any.")).is_ok());
     let mut seen = std::collections::HashSet::new();

@@ -1,5 +1,8 @@
 //! Tests of `tls`: pairs in temp folders, handshakes over a pipe in memory.
 
+mod several;
+mod swapped;
+
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -34,10 +37,22 @@ impl Bench {
         Settings { cert: path("cert.pem"), key: path("key.pem"), ..Settings::default() }
     }
 
+    /// With one site of these hosts and without a certificate of its own.
     fn open(&self, settings: &Settings, hosts: &[&str]) -> Result<Tls, Error> {
-        let hosts: Vec<_> = hosts.iter().map(|&host| host.to_owned()).collect();
+        self.open_sites(settings, vec![site("main", hosts, None)])
+    }
+
+    fn open_sites(&self, settings: &Settings, sites: Vec<Site>) -> Result<Tls, Error> {
         let (keys_dir, clock) = (self.dir.path(), self.clock.clone());
-        Material { keys_dir, hosts: &hosts, clock, registry: &self.registry }.open(settings)
+        Material { keys_dir, sites, clock, registry: &self.registry }.open(settings)
+    }
+
+    /// Writes `NAME.pem` and `NAME.key`.
+    fn write_files(&self, name: &str, (cert, key): &(String, String)) -> Files {
+        let (cert_name, key_name) = (format!("{name}.pem"), format!("{name}.key"));
+        self.write(&cert_name, cert);
+        self.write(&key_name, key);
+        Files { cert: self.dir.path().join(cert_name), key: self.dir.path().join(key_name) }
     }
 
     fn write(&self, name: &str, text: impl AsRef<[u8]>) {
@@ -54,9 +69,18 @@ impl Bench {
     }
 }
 
+fn site(name: &str, hosts: &[&str], files: Option<Files>) -> Site {
+    Site::new(name, hosts.iter().map(|&host| host.to_owned()), files)
+}
+
 /// A pair in PEM for a name, valid until the given year.
 fn pair(name: &str, until: i32) -> (String, String) {
-    let mut params = CertificateParams::new(vec![name.to_owned()]).expect("params");
+    pair_for(&[name], until)
+}
+
+fn pair_for(names: &[&str], until: i32) -> (String, String) {
+    let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("params");
     params.not_after = rcgen::date_time_ymd(until, 1, 1);
     let key = KeyPair::generate().expect("a key");
     (params.self_signed(&key).expect("signed").pem(), key.serialize_pem())
@@ -176,7 +200,7 @@ async fn a_changed_pair_is_taken_and_a_broken_one_is_not() {
     let tls = bench.open(&bench.settings(), &[]).expect("good");
     let accepts = async |cert: &str| shake(&tls, &client(cert, &[]), "a.test").await.is_some();
     let count = |outcome: &str| {
-        let line = format!("mainstay_tls_reloads_total{{outcome=\"{outcome}\"}} ");
+        let line = format!("mainstay_tls_reloads_total{{outcome=\"{outcome}\",site=\"\"}} ");
         let text = bench.registry.encode_text();
         text.lines().find_map(|l| l.strip_prefix(&line)?.parse::<u32>().ok()).unwrap_or(0)
     };
@@ -194,9 +218,10 @@ async fn a_changed_pair_is_taken_and_a_broken_one_is_not() {
     tls.look();
     assert_eq!((count("done"), count("failed")), (1, 1));
     assert!(accepts(&second.0).await && !accepts(&first.0).await);
-    let expiry = Timestamp::parse_rfc3339("2031-01-01T00:00:00Z");
-    assert_eq!(tls.expiry(), expiry);
-    tls.reload();
+    let line = "mainstay_tls_certificate_expiry_timestamp_seconds{site=\"\"} 1924992000";
+    assert!(bench.registry.encode_text().lines().any(|l| l == line));
+    let sites = || vec![site("main", &["a.test"], None)];
+    tls.renew(tls.open_for(sites()).expect("nothing new"));
     assert_eq!(count("done"), 2, "asked for, it is read unchanged too");
 }
 
@@ -227,8 +252,8 @@ fn the_end_of_the_certificate_is_told_and_does_not_keep_the_server_down() {
     let bench = Bench::new();
     bench.write_pair(borrowed(&pair("a.test", 2001)));
     let tls = bench.open(&bench.settings(), &[]).expect("an ended certificate is used");
-    assert!(tls.0.seen().warned);
-    let line = "mainstay_tls_certificate_expiry_timestamp_seconds 978307200";
+    assert!(tls.0.in_use().held[0].warned);
+    let line = "mainstay_tls_certificate_expiry_timestamp_seconds{site=\"\"} 978307200";
     let text = bench.registry.encode_text();
     assert!(text.lines().any(|l| l == line), "{text}");
 }
@@ -239,8 +264,10 @@ fn names_that_the_certificate_lacks_are_known() {
     bench.write_pair(borrowed(&pair("*.a.test", 2030)));
     let hosts = ["www.a.test", "www.a.test:8443", "*.a.test", "a.test", "b.test", "x.y.a.test"];
     let tls = bench.open(&bench.settings(), &hosts).expect("good");
-    let uncovered = tls.0.seen().pair.list_uncovered(&tls.0.hosts).join(" ");
-    assert_eq!(uncovered, "a.test b.test x.y.a.test");
+    let in_use = tls.0.in_use();
+    let selection = in_use.select().expect("one");
+    let uncovered = in_use.list_uncovered(&selection);
+    assert_eq!(uncovered[0].hosts, "a.test, b.test, x.y.a.test");
 }
 
 #[tokio::test]

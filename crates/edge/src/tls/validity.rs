@@ -30,6 +30,18 @@ impl Validity {
         let mut dates = tbs.enter(SEQUENCE)?;
         Some(Self { from: dates.time()?, until: dates.time()? })
     }
+
+    /// What is wrong with it at this time.
+    pub(super) fn fault(self, now: Timestamp) -> Option<String> {
+        if self.until < now {
+            Some(format!("it ended at {}: browsers refuse it; renew it", self.until.to_rfc3339()))
+        } else if self.from > now {
+            let from = self.from.to_rfc3339();
+            Some(format!("it is valid from {from} on only: is this machine's clock right?"))
+        } else {
+            None
+        }
+    }
 }
 
 /// What is left to read of a value in DER (X.690 §8.1).

@@ -62,6 +62,21 @@ fn the_roadmap_preset_sends_its_own_values() {
 }
 
 #[test]
+fn windows_of_other_origins_keep_hold_only_where_the_settings_say_so() {
+    for (opener, expected) in [
+        (Opener::SameOrigin, "same-origin"),
+        (Opener::SameOriginAllowPopups, "same-origin-allow-popups"),
+        (Opener::UnsafeNone, "unsafe-none"),
+    ] {
+        for headers in [Preset::Default, Preset::Roadmap] {
+            let settings = Headers { headers, opener, ..Headers::default() };
+            let sent = value(&settings, Kind::Document, false, "cross-origin-opener-policy");
+            assert_eq!(sent.as_deref(), Some(expected));
+        }
+    }
+}
+
+#[test]
 fn the_hsts_ladder() {
     for (hsts, expected) in [
         (Hsts::Auto, None),

@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 
+use mainstay_base::Clock;
 use mainstay_edge::check::{self, check_site};
+use mainstay_edge::tls;
 use serde::Serialize;
 use serde_json::json;
 
@@ -45,10 +47,11 @@ pub fn check(
     let settings = reading.problems;
     // A folder that the settings' own check refused is not looked through.
     let broken = settings.iter().any(|p| p.path.starts_with("site") && p.path.ends_with(".dir"));
-    let site = match &reading.loaded {
+    let mut site = match &reading.loaded {
         Some(loaded) if !broken => list_findings(loaded, look),
         _ => Vec::new(),
     };
+    site.extend(reading.loaded.iter().flat_map(list_certificates));
     match format {
         Format::Text => write_text(&settings, &site, out)?,
         Format::Json => {
@@ -94,6 +97,23 @@ pub fn look_through(loaded: &Loaded, site: &Site) -> Vec<Finding> {
 fn list_findings(loaded: &Loaded, look: Look<'_>) -> Vec<Finding> {
     let sites = loaded.settings.site.iter();
     sites.flat_map(|site| look(loaded, site)).collect()
+}
+
+/// What browsers or the server would refuse of the certificates.
+fn list_certificates(loaded: &Loaded) -> Vec<Finding> {
+    let settings = &loaded.settings;
+    let site = |site: &Site| {
+        let hosts = plan::known_hosts(settings, site).into_iter().chain(site.hosts.clone());
+        tls::Site::new(&site.name, hosts, site.tls.files())
+    };
+    let sites = settings.site.iter().map(site).collect();
+    let found = tls::check(&settings.tls, sites, Clock::System.now());
+    let finding = |tls::Problem { file, what }| Finding {
+        file: file.display().to_string(),
+        line: None,
+        message: what,
+    };
+    found.into_iter().map(finding).collect()
 }
 
 fn write_text(settings: &[Problem], site: &[Finding], out: &mut dyn Write) -> std::io::Result<()> {
@@ -203,6 +223,26 @@ mod tests {
         let page = dir.path().join("index.html").display().to_string();
         assert!(lines[1].starts_with(&format!("{page}: ")), "{text}");
         assert!(lines[1].contains("https://cdn.example has no integrity"), "{text}");
+    }
+
+    #[test]
+    fn certificates_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let flags = [("tls.cert", "none.pem"), ("tls.key", "none.key")];
+        let flag = |(setting, name): (&'static str, &str)| {
+            let text = dir.path().join(name).display().to_string();
+            Flag { name: "--x", setting, text }
+        };
+        let inputs = Inputs {
+            site_dir: Some(dir.path().to_owned()),
+            flags: flags.into_iter().map(flag).collect(),
+            ..Inputs::default()
+        };
+        let (exit, text) = run(&inputs, Format::Text);
+        let file = dir.path().join("none.pem").display().to_string();
+        assert_eq!(exit, Exit::Unwell);
+        assert!(text.starts_with(&format!("{file}: {file} cannot be read: ")), "{text}");
+        assert!(text.ends_with("1 problem\n"), "{text}");
     }
 
     #[test]

@@ -36,6 +36,16 @@ impl KeyPath {
         self.and(Step::Index(index))
     }
 
+    /// Its keys alone, as TOML names a table: the last item of a list is meant.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let keys = self.0.iter().filter_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::Index(_) => None,
+        });
+        keys.collect::<Vec<_>>().join(".")
+    }
+
     /// Whether `self` is `other` or lies above it.
     #[must_use]
     pub fn holds(&self, other: &Self) -> bool {
@@ -122,6 +132,7 @@ mod tests {
     fn paths_are_written_as_people_say_them() {
         let path = KeyPath::dotted("site").index(2).key("dir");
         assert_eq!(path.to_string(), "site[2].dir");
+        assert_eq!(path.table(), "site.dir");
         assert!(KeyPath::dotted("site").holds(&path));
         assert!(!KeyPath::dotted("edge").holds(&path));
         assert!(!path.holds(&KeyPath::dotted("site")));

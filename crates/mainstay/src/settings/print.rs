@@ -105,12 +105,12 @@ fn write_table(
         match (&field.shape, value) {
             (Shape::List(item), Value::Array(items)) => {
                 for (n, value) in items.iter().enumerate() {
-                    let _ = writeln!(page, "\n[[{path}]]");
+                    let _ = writeln!(page, "\n[[{}]]", path.table());
                     write_table(page, value, item.fields(), &path.index(n), source);
                 }
             }
             _ => {
-                let _ = writeln!(page, "\n[{path}]");
+                let _ = writeln!(page, "\n[{}]", path.table());
                 write_table(page, value, field.shape.fields(), &path, source);
             }
         }

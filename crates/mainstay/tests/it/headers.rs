@@ -149,6 +149,27 @@ fn the_policy_can_be_enforced_reported_or_left_out() {
 }
 
 #[test]
+fn windows_that_a_site_opens_may_report_back_where_the_settings_say_so() {
+    let (folder, other) = (site(), site());
+    let config = format!(
+        "[headers]\nopener = \"same-origin-allow-popups\"\n\
+         [[site]]\nname = \"one\"\nhosts = [\"one.test\"]\ndir = {:?}\n\
+         [[site]]\nname = \"two\"\nhosts = [\"two.test\"]\ndir = {:?}\nopener = \"unsafe-none\"\n",
+        folder.dir().display().to_string(),
+        other.dir().display().to_string(),
+    );
+    let server = launch().sites_in_settings().config(&config).start();
+    for (host, expected) in [("one.test", "same-origin-allow-popups"), ("two.test", "unsafe-none")]
+    {
+        for path in ["/", "/a.txt", "/missing", "/docs"] {
+            let answer = server.send(&Request::get(path).header("host", host));
+            let name = "cross-origin-opener-policy";
+            assert_eq!((answer.count(name), answer.header(name)), (1, Some(expected)), "{path}");
+        }
+    }
+}
+
+#[test]
 fn the_preset_roadmap_sends_its_values() {
     let config = "[headers]\nheaders = \"roadmap\"\n";
     let server = launch().site(site()).config(config).start();

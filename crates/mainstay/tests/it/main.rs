@@ -6,6 +6,7 @@ mod batches;
 mod browser;
 mod caching;
 mod cardinality;
+mod certificates;
 mod changes;
 mod cluster;
 mod compression;

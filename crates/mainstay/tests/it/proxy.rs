@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use mainstay_testkit::{Launch, Request, Upstream, Wire, eventually, holds_for, until};
+use mainstay_testkit::{Launch, Request, Upstream, Wire, eventually, free_port, holds_for, until};
 
 use crate::launch;
 
@@ -214,6 +214,68 @@ fn a_problem_says_whose_it_is() {
     let problem = busy.json();
     assert_eq!((busy.status, &problem["source"]), (503, &"mainstay".into()), "{problem}");
     assert_eq!((busy.count("retry-after"), &problem["retryable"]), (1, &true.into()));
+}
+
+#[test]
+fn a_request_that_comes_back_ends_with_508() {
+    let port = free_port();
+    let address = format!("127.0.0.1:{port}");
+    let server = launch().listen(&address).upstream(&format!("http://{address}")).start();
+    let people = server.send(&Request::get("/a").header("accept", "text/html"));
+    assert_eq!((people.status, people.count("x-request-id")), (508, 1), "{}", people.text());
+    assert!(people.text().contains("came back to where it was sent from"), "{}", people.text());
+    let program = server.send(&Request::post("/a").body("x").header("accept", "application/json"));
+    let problem = program.json();
+    assert_eq!((program.status, &problem["status"]), (508, &508.into()));
+    assert_eq!((&problem["source"], &problem["retryable"]), (&"mainstay".into(), &false.into()));
+    let refused = server.metrics().value("mainstay_requests_refused_total", &[("reason", "loop")]);
+    assert!((refused - 2.0).abs() < 0.1, "each is let through once: {refused}");
+    let _line = server.log().wait_for("leads back to this server", Duration::from_secs(10));
+}
+
+#[test]
+fn a_request_may_pass_two_servers_but_not_one_of_them_twice() {
+    let app = Upstream::answering(page(""));
+    let inner = before(&app).start();
+    let outer = launch().upstream(&format!("http://{}", inner.site_address())).start();
+    assert_eq!(outer.get("/").status, 200);
+    let heard = app.requests();
+    let lines = heard[0].headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cdn-loop"));
+    let marks: Vec<_> = lines.map(|(_, value)| value.clone()).collect();
+    assert_eq!(marks.len(), 2, "{marks:?}");
+    assert!(marks.iter().all(|mark| mark.starts_with("mainstay-") && mark.ends_with("-default")));
+    for (mark, status) in [(&marks[0], 200), (&marks[1], 508)] {
+        let again = inner.send(&Request::get("/").header("cdn-loop", mark));
+        assert_eq!(again.status, status, "{mark}");
+    }
+
+    let (one, two) = (free_port(), free_port());
+    let ring = |own: u16, next: u16| {
+        let listen = format!("127.0.0.1:{own}");
+        launch().listen(&listen).upstream(&format!("http://127.0.0.1:{next}")).start()
+    };
+    let (first, _second) = (ring(one, two), ring(two, one));
+    assert_eq!(first.get("/").status, 508, "whoever is met twice ends it");
+}
+
+#[test]
+fn the_app_of_one_site_may_pass_a_request_on_to_another_site() {
+    let app = Upstream::answering(page(""));
+    let site = |name: &str| {
+        format!(
+            "[[site]]\nname = \"{name}\"\nhosts = [\"{name}.test\"]\nupstreams = [\"http://{}\"]\n",
+            app.address
+        )
+    };
+    let config = format!("{}{}", site("shop"), site("api"));
+    let server = launch().sites_in_settings().config(&config).start();
+    assert_eq!(server.send(&Request::get("/").header("host", "shop.test")).status, 200);
+    let mark = app.requests()[0].header("cdn-loop").expect("a mark").to_owned();
+    let passed_on = |host: &str| {
+        let request = Request::get("/").header("host", host).header("cdn-loop", &mark);
+        server.send(&request).status
+    };
+    assert_eq!((passed_on("api.test"), passed_on("shop.test")), (200, 508));
 }
 
 #[test]

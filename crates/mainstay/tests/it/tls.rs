@@ -34,11 +34,12 @@ fn refused(server: &Server, reason: &str) -> f64 {
 }
 
 /// HTTP/2 as far as one request needs it: a preface, an empty SETTINGS, and HEADERS in static HPACK (RFC 7541 §C.4).
-fn h2_status(connection: &mut Connection) -> u8 {
+/// The answer's headers begin with its status.
+pub(crate) fn h2_headers(connection: &mut Connection, host: &str) -> Vec<u8> {
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     bytes.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
-    let mut head = vec![0x82, 0x84, 0x87, 0x41, NAME.len() as u8];
-    head.extend(NAME.bytes());
+    let mut head = vec![0x82, 0x84, 0x87, 0x41, host.len() as u8];
+    head.extend(host.bytes());
     bytes.extend([0, 0, head.len() as u8, 1, 5, 0, 0, 0, 1]);
     bytes.extend(head);
     connection.write(&bytes).expect("sent");
@@ -51,7 +52,7 @@ fn h2_status(connection: &mut Connection) -> u8 {
                 break;
             }
             if read[3] == 1 {
-                return read[9];
+                return read[9..9 + length].to_vec();
             }
             read.drain(..9 + length);
         }
@@ -72,7 +73,7 @@ fn both_versions_of_http_and_of_tls_are_spoken() {
 
     let mut h2 = authority.client(NAME, &["h2", "http/1.1"]).open(server.site_address());
     assert_eq!(h2.protocol().as_deref(), Some("h2"));
-    assert_eq!(h2_status(&mut h2), 0x88, ":status 200 (RFC 7541 §A)");
+    assert_eq!(h2_headers(&mut h2, NAME)[0], 0x88, ":status 200 (RFC 7541 §A)");
 
     let mut old = authority.old_client(NAME, &[]).open(server.site_address());
     assert_eq!((ask(&mut old, "/").status, old.protocol()), (200, None));

@@ -21,6 +21,10 @@ pub enum Refusal {
     Method,
     /// A host that is none of ours.
     Host,
+    /// A host that another certificate is for than the connection's.
+    Misdirected,
+    /// A request that was here before: an app's address leads back to us.
+    Loop,
     /// Too many connections of one address.
     AddressConnections,
     /// Not a TLS handshake, or one without anything in common.
@@ -31,7 +35,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason, in the order of [`Refusal::index`].
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::BadRequest,
         Self::HeaderTooLarge,
         Self::HeaderTimeout,
@@ -41,6 +45,8 @@ impl Refusal {
         Self::WriteTimeout,
         Self::Method,
         Self::Host,
+        Self::Misdirected,
+        Self::Loop,
         Self::AddressConnections,
         Self::Handshake,
         Self::HandshakeTimeout,
@@ -59,6 +65,8 @@ impl Refusal {
             Self::WriteTimeout => "write_timeout",
             Self::Method => "method",
             Self::Host => "host",
+            Self::Misdirected => "misdirected",
+            Self::Loop => "loop",
             Self::AddressConnections => "address_connections",
             Self::Handshake => "handshake",
             Self::HandshakeTimeout => "handshake_timeout",

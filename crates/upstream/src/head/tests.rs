@@ -7,6 +7,7 @@ use crate::{Peer, Scheme, Trust};
 
 const PEER: &str = "203.0.113.7";
 const ID: u128 = 0xabcd;
+const MARK: HeaderValue = HeaderValue::from_static("mainstay-1-shop");
 
 fn headers(lines: &[(&str, &str)]) -> HeaderMap {
     let mut map = HeaderMap::new();
@@ -25,7 +26,8 @@ fn forwarded(lines: &[(&str, &str)], trust: &[&str]) -> HeaderMap {
     let client =
         Client::find(Peer { address: peer, scheme: Scheme::Http, host }, &incoming, &trust);
     let kind = kind(&Method::GET, Version::HTTP_11, &incoming);
-    request_headers(&incoming, &Forward { peer, client: &client, host, request_id: ID, kind })
+    let (request_id, mark) = (ID, &MARK);
+    request_headers(&incoming, &Forward { peer, client: &client, host, request_id, kind, mark })
 }
 
 fn values<'h>(map: &'h HeaderMap, name: &str) -> Vec<&'h str> {
@@ -164,6 +166,7 @@ fn headers_of_one_connection_end_with_it() {
         left,
         [
             "accept",
+            "cdn-loop",
             "forwarded",
             "host",
             "traceparent",
@@ -184,6 +187,35 @@ fn a_connection_header_cannot_take_what_we_say() {
     assert_eq!(values(&out, "x-forwarded-for"), [PEER]);
     assert_eq!(values(&out, "host"), ["shop.example"]);
     assert_eq!(values(&out, "x-forwarded-proto"), ["http"]);
+}
+
+#[test]
+fn a_request_that_comes_back_is_known_by_its_mark_and_others_marks_stay() {
+    for trust in [&[][..], &["203.0.113.0/24"]] {
+        let sent = [("cdn-loop", "fastly; x=y, other"), ("cdn-loop", "mainstay-2-shop")];
+        let out = forwarded(&sent, trust);
+        let marks = ["fastly; x=y, other", "mainstay-2-shop", "mainstay-1-shop"];
+        assert_eq!(values(&out, "cdn-loop"), marks);
+        let hidden = forwarded(&[("connection", "cdn-loop"), sent[0]], trust);
+        assert_eq!(values(&hidden, "cdn-loop"), ["mainstay-1-shop"]);
+    }
+    for (lines, expected) in [
+        (&[][..], false),
+        (&["mainstay-1-shop"], true),
+        (&["fastly, mainstay-1-shop"], true),
+        (&["fastly", "a ,\t mainstay-1-shop ;hops=2, b"], true),
+        (&["mainstay-1-shop-2"], false),
+        (&["mainstay-2-shop"], false),
+        (&["mainstay-1"], false),
+        (&["a; mainstay-1-shop"], false),
+        (&["", ",,;,", ";"], false),
+    ] {
+        let sent: Vec<_> = lines.iter().map(|line| ("cdn-loop", *line)).collect();
+        assert_eq!(was_here(&headers(&sent), &MARK), expected, "{lines:?}");
+    }
+    let mut strange = HeaderMap::new();
+    strange.append("cdn-loop", HeaderValue::from_bytes(b"\xff, mainstay-1-shop").unwrap());
+    assert!(was_here(&strange, &MARK), "whatever else is said");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The addresses of the listeners. Binds nothing.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 use super::Check;
 use crate::settings::place::KeyPath;
@@ -23,26 +24,38 @@ impl Check<'_> {
     pub(super) fn tls(&mut self) {
         let tls = &self.settings.tls;
         let path = |key: &str| KeyPath::dotted("tls").key(key);
-        match (&tls.cert, &tls.key) {
-            (Some(_), None) => {
-                self.complain(&path("key"), "is missing: \"tls.cert\" needs its key");
-            }
-            (None, Some(_)) => {
-                self.complain(&path("cert"), "is missing: \"tls.key\" needs its certificate");
-            }
-            (Some(_), Some(_)) if tls.self_signed => {
-                self.complain(&path("self_signed"), "cannot be together with \"tls.cert\"");
-            }
-            _ => {}
+        self.pair(&KeyPath::dotted("tls"), tls.cert.as_deref(), tls.key.as_deref());
+        for (n, site) in self.settings.site.iter().enumerate() {
+            let own = KeyPath::dotted("site").index(n).key("tls");
+            self.pair(&own, site.tls.cert.as_deref(), site.tls.key.as_deref());
         }
         let Some(text) = &tls.redirect_listen else { return };
         let Some(redirect) = self.address(&path("redirect_listen"), text) else { return };
-        if !tls.is_on() {
+        if !self.settings.speaks_tls() {
             let message = "sends visitors to https, which is not spoken without \"tls.cert\" or \"tls.self_signed\"";
             self.complain(&path("redirect_listen"), message);
         }
         if redirect.port() != 0 && self.settings.edge.listen.parse() == Ok(redirect) {
             self.complain(&path("redirect_listen"), "is the address of the public listener");
+        }
+    }
+
+    /// Both files or none, and none beside a certificate that is for all names.
+    fn pair(&mut self, at: &KeyPath, cert: Option<&Path>, key: Option<&Path>) {
+        match (cert, key) {
+            (Some(_), None) => {
+                let message = format!("is missing: \"{at}.cert\" needs its key");
+                self.complain(&at.key("key"), message);
+            }
+            (None, Some(_)) => {
+                let message = format!("is missing: \"{at}.key\" needs its certificate");
+                self.complain(&at.key("cert"), message);
+            }
+            (Some(_), Some(_)) if self.settings.tls.self_signed => {
+                let message = format!("cannot be together with \"{at}.cert\"");
+                self.complain(&KeyPath::dotted("tls.self_signed"), message);
+            }
+            _ => {}
         }
     }
 

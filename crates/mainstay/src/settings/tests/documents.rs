@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn what_is_printed_reads_back_as_the_same() {
-    let first = scene("[edge]\nworkers = 3\n[[site]]\ndir = \"DIR/site\"\nhsts = \"day\"\n")
+    let first = scene("[edge]\nworkers = 3\n[[site]]\ndir = \"DIR/site\"\nhsts = \"day\"\n[site.tls]\ncert = \"c.pem\"\nkey = \"k.pem\"\n")
         .variable("MAINSTAY_HEADERS__ALLOW__IMG", "https://a.example");
     let loaded = load(&first.inputs).unwrap();
     let page = to_toml(&loaded);
@@ -24,6 +24,7 @@ fn what_is_printed_reads_back_as_the_same() {
     let json = to_json(&loaded);
     assert_eq!(json["edge.workers"]["value"], 3);
     assert_eq!(json["site[0].hsts"]["value"], "day");
+    assert_eq!(json["site[0].tls.key"]["value"], "k.pem");
     assert_eq!(json["headers.allow.img"]["source"], "env MAINSTAY_HEADERS__ALLOW__IMG");
 }
 

@@ -239,6 +239,21 @@ fn hosts_upstreams_and_certificates_must_fit_together() {
 }
 
 #[test]
+fn certificates_of_sites_are_whole_pairs_and_stand_beside_no_self_signed_one() {
+    refused(
+        "[tls]\nself_signed = true\n[[site]]\ndir = \"DIR/site\"\ntls.cert = \"c.pem\"\n\
+         [[site]]\nname = \"b\"\nhosts = [\"b.test\"]\ndir = \"DIR/site\"\n[site.tls]\nkey = \"k.pem\"\n\
+         [[site]]\nname = \"c\"\nhosts = [\"c.test\"]\ndir = \"DIR/site\"\n[site.tls]\ncert = \"c.pem\"\nkey = \"k.pem\"\nkeys = 1\n",
+        &[
+            "mainstay.toml:2:15: \"tls.self_signed\" cannot be together with \"site[2].tls.cert\"",
+            "mainstay.toml:3:1: \"site[0].tls.key\" is missing: \"site[0].tls.cert\" needs its key",
+            "mainstay.toml:6:1: \"site[1].tls.cert\" is missing: \"site[1].tls.key\" needs its certificate",
+            "mainstay.toml:19:1: unknown setting \"site[2].tls.keys\"; did you mean \"site[2].tls.key\"?",
+        ],
+    );
+}
+
+#[test]
 fn a_canonical_name_must_be_one_that_the_site_answers_for() {
     refused(
         "[[site]]\nhosts = [\"www.c.example\"]\ncanonical = \"c.example\"\ndir = \"DIR/site\"\n",
