@@ -85,6 +85,10 @@ impl Sketch {
         }
     }
 
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.add_counts(other.zeros, &other.bins);
+    }
+
     /// Adds a stored sketch. `None` when it has another accuracy or cannot be read; then nothing was added.
     pub(super) fn merge_stored(&mut self, mut bytes: &[u8]) -> Option<()> {
         let (mut zeros, mut bins, mut mapped) = (0, Vec::new(), false);
@@ -233,7 +237,7 @@ mod tests {
     #[test]
     fn merged_is_what_was_added_to_one() {
         let mut all = Sketch::default();
-        let mut merged = Sketch::default();
+        let (mut merged, mut whole) = (Sketch::default(), Sketch::default());
         for scale in [1.0, 1e-3, 1e3] {
             let mut part = Sketch::default();
             for value in values(scale, 700) {
@@ -243,8 +247,10 @@ mod tests {
             let mut stored = Vec::new();
             part.encode(&mut stored);
             merged.merge_stored(&stored).expect("readable");
+            whole.merge(&part);
         }
         assert_eq!(merged, all);
+        assert_eq!(whole, all);
     }
 
     #[test]
