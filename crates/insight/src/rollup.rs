@@ -52,7 +52,9 @@ pub(crate) async fn reconcile(insight: &Insight) -> Result<(), Error> {
     let db = &insight.latest();
     let over = insight.0.context.clock.now().minus(GRACE).floor_to(HOUR);
     let mut outcome = count_hours(insight, db, over).await;
-    for site in insight.list_sites().iter() {
+    let sites = insight.list_sites();
+    fold::keep_only(insight, &sites);
+    for site in sites.iter() {
         outcome = outcome.and(fold::fold_days(insight, db, site, over).await);
     }
     outcome

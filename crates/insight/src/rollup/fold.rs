@@ -38,6 +38,12 @@ pub(crate) struct Round {
     failing: BTreeSet<Timestamp>,
 }
 
+/// Forgets sites that are gone.
+pub(super) fn keep_only(insight: &Insight, sites: &[Arc<str>]) {
+    let mut rounds = insight.0.folds.lock().unwrap_or_else(PoisonError::into_inner);
+    rounds.retain(|site, _| sites.contains(site));
+}
+
 /// Folds what is counted and has settled. A day that fails is told of once, and is no reason not to go on.
 ///
 /// # Errors

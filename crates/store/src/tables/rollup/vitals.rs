@@ -83,8 +83,8 @@ struct Piece {
 const DAYS_MAX: u32 = 4;
 /// Length of a piece that is read from hours: a row each for every key and vital.
 const LOOSE: Duration = Duration::from_secs(4 * HOUR.as_secs());
-/// Most rows of a page. One key has fewer in any piece, though all its days be read from hours: 96 hours, five vitals,
-/// people and bots.
+/// Most rows of a page, and so of a window in any piece. One key has fewer, though all days of the piece be read from hours:
+/// 96 hours, five vitals, people and bots.
 const ROWS_MAX: u32 = 4_096;
 /// After every key: a noncharacter (bytes of UTF-8 have the order of the code points), with which no path, device or
 /// release begins.
