@@ -25,7 +25,7 @@ pub(crate) struct Meters {
     accepted: [Counter; KINDS.len()],
     dropped: CounterFamily,
     pub(crate) active_users: Gauge,
-    pub(crate) days_failing: Gauge,
+    pub(crate) folds_failing: Gauge,
     bounded: Mutex<Bounded>,
 }
 
@@ -65,7 +65,7 @@ impl Meters {
             accepted: KINDS.map(|kind| accepted.with(&[kind])),
             dropped: registry.counter_family(&names::EVENTS_DROPPED),
             active_users: registry.gauge(&names::ACTIVE_USERS),
-            days_failing: registry.gauge(&names::ROLLUP_DAYS_FAILING),
+            folds_failing: registry.gauge(&names::ROLLUP_FOLDS_FAILING),
             bounded: Mutex::new(bounded),
         }
     }

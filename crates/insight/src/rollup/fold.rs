@@ -91,7 +91,7 @@ impl Insight {
         let mut rounds = self.0.folds.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = change(rounds.entry(Arc::clone(site)).or_default());
         let failing: usize = rounds.values().map(|round| round.failing.len()).sum();
-        self.0.meters.days_failing.set(failing as f64);
+        self.0.meters.folds_failing.set(failing as f64);
         changed
     }
 }

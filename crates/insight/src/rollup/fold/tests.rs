@@ -126,7 +126,7 @@ async fn a_day_that_fails_stops_no_other_day_and_no_other_site() {
     };
     sql("ALTER TABLE mainstay.rollup_day_key ADD CONSTRAINT odd
          CHECK (site <> 'default' OR day <> '2026-11-23T00:00:00Z')");
-    let failing = || house.metric("mainstay_rollup_days_failing");
+    let failing = || house.metric("mainstay_rollup_folds_failing");
     for _ in 0..2 {
         reconcile(&house.insight).await.expect("reconciled");
         assert_eq!(unfolded(&house, "default").await, [1]);
