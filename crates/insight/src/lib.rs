@@ -86,6 +86,7 @@ struct Inner {
     meters: Meters,
     live: live::Cache,
     reports: reports::Reports,
+    folds: Mutex<rollup::fold::Rounds>,
 }
 
 /// The room cannot be opened.
@@ -114,6 +115,7 @@ impl Insight {
             salts: Salts::new(context.store.clone(), context.entropy.clone()),
             meters,
             live: live::Cache::default(),
+            folds: Mutex::default(),
             reports: reports::Reports::new(&settings.reports, &context.registry),
             sites: RwLock::new(context.sites.clone().into()),
             settings,

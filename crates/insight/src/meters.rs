@@ -25,6 +25,7 @@ pub(crate) struct Meters {
     accepted: [Counter; KINDS.len()],
     dropped: CounterFamily,
     pub(crate) active_users: Gauge,
+    pub(crate) folds_failing: Gauge,
     bounded: Mutex<Bounded>,
 }
 
@@ -64,6 +65,7 @@ impl Meters {
             accepted: KINDS.map(|kind| accepted.with(&[kind])),
             dropped: registry.counter_family(&names::EVENTS_DROPPED),
             active_users: registry.gauge(&names::ACTIVE_USERS),
+            folds_failing: registry.gauge(&names::ROLLUP_FOLDS_FAILING),
             bounded: Mutex::new(bounded),
         }
     }

@@ -20,8 +20,8 @@ pub use mainstay_store::traffic::WHOLE as ALL_SITES;
 pub use mainstay_store::{Bots, Cursor, Group, KeyCount, Span};
 pub use series::VisitorsPoint;
 #[cfg(test)]
-pub(crate) use tally::{Distributions, add_counted};
-pub(crate) use tally::{Tally, tally_counted, tally_keys, tally_vitals};
+pub(crate) use tally::Windows;
+pub(crate) use tally::{Distributions, Tally, add_counted, tally_keys, tally_vitals};
 pub use traffic::{SplitPoint, TrafficPoint};
 pub(crate) use traffic::{Times, merge_rows};
 pub(crate) use vitals::list_merged as list_vitals_merged;

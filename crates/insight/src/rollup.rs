@@ -1,4 +1,4 @@
-//! Counts hours that are over, and again when something late changed them; derives everything from the events and keeps no state.
+//! Counts hours that are over, and again when something late changed them; derives everything from the events.
 //!
 //! Visitors by key are counted in the hour in which they were first seen that day with that key, so that hours add up
 //! to the distinct visitors of each day; visitor ids change at midnight anyway (a visit that spans it counts on both
@@ -18,9 +18,8 @@ use mainstay_store::{
 
 use crate::Insight;
 use crate::query::{Tally, tally_keys, tally_vitals};
-use crate::vitals::{Distribution, Vital};
 
-mod fold;
+pub(crate) mod fold;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
@@ -52,8 +51,17 @@ pub(crate) async fn reconcile(insight: &Insight) -> Result<(), Error> {
     }
     let db = &insight.latest();
     let over = insight.0.context.clock.now().minus(GRACE).floor_to(HOUR);
+    let mut outcome = count_hours(insight, db, over).await;
     let sites = insight.list_sites();
+    fold::keep_only(insight, &sites);
     for site in sites.iter() {
+        outcome = outcome.and(fold::fold_days(insight, db, site, over).await);
+    }
+    outcome
+}
+
+async fn count_hours(insight: &Insight, db: &Engine, over: Timestamp) -> Result<(), Error> {
+    for site in insight.list_sites().iter() {
         if rollup::watermark(db, site).await?.is_none_or(|mark| mark < over) {
             rollup::advance_watermark(db, site, over).await?;
         }
@@ -65,9 +73,6 @@ pub(crate) async fn reconcile(insight: &Insight) -> Result<(), Error> {
             continue;
         }
         recount(insight, db, &dirty).await?;
-    }
-    for site in sites.iter() {
-        fold::fold_days(insight, db, site, over).await?;
     }
     Ok(())
 }
@@ -201,17 +206,19 @@ async fn count_vitals(
 ) -> Result<Vec<VitalRow>, Error> {
     let mut values = performance_metric::stream_values(db, span, group);
     let found = tally_vitals(*tally, &mut values).await?;
-    let row = |((key, vital), all): ((Option<String>, Vital), Distribution)| VitalRow {
-        dimension: group,
-        key,
-        name: vital.as_str().into(),
-        bot: span.bots == Bots::Only,
-        sketch: all.encode_sketch(),
-        good: all.good as i64,
-        needs_improvement: all.needs_improvement as i64,
-        poor: all.poor as i64,
-    };
-    Ok(found.into_iter().map(row).collect())
+    let rows = found.iter().flat_map(|(key, all)| {
+        all.measured().map(|(vital, all)| VitalRow {
+            dimension: group,
+            key: key.clone(),
+            name: vital.as_str().into(),
+            bot: span.bots == Bots::Only,
+            sketch: all.encode_sketch(),
+            good: all.good as i64,
+            needs_improvement: all.needs_improvement as i64,
+            poor: all.poor as i64,
+        })
+    });
+    Ok(rows.collect())
 }
 
 #[cfg(test)]

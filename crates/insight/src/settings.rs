@@ -47,7 +47,8 @@ pub struct Settings {
     pub raw_range_max: Span,
     /// How often closed hours are rolled up. Default 1 minute.
     pub rollup_every: Span,
-    /// Most hours rolled up, and most of a site folded into days, in one go. Default 48.
+    /// Most hours of all sites rolled up in one go. Of each site as many days as these hours make, rounded up, are folded
+    /// in one go beside its newest one. Default 48, which makes two days.
     pub rollup_hours_max: usize,
     /// Most pages, sources or countries told apart per hour and per answer; the least viewed beyond are left out of
     /// lists, never out of totals. Default 10 000.

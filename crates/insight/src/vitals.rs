@@ -173,12 +173,42 @@ impl Distribution {
             return None;
         }
         self.sketch.merge_stored(body)?;
-        let [good, needs_improvement, poor] = counts;
-        // Damaged counts may be any number.
+        self.count(counts);
+        Some(())
+    }
+
+    /// Damaged counts may be any number.
+    fn count(&mut self, [good, needs_improvement, poor]: [u64; 3]) {
         self.good = self.good.saturating_add(good);
         self.needs_improvement = self.needs_improvement.saturating_add(needs_improvement);
         self.poor = self.poor.saturating_add(poor);
-        Some(())
+    }
+}
+
+/// The distributions of one key, a vital each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ByVital([Distribution; Vital::ALL.len()]);
+
+impl ByVital {
+    pub(crate) fn of(&mut self, vital: Vital) -> &mut Distribution {
+        &mut self.0[vital as usize]
+    }
+
+    /// Those that have samples.
+    pub(crate) fn measured(&self) -> impl Iterator<Item = (Vital, &Distribution)> {
+        Vital::ALL.into_iter().zip(&self.0).filter(|(_, all)| all.samples() > 0)
+    }
+
+    /// Of all vitals.
+    pub(crate) fn samples(&self) -> u64 {
+        self.0.iter().fold(0, |sum, all| sum.saturating_add(all.samples()))
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (own, other) in self.0.iter_mut().zip(&other.0) {
+            own.sketch.merge(&other.sketch);
+            own.count([other.good, other.needs_improvement, other.poor]);
+        }
     }
 }
 

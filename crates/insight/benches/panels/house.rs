@@ -106,7 +106,9 @@ impl House {
         loop {
             let mark = rollup::watermark(&db, SITE).await.expect("a mark");
             let is_counted = rollup::list_dirty(&db, 1).await.expect("hours").is_empty();
-            let unfolded = rollup::list_unfolded(&db, SITE, over, 1).await.expect("days");
+            // Of the last two hours none is folded yet.
+            let settled = over.minus(2 * HOUR);
+            let unfolded = rollup::list_unfolded(&db, SITE, settled, 1).await.expect("days");
             if mark == Some(over) && is_counted && unfolded.is_empty() {
                 return;
             }

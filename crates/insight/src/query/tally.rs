@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use mainstay_store::performance_metric::Values;
-use mainstay_store::rollup::{self, Counted};
+use mainstay_store::rollup::{self, Counted, Page};
 use mainstay_store::{Cursor, Error, KeyCount};
 
-use crate::vitals::{Distribution, Vital, day};
+use crate::vitals::{ByVital, Vital, day};
 
 /// Most things one answer or one hour is made of.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +15,8 @@ pub(crate) struct Tally {
     pub(crate) vital_keys_max: usize,
 }
 
-/// Distributions by key and vital.
-pub(crate) type Distributions = BTreeMap<(Option<String>, Vital), Distribution>;
+/// Distributions by key.
+pub(crate) type Distributions = BTreeMap<Option<String>, ByVital>;
 
 /// Rows asked for at once.
 const PAGE: u32 = 1_000;
@@ -40,7 +40,7 @@ pub(crate) async fn tally_keys<F: Future<Output = Result<Vec<KeyCount>, Error>>>
     Ok(keys)
 }
 
-/// The distributions of single measurements.
+/// The distributions of single measurements, of the first keys that come.
 pub(crate) async fn tally_vitals(
     tally: Tally,
     values: &mut Values<'_>,
@@ -53,68 +53,64 @@ pub(crate) async fn tally_vitals(
         }
         for value in page {
             let Some(vital) = Vital::from_name(&value.metric_name) else { continue };
-            if let Some(all) = place(&mut found, (value.key, vital), tally) {
-                all.add(vital, value.value);
+            if found.len() < tally.vital_keys_max || found.contains_key(&value.key) {
+                found.entry(value.key).or_default().of(vital).add(vital, value.value);
             }
         }
     }
 }
 
-/// The distributions of counted hours and days.
-pub(crate) async fn tally_counted(
-    tally: Tally,
-    counted: &mut rollup::Vitals<'_>,
-) -> Result<Distributions, Error> {
-    let mut found = Distributions::new();
-    add_counted(&mut found, tally, counted).await?;
-    Ok(found)
+/// The distributions of counted hours and days, some keys at a time.
+#[derive(Debug)]
+pub(crate) struct Windows<'a> {
+    counted: rollup::Vitals<'a>,
+    /// Read already: the first page of the next window.
+    ahead: Option<Page>,
 }
 
-/// Adds them. What cannot be read is left out; a key of nothing else has no percentile, and no row.
-pub(crate) async fn add_counted(
-    found: &mut Distributions,
-    tally: Tally,
-    counted: &mut rollup::Vitals<'_>,
-) -> Result<(), Error> {
-    let mut page = counted.next_page().await?;
-    while !page.is_empty() {
-        // The store is at the next page while this one is added.
-        let added = async { page.into_iter().for_each(|row| add(found, tally, row)) };
-        let (next, ()) = tokio::join!(counted.next_page(), added);
-        page = next?;
+impl<'a> Windows<'a> {
+    pub(crate) fn of(counted: rollup::Vitals<'a>) -> Self {
+        Self { counted, ahead: None }
     }
-    Ok(())
+
+    /// The next keys, each with everything there is of it; none at the end.
+    pub(crate) async fn next_window(&mut self) -> Result<Option<Distributions>, Error> {
+        let mut found = Distributions::new();
+        let mut page = match self.ahead.take() {
+            Some(page) => Some(page),
+            None => self.counted.next_page().await?,
+        };
+        while let Some(Page { vitals, before, is_last }) = page {
+            // The store is at the next page while this one is added.
+            let added = async { vitals.into_iter().for_each(|row| add_counted(&mut found, row)) };
+            let (next, ()) = tokio::join!(self.counted.next_page(), added);
+            if before.is_some() {
+                drop(found.split_off(&before));
+            }
+            page = next?;
+            if is_last {
+                self.ahead = page;
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
 }
 
-fn add(found: &mut Distributions, tally: Tally, row: rollup::Vital) {
-    let rollup::Vital { key, counted, .. } = row;
-    let mut add = |vital, sketch: &[u8], counts| {
-        if let Some(all) = place(found, (key.clone(), vital), tally) {
-            let _left_out = all.merge_stored(sketch, counts);
-        }
-    };
-    match counted {
+/// Adds what was counted. What cannot be read is left out.
+pub(crate) fn add_counted(found: &mut Distributions, row: rollup::Vital) {
+    let all = found.entry(row.key).or_default();
+    match row.counted {
         Counted::Hour { name, sketch, counts } => {
             if let Some(vital) = Vital::from_name(&name) {
-                add(vital, &sketch, counts.map(i64::unsigned_abs));
+                let counts = counts.map(i64::unsigned_abs);
+                let _left_out = all.of(vital).merge_stored(&sketch, counts);
             }
         }
         Counted::Day(vitals) => {
-            day::parts(&vitals).for_each(|part| add(part.vital, part.sketch, part.counts));
+            for part in day::parts(&vitals) {
+                let _left_out = all.of(part.vital).merge_stored(part.sketch, part.counts);
+            }
         }
     }
-}
-
-/// Where to add samples of a key; none when there are too many keys already.
-fn place(
-    found: &mut Distributions,
-    key: (Option<String>, Vital),
-    tally: Tally,
-) -> Option<&mut Distribution> {
-    if found.len() >= tally.vital_keys_max.saturating_mul(Vital::ALL.len())
-        && !found.contains_key(&key)
-    {
-        return None;
-    }
-    Some(found.entry(key).or_default())
 }

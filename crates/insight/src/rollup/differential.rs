@@ -15,8 +15,9 @@ use uuid::Uuid;
 use super::tests::ask;
 use super::*;
 use crate::fixture::{House, midnight};
-use crate::query::tally_counted;
+use crate::query::Windows;
 use crate::settings::Settings;
+use crate::vitals::Vital;
 
 mod folded;
 
@@ -321,12 +322,11 @@ async fn answers(house: &House, db: &Engine) -> Answers {
     let to = house.clock.now();
     let span = Span { site: "default", from: midnight(), to, bots: Bots::Exclude };
     assert_folded(db, &span).await;
-    let mut vitals = rollup::stream_vitals(db, &span, Group::Site);
-    let all = tally_counted(house.insight.tally(), &mut vitals).await.expect("vitals");
-    let percentiles = Vital::ALL.into_iter().filter_map(|vital| {
-        let found = all.get(&(None, vital))?;
-        Some((vital, found.p75()?, found.p95()?))
-    });
+    let mut vitals = Windows::of(rollup::stream_vitals(db, &span, Group::Site));
+    let all = vitals.next_window().await.expect("vitals").expect("some");
+    let all = all.into_values().next().expect("the site's");
+    let percentiles =
+        all.measured().filter_map(|(vital, found)| Some((vital, found.p75()?, found.p95()?)));
     Answers {
         said: [ask(&raw, &span).await, ask(&counted, &span).await],
         views: page_view::total(db, &span).await.expect("a total").pageviews,

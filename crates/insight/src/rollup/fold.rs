@@ -1,60 +1,160 @@
 //! Folds the counted hours of days into day rows, so that a month is read in thirty of them per key and not in seven
-//! hundred; keeps no state. What day rows are, and why they are never outdated, says the store.
+//! hundred. What day rows are, and why they are never outdated, says the store.
+//!
+//! In every round each site has its newest day folded, and beside it so many others as the settings allow: from where the
+//! round before ended on to older days, then from the newest again. Neither a day that changes all the time nor one that
+//! cannot be folded holds up the others. Of no day the hours that ended less than [`SETTLED`] ago are folded, so the day
+//! that is not over is folded anew when another hour has settled, and when one that had is counted again.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use mainstay_base::Timestamp;
-use mainstay_store::rollup::{self, DayVitalRow, Unfolded};
-use mainstay_store::{Bots, Engine, Error, Group, Span};
+use mainstay_store::rollup::{self, DayVitalRow, Fold, Unfolded, Vital};
+use mainstay_store::{Dimension, Engine, Error, Group};
 
+use super::HOUR;
 use crate::Insight;
-use crate::query::{Tally, tally_counted};
+use crate::query::{Distributions, add_counted};
 use crate::vitals::day;
 
+/// How long after its end an hour is folded. Vitals and engagement of a page are measured until it is left, and change the
+/// hour in which it was opened; folded sooner, a busy site's day would be folded anew every minute.
+pub(super) const SETTLED: Duration = Duration::from_secs(2 * HOUR.as_secs());
 /// Of a day.
 const HOURS: usize = 24;
+/// Most days that one round chooses among: more than ten years.
+const DAYS_LISTED: u32 = 4_000;
 
-/// Folds what is counted and not folded, a day after the other, newest first; the day that is not over, too.
+/// What one round leaves to the next, by site.
+pub(crate) type Rounds = HashMap<Arc<str>, Round>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    /// The day that was tried last beside the newest.
+    ended_at: Option<Timestamp>,
+    /// Days whose fold failed when it was last tried.
+    failing: BTreeSet<Timestamp>,
+}
+
+/// Forgets sites that are gone.
+pub(super) fn keep_only(insight: &Insight, sites: &[Arc<str>]) {
+    let mut rounds = insight.0.folds.lock().unwrap_or_else(PoisonError::into_inner);
+    rounds.retain(|site, _| sites.contains(site));
+}
+
+/// Folds what is counted and has settled. A day that fails is told of once, and is no reason not to go on.
+///
+/// # Errors
+/// [`Error`] when the days cannot be listed.
 pub(super) async fn fold_days(
     insight: &Insight,
     db: &Engine,
-    site: &str,
-    mark: Timestamp,
+    site: &Arc<str>,
+    over: Timestamp,
 ) -> Result<(), Error> {
-    let days = insight.0.settings.rollup_hours_max.div_ceil(HOURS);
-    let days = u32::try_from(days).unwrap_or(u32::MAX);
-    for unfolded in rollup::list_unfolded(db, site, mark, days).await? {
-        fold(db, site, &unfolded).await?;
+    let listed = rollup::list_unfolded(db, site, over.minus(SETTLED), DAYS_LISTED).await?;
+    let ended_at = insight.with_round(site, |round| {
+        // Folded by another process, or removed.
+        round.failing.retain(|day| listed.iter().any(|unfolded| unfolded.day == *day));
+        round.ended_at
+    });
+    let chosen = choose(&listed, ended_at, insight.0.settings.rollup_hours_max.div_ceil(HOURS));
+    for (at, unfolded) in chosen.iter().enumerate() {
+        let folded = fold(insight, db, site, unfolded).await;
+        let day = unfolded.day;
+        let is_news = insight.with_round(site, |round| {
+            if at > 0 {
+                round.ended_at = Some(day);
+            }
+            match folded {
+                Ok(true) => round.failing.remove(&day),
+                Ok(false) => false,
+                Err(_) => round.failing.insert(day),
+            }
+        });
+        match folded {
+            Err(error) if is_news => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(%site, %day, error, "a day could not be folded and is tried again");
+            }
+            Ok(_) if is_news => tracing::info!(%site, %day, "the day that failed is folded"),
+            _ => {}
+        }
     }
     Ok(())
 }
 
-/// A day whose hours change meanwhile is folded in the next round.
-async fn fold(db: &Engine, site: &str, unfolded: &Unfolded) -> Result<bool, Error> {
-    let mut vitals = Vec::new();
-    for bots in [Bots::Exclude, Bots::Only] {
-        let span = Span { site, from: unfolded.day, to: unfolded.to, bots };
-        for group in Group::ALL {
-            vitals.extend(fold_vitals(db, &span, group).await?);
+impl Insight {
+    fn with_round<T>(&self, site: &Arc<str>, change: impl FnOnce(&mut Round) -> T) -> T {
+        let mut rounds = self.0.folds.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(rounds.entry(Arc::clone(site)).or_default());
+        let failing: usize = rounds.values().map(|round| round.failing.len()).sum();
+        self.0.meters.folds_failing.set(failing as f64);
+        changed
+    }
+}
+
+/// The newest of the listed days, and so many of those that follow the one at which the last round ended.
+fn choose(listed: &[Unfolded], ended_at: Option<Timestamp>, places: usize) -> Vec<Unfolded> {
+    let Some((newest, others)) = listed.split_first() else { return Vec::new() };
+    let begin = others.partition_point(|unfolded| ended_at.is_some_and(|end| unfolded.day >= end));
+    let (before, after) = others.split_at(begin);
+    let others = after.iter().chain(before).take(places);
+    std::iter::once(newest).chain(others).copied().collect()
+}
+
+/// False when the day changed meanwhile, or somebody else folds it.
+async fn fold(
+    insight: &Insight,
+    db: &Engine,
+    site: &str,
+    unfolded: &Unfolded,
+) -> Result<bool, Error> {
+    let clock = &insight.0.context.clock;
+    let Some(fold) = rollup::claim_day(db, clock, site, unfolded).await? else { return Ok(false) };
+    for by in Dimension::ALL {
+        if !fold.add_keys(by).await? {
+            return Ok(false);
         }
     }
-    rollup::fold_day(db, site, unfolded, &vitals).await
+    for group in Group::ALL {
+        if !fold_vitals(&fold, group).await? {
+            return Ok(false);
+        }
+    }
+    fold.finish().await
 }
 
 /// Every key that an hour has: hours are bounded already, and a day must not say less than they do.
-async fn fold_vitals(
-    db: &Engine,
-    span: &Span<'_>,
-    group: Group,
-) -> Result<Vec<DayVitalRow>, Error> {
-    let all = Tally { keys_max: usize::MAX, vital_keys_max: usize::MAX };
-    let found = tally_counted(all, &mut rollup::stream_vitals(db, span, group)).await?;
-    let found: Vec<_> = found.into_iter().collect();
-    // Ordered by key, then vital.
-    let keys = found.chunk_by(|((one, _), _), ((other, _), _)| one == other);
-    let rows = keys.filter_map(|vitals| {
-        let ((key, _), _) = vitals.first()?;
-        let stored = day::encode(vitals.iter().map(|((_, vital), all)| (*vital, all)));
-        let bot = span.bots == Bots::Only;
-        Some(DayVitalRow { dimension: group, key: key.clone(), bot, vitals: stored })
-    });
-    Ok(rows.collect())
+async fn fold_vitals(fold: &Fold<'_>, group: Group) -> Result<bool, Error> {
+    if !fold.remove_vitals(group).await? {
+        return Ok(false);
+    }
+    for bot in [false, true] {
+        let mut from = Some(String::new());
+        while let Some(key) = from {
+            let Some(page) = fold.list_vitals(group, bot, &key).await? else { return Ok(false) };
+            let rows = merge(group, bot, page.vitals);
+            if !rows.is_empty() && !fold.insert_vitals(&rows).await? {
+                return Ok(false);
+            }
+            from = page.next;
+        }
+    }
+    Ok(true)
 }
+
+fn merge(group: Group, bot: bool, hours: Vec<Vital>) -> Vec<DayVitalRow> {
+    let mut found = Distributions::new();
+    hours.into_iter().for_each(|row| add_counted(&mut found, row));
+    let rows = found.into_iter().filter(|(_, all)| all.samples() > 0).map(|(key, all)| {
+        let vitals = day::encode(all.measured());
+        DayVitalRow { dimension: group, key, bot, vitals }
+    });
+    rows.collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -30,22 +30,19 @@ const BINS: u8 = 0x05;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sketch {
     zeros: u64,
-    bins: Vec<u64>,
-    /// Key of the first bin.
-    first: i32,
+    /// Bins that hold values, with how many, ordered by key: two values take the room of two, however far apart.
+    bins: Vec<(i32, u64)>,
     /// All values.
     count: u64,
 }
 
 impl Sketch {
     pub(super) fn add(&mut self, value: f64) {
-        self.count += 1;
         if value > SMALLEST {
             let key = ((value.ln() / GAMMA.ln()).floor() as i32).clamp(-KEY_MAX, KEY_MAX);
-            self.reach(key, key);
-            self.bins[(key - self.first) as usize] += 1;
+            self.add_counts(0, &[(key, 1)]);
         } else {
-            self.zeros += 1;
+            self.add_counts(1, &[]);
         }
     }
 
@@ -56,15 +53,16 @@ impl Sketch {
             return Some(0.0);
         }
         rank -= self.zeros;
-        let at = self.bins.iter().position(|bin| match rank.checked_sub(*bin) {
-            Some(left) => {
-                rank = left;
-                false
+        for (key, count) in &self.bins {
+            match rank.checked_sub(*count) {
+                Some(left) => rank = left,
+                None => {
+                    let edge = (f64::from(*key) * GAMMA.ln()).exp();
+                    return Some(edge * (2.0 * GAMMA / (1.0 + GAMMA)));
+                }
             }
-            None => true,
-        });
-        let key = f64::from(self.first) + at? as f64;
-        Some((key * GAMMA.ln()).exp() * (2.0 * GAMMA / (1.0 + GAMMA)))
+        }
+        None
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -75,19 +73,20 @@ impl Sketch {
             out.push(ZEROS);
             write_count(out, self.zeros);
         }
-        let bins = self.bins.iter().enumerate().filter(|(_, bin)| **bin > 0);
-        let many = bins.clone().count();
-        if many > 0 {
+        if !self.bins.is_empty() {
             out.push(BINS);
-            write_number(out, many as u64);
+            write_number(out, self.bins.len() as u64);
         }
         let mut before = 0;
-        for (at, bin) in bins {
-            let key = self.first + at as i32;
+        for (key, count) in &self.bins {
             write_number(out, zigzag(key - before));
-            write_count(out, *bin);
-            before = key;
+            write_count(out, *count);
+            before = *key;
         }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.add_counts(other.zeros, &other.bins);
     }
 
     /// Adds a stored sketch. `None` when it has another accuracy or cannot be read; then nothing was added.
@@ -110,33 +109,22 @@ impl Sketch {
         if !mapped {
             return None;
         }
-        // Ordered by key.
-        if let (Some((low, _)), Some((high, _))) = (bins.first(), bins.last()) {
-            self.reach(*low, *high);
-        }
-        for (key, count) in bins {
-            let bin = &mut self.bins[(key - self.first) as usize];
-            *bin = bin.saturating_add(count);
-            self.count = self.count.saturating_add(count);
-        }
-        self.zeros = self.zeros.saturating_add(zeros);
-        self.count = self.count.saturating_add(zeros);
+        self.add_counts(zeros, &bins);
         Some(())
     }
 
-    /// Makes bins for the keys from `low` to `high`.
-    fn reach(&mut self, low: i32, high: i32) {
-        if self.bins.is_empty() {
-            self.first = low;
-        }
-        if low < self.first {
-            let more = (self.first - low) as usize;
-            self.bins.splice(..0, std::iter::repeat_n(0, more));
-            self.first = low;
-        }
-        let length = (high - self.first) as usize + 1;
-        if length > self.bins.len() {
-            self.bins.resize(length, 0);
+    /// Adds what is ordered by key. Counts that are too large saturate.
+    fn add_counts(&mut self, zeros: u64, bins: &[(i32, u64)]) {
+        self.zeros = self.zeros.saturating_add(zeros);
+        self.count = self.count.saturating_add(zeros);
+        let mut at = 0;
+        for (key, count) in bins {
+            at += self.bins[at..].iter().take_while(|(own, _)| own < key).count();
+            match self.bins.get_mut(at) {
+                Some((own, sum)) if own == key => *sum = sum.saturating_add(*count),
+                _ => self.bins.insert(at, (*key, *count)),
+            }
+            self.count = self.count.saturating_add(*count);
         }
     }
 }
@@ -249,7 +237,7 @@ mod tests {
     #[test]
     fn merged_is_what_was_added_to_one() {
         let mut all = Sketch::default();
-        let mut merged = Sketch::default();
+        let (mut merged, mut whole) = (Sketch::default(), Sketch::default());
         for scale in [1.0, 1e-3, 1e3] {
             let mut part = Sketch::default();
             for value in values(scale, 700) {
@@ -259,8 +247,21 @@ mod tests {
             let mut stored = Vec::new();
             part.encode(&mut stored);
             merged.merge_stored(&stored).expect("readable");
+            whole.merge(&part);
         }
         assert_eq!(merged, all);
+        assert_eq!(whole, all);
+    }
+
+    #[test]
+    fn values_far_apart_take_no_more_room_than_others() {
+        let mut sketch = Sketch::default();
+        for value in [6e4, 2e-9, 6e4, 1.0, 2e-9] {
+            sketch.add(value);
+        }
+        assert_eq!((sketch.bins.len(), sketch.bins.capacity() < 16), (3, true));
+        let counts: Vec<_> = sketch.bins.iter().map(|(_, count)| *count).collect();
+        assert_eq!((counts, sketch.bins.is_sorted()), (vec![2, 1, 2], true));
     }
 
     #[test]

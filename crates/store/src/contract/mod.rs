@@ -14,6 +14,7 @@ mod plan;
 mod report;
 mod retain;
 mod rollup;
+mod rollup_day;
 mod traffic;
 mod user_session;
 mod visitor_salt;
@@ -87,9 +88,16 @@ contract! {
         a_change_while_counting_is_not_forgotten,
         an_hour_is_replaced_as_a_whole,
         counted_hours_add_up,
+    }
+    rollup_day {
         day_rows_answer_for_their_hours,
         a_replaced_hour_takes_its_day_rows_back,
         a_fold_of_what_changed_meanwhile_is_refused,
+        what_changes_while_a_day_is_folded_ends_the_fold,
+        a_claimed_day_is_left_to_who_claimed_it,
+        a_day_is_folded_a_few_hours_at_a_time,
+        vitals_of_hours_are_listed_by_key,
+        vitals_are_read_in_bounded_pages_whatever_is_folded_meanwhile,
         a_day_with_an_hour_to_count_waits,
     }
     traffic { steps_are_replaced_and_compacted, sites_are_kept_apart_and_refusals_with_the_whole }

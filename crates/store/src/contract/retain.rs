@@ -46,8 +46,8 @@ pub(super) async fn every_table_can_be_cut(f: &Fixture) {
     f.record(records, Some(Sample(0).touch(1))).await;
     super::rollup::fill_hour(f, Sample(0).at()).await;
     let later = Sample(3 * 24 * 60).at();
-    for unfolded in super::rollup::list_unfolded(f, later).await {
-        assert!(super::rollup::fold(f, &unfolded).await);
+    for unfolded in super::rollup_day::list_unfolded(f, later).await {
+        assert!(super::rollup_day::fold(f, &unfolded).await);
     }
     super::traffic::fill(f, &[Sample(0).at()]).await;
     super::metric_series::fill(f, &[Sample(0).at()]).await;
@@ -81,7 +81,7 @@ pub(super) async fn of_roll_ups_whole_days_go_and_do_not_come_back(f: &Fixture) 
         assert!(cut(table, midnight.plus(DAY)).await > 0, "{table:?}");
         assert_eq!(views().await, 8, "{table:?}");
     }
-    let left = super::rollup::list_unfolded(f, midnight.plus(9 * DAY)).await;
+    let left = super::rollup_day::list_unfolded(f, midnight.plus(9 * DAY)).await;
     assert_eq!(left.iter().map(|left| left.day).collect::<Vec<_>>(), [midnight.plus(DAY)]);
 }
 

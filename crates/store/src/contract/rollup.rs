@@ -5,20 +5,17 @@ use std::time::Duration;
 use mainstay_base::Timestamp;
 
 use super::fixture::{Fixture, NOON, Sample, day};
-use crate::ask::run;
-use crate::sql::{Sql, sql};
 use crate::tables::rollup::{
-    self, Counted, DAY, DayVitalRow, Dirty, HOUR, HourRollup, KeyRow, Point, TotalRow, Unfolded,
-    Vital, VitalRow,
+    self, Counted, Dirty, HOUR, HourRollup, KeyRow, Point, TotalRow, Vital, VitalRow, Vitals,
 };
-use crate::{Bots, Dimension, Group, KeyCount, Record, Span, Ts};
+use crate::{Bots, Dimension, Group, KeyCount, Record, Span};
 
 async fn list_dirty(f: &Fixture) -> Vec<(Timestamp, i64)> {
     let dirty = rollup::list_dirty(f.insight(), 100).await.unwrap();
     dirty.into_iter().map(|Dirty { hour, marks, .. }| (hour, marks)).collect()
 }
 
-async fn clear_all(f: &Fixture) {
+pub(super) async fn clear_all(f: &Fixture) {
     for dirty in rollup::list_dirty(f.insight(), 100).await.unwrap() {
         assert!(rollup::clear_dirty(f.insight(), &dirty).await.unwrap());
     }
@@ -138,8 +135,7 @@ pub(super) async fn an_hour_is_replaced_as_a_whole(f: &Fixture) {
     assert_eq!(rollup::series(db, &day(), HOUR).await.unwrap(), []);
     let keys = rollup::count_by_key(db, &day(), Dimension::Path, None, 10).await.unwrap();
     assert_eq!(keys, []);
-    let mut vitals = rollup::stream_vitals(db, &day(), Group::Site);
-    assert_eq!(vitals.next_page().await.unwrap(), []);
+    assert_eq!(list_vitals(f, &day()).await, []);
 }
 
 pub(super) async fn counted_hours_add_up(f: &Fixture) {
@@ -174,150 +170,31 @@ pub(super) async fn counted_hours_add_up(f: &Fixture) {
 }
 
 /// What [`fill_hour`] says of an hour.
-fn hourly(at: Timestamp) -> Vital {
+pub(super) fn hourly(at: Timestamp) -> Vital {
     let counted = Counted::Hour { name: "LCP".into(), sketch: vec![1, 2, 3], counts: [4, 1, 0] };
     Vital { at, key: None, bot: false, counted }
 }
 
-async fn list_vitals(f: &Fixture, span: &Span<'_>) -> Vec<Vital> {
+pub(super) async fn list_vitals(f: &Fixture, span: &Span<'_>) -> Vec<Vital> {
     let mut vitals = rollup::stream_vitals(f.insight(), span, Group::Site);
     let mut all = Vec::new();
-    loop {
-        let page = vitals.next_page().await.unwrap();
-        if page.is_empty() {
-            all.sort_by_key(|vital: &Vital| vital.at);
-            return all;
+    while let Some(window) = next_window(&mut vitals).await {
+        all.extend(window);
+    }
+    all.sort_by_key(|vital| vital.at);
+    all
+}
+
+async fn next_window(vitals: &mut Vitals<'_>) -> Option<Vec<Vital>> {
+    let mut window: Vec<Vital> = Vec::new();
+    while let Some(page) = vitals.next_page().await.unwrap() {
+        assert!(page.vitals.len() <= vitals.rows_max as usize);
+        assert!(page.vitals.is_sorted_by_key(|vital| &vital.key));
+        window.extend(page.vitals);
+        window.retain(|vital| page.before.is_none() || vital.key < page.before);
+        if page.is_last {
+            return Some(window);
         }
-        all.extend(page);
     }
-}
-
-/// What a fold of the day of [`fill_hour`] writes.
-const SHEET: [u8; 2] = [7, 7];
-
-fn midnight() -> Timestamp {
-    NOON.floor_to(DAY)
-}
-
-pub(super) async fn fold(f: &Fixture, unfolded: &Unfolded) -> bool {
-    let vitals = SHEET.to_vec();
-    let row = DayVitalRow { dimension: Group::Site, key: None, bot: false, vitals };
-    rollup::fold_day(f.insight(), "default", unfolded, &[row]).await.unwrap()
-}
-
-pub(super) async fn list_unfolded(f: &Fixture, mark: Timestamp) -> Vec<Unfolded> {
-    rollup::list_unfolded(f.insight(), "default", mark, 10).await.unwrap()
-}
-
-/// Views of the pages, people only, and what the vitals are read from.
-async fn look(f: &Fixture, span: &Span<'_>) -> (Vec<(String, i64, i64)>, Vec<Vital>) {
-    let keys = rollup::count_by_key(f.insight(), span, Dimension::Path, None, 10).await.unwrap();
-    let row = |row: KeyCount| (row.key.unwrap_or_default(), row.visitors, row.pageviews);
-    (keys.into_iter().map(row).collect(), list_vitals(f, span).await)
-}
-
-fn folded() -> Vital {
-    let counted = Counted::Day(SHEET.to_vec());
-    Vital { at: midnight(), key: None, bot: false, counted }
-}
-
-/// Pages as so many filled hours have them.
-fn pages(hours: i64) -> Vec<(String, i64, i64)> {
-    vec![("/a".into(), hours, 5 * hours), ("/".into(), hours, 3 * hours)]
-}
-
-pub(super) async fn day_rows_answer_for_their_hours(f: &Fixture) {
-    let midnight = midnight();
-    for hour in [midnight, NOON, NOON.plus(HOUR)] {
-        fill_hour(f, hour).await;
-    }
-    let whole = day();
-    let before = look(f, &whole).await;
-    assert_eq!(before.0, pages(3));
-    // Two of them are over.
-    let unfolded = list_unfolded(f, NOON.plus(HOUR)).await;
-    let (begin, end) = (unfolded[0].day, unfolded[0].to);
-    assert_eq!((unfolded.len(), begin, end), (1, midnight, NOON.plus(HOUR)));
-    assert!(fold(f, &unfolded[0]).await);
-    assert_eq!(list_unfolded(f, NOON.plus(HOUR)).await, []);
-    let last = hourly(NOON.plus(HOUR));
-    assert_eq!(look(f, &whole).await, (pages(3), vec![folded(), last.clone()]));
-    // The rest of the day is added to it.
-    let unfolded = list_unfolded(f, midnight.plus(DAY)).await;
-    assert!(fold(f, &unfolded[0]).await);
-    assert_eq!(list_unfolded(f, midnight.plus(10 * DAY)).await, []);
-    assert_eq!(look(f, &whole).await, (pages(3), vec![folded()]));
-    // Of a day that is asked for in part hours are read.
-    let ending = Span { to: NOON.plus(HOUR), ..whole };
-    let two = vec![hourly(midnight), hourly(NOON)];
-    assert_eq!(look(f, &ending).await, (pages(2), two));
-    let beginning = Span { from: midnight.plus(HOUR), ..whole };
-    assert_eq!(look(f, &beginning).await, (pages(2), vec![hourly(NOON), last]));
-    let both = Span { from: midnight.plus(HOUR), to: NOON.plus(HOUR), ..whole };
-    assert_eq!(look(f, &both).await, (pages(1), vec![hourly(NOON)]));
-    // Bots are folded apart.
-    let bots = Span { bots: Bots::Only, ..whole };
-    assert_eq!(look(f, &bots).await.0, [("/".to_owned(), 3, 27)]);
-}
-
-pub(super) async fn a_replaced_hour_takes_its_day_rows_back(f: &Fixture) {
-    let next = midnight().plus(DAY);
-    for hour in [NOON, NOON.plus(HOUR), next] {
-        fill_hour(f, hour).await;
-    }
-    let unfolded = list_unfolded(f, NOON.plus(HOUR)).await;
-    assert!(fold(f, &unfolded[0]).await);
-    assert!(!fold(f, &unfolded[0]).await, "folded once");
-    // An hour that is not folded, and one of another day.
-    fill_hour(f, NOON.plus(HOUR)).await;
-    fill_hour(f, next).await;
-    let one = Span { to: next, ..day() };
-    let last = hourly(NOON.plus(HOUR));
-    assert_eq!(look(f, &one).await, (pages(2), vec![folded(), last.clone()]));
-    fill_hour(f, NOON).await;
-    assert_eq!(look(f, &one).await, (pages(2), vec![hourly(NOON), last]));
-    // Folded anew, nothing is left of what was folded before.
-    rollup::replace_hour(f.insight(), "default", NOON, &HourRollup::default()).await.unwrap();
-    let unfolded = list_unfolded(f, next).await;
-    assert!(fold(f, &unfolded[0]).await);
-    assert_eq!(look(f, &one).await, (pages(1), vec![folded()]));
-}
-
-pub(super) async fn a_fold_of_what_changed_meanwhile_is_refused(f: &Fixture) {
-    fill_hour(f, NOON).await;
-    let listed = list_unfolded(f, NOON.plus(DAY)).await;
-    assert_eq!(listed[0].day, midnight());
-    fill_hour(f, NOON).await;
-    assert!(!fold(f, &listed[0]).await);
-    assert_eq!(look(f, &day()).await, (pages(1), vec![hourly(NOON)]));
-
-    // The change is under way and not committed while the day is folded.
-    const COUNT: Sql = sql!(
-        "INSERT INTO mainstay.rollup_total
-         (site, hour, bot, pageviews, visitors, sessions, bounces, engaged_ms)
-         VALUES ('default', $1, FALSE, 0, 0, 0, 0, 0)"
-    );
-    let listed = list_unfolded(f, NOON.plus(DAY)).await;
-    let mut tx = f.insight().begin("test").await.unwrap();
-    run!(tx, COUNT, Ts(NOON.plus(HOUR))).unwrap();
-    let (was_folded, ()) =
-        futures_util::future::join(fold(f, &listed[0]), async { tx.commit().await.unwrap() }).await;
-    assert!(!was_folded);
-    let listed = list_unfolded(f, NOON.plus(DAY)).await;
-    assert!(fold(f, &listed[0]).await);
-}
-
-pub(super) async fn a_day_with_an_hour_to_count_waits(f: &Fixture) {
-    let (db, later) = (f.insight(), midnight().plus(10 * DAY));
-    fill_hour(f, NOON).await;
-    fill_hour(f, NOON.plus(2 * DAY)).await;
-    rollup::mark_dirty(db, "default", NOON.plus(HOUR)).await.unwrap();
-    rollup::mark_dirty(db, "other", NOON.plus(2 * DAY)).await.unwrap();
-    let days = async || -> Vec<_> { list_unfolded(f, later).await.iter().map(|u| u.day).collect() };
-    let newest = midnight().plus(2 * DAY);
-    assert_eq!(days().await, [newest]);
-    // One that is to be counted again does not wait: busy days always have some.
-    clear_all(f).await;
-    rollup::mark_dirty(db, "default", NOON).await.unwrap();
-    assert_eq!(days().await, [newest, midnight()]);
+    None
 }

@@ -1,5 +1,6 @@
 //! What a session is told before it is used; behind a pooler, where it is somebody else's in the next moment, each
-//! transaction. None of it is a start-up parameter: a pooler refuses those it does not know.
+//! transaction. What is a single statement there, every question among it, goes as the role has it. None of it is a start-up
+//! parameter: a pooler refuses those it does not know.
 //!
 //! - What an answered commit is worth: with `synchronous_commit = off`, which a role or a database may have been given, the
 //!   server answers before the commit is on its disk, and what it then loses nobody writes once more. Every other value

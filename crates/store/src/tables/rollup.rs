@@ -13,12 +13,12 @@ mod read;
 mod vitals;
 
 pub(crate) use day::DAY;
-pub use day::{DayVitalRow, Unfolded, fold_day, list_unfolded};
+pub use day::{DayVitalRow, Fold, HourVitals, Unfolded, claim_day, list_unfolded};
 pub(crate) use hour::HOUR;
 pub use hour::{HourRollup, KeyRow, TotalRow, VitalRow, replace_hour};
 use mainstay_base::Timestamp;
 pub use read::{Point, count_by_key, series, sum_visitors};
-pub use vitals::{Counted, Vital, Vitals, stream_vitals};
+pub use vitals::{Counted, Page, Vital, Vitals, stream_vitals};
 
 use crate::ask::{ask, change, run};
 use crate::sql::{Sql, sql};
@@ -149,7 +149,7 @@ pub async fn clear_dirty(db: &Engine, dirty: &Dirty) -> Result<bool, Error> {
         .map(|cleared| cleared == 1)
 }
 
-/// The questions asked while people wait, for the test of query plans.
+/// What is asked while people wait, and what counting and folding do meanwhile, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<Sql> {
     let mut texts = [read::list_texts(), day::list_texts(), vitals::list_texts()].concat();

@@ -6,14 +6,16 @@ use mainstay_store::rollup;
 use mainstay_store::{Bots, Dimension, Engine, Group, Span};
 
 use super::super::HOUR;
-use crate::query::{Distributions, Tally, add_counted};
-use crate::vitals::{Distribution, Vital};
+use super::super::fold::SETTLED;
+use crate::query::{Distributions, Windows};
+use crate::vitals::Vital;
 
-/// Everything that is counted is folded, and day rows say what the hours say: those are what a span is read from that
+/// Everything that is counted and has settled is folded, and day rows say what the hours say: those are what a span is read from that
 /// holds no day whole.
 pub(super) async fn assert_folded(db: &Engine, span: &Span<'_>) {
     let over = rollup::watermark(db, "default").await.expect("a mark").expect("counted");
-    assert_eq!(rollup::list_unfolded(db, "default", over, 9).await.expect("days"), []);
+    let unfolded = rollup::list_unfolded(db, "default", over.minus(SETTLED), 9).await;
+    assert_eq!(unfolded.expect("days"), []);
     for bots in [Bots::Exclude, Bots::Only] {
         let whole = Span { to: over, bots, ..*span };
         let hours = std::iter::successors(Some(whole.from), |hour| Some(hour.plus(HOUR)));
@@ -54,14 +56,18 @@ async fn merge(
     spans: &[Span<'_>],
     group: Group,
 ) -> Vec<((Option<String>, Vital), [u64; 3], [Option<f64>; 2])> {
-    let tally = Tally { keys_max: usize::MAX, vital_keys_max: usize::MAX };
     let mut found = Distributions::new();
     for span in spans {
-        let mut counted = rollup::stream_vitals(db, span, group);
-        add_counted(&mut found, tally, &mut counted).await.expect("vitals");
+        let mut counted = Windows::of(rollup::stream_vitals(db, span, group));
+        while let Some(window) = counted.next_window().await.expect("vitals") {
+            window.iter().for_each(|(key, all)| found.entry(key.clone()).or_default().merge(all));
+        }
     }
-    let said = |(key, all): (_, Distribution)| {
-        (key, [all.good, all.needs_improvement, all.poor], [all.p75(), all.p95()])
-    };
-    found.into_iter().map(said).collect()
+    let said = found.iter().flat_map(|(key, all)| {
+        all.measured().map(|(vital, all)| {
+            let counts = [all.good, all.needs_improvement, all.poor];
+            ((key.clone(), vital), counts, [all.p75(), all.p95()])
+        })
+    });
+    said.collect()
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use mainstay_base::units::{Size, Span as Time};
 use mainstay_testkit::Postgres;
 
-use super::house::{count, database, words};
+use super::house::{always, count, database, words};
 use super::*;
-use crate::Database;
+use crate::rollup::{self, HourRollup, TotalRow};
+use crate::{Database, Group};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_by_bytes_and_time_is_not_asked_and_by_one_of_them_is() {
@@ -125,5 +126,29 @@ async fn without_replicas_the_primary_takes_its_share_and_refuses_the_rest() {
     let before = house.answered("no_replica");
     count(house.store.insight()).await.unwrap();
     assert_eq!(house.answered("no_replica"), before);
+    house.finish().await;
+}
+
+/// Without a primary a replica is asked, which may have the hours as they were before the day was claimed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_knows_nothing_of_a_claim_tells_a_fold_nothing() {
+    let (servers, _, house) = House::with_replicas(1).await;
+    let db = house.store.insight().latest();
+    let total =
+        TotalRow { bot: false, pageviews: 1, visitors: 1, sessions: 1, bounces: 1, engaged_ms: 0 };
+    let counted = HourRollup { totals: vec![total], ..HourRollup::default() };
+    rollup::replace_hour(&db, "default", house.clock.now(), &counted).await.unwrap();
+    servers.wait_replicated(LONG);
+    servers.replicas()[0].set_apply_delay(Duration::from_secs(3_600));
+    let unfolded = rollup::list_unfolded(&db, "default", always().to, 1).await.unwrap();
+    let fold =
+        rollup::claim_day(&db, &house.clock, "default", &unfolded[0]).await.unwrap().unwrap();
+    assert!(fold.list_vitals(Group::Site, false, "").await.unwrap().is_some());
+    servers.primary().kill();
+    until("there is no primary", LONG, || house.db().cluster.primary().is_none()).await;
+    assert_eq!(fold.list_vitals(Group::Site, false, "").await.unwrap(), None);
+    servers.primary().restart();
+    house.primary_is(0).await;
+    assert!(fold.list_vitals(Group::Site, false, "").await.unwrap().is_some());
     house.finish().await;
 }

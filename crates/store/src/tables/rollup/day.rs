@@ -2,30 +2,45 @@
 //!
 //! # Invariants
 //! - Every day that has a counted hour has its row in `rollup_day`, which says how many of its first hours are folded.
+//!   Day rows are read by nobody while it says none.
 //! - Whoever replaces one of those hours takes all of the day's rows back in the same transaction (a trigger does), and
-//!   holds that row until its end. What is left of the rows then is read by nobody.
-//! - A fold is written only when no hour of the day changed since it was read: two that fold the same day, or one that
-//!   folds and one that counts, cannot bring back what is outdated.
+//!   holds that row until its end.
+//! - A day is folded in many short transactions, so that nobody waits long: [`claim_day`] takes its rows back,
+//!   [`Fold::finish`] says how many hours they tell of. `changes` is the fencing token: every change to an hour and every
+//!   claim makes it grow, each step holds the day's row while it has the claim's number, and each read says nothing of a
+//!   state in which it has another. So neither another fold, nor a count, nor a server that is behind can bring back what
+//!   is outdated.
+//! - A claimed day is left to who claimed it until its lease is over, [`LEASE`] after its last step.
 
 use std::time::Duration;
 
-use mainstay_base::Timestamp;
+use mainstay_base::{Clock, Timestamp};
 
 use super::HOUR;
-use crate::ask::{ask, run};
+use super::vitals::Vital;
+use crate::ask::{ask, change, run};
 use crate::bulk::{Binder, Bulk, Kind, Table};
 use crate::sql::{Sql, sql};
-use crate::{Engine, Error, Group, Ts};
+use crate::tx::Tx;
+use crate::{Dimension, Engine, Error, Group, Ts};
 
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 const HOURS: i64 = 24;
+/// Longer than a step, whose few statements may take five seconds each by default.
+const LEASE: Duration = Duration::from_secs(30);
+/// Hours whose keys one statement adds up: 80 000 rows where every hour is as full as it may be by default.
+const HOURS_PER_STEP: u32 = 4;
+/// Most rows that one statement removes.
+const REMOVED_MAX: u32 = 10_000;
+/// Most rows of hours in a page of [`Fold::list_vitals`].
+const ROWS_MAX: u32 = 2_048;
 
 /// A day with hours to fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unfolded {
     /// Start of the day.
     pub day: Timestamp,
-    /// End of its counted hours.
+    /// End of the hours to fold.
     pub to: Timestamp,
     folded: i64,
     changes: i64,
@@ -63,26 +78,27 @@ const UNFOLDED: Sql = sql!(
     postgres: unfolded!("INTERVAL '1 hour'", "INTERVAL '24 hours'"),
 );
 
-/// Days with hours before `mark` (the site's watermark) that are not folded, newest first.
+/// Days with hours before `to` that are not folded, newest first.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn list_unfolded(
     db: &Engine,
     site: &str,
-    mark: Timestamp,
+    to: Timestamp,
     limit: u32,
 ) -> Result<Vec<Unfolded>, Error> {
+    let to = to.floor_to(HOUR);
     let rows: Vec<(Ts, i64, i64)> = ask!(
         db,
         "rollup.list_unfolded",
         query_as(UNFOLDED).fetch_all,
         site,
-        Ts(mark),
+        Ts(to),
         i64::from(limit),
     )?;
     let unfolded = |(day, folded, changes): (Ts, i64, i64)| {
-        let to = day.0.plus(DAY).min(mark.floor_to(HOUR));
+        let to = day.0.plus(DAY).min(to);
         Unfolded { day: day.0, to, folded, changes }
     };
     Ok(rows.into_iter().map(unfolded).collect())
@@ -102,26 +118,62 @@ impl Unfolded {
 
 /// Waits for whoever is changing an hour of the day.
 const CLAIM: Sql = sql!(
-    "UPDATE mainstay.rollup_day SET hours = $3, changes = changes + 1
-     WHERE site = $1 AND day = $2 AND changes = $4"
+    "UPDATE mainstay.rollup_day SET hours = 0, changes = changes + 1, leased_until = $5
+     WHERE site = $1 AND day = $2 AND changes = $3 AND leased_until <= $4"
 );
-const DELETE_KEYS: Sql = sql!(
-    "DELETE FROM mainstay.rollup_day_key WHERE site = $1 AND day = $2
-     AND dimension IN ('path', 'source', 'device', 'country')"
+/// The same; who changes an hour afterwards waits for the step's end.
+const HOLD: Sql = sql!(
+    "UPDATE mainstay.rollup_day SET leased_until = $4 WHERE site = $1 AND day = $2 AND changes = $3"
 );
-const DELETE_VITALS: Sql = sql!(
-    "DELETE FROM mainstay.rollup_day_vital WHERE site = $1 AND day = $2
-     AND dimension IN ('page', 'device', 'release', 'site')"
+const FINISH: Sql = sql!(
+    "UPDATE mainstay.rollup_day SET hours = $4, leased_until = $5
+     WHERE site = $1 AND day = $2 AND changes = $3"
 );
+macro_rules! remove {
+    ($table:literal) => {
+        sql!(
+            sqlite: remove!("rowid IN (", "rowid", $table),
+            postgres: remove!("ctid = ANY (ARRAY", "ctid", $table),
+        )
+    };
+    ($among:literal, $row:literal, $table:literal) => {
+        concat!(
+            "DELETE FROM mainstay.", $table, " WHERE ", $among, "(SELECT ", $row, " FROM mainstay.", $table,
+            " WHERE site = $1 AND dimension = $2 AND day = $3 LIMIT $4))"
+        )
+    };
+}
+const REMOVE_KEYS: Sql = remove!("rollup_day_key");
+const REMOVE_VITALS: Sql = remove!("rollup_day_vital");
 const ADD_KEYS: Sql = sql!(
     "INSERT INTO mainstay.rollup_day_key AS d (site, dimension, day, key, bot, pageviews, visitors)
-     SELECT $1, dimension, $2, key, bot, sum(pageviews), sum(visitors) FROM mainstay.rollup_key
-     WHERE site = $1 AND hour >= $3 AND hour < $4
-     AND dimension IN ('path', 'source', 'device', 'country')
-     GROUP BY dimension, key, bot ORDER BY dimension, key, bot
+     SELECT $1, $2, $3, key, bot, sum(pageviews), sum(visitors) FROM mainstay.rollup_key
+     WHERE site = $1 AND dimension = $2 AND hour >= $4 AND hour < $5
+     GROUP BY key, bot ORDER BY key, bot
      ON CONFLICT (site, dimension, day, key, bot) DO UPDATE
      SET pageviews = d.pageviews + excluded.pageviews, visitors = d.visitors + excluded.visitors"
 );
+/// A row at least, where the day is as it was claimed.
+const HOUR_VITALS: Sql = sql!(
+    "SELECT parts.hour, parts.key, parts.name, parts.bot, parts.sketch,
+        parts.good, parts.needs_improvement, parts.poor
+     FROM mainstay.rollup_day f LEFT JOIN (
+         SELECT hour, key, name, bot, sketch, good, needs_improvement, poor FROM mainstay.rollup_vital
+         WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4 AND bot = $5 AND key >= $6
+         ORDER BY key LIMIT $7) AS parts ON TRUE
+     WHERE f.site = $1 AND f.day = $3 AND f.changes = $8 ORDER BY parts.key"
+);
+type HourVitalTuple = (
+    Option<Ts>,
+    Option<String>,
+    Option<String>,
+    Option<bool>,
+    Option<Vec<u8>>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+);
+
 const INSERT_VITALS: Table = Table {
     name: "rollup_day_vital",
     columns: &[
@@ -135,31 +187,167 @@ const INSERT_VITALS: Table = Table {
     tail: sql!(""),
 };
 
-/// Folds the hours of a day up to `unfolded.to`, in one transaction; `vitals` are those of all of them. False when an
-/// hour of the day changed after `unfolded` was listed: then nothing is written, and it is listed again.
+/// A claimed day. Each of its steps may find that an hour of the day changed, or that somebody else has claimed it since:
+/// then nothing was done, and the day is listed again. Dropped without [`Fold::finish`] it stays unfolded.
+#[derive(Debug)]
+pub struct Fold<'a> {
+    db: &'a Engine,
+    clock: &'a Clock,
+    site: &'a str,
+    claimed: Unfolded,
+    /// Most rows of a page.
+    pub(crate) rows_max: u32,
+}
+
+/// Vitals of hours, all of each key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct HourVitals {
+    /// Ordered by key.
+    pub vitals: Vec<Vital>,
+    /// Where the next page begins; none after the last.
+    pub next: Option<String>,
+}
+
+/// Takes the day's rows back and has it to itself from then on. None when an hour of the day changed after `unfolded` was
+/// listed, or while somebody else folds it.
 ///
 /// # Errors
-/// [`Error`] when the store cannot answer; `Conflict` when a key comes twice. Then the day's rows stay as they were.
-pub async fn fold_day(
-    db: &Engine,
-    site: &str,
+/// [`Error`] when the store cannot answer.
+pub async fn claim_day<'a>(
+    db: &'a Engine,
+    clock: &'a Clock,
+    site: &'a str,
     unfolded: &Unfolded,
-    vitals: &[DayVitalRow],
-) -> Result<bool, Error> {
-    let day = Ts(unfolded.day);
-    let mut tx = db.begin("rollup.fold_day").await?;
-    if run!(tx, CLAIM, site, day, unfolded.hours(), unfolded.changes)? == 0 {
+) -> Result<Option<Fold<'a>>, Error> {
+    let now = clock.now();
+    let claimed = change!(
+        db,
+        "rollup.claim_day",
+        CLAIM,
+        site,
+        Ts(unfolded.day),
+        unfolded.changes,
+        Ts(now),
+        Ts(now.plus(LEASE)),
+    )?;
+    let fold = || {
+        let claimed = Unfolded { changes: unfolded.changes + 1, ..*unfolded };
+        Fold { db, clock, site, claimed, rows_max: ROWS_MAX }
+    };
+    Ok((claimed == 1).then(fold))
+}
+
+impl Fold<'_> {
+    /// A transaction that holds the day; none when it is not as it was claimed.
+    async fn step(&self) -> Result<Option<Tx<'_>>, Error> {
+        let mut tx = self.db.begin("rollup.fold_day").await?;
+        let (day, until) = (Ts(self.claimed.day), Ts(self.clock.now().plus(LEASE)));
+        if run!(tx, HOLD, self.site, day, self.claimed.changes, until)? == 1 {
+            return Ok(Some(tx));
+        }
         tx.commit().await?;
-        return Ok(false);
+        Ok(None)
     }
-    if unfolded.folded == 0 {
-        run!(tx, DELETE_KEYS, site, day)?;
+
+    /// Adds up the keys of the hours, beginning with those that were not folded before; false when the day changed.
+    ///
+    /// # Errors
+    /// [`Error`] when the store cannot answer.
+    pub async fn add_keys(&self, by: Dimension) -> Result<bool, Error> {
+        let Unfolded { day, to, folded, .. } = self.claimed;
+        if folded == 0 && !self.remove(REMOVE_KEYS, by.as_str()).await? {
+            return Ok(false);
+        }
+        let mut from = self.claimed.folded_to();
+        while from < to {
+            let end = from.plus(HOUR * HOURS_PER_STEP).min(to);
+            let Some(mut tx) = self.step().await? else { return Ok(false) };
+            run!(tx, ADD_KEYS, self.site, by.as_str(), Ts(day), Ts(from), Ts(end))?;
+            tx.commit().await?;
+            from = end;
+        }
+        Ok(true)
     }
-    run!(tx, ADD_KEYS, site, day, Ts(unfolded.folded_to()), Ts(unfolded.to))?;
-    run!(tx, DELETE_VITALS, site, day)?;
-    Bulk::new(&INSERT_VITALS).insert_all(&mut tx, vitals, bind_vitals(site, unfolded.day)).await?;
-    tx.commit().await?;
-    Ok(true)
+
+    /// Removes the vitals that were folded before; false when the day changed.
+    ///
+    /// # Errors
+    /// [`Error`] when the store cannot answer.
+    pub async fn remove_vitals(&self, group: Group) -> Result<bool, Error> {
+        self.remove(REMOVE_VITALS, group.as_str()).await
+    }
+
+    async fn remove(&self, text: Sql, dimension: &str) -> Result<bool, Error> {
+        loop {
+            let Some(mut tx) = self.step().await? else { return Ok(false) };
+            let (day, most) = (Ts(self.claimed.day), i64::from(REMOVED_MAX));
+            let removed = run!(tx, text, self.site, dimension, day, most)?;
+            tx.commit().await?;
+            if removed < u64::from(REMOVED_MAX) {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// The vitals of the hours, of people or of bots, from this key on; none when the day changed.
+    ///
+    /// # Errors
+    /// [`Error`] when the store cannot answer.
+    pub async fn list_vitals(
+        &self,
+        group: Group,
+        bot: bool,
+        from: &str,
+    ) -> Result<Option<HourVitals>, Error> {
+        let rows: Vec<HourVitalTuple> = ask!(
+            self.db,
+            "rollup.list_hour_vitals",
+            query_as(HOUR_VITALS).fetch_all,
+            self.site,
+            group.as_str(),
+            Ts(self.claimed.day),
+            Ts(self.claimed.to),
+            bot,
+            from,
+            i64::from(self.rows_max),
+            self.claimed.changes,
+        )?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let is_full = rows.len() >= self.rows_max as usize;
+        let mut vitals: Vec<Vital> = rows.into_iter().filter_map(of_hour).collect();
+        let next = if is_full { super::vitals::cut_last_key(&mut vitals) } else { None };
+        Ok(Some(HourVitals { vitals, next }))
+    }
+
+    /// Writes folded vitals; false when the day changed.
+    ///
+    /// # Errors
+    /// [`Error`] when the store cannot answer; `Conflict` when a key comes twice.
+    pub async fn insert_vitals(&self, rows: &[DayVitalRow]) -> Result<bool, Error> {
+        let Some(mut tx) = self.step().await? else { return Ok(false) };
+        let bind = bind_vitals(self.site, self.claimed.day);
+        Bulk::new(&INSERT_VITALS).insert_all(&mut tx, rows, bind).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// From now on the day's rows answer for its hours; false when the day changed.
+    ///
+    /// # Errors
+    /// [`Error`] when the store cannot answer.
+    pub async fn finish(self) -> Result<bool, Error> {
+        let Unfolded { day, changes, .. } = self.claimed;
+        let (hours, now) = (self.claimed.hours(), Ts(self.clock.now()));
+        change!(self.db, "rollup.finish_fold", FINISH, self.site, Ts(day), changes, hours, now)
+            .map(|finished| finished == 1)
+    }
+}
+
+fn of_hour(row: HourVitalTuple) -> Option<Vital> {
+    let (at, key, name, bot, sketch, good, needs_improvement, poor) = row;
+    Some(Vital::from((at?, key?, name?, bot?, sketch?, good?, needs_improvement?, poor?)))
 }
 
 fn bind_vitals<'r>(site: &'r str, day: Timestamp) -> impl Fn(&'r DayVitalRow, &mut Binder<'r>) {
@@ -173,8 +361,8 @@ fn bind_vitals<'r>(site: &'r str, day: Timestamp) -> impl Fn(&'r DayVitalRow, &m
     }
 }
 
-/// The questions asked while people wait, for the test of query plans.
+/// What a fold asks and does, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<Sql> {
-    vec![UNFOLDED, CLAIM, DELETE_KEYS, DELETE_VITALS, ADD_KEYS]
+    vec![UNFOLDED, CLAIM, HOLD, FINISH, REMOVE_KEYS, REMOVE_VITALS, ADD_KEYS, HOUR_VITALS]
 }

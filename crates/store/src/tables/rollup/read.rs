@@ -45,19 +45,25 @@ macro_rules! of_day {
 }
 pub(super) use of_day;
 
-/// Where day rows are read: of the days that a span holds as far as they are folded.
+/// Where day rows are read: of the days that a span holds as far as they are folded; `$keys` narrows it down further.
 macro_rules! days {
-    (sqlite $table:literal) => {
-        days!(sqlite $table, "3600000000")
+    ($engine:ident $table:literal) => {
+        days!($engine $table, "")
     };
-    (postgres $table:literal) => {
-        days!(postgres $table, "INTERVAL '1 hour'")
+    (sqlite $table:literal, $keys:literal) => {
+        days!(sqlite $table, $keys, "3600000000")
     };
-    ($engine:ident $table:literal, $hour:literal) => {
+    (postgres $table:literal, $keys:literal) => {
+        days!(postgres $table, $keys, "INTERVAL '1 hour'")
+    };
+    ($engine:ident $table:literal, $keys:literal, $hour:literal) => {
         concat!(
             of_day!(
                 $engine $table,
-                "r.site = $1 AND r.dimension = $2 AND r.day = f.day AND r.bot BETWEEN $5 AND $6"
+                concat!(
+                    "r.site = $1 AND r.dimension = $2 AND r.day = f.day AND r.bot BETWEEN $5 AND $6",
+                    $keys
+                )
             ),
             " WHERE f.site = $1 AND f.day >= $3 AND f.day < $4 AND f.hours > 0 AND f.day + f.hours * ",
             $hour,
@@ -70,19 +76,23 @@ pub(super) use days;
 /// Where the hours beside [`days`] are read: those of the other days, and those that are not folded yet. Both in one
 /// statement see one state, in which an hour is in one of them.
 macro_rules! hours {
-    (sqlite $table:literal) => {
-        hours!(sqlite $table, "3600000000", "86400000000", "max", "min")
+    ($engine:ident $table:literal) => {
+        hours!($engine $table, "")
     };
-    (postgres $table:literal) => {
-        hours!(postgres $table, "INTERVAL '1 hour'", "INTERVAL '24 hours'", "greatest", "least")
+    (sqlite $table:literal, $keys:literal) => {
+        hours!(sqlite $table, $keys, "3600000000", "86400000000", "max", "min")
     };
-    ($engine:ident $table:literal, $hour:literal, $day:literal, $max:literal, $min:literal) => {
+    (postgres $table:literal, $keys:literal) => {
+        hours!(postgres $table, $keys, "INTERVAL '1 hour'", "INTERVAL '24 hours'", "greatest", "least")
+    };
+    ($engine:ident $table:literal, $keys:literal, $hour:literal, $day:literal, $max:literal, $min:literal) => {
         concat!(
             of_day!(
                 $engine $table,
                 concat!(
-                    "r.site = $1 AND r.dimension = $2 AND r.bot BETWEEN $5 AND $6 ",
-                    "AND r.hour >= CASE WHEN f.day >= $3 AND f.day + f.hours * ",
+                    "r.site = $1 AND r.dimension = $2 AND r.bot BETWEEN $5 AND $6",
+                    $keys,
+                    " AND r.hour >= CASE WHEN f.day >= $3 AND f.day + f.hours * ",
                     $hour,
                     " <= $4 THEN f.day + f.hours * ",
                     $hour,
@@ -247,7 +257,7 @@ pub async fn series(db: &Engine, span: &Span<'_>, step: Duration) -> Result<Vec<
         .collect())
 }
 
-/// The questions asked while people wait, for the test of query plans.
+/// What is asked, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<Sql> {
     vec![COUNTS, VISITORS, SERIES]

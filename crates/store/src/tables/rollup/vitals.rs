@@ -1,6 +1,5 @@
 //! Counted vitals, read piece by piece because each row carries sketches; merging those is `insight`'s.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use mainstay_base::Timestamp;
@@ -41,14 +40,34 @@ pub enum Counted {
     Day(Vec<u8>),
 }
 
-/// The vitals of a span. Pieces of it are read by a statement each: a piece is answered from day rows or from hours,
-/// whatever became of its days since the pieces were cut.
+/// The vitals of a span, in windows of keys: every page of a window tells of the same keys, so that those of a window are
+/// complete at its end and nothing needs to be kept of them. A page is one piece of the span, read by one statement: it is
+/// answered from day rows or from hours, whatever became of its days since the pieces were cut.
 #[derive(Debug)]
 pub struct Vitals<'a> {
     db: &'a Engine,
     span: Span<'a>,
     group: Group,
-    pieces: Option<VecDeque<Piece>>,
+    pieces: Option<Vec<Piece>>,
+    /// The next piece to read.
+    at: usize,
+    /// The window: from this key on, and before that one.
+    from: String,
+    to: Option<String>,
+    /// Most rows of a page.
+    pub(crate) rows_max: u32,
+}
+
+/// A piece of the span, of the keys of a window.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Ordered by key.
+    pub vitals: Vec<Vital>,
+    /// The window ends before this key, which may be less than earlier pages of the window told of: what they said of
+    /// this key and those after it comes again.
+    pub before: Option<String>,
+    /// The window is complete.
+    pub is_last: bool,
 }
 
 /// A part of a span that is read at once.
@@ -64,6 +83,12 @@ struct Piece {
 const DAYS_MAX: u32 = 4;
 /// Length of a piece that is read from hours: a row each for every key and vital.
 const LOOSE: Duration = Duration::from_secs(4 * HOUR.as_secs());
+/// Most rows of a page, and so of a window in any piece. One key has fewer, though all days of the piece be read from hours:
+/// 96 hours, five vitals, people and bots.
+const ROWS_MAX: u32 = 4_096;
+/// After every key: a noncharacter (bytes of UTF-8 have the order of the code points), with which no path, device or
+/// release begins.
+const LAST: &str = "\u{10ffff}";
 
 macro_rules! plan {
     ($day:literal) => {
@@ -80,9 +105,10 @@ macro_rules! vitals {
     ($engine:ident) => {
         concat!(
             "SELECT r.day, r.key, '', r.bot, r.vitals, 0, 0, 0 ",
-            days!($engine "rollup_day_vital"),
+            days!($engine "rollup_day_vital", " AND r.key >= $7 AND r.key < $8"),
             " UNION ALL SELECT r.hour, r.key, r.name, r.bot, r.sketch, r.good, r.needs_improvement, r.poor ",
-            hours!($engine "rollup_vital")
+            hours!($engine "rollup_vital", " AND r.key >= $7 AND r.key < $8"),
+            " ORDER BY 2 LIMIT $9"
         )
     };
 }
@@ -90,32 +116,38 @@ const VITALS: Sql = sql!(sqlite: vitals!(sqlite), postgres: vitals!(postgres));
 
 type VitalTuple = (Ts, String, String, bool, Vec<u8>, i64, i64, i64);
 
-/// The vitals of the hours that begin in `span`, oldest piece first.
+/// The vitals of the hours that begin in `span`: the first keys first, newest piece first.
 #[must_use]
 pub fn stream_vitals<'a>(db: &'a Engine, span: &Span<'a>, group: Group) -> Vitals<'a> {
-    Vitals { db, span: *span, group, pieces: None }
+    let (from, to) = (String::new(), None);
+    Vitals { db, span: *span, group, pieces: None, at: 0, from, to, rows_max: ROWS_MAX }
 }
 
 impl Vitals<'_> {
-    /// The next rows: those of a few days, or of a few hours that are not folded; empty at the end.
+    /// The next rows: those of a few days, or of a few hours that are not folded; none at the end.
     ///
     /// # Errors
     /// [`Error`] when the store cannot answer; the same page may be asked for again.
-    pub async fn next_page(&mut self) -> Result<Vec<Vital>, Error> {
+    pub async fn next_page(&mut self) -> Result<Option<Page>, Error> {
         if self.pieces.is_none() {
             self.pieces = Some(self.plan().await?);
         }
-        while let Some(piece) = self.pieces.as_ref().and_then(|pieces| pieces.front()) {
-            let rows = self.read(piece).await?;
-            self.pieces.as_mut().and_then(VecDeque::pop_front);
-            if !rows.is_empty() {
-                return Ok(rows);
-            }
+        let pieces = self.pieces.as_deref().unwrap_or_default();
+        let Some(piece) = pieces.get(self.at) else { return Ok(None) };
+        let is_last = self.at + 1 == pieces.len();
+        let mut vitals = self.read(piece).await?;
+        if vitals.len() >= self.rows_max as usize {
+            self.to = cut_last_key(&mut vitals).or(self.to.take());
         }
-        Ok(Vec::new())
+        self.at += 1;
+        let before = self.to.clone();
+        if is_last && let Some(to) = self.to.take() {
+            (self.from, self.at) = (to, 0);
+        }
+        Ok(Some(Page { vitals, before, is_last }))
     }
 
-    async fn plan(&self) -> Result<VecDeque<Piece>, Error> {
+    async fn plan(&self) -> Result<Vec<Piece>, Error> {
         let days: Vec<(Ts, i64)> = ask!(
             self.db,
             "rollup.plan_vitals",
@@ -124,7 +156,10 @@ impl Vitals<'_> {
             Ts(self.span.from),
             Ts(self.span.to),
         )?;
-        Ok(cut(&self.span, days.into_iter().map(|(day, hours)| (day.0, hours))))
+        let mut pieces = cut(&self.span, days.into_iter().map(|(day, hours)| (day.0, hours)));
+        // Hours are the newest ones mostly, and have the most rows of a key: how many keys a window can have shows first.
+        pieces.reverse();
+        Ok(pieces)
     }
 
     async fn read(&self, piece: &Piece) -> Result<Vec<Vital>, Error> {
@@ -139,30 +174,44 @@ impl Vitals<'_> {
             Ts(piece.to),
             low,
             high,
+            self.from.as_str(),
+            self.to.as_deref().unwrap_or(LAST),
+            i64::from(self.rows_max),
         )?;
         Ok(rows.into_iter().map(Vital::from).collect())
     }
 }
 
+/// Leaves out the last key of a full page, of which there may be more, and answers it. A key alone never fills a page.
+pub(super) fn cut_last_key(vitals: &mut Vec<Vital>) -> Option<String> {
+    let last = vitals.last()?.key.clone();
+    let kept = vitals.partition_point(|row| row.key < last);
+    if kept == 0 {
+        return None;
+    }
+    vitals.truncate(kept);
+    last
+}
+
 /// Cuts the span: days that are folded together, hours that are not apart.
-fn cut(span: &Span<'_>, days: impl Iterator<Item = (Timestamp, i64)>) -> VecDeque<Piece> {
-    let mut pieces: VecDeque<Piece> = VecDeque::new();
+fn cut(span: &Span<'_>, days: impl Iterator<Item = (Timestamp, i64)>) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
     for (day, hours) in days {
         let end = day.plus(DAY).min(span.to);
         let folded = day.plus(HOUR.saturating_mul(u32::try_from(hours).unwrap_or(0)));
         let mut at = day.max(span.from);
         if folded > day && day >= span.from && folded <= end {
             at = folded;
-            match pieces.back_mut() {
+            match pieces.last_mut() {
                 Some(run) if (1..DAYS_MAX).contains(&run.days) => {
                     (run.to, run.days) = (folded, run.days + 1);
                 }
-                _ => pieces.push_back(Piece { from: day, to: folded, days: 1 }),
+                _ => pieces.push(Piece { from: day, to: folded, days: 1 }),
             }
         }
         while at < end {
             let to = at.plus(LOOSE).min(end);
-            pieces.push_back(Piece { from: at, to, days: 0 });
+            pieces.push(Piece { from: at, to, days: 0 });
             at = to;
         }
     }
@@ -181,7 +230,7 @@ impl From<VitalTuple> for Vital {
     }
 }
 
-/// The questions asked while people wait, for the test of query plans.
+/// What is asked, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<Sql> {
     vec![PLAN, VITALS]

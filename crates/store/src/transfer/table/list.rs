@@ -362,7 +362,11 @@ pub(in crate::transfer) static TABLES: [Copied; 25] = [
             ("vitals", Bytes),
         ],
     ),
-    insight("rollup_day", 2, &[("site", Text), ("day", Time), ("hours", Int), ("changes", Int)]),
+    insight(
+        "rollup_day",
+        2,
+        &[("site", Text), ("day", Time), ("hours", Int), ("changes", Int), ("leased_until", Time)],
+    ),
     insight("rollup_watermark", 1, &[("site", Text), ("hour", Time)]),
     insight("rollup_dirty", 2, &[("site", Text), ("hour", Time), ("marks", Int)]),
 ];

@@ -1,0 +1,167 @@
+//! Tests of `rollup/fold`.
+
+use mainstay_base::units::Span as Time;
+use mainstay_store::rollup::{Counted, HourRollup, KeyRow, TotalRow, VitalRow};
+use mainstay_store::{Bots, Database, Span};
+
+use super::super::{DAY, GRACE, reconcile};
+use super::*;
+use crate::Settings;
+use crate::fixture::{House, midnight};
+use crate::vitals::{Distribution, Vital as Name};
+
+const NO_DAYS: [u64; 0] = [];
+
+/// A counted hour in which these pages were measured so often.
+fn hour(pages: &[(&str, u32)]) -> HourRollup {
+    let path = KeyRow {
+        dimension: Dimension::Path,
+        key: Some("/".into()),
+        bot: false,
+        pageviews: 1,
+        visitors: 1,
+    };
+    let total =
+        TotalRow { bot: false, pageviews: 1, visitors: 1, sessions: 1, bounces: 1, engaged_ms: 0 };
+    let measured = |(page, times): &(&str, u32)| {
+        let mut all = Distribution::default();
+        (0..*times).for_each(|_| all.add(Name::Lcp, 1.0));
+        VitalRow {
+            dimension: Group::Page,
+            key: Some((*page).into()),
+            name: "LCP".into(),
+            bot: false,
+            sketch: all.encode_sketch(),
+            good: all.good as i64,
+            needs_improvement: 0,
+            poor: 0,
+        }
+    };
+    let vitals = pages.iter().map(measured).collect();
+    HourRollup { keys: vec![path], totals: vec![total], vitals }
+}
+
+async fn fill(house: &House, site: &str, at: Timestamp, pages: &[(&str, u32)]) {
+    rollup::replace_hour(house.store.insight(), site, at, &hour(pages)).await.expect("replaced");
+}
+
+/// Days whose hours have settled and are not folded, oldest first, counted from midnight.
+async fn unfolded(house: &House, site: &str) -> Vec<u64> {
+    let to = house.clock.now().minus(GRACE).floor_to(HOUR).minus(SETTLED);
+    let listed = rollup::list_unfolded(house.store.insight(), site, to, 99).await.expect("days");
+    listed.iter().rev().map(|u| u.day.since(midnight()).as_secs() / DAY.as_secs()).collect()
+}
+
+#[tokio::test]
+async fn days_that_change_all_the_time_hold_up_no_others() {
+    let house = House::open_at(midnight().plus(5 * DAY + 12 * HOUR)).await;
+    let day = |n: u32| midnight().plus(DAY * n);
+    for n in 0..6 {
+        fill(&house, "default", day(n), &[]).await;
+    }
+    let few = house.with_settings(Settings { rollup_hours_max: 1, ..Settings::default() }).await;
+    let mut left = Vec::new();
+    for _ in 0..5 {
+        fill(&house, "default", day(5), &[]).await;
+        fill(&house, "default", day(4), &[]).await;
+        reconcile(&few).await.expect("reconciled");
+        left.push(unfolded(&house, "default").await);
+    }
+    let expected: [&[u64]; 5] = [&[0, 1, 2, 3], &[0, 1, 2, 4], &[0, 1, 4], &[0, 4], &[4]];
+    assert_eq!(left, expected);
+    reconcile(&few).await.expect("reconciled");
+    assert_eq!(unfolded(&house, "default").await, NO_DAYS);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn hours_that_may_still_change_are_not_folded() {
+    let house = House::open_at(midnight().plus(12 * HOUR)).await;
+    let at = |n: u32| midnight().plus(HOUR * n);
+    for n in 0..11 {
+        fill(&house, "default", at(n), &[("/", 1)]).await;
+    }
+    reconcile(&house.insight).await.expect("reconciled");
+    let hours_beside_days = async || {
+        let to = house.clock.now();
+        let span = Span { site: "default", from: midnight(), to, bots: Bots::Exclude };
+        let mut vitals = rollup::stream_vitals(house.store.insight(), &span, Group::Page);
+        let (mut days, mut hours) = (0, 0);
+        while let Some(page) = vitals.next_page().await.expect("vitals") {
+            for row in page.vitals {
+                match row.counted {
+                    Counted::Day(_) => days += 1,
+                    Counted::Hour { .. } => hours += 1,
+                }
+            }
+        }
+        (days, hours)
+    };
+    assert_eq!(hours_beside_days().await, (1, 2), "nine of them have settled");
+    fill(&house, "default", at(10), &[("/", 1)]).await;
+    assert_eq!(hours_beside_days().await, (1, 2), "the last hours change");
+    house.clock.advance(HOUR);
+    reconcile(&house.insight).await.expect("reconciled");
+    assert_eq!(hours_beside_days().await, (1, 1), "another has settled");
+    fill(&house, "default", at(1), &[("/", 1)]).await;
+    assert_eq!(hours_beside_days().await, (0, 11));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_day_that_fails_stops_no_other_day_and_no_other_site() {
+    let server = mainstay_testkit::Postgres::start();
+    let name = server.create_database();
+    let database =
+        Database { primary: Some(server.primary().url(&name)), pool_min: 0, ..Database::default() };
+    let house = House::open_with(midnight().plus(4 * DAY), &database).await;
+    house.insight.set_sites(vec!["default".into(), "other".into()]);
+    for n in 0..3 {
+        for site in ["default", "other"] {
+            fill(&house, site, midnight().plus(DAY * n), &[]).await;
+        }
+    }
+    let sql = |text: &str| {
+        let _none = server.primary().query(&name, text);
+    };
+    sql("ALTER TABLE mainstay.rollup_day_key ADD CONSTRAINT odd
+         CHECK (site <> 'default' OR day <> '2026-11-23T00:00:00Z')");
+    let failing = || house.metric("mainstay_rollup_folds_failing");
+    for _ in 0..2 {
+        reconcile(&house.insight).await.expect("reconciled");
+        assert_eq!(unfolded(&house, "default").await, [1]);
+        assert_eq!(unfolded(&house, "other").await, NO_DAYS);
+        assert_eq!(failing(), Some(1.0));
+        house.clock.advance(Duration::from_secs(60));
+    }
+    sql("ALTER TABLE mainstay.rollup_day_key DROP CONSTRAINT odd");
+    reconcile(&house.insight).await.expect("reconciled");
+    assert_eq!(unfolded(&house, "default").await, NO_DAYS);
+    assert_eq!(failing(), Some(0.0));
+    house.close().await;
+}
+
+/// The site has more pages than are told apart.
+#[tokio::test]
+async fn the_pages_measured_most_are_shown_whatever_is_folded() {
+    let house = House::open_at(midnight().plus(2 * DAY)).await;
+    fill(&house, "default", midnight(), &[("/a", 1), ("/b", 1), ("/d", 2)]).await;
+    fill(&house, "default", midnight().plus(HOUR), &[("/b", 2), ("/c", 2)]).await;
+    rollup::advance_watermark(house.store.insight(), "default", midnight().plus(DAY))
+        .await
+        .expect("moved");
+    let raw_range_max = Time::seconds(0);
+    let settings = Settings { raw_range_max, vital_keys_max: 2, ..Settings::default() };
+    let few = house.with_settings(settings).await;
+    let shown = async || {
+        let span = house.last(2 * DAY);
+        let rows = few.list_vitals(&span, Group::Page).await.expect("vitals");
+        rows.into_iter().map(|row| (row.key.expect("a page"), row.samples)).collect::<Vec<_>>()
+    };
+    let most = [("/b".to_owned(), 3), ("/c".to_owned(), 2)];
+    assert_eq!(shown().await, most);
+    reconcile(&few).await.expect("reconciled");
+    assert_eq!(unfolded(&house, "default").await, NO_DAYS);
+    assert_eq!(shown().await, most);
+    house.close().await;
+}
