@@ -37,8 +37,8 @@ pub(crate) struct App {
     documents: Documents,
     http: SiteMetrics,
     tunnel_timeout: Duration,
-    /// Told to the app, and refused when it comes back: this process and this site, so that one site's app may ask
-    /// another site by passing a request on.
+    /// Told to the app, and refused when it comes back again and again: this process and this site, so that one site's app
+    /// may ask another site by passing a request on.
     mark: HeaderValue,
     logged_ms: AtomicU32,
 }
@@ -78,7 +78,7 @@ impl App {
         });
         let http = with.http.site(&plan.name);
         // Names of sites are tokens: letters, digits, "-" and "_".
-        let mark = format!("mainstay-{:016x}-{}", with.process, plan.name);
+        let mark = format!("{}{:016x}-{}", head::MARK, with.process, plan.name);
         let mark = HeaderValue::try_from(mark).unwrap_or_else(|_| HeaderValue::from(with.process));
         let logged_ms = AtomicU32::new(0);
         Ok(Self { upstreams, documents, http, tunnel_timeout, mark, logged_ms })
@@ -108,7 +108,7 @@ impl App {
             let answer = site.page(&site.pages.method_not_allowed, asking);
             return (request.into_parts().0, answer);
         }
-        if head::was_here(request.headers(), &self.mark) {
+        if head::goes_round(request.headers(), &self.mark) {
             worker.shared.http.refused(Refusal::Loop);
             let head = request.into_parts().0;
             let answer = self.without_answer(worker, site, &Error::Loop, asking, &head);

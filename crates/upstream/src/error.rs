@@ -63,9 +63,9 @@ pub enum Error {
     /// The request's own body broke off: its sender's doing.
     #[error("the request's body broke off")]
     Request,
-    /// It was here before: an upstream's address leads back to us.
+    /// It was here again and again: an upstream's address leads back to us, or its sender repeats our mark.
     #[error(
-        "the request has been here before: the address of an upstream leads back to this server"
+        "the request has been here again and again: the address of an upstream leads back to this server, or a client repeats this server's mark"
     )]
     Loop,
     /// CONNECT: we stand in front of a site, not between a browser and the world.

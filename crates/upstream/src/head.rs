@@ -73,14 +73,26 @@ pub fn kind(method: &Method, version: Version, headers: &HeaderMap) -> Kind {
     if asks { Kind::WebSocket } else { Kind::Plain }
 }
 
-/// Whether a request was passed on under this mark before.
+/// How every mark of ours begins.
+pub const MARK: &str = "mainstay-";
+/// Passes under one mark: an app may ask its own site for a part of an answer, in the visitor's name.
+const PASSES_MAX: usize = 3;
+/// Marks of ours, whosever they are: of many processes behind a balancer each leaves its own.
+const MARKS_MAX: usize = 16;
+
+/// Whether a request goes round: it was passed on under this mark, or under any of ours, too often.
 #[must_use]
-pub fn was_here(headers: &HeaderMap, mark: &HeaderValue) -> bool {
+pub fn goes_round(headers: &HeaderMap, mark: &HeaderValue) -> bool {
     let lines = headers.get_all(CDN_LOOP).into_iter();
     let passed = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     // Behind a semicolon others may say more.
     let names = passed.filter_map(|one| one.split(|byte| *byte == b';').next());
-    names.map(<[u8]>::trim_ascii).any(|name| name == mark.as_bytes())
+    let (mut passes, mut marks) = (0, 0);
+    for name in names.map(<[u8]>::trim_ascii) {
+        passes += usize::from(name == mark.as_bytes());
+        marks += usize::from(name.starts_with(MARK.as_bytes()));
+    }
+    passes >= PASSES_MAX || marks >= MARKS_MAX
 }
 
 /// The headers an upstream gets: the client's own, without what concerns the client's connection, without what only we
@@ -92,7 +104,8 @@ pub fn request_headers(incoming: &HeaderMap, forward: &Forward<'_>) -> HeaderMap
     let trusted = forward.client.trusted;
     for (name, value) in incoming {
         match strip::judge(name, trusted) {
-            Verdict::Pass if named.as_ref().is_some_and(|n| n.contains(name)) => {}
+            Verdict::Pass
+                if *name != CDN_LOOP && named.as_ref().is_some_and(|n| n.contains(name)) => {}
             Verdict::Pass => drop(out.append(name.clone(), value.clone())),
             Verdict::Drop => {}
         }
@@ -106,7 +119,7 @@ pub fn request_headers(incoming: &HeaderMap, forward: &Forward<'_>) -> HeaderMap
     }
     tell_client(&mut out, incoming, forward);
     tell_trace(&mut out, incoming, forward);
-    // Whose marks are there already stay: each finds its own (RFC 8586 §2).
+    // Whose marks are there already stay, whatever `Connection` says: each finds its own (RFC 8586 §2).
     out.append(CDN_LOOP, forward.mark.clone());
     out
 }

@@ -107,7 +107,7 @@ fn is_stricter(name: &HeaderName, own: &HeaderValue, ours: &HeaderValue) -> bool
         X_FRAME_OPTIONS => lower(own) == "deny",
         REFERRER_POLICY => reticence(&lower(own)) > reticence(&lower(ours)),
         STRICT_TRANSPORT_SECURITY => max_age(&lower(own)) > max_age(&lower(ours)),
-        _ if *name == OPENER_POLICY => aloofness(&lower(own)) > aloofness(&lower(ours)),
+        _ if *name == OPENER_POLICY => aloofness(own) > aloofness(ours),
         _ => false,
     }
 }
@@ -123,11 +123,19 @@ fn reticence(policy: &str) -> u8 {
     }
 }
 
-/// How few windows an opener policy keeps in touch with; 0 for what is none.
-fn aloofness(policy: &str) -> u8 {
-    // A parameter names where violations are reported.
-    match policy.split(';').next().unwrap_or_default().trim() {
-        "same-origin" => 3,
+/// How few windows an opener policy keeps in touch with; 0 for what browsers take for none. It is a structured field: a
+/// word in small letters, and a parameter that names where violations are reported (HTML §7.1.3.1, RFC 9651 §3.3.4).
+fn aloofness(policy: &HeaderValue) -> u8 {
+    let policy = policy.to_str().unwrap_or_default().trim();
+    let (word, parameter) = policy.split_once(';').unwrap_or((policy, "report-to=\"\""));
+    let reported = parameter.trim_start().strip_prefix("report-to=\"");
+    let group = reported.and_then(|group| group.strip_suffix('"'));
+    if group.is_none_or(|group| group.contains(['"', '\\'])) {
+        return 0;
+    }
+    match word.trim_end() {
+        "same-origin" => 4,
+        "noopener-allow-popups" => 3,
         "same-origin-allow-popups" => 2,
         "unsafe-none" => 1,
         _ => 0,
@@ -240,10 +248,18 @@ mod tests {
             ("cross-origin-opener-policy", &["nonsense"], true, "same-origin-allow-popups"),
             (
                 "cross-origin-opener-policy",
-                &["Same-Origin; report-to=\"x\""],
+                &["same-origin; report-to=\"x\""],
                 true,
-                "Same-Origin; report-to=\"x\"",
+                "same-origin; report-to=\"x\"",
             ),
+            (
+                "cross-origin-opener-policy",
+                &["noopener-allow-popups"],
+                true,
+                "noopener-allow-popups",
+            ),
+            ("cross-origin-opener-policy", &["Same-Origin"], true, "same-origin-allow-popups"),
+            ("cross-origin-opener-policy", &["same-origin; !!"], true, "same-origin-allow-popups"),
             ("strict-transport-security", &["max-age=0"], true, "max-age=86400"),
             ("strict-transport-security", &["max-age=99999999"], true, "max-age=99999999"),
             ("strict-transport-security", &["max-age=99999999"], false, "max-age=86400"),

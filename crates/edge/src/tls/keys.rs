@@ -101,9 +101,18 @@ impl Selection {
         for (host, one) in wished().filter(|(host, one)| one.is_for(&example_of(host))) {
             made.put(host, one);
         }
-        for one in [&default].into_iter().chain(others) {
-            one.names.iter().for_each(|name| made.put(name, one));
-        }
+        // A site's own certificate is not displaced by another's that happens to name one of its hosts.
+        let is_taken = |name: &str| {
+            let name = example_of(name);
+            made.find(&name).is_some_and(|own| own.is_for(&name))
+        };
+        let free: Vec<_> = [&default]
+            .into_iter()
+            .chain(others)
+            .flat_map(|one| one.names.iter().map(move |name| (name, *one)))
+            .filter(|(name, _)| !is_taken(name))
+            .collect();
+        free.into_iter().for_each(|(name, one)| made.put(name, one));
         for (host, one) in wished() {
             if made.find(&example_of(host)).is_none() {
                 made.put(host, one);

@@ -229,12 +229,12 @@ fn a_request_that_comes_back_ends_with_508() {
     assert_eq!((program.status, &problem["status"]), (508, &508.into()));
     assert_eq!((&problem["source"], &problem["retryable"]), (&"mainstay".into(), &false.into()));
     let refused = server.metrics().value("mainstay_requests_refused_total", &[("reason", "loop")]);
-    assert!((refused - 2.0).abs() < 0.1, "each is let through once: {refused}");
+    assert!((refused - 2.0).abs() < 0.1, "each is let through a few times: {refused}");
     let _line = server.log().wait_for("leads back to this server", Duration::from_secs(10));
 }
 
 #[test]
-fn a_request_may_pass_two_servers_but_not_one_of_them_twice() {
+fn a_request_may_pass_two_servers_but_not_go_round_between_them() {
     let app = Upstream::answering(page(""));
     let inner = before(&app).start();
     let outer = launch().upstream(&format!("http://{}", inner.site_address())).start();
@@ -244,8 +244,10 @@ fn a_request_may_pass_two_servers_but_not_one_of_them_twice() {
     let marks: Vec<_> = lines.map(|(_, value)| value.clone()).collect();
     assert_eq!(marks.len(), 2, "{marks:?}");
     assert!(marks.iter().all(|mark| mark.starts_with("mainstay-") && mark.ends_with("-default")));
-    for (mark, status) in [(&marks[0], 200), (&marks[1], 508)] {
-        let again = inner.send(&Request::get("/").header("cdn-loop", mark));
+    // An app that asks its own site in the visitor's name is no loop.
+    for (mark, times, status) in [(&marks[0], 3, 200), (&marks[1], 1, 200), (&marks[1], 3, 508)] {
+        let mark = vec![mark.as_str(); times].join(", ");
+        let again = inner.send(&Request::get("/").header("cdn-loop", &mark));
         assert_eq!(again.status, status, "{mark}");
     }
 
@@ -255,7 +257,7 @@ fn a_request_may_pass_two_servers_but_not_one_of_them_twice() {
         launch().listen(&listen).upstream(&format!("http://127.0.0.1:{next}")).start()
     };
     let (first, _second) = (ring(one, two), ring(two, one));
-    assert_eq!(first.get("/").status, 508, "whoever is met twice ends it");
+    assert_eq!(first.get("/").status, 508, "whoever is met again and again ends it");
 }
 
 #[test]
@@ -271,6 +273,7 @@ fn the_app_of_one_site_may_pass_a_request_on_to_another_site() {
     let server = launch().sites_in_settings().config(&config).start();
     assert_eq!(server.send(&Request::get("/").header("host", "shop.test")).status, 200);
     let mark = app.requests()[0].header("cdn-loop").expect("a mark").to_owned();
+    let mark = vec![mark; 3].join(",");
     let passed_on = |host: &str| {
         let request = Request::get("/").header("host", host).header("cdn-loop", &mark);
         server.send(&request).status

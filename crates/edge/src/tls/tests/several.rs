@@ -85,13 +85,17 @@ fn a_sites_own_certificate_comes_before_anothers_and_an_exact_name_before_a_wild
     let bench = Bench::new();
     // By name: who holds it, and for what.
     let pairs = [
-        pair_for(&["*.a.test", "own.a.test", "both.a.test", "x.y.a.test"], 2030),
-        pair_for(&["*.a.test", "elsewhere.test"], 2030),
+        pair_for(&["*.a.test", "own.a.test", "both.a.test", "x.y.a.test", "shop.b.test"], 2030),
+        pair_for(&["*.a.test", "elsewhere.test", "*.b.test"], 2030),
         pair_for(&["exact.a.test"], 2030),
     ];
     bench.write_pair(borrowed(&pairs[0]));
     let sites = vec![
-        site("own", &["own.a.test", "x.y.a.test"], Some(bench.write_files("own", &pairs[1]))),
+        site(
+            "own",
+            &["own.a.test", "x.y.a.test", "*.b.test"],
+            Some(bench.write_files("own", &pairs[1])),
+        ),
         site("exact", &["wrong.test", "x.a.test"], Some(bench.write_files("exact", &pairs[2]))),
         site("without", &["both.a.test", "elsewhere.test"], None),
     ];
@@ -99,6 +103,7 @@ fn a_sites_own_certificate_comes_before_anothers_and_an_exact_name_before_a_wild
     let three = Three { bench, tls, pairs };
     for (name, expected, why) in [
         ("own.a.test", 1, "its own, though another one names it exactly"),
+        ("shop.b.test", 1, "its own, though by a wildcard"),
         ("x.y.a.test", 0, "its own is for one label"),
         ("exact.a.test", 2, "nobody's host: the exact name before the wildcard"),
         ("z.a.test", 0, "of two wildcards the one of [tls]"),
