@@ -22,6 +22,7 @@ use crate::cors;
 use crate::files::Files;
 use crate::folder;
 use crate::origin;
+use crate::problem::Problem;
 use crate::settle::settle;
 use crate::site::{Answers, Site};
 use crate::sites::is_host;
@@ -63,6 +64,8 @@ pub(crate) struct Answer {
     pub(crate) route: Arc<Route>,
     /// Endpoints of ours are no traffic of the site.
     pub(crate) ours: bool,
+    /// What it tells a program in the page's stead, where it is an error page of ours.
+    pub(crate) problem: Option<Problem>,
 }
 
 /// What becomes of a request.
@@ -213,6 +216,9 @@ fn dressed(
         Some(settings) => cors::decide(settings, &head.method, &head.headers),
         None => Decision::Silent,
     };
+    if let Some(problem) = answer.problem.filter(|problem| problem.is_wanted(&head.headers)) {
+        problem.write(&mut answer.response);
+    }
     dress(&mut answer.response, &asking, decision);
     settle(worker, asking, head, answer)
 }
@@ -339,7 +345,12 @@ async fn from_ours(
         site.set_hsts(response.headers_mut());
     }
     dress(&mut response, &asking, Decision::Silent);
-    let answer = Answer { response, route: worker.shared.http.resolve_ours(route), ours: true };
+    let answer = Answer {
+        response,
+        route: worker.shared.http.resolve_ours(route),
+        ours: true,
+        problem: None,
+    };
     settle(worker, asking, Arc::unwrap_or_clone(head), answer)
 }
 
