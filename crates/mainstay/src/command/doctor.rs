@@ -15,8 +15,10 @@ use crate::command::Readable;
 use crate::command::check::Format;
 use crate::settings::Inputs;
 
+mod progress;
 mod wire;
 
+use progress::Progress;
 pub use wire::{Listener, Patience, ask};
 
 /// How long an answer of the app may take; what must stay unanswered is given less.
@@ -166,16 +168,20 @@ fn ask_soundly(listener: &Listener, target: &Target) -> Result<u16, String> {
 /// Every case in turn, which takes up to a minute: where an answer must not come that is waited for.
 fn examine_all(listener: &Listener, target: &Target) -> Vec<Verdict> {
     let groups = desync::groups(target);
+    let total = groups.iter().map(|(_, cases)| cases.len()).sum();
     let answers_early = answers_early(listener, target);
-    let mut verdicts = Vec::new();
-    for (_, cases) in groups {
+    let (mut progress, mut verdicts) = (Progress::of_standard_error(total), Vec::new());
+    for (group, cases) in groups {
+        progress.begin(group, cases.len());
         for mut case in cases {
             if case.end == End::Closed && !answers_early {
                 case.early = 0;
             }
             verdicts.push(examine(listener, target, &case));
+            progress.step(group);
         }
     }
+    progress.finish();
     verdicts
 }
 

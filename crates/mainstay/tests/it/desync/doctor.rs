@@ -119,7 +119,7 @@ fn an_app_that_answers_requests_behind_an_upgrade_is_found() {
 
 /// A proxy that is asked in the server's stead, and an app that reads otherwise.
 #[test]
-fn a_naive_proxy_is_found() {
+fn a_naive_proxy_is_found_and_every_group_is_announced() {
     let app = App::start(naive::read_any_chunks);
     let server = before(&app).start();
     let proxy = naive::Proxy::start(app.upstream.address);
@@ -130,6 +130,10 @@ fn a_naive_proxy_is_found() {
         let found = format!("suspicious: {name} (");
         assert!(ended.stdout.contains(&found), "{name}: {}", ended.stdout);
     }
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    assert_eq!(lines.len(), 8, "{lines:?}");
+    assert!(lines[0].starts_with("lengths: requests 1 to "), "{lines:?}");
+    assert!(!ended.stdout.contains(lines[0]), "{}", ended.stdout);
 }
 
 #[test]
