@@ -28,8 +28,9 @@ impl Coding {
 
 /// The best coding for this `Accept-Encoding`; `None` = identity.
 ///
-/// Identity is answered even when the client refuses it (`identity;q=0`) and takes nothing else: RFC 9110
-/// allows a server to disregard the field, and a page beats a 406.
+/// Identity is chosen where it is given more weight than every coding we have; where nothing is said of it, any coding
+/// that is taken at all is better. It is answered even when the client refuses it (`identity;q=0`) and takes nothing
+/// else: RFC 9110 allows a server to disregard the field, and a page beats a 406.
 #[must_use]
 pub fn best(accept_encoding: Option<&str>) -> Option<Coding> {
     let accepted = accept_encoding?;
@@ -41,13 +42,11 @@ pub fn best(accept_encoding: Option<&str>) -> Option<Coding> {
         _ => {}
     }
     let mut named = [None; 3];
-    let mut star = None;
-    for item in accepted.split(',') {
-        let mut parts = item.split(';');
-        let name = parts.next().unwrap_or("").trim();
-        let weight = parts.find_map(|p| p.trim().strip_prefix("q=").map(weight)).unwrap_or(1_000);
+    let (mut identity, mut star) = (None, None);
+    for (name, weight) in weighed(accepted) {
         match name {
             "*" => star = Some(weight),
+            _ if name.eq_ignore_ascii_case("identity") => identity = Some(weight),
             _ => {
                 let slot = Coding::ALL.iter().position(|coding| {
                     name.eq_ignore_ascii_case(coding.as_str())
@@ -66,7 +65,22 @@ pub fn best(accept_encoding: Option<&str>) -> Option<Coding> {
             best = Some((coding, weight));
         }
     }
-    best.map(|(coding, _)| coding)
+    let identity = identity.or(star).unwrap_or(0);
+    best.filter(|(_, weight)| *weight >= identity).map(|(coding, _)| coding)
+}
+
+/// The elements of an `Accept` or `Accept-Encoding` without their parameters, each with its weight in thousandths
+/// (RFC 9110 §12.4.2).
+pub fn weighed(field: &str) -> impl Iterator<Item = (&str, u16)> {
+    field.split(',').map(|item| {
+        let mut parts = item.split(';');
+        let name = parts.next().unwrap_or("").trim();
+        let of_weight = |part: &str| {
+            let (name, value) = part.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("q").then(|| weight(value))
+        };
+        (name, parts.find_map(of_weight).unwrap_or(1_000))
+    })
 }
 
 /// A qvalue in thousandths; malformed ones count as refused.
@@ -102,6 +116,13 @@ mod tests {
         check("*", Some(Coding::Brotli));
         check("*;q=0.5, br;q=0", Some(Coding::Zstd));
         check("identity", None);
+        check("identity;q=1, gzip;q=0.5", None);
+        check("gzip;q=0.5, Identity; Q=0.6, br;q=0.1", None);
+        check("*;q=0.5, identity", None);
+        check("*, br;q=0.5, zstd;q=0.5, gzip;q=0.5", None);
+        check("identity, gzip", Some(Coding::Gzip));
+        check("gzip;q=1.0, identity;q=0.5, *;q=0", Some(Coding::Gzip));
+        check("identity;q=0, gzip;q=0.1", Some(Coding::Gzip));
         check("deflate", None);
         check("", None);
         check("gzip;q=0", None);

@@ -6,21 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::request::Parts as Head;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use mainstay_base::Coded;
 use mainstay_telemetry::http::{Refusal, Route, SiteMetrics};
 use mainstay_upstream::head::{self, Forward, Kind};
-use mainstay_upstream::{Error, Exchange, Fault, RequestBody, Status, Timing, Upstreams, tunnel};
+use mainstay_upstream::{Error, Exchange, RequestBody, Status, Timing, Upstreams, tunnel};
 
 pub(crate) use mainstay_upstream::OpenError;
 
 use crate::arriving::Arriving;
 use crate::body::Body;
 use crate::phases::{Answer, Asking, host_of};
+use crate::problem::Problem;
 use crate::proxied::{self, Asked, Documents, Payload, add_timing};
 use crate::site::{Opening, Plan, Site};
 use crate::switch::Switch;
@@ -110,9 +109,8 @@ impl App {
         }
         if head::goes_round(request.headers(), &self.mark) {
             worker.shared.http.refused(Refusal::Loop);
-            let head = request.into_parts().0;
-            let answer = self.without_answer(worker, site, &Error::Loop, asking, &head);
-            return (head, answer);
+            let answer = self.without_answer(worker, site, &Error::Loop, asking);
+            return (request.into_parts().0, answer);
         }
         let (handed, outgoing) = self.hand_over(worker, asking, request);
         watch.hand_over();
@@ -129,9 +127,9 @@ impl App {
         let answer = match answer {
             Ok(response) => {
                 let route = self.route(site, head.uri.path(), response.status());
-                Answer { response, route, ours: false }
+                Answer { response, route, ours: false, problem: None }
             }
-            Err(error) => self.without_answer(worker, site, &error, asking, &head),
+            Err(error) => self.without_answer(worker, site, &error, asking),
         };
         (head, answer)
     }
@@ -142,10 +140,9 @@ impl App {
         site: &Site,
         error: &Error,
         asking: &Asking,
-        head: &Head,
     ) -> Answer {
         self.log(site, error, worker.coarse.now());
-        failed(site, error, asking, &head.headers)
+        failed(site, error, asking)
     }
 
     /// What the app is sent: our word about the client, the nonce, the body as it comes.
@@ -295,8 +292,8 @@ fn origin_form(uri: &Uri) -> Uri {
     }
 }
 
-/// 502, 503, 504 or 508: a page for those who read pages, problem+json (RFC 9457) for others.
-fn failed(site: &Site, error: &Error, asking: &Asking, headers: &HeaderMap) -> Answer {
+/// 400, 502, 503, 504 or 508.
+fn failed(site: &Site, error: &Error, asking: &Asking) -> Answer {
     let page = match error.status() {
         StatusCode::SERVICE_UNAVAILABLE => &site.pages.unavailable,
         StatusCode::GATEWAY_TIMEOUT => &site.pages.gateway_timeout,
@@ -304,33 +301,11 @@ fn failed(site: &Site, error: &Error, asking: &Asking, headers: &HeaderMap) -> A
         StatusCode::LOOP_DETECTED => &site.pages.loop_detected,
         _ => &site.pages.bad_gateway,
     };
-    let mut answer = site.page(page, asking);
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    if !accept.is_some_and(|accept| accept.contains("text/html")) {
-        problem(&mut answer.response, error);
-    }
+    let problem = Some(Problem::of_app(error));
+    let mut answer = Answer { problem, ..site.page(page, asking) };
     if let Some(after) = error.retry_after() {
         let seconds = after.as_secs().max(1);
         answer.response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     answer
-}
-
-/// The same answer for a program: no detail of a 5xx but whether asking again may help.
-fn problem(response: &mut Response<Body>, error: &Error) {
-    let status = response.status();
-    let body = serde_json::json!({
-        "type": format!("urn:mainstay:problem:{}", error.code().slug()),
-        "title": status.canonical_reason().unwrap_or("Error"),
-        "status": status.as_u16(),
-        "source": match error.fault() {
-            Fault::Client => "client",
-            Fault::Upstream => "upstream",
-            Fault::Us => "mainstay",
-        },
-        "retryable": error.retryable(),
-    });
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    *response.body_mut() = Body::whole(Bytes::from(body.to_string()));
 }

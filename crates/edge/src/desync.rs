@@ -36,8 +36,10 @@ pub enum End {
     Open,
     /// Either.
     Any,
-    /// The request is unfinished: no answer, or one that refuses it.
+    /// The request is unfinished: no answer, or one that did not wait for the rest, and nothing behind that.
     Waits,
+    /// Any, or it leaves HTTP/1.1 where the app agrees to (101): what is said on it then is the app's and no answer.
+    MayLeave,
     /// It left HTTP/1.1; what is said on it is no answer of HTTP/1.1.
     Left,
 }
@@ -70,12 +72,15 @@ pub struct Case {
     pub requests: Vec<Intended>,
     /// How many of them it must see: these are sound.
     pub least: usize,
+    /// Answers that may come besides: the head of a request is sound, and its body is not, or not all there. The app need
+    /// not read a body before it answers (RFC 9112 §9.3, §9.6), and never sees that request whole.
+    pub early: usize,
     /// What becomes of the connection.
     pub end: End,
 }
 
 impl Case {
-    /// The method of each answer in turn: an answer to HEAD has no body.
+    /// The method of each answer in turn: an answer to HEAD has no body. What may be answered early is POST.
     #[must_use]
     pub fn methods(&self) -> Vec<&'static str> {
         self.requests.iter().map(|request| request.method).collect()
@@ -121,17 +126,22 @@ impl Target {
 /// Every case.
 #[must_use]
 pub fn cases(target: &Target) -> Vec<Case> {
+    groups(target).into_iter().flat_map(|(_, cases)| cases).collect()
+}
+
+/// The same by what they have in common, in the words of [`Case::name`].
+#[must_use]
+pub fn groups(target: &Target) -> [(&'static str, Vec<Case>); 8] {
     [
-        lengths::cases(target),
-        codings::cases(target),
-        chunks::cases(target),
-        lines::cases(target),
-        targets::cases(target),
-        hops::cases(target),
-        switches::cases(target),
-        pipelines::cases(target),
+        ("lengths", lengths::cases(target)),
+        ("transfer codings", codings::cases(target)),
+        ("chunks and trailers", chunks::cases(target)),
+        ("lines of a head", lines::cases(target)),
+        ("targets and hosts", targets::cases(target)),
+        ("headers of one connection", hops::cases(target)),
+        ("upgrades and expectations", switches::cases(target)),
+        ("pipelines", pipelines::cases(target)),
     ]
-    .concat()
 }
 
 /// What every case of a file has in common.
@@ -150,6 +160,7 @@ impl Kind {
             sends: vec![bytes.into()],
             requests: Vec::new(),
             least: 0,
+            early: 0,
             end: End::Any,
         }
     }
@@ -164,9 +175,14 @@ impl Kind {
         self.case(name, bytes)
     }
 
-    /// Unfinished.
+    /// The same of a body alone, behind a head that is sound.
+    fn broken(self, name: &'static str, bytes: impl Into<Vec<u8>>) -> Case {
+        Case { early: 1, ..self.refused(name, bytes) }
+    }
+
+    /// Unfinished, in its body.
     fn waits(self, name: &'static str, bytes: impl Into<Vec<u8>>) -> Case {
-        Case { end: End::Waits, ..self.case(name, bytes) }
+        Case { early: 1, end: End::Waits, ..self.case(name, bytes) }
     }
 
     /// Sound: all of it is served, and the connection goes on.

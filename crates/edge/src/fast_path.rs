@@ -23,6 +23,7 @@ use mainstay_base::coding;
 use mainstay_telemetry::http::Route;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::accept::{self, Wish};
 use crate::activity::Order;
 use crate::conditional::{Conditions, Outcome};
 use crate::connection::{Connection, READ_BYTES};
@@ -182,6 +183,7 @@ fn answer(connection: &Connection, plain: &Plain<'_>, head: &mut Vec<u8>) -> Opt
     let ready = folder::find_ready(site, files, plain.path, worker.coarse.now())?;
     let answer = match &ready {
         Ready::Content(content, route) => choose(content, route.unwrap_or(&content.route), plain)?,
+        Ready::Page(_) if plain.is_programs() => return None,
         Ready::Page(page) => Answer::page(page, &site.unmatched),
     };
     let Answer { lines, written, body, route } = answer;
@@ -236,6 +238,11 @@ impl<'a> Answer<'a> {
 }
 
 impl<'a> Plain<'a> {
+    /// Whether an error is told as data: that is written elsewhere ([`crate::problem`]).
+    fn is_programs(&self) -> bool {
+        accept::wish_of(self.accept.into_iter()) == Wish::Data
+    }
+
     fn conditions(&self) -> Conditions<'a> {
         Conditions {
             if_none_match: self.if_none_match,

@@ -38,8 +38,9 @@ pub(crate) fn remembered(
         Some(coding) => content.ready(coding)?,
         None => None,
     };
-    match choose(site, &content, coded, asking, request) {
+    match choose(site, &content, coded, request) {
         Chosen::Response(response) => Some(found(&content, route, asking, response)),
+        Chosen::Page(page) => Some(refused(site, page, &content, asking)),
         Chosen::Streamed { .. } => None,
     }
 }
@@ -114,12 +115,13 @@ pub(crate) async fn answer(
         },
         None => None,
     };
-    let response = match choose(site, &content, coded.as_ref(), asking, request) {
+    let response = match choose(site, &content, coded.as_ref(), request) {
         Chosen::Response(response) => response,
+        Chosen::Page(page) => return refused(site, page, &content, asking),
         Chosen::Streamed { file, part, status, headers } => {
             match stream::open(file, part.clone()).await {
                 Ok(pieces) => plain(status, headers, Body::streamed(pieces, part.end - part.start)),
-                Err(_) => site.pages.not_found.response(asking.https),
+                Err(_) => return refused(site, &site.pages.not_found, &content, asking),
             }
         }
     };
@@ -145,7 +147,12 @@ fn found(
         set_all(response.headers_mut(), &content.over_tls);
     }
     let route = Arc::clone(route.unwrap_or(&content.route));
-    Answer { response, route, ours: false }
+    Answer { response, route, ours: false, problem: None }
+}
+
+/// A file is there and not answered with. It counts for the file.
+fn refused(site: &Site, page: &Page, content: &Content, asking: &Asking) -> Answer {
+    Answer { route: Arc::clone(&content.route), ..site.page(page, asking) }
 }
 
 /// RFC 9110 §14.2: a range is defined for GET alone.
@@ -167,6 +174,8 @@ fn wanted_coding(content: &Content, request: &Request<Incoming>) -> Option<Codin
 /// What is sent of a file.
 enum Chosen<'a> {
     Response(Response<Body>),
+    /// One of our own.
+    Page(&'a Page),
     /// A part of a file that memory does not hold, or all of it.
     Streamed {
         file: &'a Path,
@@ -178,10 +187,9 @@ enum Chosen<'a> {
 
 /// Picks the representation: conditional first, then range (identity only), then the best coding.
 fn choose<'a>(
-    site: &Site,
+    site: &'a Site,
     content: &'a Content,
     coded: Option<&Arc<Variant>>,
-    asking: &Asking,
     request: &Request<Incoming>,
 ) -> Chosen<'a> {
     let (method, headers) = (request.method(), request.headers());
@@ -193,7 +201,7 @@ fn choose<'a>(
             return Chosen::Response(plain(StatusCode::NOT_MODIFIED, headers, Body::empty()));
         }
         Outcome::Failed => {
-            return Chosen::Response(site.pages.precondition_failed.response(asking.https));
+            return Chosen::Page(&site.pages.precondition_failed);
         }
     }
     let validators = validators(content, variant);

@@ -18,6 +18,7 @@ pub mod site;
 pub mod sites;
 pub mod tls;
 
+mod accept;
 mod activity;
 mod addresses;
 mod app;
@@ -44,6 +45,7 @@ mod pages;
 mod path;
 mod patience;
 mod phases;
+mod problem;
 mod proxied;
 mod range;
 mod serve;

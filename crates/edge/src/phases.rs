@@ -23,6 +23,7 @@ use crate::cors;
 use crate::files::Files;
 use crate::folder;
 use crate::origin;
+use crate::problem::Problem;
 use crate::settle::settle;
 use crate::site::{Answers, Site};
 use crate::sites::is_host;
@@ -64,6 +65,8 @@ pub(crate) struct Answer {
     pub(crate) route: Arc<Route>,
     /// Endpoints of ours are no traffic of the site.
     pub(crate) ours: bool,
+    /// What it tells a program in the page's stead, where it is an error page of ours.
+    pub(crate) problem: Option<Problem>,
 }
 
 /// What becomes of a request.
@@ -218,6 +221,9 @@ fn dressed(
     mut answer: Answer,
 ) -> Response<Body> {
     let decision = site.map_or(Decision::Silent, |site| decide_cors(site, &head));
+    if let Some(problem) = answer.problem.filter(|problem| problem.is_wanted(&head.headers)) {
+        problem.write(&mut answer.response);
+    }
     dress(&mut answer.response, &asking, decision);
     settle(worker, asking, head, answer)
 }
@@ -350,7 +356,12 @@ async fn from_ours(
         site.set_hsts(response.headers_mut());
     }
     dress(&mut response, &asking, decision);
-    let answer = Answer { response, route: worker.shared.http.resolve_ours(route), ours: true };
+    let answer = Answer {
+        response,
+        route: worker.shared.http.resolve_ours(route),
+        ours: true,
+        problem: None,
+    };
     settle(worker, asking, Arc::unwrap_or_clone(head), answer)
 }
 

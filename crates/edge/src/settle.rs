@@ -49,7 +49,7 @@ pub(crate) fn settle(
     head: Head,
     answer: Answer,
 ) -> Response<Body> {
-    let Answer { mut response, route, ours } = answer;
+    let Answer { mut response, route, ours, .. } = answer;
     frame(&mut response, &head);
     if !response.body().is_streamed() {
         let bytes = response.body().length().unwrap_or(0);

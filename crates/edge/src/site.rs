@@ -18,6 +18,7 @@ use crate::hidden::Hidden;
 use crate::html::Tag;
 use crate::pages::{Page, Pages};
 use crate::phases::{Answer, Asking};
+use crate::problem::Problem;
 use crate::sites::split_port;
 use crate::tls;
 
@@ -203,14 +204,15 @@ impl Site {
     /// One of our own pages.
     pub(crate) fn page(&self, page: &Page, asking: &Asking) -> Answer {
         let response = page.response(asking.https);
-        Answer { response, route: Arc::clone(&self.unmatched), ours: false }
+        let problem = Problem::of_page(page.status);
+        Answer { response, route: Arc::clone(&self.unmatched), ours: false, problem }
     }
 
     /// 308 to `location`.
     pub(crate) fn redirect(&self, location: HeaderValue, asking: &Asking) -> Answer {
         let mut response = self.pages.redirect.response(asking.https);
         response.headers_mut().insert(header::LOCATION, location);
-        Answer { response, route: Arc::clone(&self.redirected), ours: false }
+        Answer { response, route: Arc::clone(&self.redirected), ours: false, problem: None }
     }
 
     /// 308 to the canonical host, for a request that named another. A port is kept: behind one, the canonical name has

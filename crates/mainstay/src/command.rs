@@ -18,6 +18,14 @@ fn tell_problems(problems: &[Problem], err: &mut dyn Write) -> std::io::Result<(
     problems.iter().try_for_each(|problem| writeln!(err, "mainstay: {problem}"))
 }
 
+/// How far long work has come, as a terminal shows it. More may be done than there was to do: a total is counted first.
+fn bar(done: u64, total: u64) -> String {
+    const WIDTH: usize = 24;
+    let share = done as f64 / total.max(done).max(1) as f64;
+    let full = (share * WIDTH as f64) as usize;
+    format!("{}{}", "█".repeat(full), "░".repeat(WIDTH - full))
+}
+
 /// Ends a command whose settings are refused: everything wrong with them is written to standard error.
 fn refuse_settings(problems: &[Problem]) -> std::io::Result<Exit> {
     tell_problems(problems, &mut std::io::stderr())?;

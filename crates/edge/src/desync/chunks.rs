@@ -62,7 +62,7 @@ pub(super) fn cases(t: &Target) -> Vec<Case> {
     let smuggled = t.smuggled();
     let post = |body: &str| t.ask("POST", &format!("Transfer-Encoding: chunked\r\n\r\n{body}"));
     let hello = || vec![t.intends("POST", "a", "hello")];
-    let broken = BROKEN.map(|(name, body)| CHUNK.refused(name, post(&format!("{body}{smuggled}"))));
+    let broken = BROKEN.map(|(name, body)| CHUNK.broken(name, post(&format!("{body}{smuggled}"))));
     let odd = ODD.map(|(name, body)| CHUNK.either(name, post(body), hello()));
     let trailers = TRAILERS.map(|(name, line)| {
         let (field, _) = line.split_once(':').unwrap_or((line, ""));
@@ -78,11 +78,11 @@ pub(super) fn cases(t: &Target) -> Vec<Case> {
             post("1\r\nh\r\nA\r\nello world\r\na\r\n, and more\r\n0\r\n\r\n"),
             vec![t.intends("POST", "a", "hello world, and more")],
         ),
-        CHUNK.refused("an extension of 40 000 bytes", post(&endless)),
-        TRAILER.refused("5 000 trailers", post(&many)),
-        TRAILER.refused("a request as trailer", post(&format!("0\r\n{smuggled}"))),
-        TRAILER.refused("a folded trailer", post("0\r\nX-A: b\r\n c\r\n\r\n")),
-        TRAILER.refused("a trailer with a blank before its colon", post("0\r\nX-A : b\r\n\r\n")),
+        CHUNK.broken("an extension of 40 000 bytes", post(&endless)),
+        TRAILER.broken("5 000 trailers", post(&many)),
+        TRAILER.broken("a request as trailer", post(&format!("0\r\n{smuggled}"))),
+        TRAILER.broken("a folded trailer", post("0\r\nX-A: b\r\n c\r\n\r\n")),
+        TRAILER.broken("a trailer with a blank before its colon", post("0\r\nX-A : b\r\n\r\n")),
         CHUNK.waits("no last chunk", post("5\r\nhello\r\n")),
         CHUNK.waits("a last chunk without its last line end", post("5\r\nhello\r\n0\r\n")),
         CHUNK.waits("a chunk cut short", post("500\r\nhello")),

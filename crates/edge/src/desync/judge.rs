@@ -136,13 +136,14 @@ pub fn judge_client(case: &Case, client: &Client) -> Vec<String> {
         return faults;
     }
     let Reading { answers, alien, .. } = &client.reading;
-    let meant = case.requests.len();
+    let meant = case.requests.len() + case.early;
     if let Some(why) = alien {
         faults.push(format!("the client was sent {why}"));
     }
-    // At most one refusal ends what was meant.
-    if answers.len() > meant + 1 {
-        faults.push(format!("{} answers came to {meant} requests", answers.len()));
+    // At most one refusal ends what was meant, or one early answer.
+    if answers.len() > case.requests.len() + 1 {
+        let requests = case.requests.len();
+        faults.push(format!("{} answers came to {requests} requests", answers.len()));
     }
     for answer in answers.iter().skip(meant) {
         if !is_refusal(answer.status) {
@@ -150,18 +151,23 @@ pub fn judge_client(case: &Case, client: &Client) -> Vec<String> {
             faults.push(format!("bytes that are no request were answered with {status}"));
         }
     }
-    if client.reading.whole() < case.least {
-        faults.push(format!(
-            "{} of {} sound requests were answered",
-            client.reading.whole(),
-            case.least
-        ));
+    let tunnel = answers.last().filter(|a| a.status == 101 && case.end == End::MayLeave);
+    let answered = client.reading.whole().max(tunnel.map_or(0, |_| answers.len()));
+    if answered < case.least {
+        faults.push(format!("{answered} of {} sound requests were answered", case.least));
     }
     for answer in answers.iter().take(meant).filter(|a| matches!(a.status, 502 | 504)) {
         let status = answer.status;
         faults.push(format!("the app gave no answer to what it was sent ({status})"));
     }
-    faults.extend(judge_end(case.end, client.after));
+    match tunnel {
+        // What the app says there is its own, an echo of what it was sent as well; but it agreed to speak HTTP no more.
+        Some(left) if has_status_line(&left.body) => {
+            faults.push("bytes behind an accepted upgrade were answered as a request".to_owned());
+        }
+        Some(_) => {}
+        None => faults.extend(judge_end(case.end, client.after)),
+    }
     faults
 }
 
@@ -170,13 +176,21 @@ fn judge_end(end: End, after: After) -> Option<String> {
         (End::Closed, After::Served) => "the connection went on, though nobody can say where",
         (End::Closed, After::Silent) => "the connection stayed open and silent",
         (End::Open, After::Closed) => "the connection was closed after a sound request",
-        (End::Open | End::Any, After::Silent) => {
+        (End::Open | End::Any | End::MayLeave, After::Silent) => {
             "the connection fell silent: somebody waits for bytes that were not meant to come"
         }
         (End::Waits, After::Served) => "an unfinished request was taken for a whole one",
         _ => return None,
     };
     Some(fault.to_owned())
+}
+
+/// Whether an answer begins anywhere in it, be it in a frame.
+fn has_status_line(bytes: &[u8]) -> bool {
+    const LENGTH: usize = "HTTP/1.1 200".len();
+    bytes.windows(LENGTH).any(|line| {
+        line.starts_with(b"HTTP/1.") && line[8] == b' ' && line[9..].iter().all(u8::is_ascii_digit)
+    })
 }
 
 /// Client errors, and the two server errors that say "not this method or coding", "not this version".

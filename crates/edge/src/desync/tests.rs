@@ -101,6 +101,48 @@ fn answers_to_what_is_no_request_are_found() {
 }
 
 #[test]
+fn an_answer_before_the_body_is_sound_and_one_behind_it_is_not() {
+    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    const NONE: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    for name in ["a length longer than the body", "a chunk cut short", "a chunk size with 0x"] {
+        let case = find(name);
+        assert!(judge_client(&case, &client(OK, After::Closed)).is_empty(), "{name}");
+        assert!(!judge_client(&case, &client(&OK.repeat(2), After::Closed)).is_empty(), "{name}");
+        assert!(!judge_client(&case, &client(&NONE.repeat(2), After::Closed)).is_empty(), "{name}");
+        assert!(!judge_client(&case, &client(&format!("{OK}ok"), After::Closed)).is_empty());
+        // The app itself never sees it whole.
+        assert_eq!(judge_app(&case, &[seen("POST", "/canary/a", "")]).len(), 1, "{name}");
+    }
+    let broken = find("a chunk size with 0x");
+    assert_eq!(judge_client(&broken, &client(OK, After::Silent)).len(), 1);
+    let refused = find("a length with a plus");
+    assert_eq!(judge_client(&refused, &client(OK, After::Closed)).len(), 1);
+    let asks = find("a body that waits to be asked for");
+    assert!(judge_client(&asks, &client(OK, After::Closed)).is_empty());
+    assert!(judge_client(&asks, &client(OK, After::Served)).is_empty());
+    assert_eq!(judge_client(&asks, &client(OK, After::Silent)).len(), 1);
+    assert!(!judge_client(&asks, &client(&OK.repeat(2), After::Closed)).is_empty());
+}
+
+#[test]
+fn behind_an_accepted_upgrade_only_an_answer_is_suspicious() {
+    const LEFT: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
+    let case = find("a WebSocket with a request behind it");
+    let echoed = format!("{LEFT}GET /canary/b HTTP/1.1\r\nHost: app.test\r\n\r\n");
+    for sound in [LEFT, &echoed] {
+        for after in [After::Silent, After::Closed] {
+            assert!(judge_client(&case, &client(sound, after)).is_empty(), "{sound} {after:?}");
+        }
+    }
+    for answer in ["HTTP/1.1 200 OK\r\n\r\n", "\u{1}\u{c}HTTP/1.1 404 Not Found\r\n\r\n"] {
+        let faults = judge_client(&case, &client(&format!("{LEFT}{answer}"), After::Silent));
+        assert_eq!(faults, ["bytes behind an accepted upgrade were answered as a request"]);
+    }
+    assert!(!judge_client(&find("h2c"), &client(LEFT, After::Silent)).is_empty());
+    assert!(!judge_client(&find("three requests"), &client(LEFT, After::Closed)).is_empty());
+}
+
+#[test]
 fn answers_are_read_by_their_framing() {
     let bytes = "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\
         HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n\

@@ -20,6 +20,7 @@ pub(super) struct Plain<'a> {
     /// Raw, without the query.
     pub(super) path: &'a str,
     pub(super) user_agent: Option<&'a str>,
+    pub(super) accept: Option<&'a str>,
     pub(super) accept_encoding: Option<&'a str>,
     pub(super) if_none_match: Option<&'a str>,
     pub(super) if_modified_since: Option<&'a str>,
@@ -31,6 +32,7 @@ pub(super) struct Plain<'a> {
 enum Line {
     Host,
     UserAgent,
+    Accept,
     AcceptEncoding,
     IfNoneMatch,
     IfModifiedSince,
@@ -70,6 +72,7 @@ impl<'a> Plain<'a> {
             let place = match Line::of(line.name) {
                 Line::Host => &mut host,
                 Line::UserAgent => &mut plain.user_agent,
+                Line::Accept => &mut plain.accept,
                 Line::AcceptEncoding => &mut plain.accept_encoding,
                 Line::IfNoneMatch => &mut plain.if_none_match,
                 Line::IfModifiedSince => &mut plain.if_modified_since,
@@ -119,13 +122,13 @@ impl Line {
         match &*lower {
             b"host" => Self::Host,
             b"user-agent" => Self::UserAgent,
+            b"accept" => Self::Accept,
             b"accept-encoding" => Self::AcceptEncoding,
             b"if-none-match" => Self::IfNoneMatch,
             b"if-modified-since" => Self::IfModifiedSince,
             b"referer" => Self::Referrer,
             b"connection" => Self::Connection,
-            b"accept"
-            | b"accept-language"
+            b"accept-language"
             | b"cache-control"
             | b"cookie"
             | b"dnt"
@@ -168,6 +171,7 @@ mod tests {
             host: "example.org:8080",
             path: "/a/b.css",
             user_agent: Some("Mozilla/5.0"),
+            accept: Some("*/*"),
             accept_encoding: Some("gzip, deflate, br, zstd"),
             if_none_match: Some("\"x\""),
             if_modified_since: Some("Sun, 06 Nov 1994 08:49:37 GMT"),

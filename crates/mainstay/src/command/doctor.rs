@@ -15,8 +15,10 @@ use crate::command::Readable;
 use crate::command::check::Format;
 use crate::settings::Inputs;
 
+mod progress;
 mod wire;
 
+use progress::Progress;
 pub use wire::{Listener, Patience, ask};
 
 /// How long an answer of the app may take; what must stay unanswered is given less.
@@ -83,8 +85,7 @@ pub fn edge(
         Ok(listener) => listener,
         Err(why) => return unavailable(why),
     };
-    let cases: Vec<_> =
-        desync::cases(&target).iter().map(|c| examine(&listener, &target, c)).collect();
+    let cases = examine_all(&listener, &target);
     let report = Report {
         ok: cases.iter().all(|verdict| verdict.ok),
         address,
@@ -156,11 +157,40 @@ fn ask_soundly(listener: &Listener, target: &Target) -> Result<u16, String> {
             body: Vec::new(),
         }],
         least: 1,
+        early: 0,
         end: End::Closed,
     };
     let client = ask(listener, target, &sound, PATIENCE).map_err(|error| error.to_string())?;
     let answer = client.reading.answers.first().filter(|answer| answer.whole);
     answer.map(|answer| answer.status).ok_or_else(|| "no whole answer".to_owned())
+}
+
+/// Every case in turn, which takes up to a minute: where an answer must not come that is waited for.
+fn examine_all(listener: &Listener, target: &Target) -> Vec<Verdict> {
+    let groups = desync::groups(target);
+    let total = groups.iter().map(|(_, cases)| cases.len()).sum();
+    let answers_early = answers_early(listener, target);
+    let (mut progress, mut verdicts) = (Progress::of_standard_error(total), Vec::new());
+    for (group, cases) in groups {
+        progress.begin(group, cases.len());
+        for mut case in cases {
+            if case.end == End::Closed && !answers_early {
+                case.early = 0;
+            }
+            verdicts.push(examine(listener, target, &case));
+            progress.step(group);
+        }
+    }
+    progress.finish();
+    verdicts
+}
+
+/// Whether the app answers what is not all there. Of one that does not, an answer to a broken body says that somebody
+/// took it for a whole one.
+fn answers_early(listener: &Listener, target: &Target) -> bool {
+    let unfinished = desync::cases(target).into_iter().find(|case| case.end == End::Waits);
+    let client = unfinished.and_then(|case| ask(listener, target, &case, PATIENCE).ok());
+    client.is_some_and(|client| client.reading.whole() > 0)
 }
 
 /// Sends a case, and then looks whether the next visitors are served as ever.

@@ -52,6 +52,7 @@ fn the_best_coding_the_client_takes_is_sent() {
             ("br;q=0, *;q=0.5", Some("zstd")),
             ("GZIP", Some("gzip")),
             ("identity", None),
+            ("identity;q=1, gzip;q=0.5", None),
             ("gzip;q=0", None),
             ("deflate, compress", None),
             ("", None),

@@ -171,8 +171,9 @@ fn target_of(at: usize) -> Target {
     Target { host: "app.test".into(), canary: format!("/canary-{at}") }
 }
 
+/// The app of these tests reads a body before it answers.
 fn case_of(at: usize) -> Case {
-    cases(&target_of(at)).swap_remove(at)
+    Case { early: 0, ..cases(&target_of(at)).swap_remove(at) }
 }
 
 fn before(app: &App) -> Launch {
@@ -253,6 +254,19 @@ fn behind_a_plain_request_for_a_file_nothing_else_is_seen() {
         .filter(|(_, faults)| !faults.is_empty())
         .collect();
     assert!(bad.is_empty(), "{} of {} cases:\n{}", bad.len(), all().len(), table(&bad));
+}
+
+/// An app that asks for the body gets it, and the connection goes on; one that does not may end it.
+#[test]
+fn a_connection_goes_on_behind_a_body_that_was_asked_for() {
+    let app = App::start(read_strictly);
+    let server = before(&app).start();
+    let target = target_of(0);
+    let named = |case: &Case| case.name == "a body that waits to be asked for";
+    let case = cases(&target).into_iter().find(named).expect("the case");
+    let client = ask(&Listener::plain(server.site_address()), &target, &case, PATIENCE);
+    let client = client.expect("a connection");
+    assert_eq!((client.reading.interim, client.after), (1, After::Served), "{client:?}");
 }
 
 #[test]

@@ -104,6 +104,15 @@ fn no_answer_is_a_page_for_people_and_a_problem_for_programs() {
         assert_eq!(problem["retryable"], false, "{problem}");
         assert_eq!(program.count("content-security-policy"), 1);
     }
+    for (accept, kind) in [
+        ("application/json, text/html;q=0.5", "application/problem+json"),
+        ("text/html;q=0, */*", "application/problem+json"),
+        ("application/json;q=0.5, text/html", "text/html; charset=utf-8"),
+        ("*/*", "application/problem+json"),
+    ] {
+        let asked = server.send(&Request::get("/closes").header("accept", accept));
+        assert_eq!((asked.status, asked.header("content-type")), (502, Some(kind)), "{accept}");
+    }
     app.kill();
     let gone = server.send(&Request::post("/").body("x"));
     assert_eq!((gone.status, &gone.json()["retryable"]), (502, &true.into()));

@@ -28,6 +28,56 @@ fn settings(folder: &Site, app: &Upstream, more: &str) -> String {
     )
 }
 
+/// Before an app as before files, and over the short way of plain requests as over the library's.
+#[test]
+fn errors_of_our_own_are_told_as_the_client_likes() {
+    let (folder, app) = (Site::of(&[("index.html", "<p>main</p>")]), Upstream::answering(ANSWER));
+    let server = launch().sites_in_settings().config(&settings(&folder, &app, "")).start();
+    let get = |host: &str, path: &str| Request::get(path).header("host", host);
+    let post = Request::post("/").header("host", "example.org").body("x");
+    let if_match = get("example.org", "/").header("if-match", "\"other\"");
+    for (request, status, code) in [
+        (get("evil.test", "/"), 421, "not-found"),
+        (get("a b", "/"), 400, "invalid"),
+        (get("example.org", "/nowhere"), 404, "not-found"),
+        (post, 405, "invalid"),
+        (if_match, 412, "invalid"),
+        (Request::new("TRACE", "/").header("host", "app.test"), 405, "invalid"),
+    ] {
+        for (accept, is_problem) in [
+            (Some("application/json"), true),
+            (Some("application/json, text/html;q=0.5"), true),
+            (Some("text/html;q=0"), true),
+            (Some("text/html, application/json;q=0.5"), false),
+            (Some("*/*"), false),
+            (None, false),
+        ] {
+            // Once more: what a folder does not hold is remembered.
+            for _again in 0..2 {
+                let accepts = |accept| request.clone().header("accept", accept);
+                let answer = server.send(&accept.map_or_else(|| request.clone(), accepts));
+                let what = format!("{status} for {accept:?}");
+                let kind = if is_problem {
+                    "application/problem+json"
+                } else {
+                    "text/html; charset=utf-8"
+                };
+                assert_eq!(
+                    (answer.status, answer.header("content-type")),
+                    (status, Some(kind)),
+                    "{what}"
+                );
+                assert_eq!(answer.count("content-security-policy"), 1, "{what}");
+                if is_problem {
+                    let problem = answer.json();
+                    assert_eq!(problem["status"], status, "{what}");
+                    assert_eq!(problem["type"], format!("urn:mainstay:problem:{code}"), "{what}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn hosts_decide_which_site_answers_and_with_which_headers() {
     let (folder, app) = (Site::of(&[("index.html", "<p>main</p>")]), Upstream::answering(ANSWER));

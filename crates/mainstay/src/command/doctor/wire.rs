@@ -135,19 +135,32 @@ pub fn ask(
         drop(talk.wire.write(bytes));
     }
     let wanted = case.requests.len().max(1);
+    let is_done = |said: &Reading| {
+        said.whole() >= wanted || said.answers.iter().any(|answer| answer.closes())
+    };
     match case.end {
         End::Waits => talk.hear(patience.silence, |_| false),
         End::Closed | End::Left => talk.hear(patience.answer, |_| false),
-        End::Open | End::Any => talk.hear(patience.answer, |said| {
-            said.whole() >= wanted || said.answers.iter().any(|answer| answer.closes())
-        }),
+        End::Open | End::Any => talk.hear(patience.answer, is_done),
+        End::MayLeave => {
+            talk.hear(patience.answer, |said| is_done(said) || has_left(said));
+            if has_left(&talk.reading) {
+                talk.hear(patience.silence, |_| false);
+            }
+        }
     }
     let after = match case.end {
+        End::MayLeave if !has_left(&talk.reading) => talk.ask_last(target, patience),
         End::Open | End::Any => talk.ask_last(target, patience),
         _ if talk.ended => After::Closed,
         _ => After::Silent,
     };
     Ok(Client { reading: talk.reading, after })
+}
+
+/// Whether the app agreed to speak HTTP no more.
+fn has_left(said: &Reading) -> bool {
+    said.answers.iter().any(|answer| answer.status == 101)
 }
 
 impl Talk {

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use mainstay_store::transfer::Progress;
 
+use crate::command::bar;
+
 /// A bar is drawn no more often.
 const EVERY: Duration = Duration::from_millis(100);
-const WIDTH: usize = 24;
 
 pub(super) struct Meter {
     out: Box<dyn Write + Send>,
@@ -48,10 +49,7 @@ impl Meter {
         }
         self.drawn = Some(now);
         let Progress { pass, table, done, total, .. } = progress;
-        // More rows may come than were counted at the beginning.
-        let share = *done as f64 / (*total).max(*done).max(1) as f64;
-        let full = (share * WIDTH as f64) as usize;
-        let bar = format!("{}{}", "█".repeat(full), "░".repeat(WIDTH - full));
+        let bar = bar(*done, *total);
         let rate = *done as f64 / (now - self.table.1).as_secs_f64().max(0.001);
         write!(self.out, "\r\x1b[Kpass {pass}  {table:<20} {bar} {done} of {total}, {rate:.0}/s")?;
         self.out.flush()

@@ -5,7 +5,7 @@ use std::path::Path;
 use mainstay_testkit::{Authority, Ended, Process, Upstream};
 use serde_json::Value;
 
-use super::{App, LIMITS, before, read_strictly};
+use super::{App, LIMITS, before, naive, read_strictly};
 use crate::launch;
 
 fn doctor(data_dir: &Path, more: &[&str]) -> Ended {
@@ -57,6 +57,83 @@ fn what_is_suspicious_is_said_and_is_code_1() {
         ended.stdout
     );
     assert!(!ended.stdout.contains("suspicious: a folded header"), "{}", ended.stdout);
+}
+
+/// A script of Node's own `http`, which says its port.
+fn start_node(script: &str) -> (Process, String) {
+    let script = format!(
+        "const s = require('http').createServer((q, r) => r.end('ok'));\n{script}\n\
+         s.listen(0, '127.0.0.1', () => console.log('port ' + s.address().port));"
+    );
+    let mut command = Process::command("node");
+    command.args(["-e", &script]);
+    let process = Process::start(&mut command);
+    let line = process.stdout.wait_for("port ", std::time::Duration::from_secs(20));
+    let port = line.rsplit(' ').next().expect("a port").trim().to_owned();
+    (process, format!("http://127.0.0.1:{port}"))
+}
+
+/// The smallest app: it answers before it has read a body, and to none of ours that it never saw whole.
+#[test]
+fn an_app_that_reads_no_bodies_is_well() {
+    let (app, url) = start_node("s.on('request', q => console.log('saw ' + q.url));");
+    let server = launch().upstream(&url).config(LIMITS).start();
+    let ended = doctor(server.data_dir(), &[]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    let seen = app.stdout.text();
+    assert!(seen.contains("/a") && !seen.contains("/smuggled"), "{seen}");
+}
+
+/// It agrees to whatever upgrade it is asked for, and says back what it hears.
+#[test]
+fn an_app_that_echoes_over_any_upgrade_is_well() {
+    let (_app, url) = start_node(
+        "s.on('upgrade', (q, c, head) => {\n\
+           c.on('error', () => {});\n\
+           c.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n');\n\
+           c.write(head); c.pipe(c);\n\
+         });",
+    );
+    let server = launch().upstream(&url).config(LIMITS).start();
+    let ended = doctor(server.data_dir(), &[]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+}
+
+/// The same with an app that goes on answering requests where it agreed to leave HTTP.
+#[test]
+fn an_app_that_answers_requests_behind_an_upgrade_is_found() {
+    let (_app, url) = start_node(
+        "s.on('upgrade', (q, c, head) => {\n\
+           c.on('error', () => {});\n\
+           c.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n');\n\
+           c.on('data', () => c.write('HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok'));\n\
+           c.unshift(head);\n\
+         });",
+    );
+    let server = launch().upstream(&url).config(LIMITS).start();
+    let ended = doctor(server.data_dir(), &[]);
+    assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+    let found = "bytes behind an accepted upgrade were answered as a request";
+    assert!(ended.stdout.contains(found), "{}", ended.stdout);
+}
+
+/// A proxy that is asked in the server's stead, and an app that reads otherwise.
+#[test]
+fn a_naive_proxy_is_found_and_every_group_is_announced() {
+    let app = App::start(naive::read_any_chunks);
+    let server = before(&app).start();
+    let proxy = naive::Proxy::start(app.upstream.address);
+    let ended = doctor(server.data_dir(), &["--address", &proxy.address.to_string()]);
+    assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+    // The second is one that an app may answer before it has read it. This one does not, so it has read it.
+    for name in ["chunked twice", "an extension of 40 000 bytes"] {
+        let found = format!("suspicious: {name} (");
+        assert!(ended.stdout.contains(&found), "{name}: {}", ended.stdout);
+    }
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    assert_eq!(lines.len(), 8, "{lines:?}");
+    assert!(lines[0].starts_with("lengths: requests 1 to "), "{lines:?}");
+    assert!(!ended.stdout.contains(lines[0]), "{}", ended.stdout);
 }
 
 #[test]

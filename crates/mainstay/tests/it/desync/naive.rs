@@ -41,6 +41,19 @@ pub(super) fn read_leniently(wire: &mut Wire) -> Result<Option<Heard>> {
     Ok(Some(heard))
 }
 
+/// Takes for a chunked body whatever has its end, and answers once it was read.
+pub(super) fn read_any_chunks(wire: &mut Wire) -> Result<Option<Heard>> {
+    let Some(mut heard) = wire.read_head()? else { return Ok(None) };
+    if heard.count("transfer-encoding") == 0 {
+        wire.read_body(&mut heard)?;
+    }
+    while heard.count("transfer-encoding") > 0 && !heard.body.ends_with(b"0\r\n\r\n") {
+        heard.body.extend(wire.read_exactly(1)?);
+    }
+    wire.record(&heard);
+    Ok(Some(heard))
+}
+
 fn carry(client: TcpStream, app: SocketAddr) -> Result<()> {
     let app = TcpStream::connect(app)?;
     for socket in [&client, &app] {
