@@ -44,6 +44,8 @@ pub fn best(accept_encoding: Option<&str>) -> Option<Coding> {
     let mut named = [None; 3];
     let (mut identity, mut star) = (None, None);
     for (name, weight) in weighed(accepted) {
+        // What nobody can read is no wish for a coding.
+        let weight = weight.unwrap_or(0);
         match name {
             "*" => star = Some(weight),
             _ if name.eq_ignore_ascii_case("identity") => identity = Some(weight),
@@ -70,8 +72,8 @@ pub fn best(accept_encoding: Option<&str>) -> Option<Coding> {
 }
 
 /// The elements of an `Accept` or `Accept-Encoding` without their parameters, each with its weight in thousandths
-/// (RFC 9110 §12.4.2).
-pub fn weighed(field: &str) -> impl Iterator<Item = (&str, u16)> {
+/// (RFC 9110 §12.4.2); none where that is malformed.
+pub fn weighed(field: &str) -> impl Iterator<Item = (&str, Option<u16>)> {
     field.split(',').map(|item| {
         let mut parts = item.split(';');
         let name = parts.next().unwrap_or("").trim();
@@ -79,21 +81,22 @@ pub fn weighed(field: &str) -> impl Iterator<Item = (&str, u16)> {
             let (name, value) = part.split_once('=')?;
             name.trim().eq_ignore_ascii_case("q").then(|| weight(value))
         };
-        (name, parts.find_map(of_weight).unwrap_or(1_000))
+        (name, parts.find_map(of_weight).unwrap_or(Some(1_000)))
     })
 }
 
-/// A qvalue in thousandths; malformed ones count as refused.
-fn weight(text: &str) -> u16 {
+/// A qvalue in thousandths.
+fn weight(text: &str) -> Option<u16> {
     let text = text.trim();
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if fraction.len() > 3 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return 0;
+        return None;
     }
-    match whole {
-        "1" => 1_000,
-        "0" => format!("{fraction:0<3}").parse().unwrap_or(0),
-        _ => 0,
+    let places = fraction.bytes().zip([100, 10, 1]);
+    match (whole, places.map(|(digit, place)| u16::from(digit - b'0') * place).sum()) {
+        ("1", 0) => Some(1_000),
+        ("0", thousandths) => Some(thousandths),
+        _ => None,
     }
 }
 
@@ -127,6 +130,9 @@ mod tests {
         check("", None);
         check("gzip;q=0", None);
         check("gzip;q=abc", None);
+        check("gzip;q=1.5", None);
+        check("gzip;q=.5, br;q=0.25", Some(Coding::Brotli));
+        check("gzip;q=0.05, br;q=0.045", Some(Coding::Gzip));
         check("gzip; q=0.8 , br ; q=0.9", Some(Coding::Brotli));
         assert_eq!(best(None), None);
     }

@@ -8,7 +8,7 @@ use mainstay_base::coding::weighed;
 pub(crate) enum Wish {
     /// A page: `text/html` is named, and no data is liked better.
     Page,
-    /// Data: JSON is liked better, or pages are refused.
+    /// Data: JSON is named and liked better, or pages are refused.
     Data,
     /// It does not say: no `Accept`, `*/*`, or types of neither kind.
     Neither,
@@ -16,6 +16,8 @@ pub(crate) enum Wish {
 
 const PAGE: [&str; 1] = ["text/html"];
 const DATA: [&str; 2] = ["application/json", "application/problem+json"];
+/// How the names of what is written as JSON end (RFC 6839 §3.1): nearly as good as its name.
+const AS_JSON: &str = "+json";
 
 /// How well something is liked, and by how exact a range: 0 not at all or `*/*`, 1 its family, 2 its name.
 type Liking = (u16, u8);
@@ -30,15 +32,20 @@ pub(crate) fn wish(headers: &HeaderMap) -> Wish {
 pub(crate) fn wish_of<'a>(fields: impl Iterator<Item = &'a str>) -> Wish {
     let (mut page, mut data) = ([None; 3], [None; 3]);
     for (range, weight) in fields.flat_map(weighed) {
+        // Who writes a weight that nobody can read wants what he names.
+        let weight = weight.unwrap_or(1_000);
         note(&mut page, &PAGE, range, weight);
         note(&mut data, &DATA, range, weight);
+        if range.ends_with(AS_JSON) && !DATA.contains(&range) {
+            note(&mut data, &DATA, "application/*", weight);
+        }
     }
     match (liking(page), liking(data)) {
         ((0, 1..), _) => Wish::Data,
         ((_, 0), (_, 0)) => Wish::Neither,
         // Liked alike, what was named is meant: `application/json, */*` is a program's.
-        (page, data @ (1.., _)) if data > page => Wish::Data,
-        ((1.., _), _) => Wish::Page,
+        (page, data @ (1.., 1..)) if data > page => Wish::Data,
+        ((1.., _), _) | (_, (0, 1..)) => Wish::Page,
         _ => Wish::Neither,
     }
 }
@@ -90,11 +97,15 @@ mod tests {
             ("application/*", Wish::Data),
             ("text/html;q=0", Wish::Data),
             ("text/html; Q=0.000, */*", Wish::Data),
-            ("text/html;q=0.2, */*", Wish::Data),
+            ("text/html;q=0.2, */*", Wish::Page),
+            ("text/html;q=.9,*/*;q=.8", Wish::Page),
+            ("text/html;q=1.0000, application/json;q=0.1", Wish::Page),
+            ("application/vnd.api+json", Wish::Data),
+            ("application/ld+json, text/html", Wish::Page),
+            ("application/json;q=0", Wish::Page),
             ("*/*", Wish::Neither),
             ("image/avif,image/webp,*/*;q=0.8", Wish::Neither),
             ("text/x-component", Wish::Neither),
-            ("application/json;q=0", Wish::Neither),
             ("", Wish::Neither),
         ] {
             assert_eq!(wish_of([accept].into_iter()), expected, "{accept}");

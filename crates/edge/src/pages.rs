@@ -145,6 +145,8 @@ fn render(policy: &Policy, status: StatusCode, title: &str, text: &str) -> Page 
         policy.document_headers(&|_| csp::error_page_policy(STYLE));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Some keep errors all the same: programs are told them as data.
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
     Page { status, headers, over_tls, body: Bytes::from(body), written: Written::default() }
 }
 
