@@ -15,9 +15,9 @@ use mainstay_store::rollup::{self, DayVitalRow, Fold, Unfolded, Vital};
 use mainstay_store::{Dimension, Engine, Error, Group};
 
 use super::HOUR;
-use crate::Insight;
 use crate::query::{Distributions, add_counted};
 use crate::vitals::day;
+use crate::{Context, Insight};
 
 /// How long after its end an hour is folded. Vitals and engagement of a page are measured until it is left, and change the
 /// hour in which it was opened; folded sooner, a busy site's day would be folded anew every minute.
@@ -112,8 +112,9 @@ async fn fold(
     site: &str,
     unfolded: &Unfolded,
 ) -> Result<bool, Error> {
-    let clock = &insight.0.context.clock;
-    let Some(fold) = rollup::claim_day(db, clock, site, unfolded).await? else { return Ok(false) };
+    let Context { clock, entropy, .. } = &insight.0.context;
+    let claimed = rollup::claim_day(db, clock, entropy, site, unfolded).await?;
+    let Some(fold) = claimed else { return Ok(false) };
     for by in Dimension::ALL {
         if !fold.add_keys(by).await? {
             return Ok(false);
