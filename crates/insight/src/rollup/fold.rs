@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use mainstay_base::Timestamp;
+use mainstay_base::{Coded, ErrorCode, Timestamp};
 use mainstay_store::rollup::{self, DayVitalRow, Fold, Unfolded, Vital};
 use mainstay_store::{Dimension, Engine, Error, Group};
 
@@ -47,7 +47,7 @@ pub(super) fn keep_only(insight: &Insight, sites: &[Arc<str>]) {
 /// Folds what is counted and has settled. A day that fails is told of once, and is no reason not to go on.
 ///
 /// # Errors
-/// [`Error`] when the days cannot be listed.
+/// [`Error`] when the days cannot be listed, or the store is away or full: then no day is said to have failed.
 pub(super) async fn fold_days(
     insight: &Insight,
     db: &Engine,
@@ -61,20 +61,23 @@ pub(super) async fn fold_days(
         round.ended_at
     });
     let chosen = choose(&listed, ended_at, insight.0.settings.rollup_hours_max.div_ceil(HOURS));
+    let mut outcome = Ok(());
     for (at, unfolded) in chosen.iter().enumerate() {
         let folded = fold(insight, db, site, unfolded).await;
         let day = unfolded.day;
+        let is_away = folded.as_ref().is_err_and(is_away);
         let is_news = insight.with_round(site, |round| {
             if at > 0 {
                 round.ended_at = Some(day);
             }
             match folded {
                 Ok(true) => round.failing.remove(&day),
-                Ok(false) => false,
-                Err(_) => round.failing.insert(day),
+                Err(_) if !is_away => round.failing.insert(day),
+                Ok(false) | Err(_) => false,
             }
         });
         match folded {
+            Err(error) if is_away => outcome = Err(error),
             Err(error) if is_news => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(%site, %day, error, "a day could not be folded and is tried again");
@@ -83,7 +86,12 @@ pub(super) async fn fold_days(
             _ => {}
         }
     }
-    Ok(())
+    outcome
+}
+
+/// Whether the store failed, and not the day: one that takes too long does so whenever it is tried.
+fn is_away(error: &Error) -> bool {
+    error.code() == ErrorCode::Unavailable && !error.is_too_long()
 }
 
 impl Insight {
