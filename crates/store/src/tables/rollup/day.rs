@@ -19,10 +19,12 @@ use std::time::Duration;
 
 use mainstay_base::{Clock, Entropy, Timestamp};
 
+use super::DayVitalRow;
 use super::HOUR;
+use super::day_vital::{INSERT_VITALS, bind_vitals};
 use super::vitals::Vital;
 use crate::ask::{ask, change, run};
-use crate::bulk::{Binder, Bulk, Kind, Table};
+use crate::bulk::Bulk;
 use crate::sql::{Sql, sql};
 use crate::tx::Tx;
 use crate::{Dimension, Engine, Error, Group, Ts};
@@ -51,19 +53,6 @@ pub struct Unfolded {
     folded: i64,
     changes: i64,
     claim: i64,
-}
-
-/// All vitals of one key on one day.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DayVitalRow {
-    /// What is grouped by.
-    pub dimension: Group,
-    /// The key; none for the whole site or an unnamed release.
-    pub key: Option<String>,
-    /// People or bots.
-    pub bot: bool,
-    /// Counts and sketches of every vital, encoded.
-    pub vitals: Vec<u8>,
 }
 
 /// A day is left alone while an hour of it was never counted: counting that one would take its rows back.
@@ -182,19 +171,6 @@ type HourVitalTuple = (
     Option<i64>,
     Option<i64>,
 );
-
-const INSERT_VITALS: Table = Table {
-    name: "rollup_day_vital",
-    columns: &[
-        ("site", Kind::Text),
-        ("dimension", Kind::Text),
-        ("day", Kind::Time),
-        ("key", Kind::Text),
-        ("bot", Kind::Flag),
-        ("vitals", Kind::Bytes),
-    ],
-    tail: sql!(""),
-};
 
 /// A claimed day. Each of its steps may find that an hour of the day changed, or that somebody else has claimed it since:
 /// then nothing was done, and the day is listed again. Dropped without [`Fold::finish`] it stays unfolded.
@@ -365,7 +341,7 @@ impl Fold<'_> {
     /// [`Error`] when the store cannot answer.
     pub async fn finish(self) -> Result<bool, Error> {
         let Unfolded { day, changes, claim, .. } = self.claimed;
-        let (hours, never) = (self.claimed.hours(), Ts(Timestamp::from_seconds(0)));
+        let (hours, never) = (self.claimed.hours(), Ts(Timestamp::EPOCH));
         let finished = change!(
             self.db,
             "rollup.finish_fold",
@@ -386,17 +362,6 @@ fn of_hour(row: HourVitalTuple) -> Option<Vital> {
     Some(Vital::from((at?, key?, name?, bot?, sketch?, good?, needs_improvement?, poor?)))
 }
 
-fn bind_vitals<'r>(site: &'r str, day: Timestamp) -> impl Fn(&'r DayVitalRow, &mut Binder<'r>) {
-    move |row, to| {
-        to.text(site)
-            .text(row.dimension.as_str())
-            .at(day)
-            .text(row.key.as_deref().unwrap_or(""))
-            .flag(row.bot)
-            .bytes(&row.vitals);
-    }
-}
-
 /// What a fold asks and does, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<Sql> {
@@ -404,30 +369,4 @@ pub(crate) fn list_texts() -> Vec<Sql> {
 }
 
 #[cfg(test)]
-mod tests {
-    use mainstay_base::units::Span;
-
-    use super::*;
-    use crate::contract::Fixture;
-    use crate::{Database, Settings};
-
-    #[tokio::test]
-    async fn a_lease_lasts_for_longer_than_a_step() {
-        let server = mainstay_testkit::Postgres::shared();
-        for (statement, least) in [(1, 30), (5, 30), (60, 300)] {
-            let database = Database {
-                primary: Some(server.primary_url(&server.create_database())),
-                pool_min: 0,
-                statement_timeout: Span::seconds(statement),
-                ..Database::default()
-            };
-            let f = Fixture::open(&Settings::default(), &database).await;
-            let lease = lease(f.insight()).as_secs();
-            assert!((least..least + 10).contains(&lease), "{lease} s for {statement} s");
-            f.finish().await;
-        }
-        let f = Fixture::sqlite().await;
-        assert_eq!(lease(f.insight()), LEASE);
-        f.finish().await;
-    }
-}
+mod tests;
