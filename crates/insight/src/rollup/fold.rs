@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use mainstay_base::task::Stop;
 use mainstay_base::{Coded, ErrorCode, Timestamp};
 use mainstay_store::rollup::{self, DayVitalRow, Fold, Unfolded, Vital};
 use mainstay_store::{Dimension, Engine, Error, Group};
@@ -44,7 +45,7 @@ pub(super) fn keep_only(insight: &Insight, sites: &[Arc<str>]) {
     rounds.retain(|site, _| sites.contains(site));
 }
 
-/// Folds what is counted and has settled. A day that fails is told of once, and is no reason not to go on.
+/// Folds what is counted and has settled, until told to stop. A day that fails is told of once, and is no reason not to go on.
 ///
 /// # Errors
 /// [`Error`] when the days cannot be listed, or the store is away or full: then no day is said to have failed.
@@ -53,6 +54,7 @@ pub(super) async fn fold_days(
     db: &Engine,
     site: &Arc<str>,
     over: Timestamp,
+    stop: &Stop,
 ) -> Result<(), Error> {
     let listed = rollup::list_unfolded(db, site, over.minus(SETTLED), DAYS_LISTED).await?;
     let ended_at = insight.with_round(site, |round| {
@@ -63,6 +65,9 @@ pub(super) async fn fold_days(
     let chosen = choose(&listed, ended_at, insight.0.settings.rollup_hours_max.div_ceil(HOURS));
     let mut outcome = Ok(());
     for (at, unfolded) in chosen.iter().enumerate() {
+        if stop.is_soft() {
+            break;
+        }
         let folded = fold(insight, db, site, unfolded).await;
         let day = unfolded.day;
         let is_away = folded.as_ref().is_err_and(is_away);
