@@ -32,7 +32,7 @@ pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> 
         return Ok(());
     }
     loop {
-        if let Err(error) = reconcile(&insight).await {
+        if let Err(error) = reconcile(&insight, &stop).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "hours could not be rolled up"
@@ -45,7 +45,7 @@ pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> 
 }
 
 /// Declares hours over, counts those that are marked, and folds what is counted. Hours can wait where the database is let sleep.
-pub(crate) async fn reconcile(insight: &Insight) -> Result<(), Error> {
+pub(crate) async fn reconcile(insight: &Insight, stop: &Stop) -> Result<(), Error> {
     if !insight.0.context.store.is_awake() {
         return Ok(());
     }
@@ -55,7 +55,7 @@ pub(crate) async fn reconcile(insight: &Insight) -> Result<(), Error> {
     let sites = insight.list_sites();
     fold::keep_only(insight, &sites);
     for site in sites.iter() {
-        outcome = outcome.and(fold::fold_days(insight, db, site, over).await);
+        outcome = outcome.and(fold::fold_days(insight, db, site, over, stop).await);
     }
     outcome
 }

@@ -60,6 +60,16 @@ impl Error {
         Self { op, kind, retryable: kind.is_passing(), source }
     }
 
+    /// Cut short: it may be the question that takes too long, and not the store that is away.
+    #[must_use]
+    pub fn is_too_long(&self) -> bool {
+        let Source::Sqlx(error) = &self.source else { return false };
+        match error {
+            sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::TimedOut,
+            error => error.as_database_error().and_then(|e| e.code()).as_deref() == Some("57014"),
+        }
+    }
+
     /// Lost a deadlock, or to another's change: the same transaction may well succeed at once.
     pub(crate) fn is_contended(&self) -> bool {
         let Source::Sqlx(error) = &self.source else { return false };

@@ -20,6 +20,8 @@ pub(crate) type Distributions = BTreeMap<Option<String>, ByVital>;
 
 /// Rows asked for at once.
 const PAGE: u32 = 1_000;
+/// Most keys of a window that goes on: there may be more by those of its last page.
+const WINDOW_KEYS_MAX: usize = 16_000;
 
 /// Every key of an ordered, paged count, up to the bound.
 pub(crate) async fn tally_keys<F: Future<Output = Result<Vec<KeyCount>, Error>>>(
@@ -66,11 +68,13 @@ pub(crate) struct Windows<'a> {
     counted: rollup::Vitals<'a>,
     /// Read already: the first page of the next window.
     ahead: Option<Page>,
+    /// Most keys of a window that goes on.
+    pub(crate) keys_max: usize,
 }
 
 impl<'a> Windows<'a> {
     pub(crate) fn of(counted: rollup::Vitals<'a>) -> Self {
-        Self { counted, ahead: None }
+        Self { counted, ahead: None, keys_max: WINDOW_KEYS_MAX }
     }
 
     /// The next keys, each with everything there is of it; none at the end.
@@ -92,9 +96,25 @@ impl<'a> Windows<'a> {
                 self.ahead = page;
                 return Ok(Some(found));
             }
+            if let Some(before) = cut_at_middle(&mut found, self.keys_max) {
+                self.counted.narrow(before.clone());
+                if let Some(ahead) = &mut page {
+                    ahead.narrow(before);
+                }
+            }
         }
         Ok(None)
     }
+}
+
+/// Where there are too many keys, leaves out those from the middle one on, and answers it.
+fn cut_at_middle(found: &mut Distributions, keys_max: usize) -> Option<String> {
+    if found.len() <= keys_max.max(1) {
+        return None;
+    }
+    let middle = found.keys().nth(found.len() / 2)?.clone();
+    drop(found.split_off(&middle));
+    middle
 }
 
 /// Adds what was counted. What cannot be read is left out.

@@ -14,7 +14,7 @@ async fn old_events_go_and_their_counted_hours_stay() {
         assert!(house.send(&page_view(n, "https://h/old")).await.is_ok());
     }
     house.clock.advance(2 * HOUR);
-    rollup::reconcile(&house.insight).await.expect("counted");
+    rollup::reconcile(&house.insight, &Stop::default()).await.expect("counted");
     house.clock.advance(91 * DAY);
     assert!(house.send(&page_view(9, "https://h/new")).await.is_ok());
     let small_bites = Settings { retain_rows_max: 2, ..Settings::default() };
@@ -25,7 +25,7 @@ async fn old_events_go_and_their_counted_hours_stay() {
     let db = house.store.insight();
     let raw = mainstay_store::page_view::total(db, &all).await.expect("total");
     assert_eq!(raw.pageviews, 1);
-    rollup::reconcile(&insight).await.expect("counted");
+    rollup::reconcile(&insight, &Stop::default()).await.expect("counted");
     let pages = insight.list_pages(&all, None, 9).await.expect("pages");
     let pages: Vec<_> =
         pages.iter().map(|p| (p.key.as_deref().unwrap_or(""), p.pageviews)).collect();
@@ -71,7 +71,7 @@ async fn bots_go_first_and_their_counted_hours_are_final() {
     assert!(house.insight.accept(&robot, body.as_bytes()).await.is_ok());
     assert!(house.send(&page_view(2, "https://h/people")).await.is_ok());
     house.clock.advance(2 * HOUR);
-    rollup::reconcile(&house.insight).await.expect("counted");
+    rollup::reconcile(&house.insight, &Stop::default()).await.expect("counted");
     house.clock.advance(31 * DAY);
     reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
 
@@ -82,7 +82,7 @@ async fn bots_go_first_and_their_counted_hours_are_final() {
     // Something late must not count the hour without its bots.
     let then = house.clock.now().minus(31 * DAY + 2 * HOUR);
     mainstay_store::rollup::mark_dirty(db, "default", then).await.expect("marked");
-    rollup::reconcile(&house.insight).await.expect("counted");
+    rollup::reconcile(&house.insight, &Stop::default()).await.expect("counted");
     let dirty = mainstay_store::rollup::list_dirty(db, 1).await.expect("dirty");
     assert!(dirty.iter().all(|dirty| dirty.hour > then), "{dirty:?}");
     // A short span is answered from counted hours, because its bots are gone.

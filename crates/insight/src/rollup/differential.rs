@@ -300,13 +300,13 @@ async fn feed(database: &Database, events: u64) -> (Answers, Truth) {
         house.clock.advance(ahead);
         if stream.made * ROUNDS / events > round {
             round = stream.made * ROUNDS / events;
-            reconcile(&house.insight).await.expect("reconciled");
+            reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
         }
     }
     house.clock.advance(2 * HOUR);
     let db = house.store.insight().latest();
     while {
-        reconcile(&house.insight).await.expect("reconciled");
+        reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
         !rollup::list_dirty(&db, 1).await.expect("dirty").is_empty()
     } {}
     let answers = answers(&house, &db).await;

@@ -10,14 +10,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use mainstay_base::Timestamp;
+use mainstay_base::task::Stop;
+use mainstay_base::{Coded, ErrorCode, Timestamp};
 use mainstay_store::rollup::{self, DayVitalRow, Fold, Unfolded, Vital};
 use mainstay_store::{Dimension, Engine, Error, Group};
 
 use super::HOUR;
-use crate::Insight;
 use crate::query::{Distributions, add_counted};
 use crate::vitals::day;
+use crate::{Context, Insight};
 
 /// How long after its end an hour is folded. Vitals and engagement of a page are measured until it is left, and change the
 /// hour in which it was opened; folded sooner, a busy site's day would be folded anew every minute.
@@ -44,15 +45,16 @@ pub(super) fn keep_only(insight: &Insight, sites: &[Arc<str>]) {
     rounds.retain(|site, _| sites.contains(site));
 }
 
-/// Folds what is counted and has settled. A day that fails is told of once, and is no reason not to go on.
+/// Folds what is counted and has settled, until told to stop. A day that fails is told of once, and is no reason not to go on.
 ///
 /// # Errors
-/// [`Error`] when the days cannot be listed.
+/// [`Error`] when the days cannot be listed, or the store is away or full: then no day is said to have failed.
 pub(super) async fn fold_days(
     insight: &Insight,
     db: &Engine,
     site: &Arc<str>,
     over: Timestamp,
+    stop: &Stop,
 ) -> Result<(), Error> {
     let listed = rollup::list_unfolded(db, site, over.minus(SETTLED), DAYS_LISTED).await?;
     let ended_at = insight.with_round(site, |round| {
@@ -61,20 +63,26 @@ pub(super) async fn fold_days(
         round.ended_at
     });
     let chosen = choose(&listed, ended_at, insight.0.settings.rollup_hours_max.div_ceil(HOURS));
+    let mut outcome = Ok(());
     for (at, unfolded) in chosen.iter().enumerate() {
+        if stop.is_soft() {
+            break;
+        }
         let folded = fold(insight, db, site, unfolded).await;
         let day = unfolded.day;
+        let is_away = folded.as_ref().is_err_and(is_away);
         let is_news = insight.with_round(site, |round| {
             if at > 0 {
                 round.ended_at = Some(day);
             }
             match folded {
                 Ok(true) => round.failing.remove(&day),
-                Ok(false) => false,
-                Err(_) => round.failing.insert(day),
+                Err(_) if !is_away => round.failing.insert(day),
+                Ok(false) | Err(_) => false,
             }
         });
         match folded {
+            Err(error) if is_away => outcome = Err(error),
             Err(error) if is_news => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(%site, %day, error, "a day could not be folded and is tried again");
@@ -83,7 +91,12 @@ pub(super) async fn fold_days(
             _ => {}
         }
     }
-    Ok(())
+    outcome
+}
+
+/// Whether the store failed, and not the day: one that takes too long does so whenever it is tried.
+fn is_away(error: &Error) -> bool {
+    error.code() == ErrorCode::Unavailable && !error.is_too_long()
 }
 
 impl Insight {
@@ -112,8 +125,9 @@ async fn fold(
     site: &str,
     unfolded: &Unfolded,
 ) -> Result<bool, Error> {
-    let clock = &insight.0.context.clock;
-    let Some(fold) = rollup::claim_day(db, clock, site, unfolded).await? else { return Ok(false) };
+    let Context { clock, entropy, .. } = &insight.0.context;
+    let claimed = rollup::claim_day(db, clock, entropy, site, unfolded).await?;
+    let Some(fold) = claimed else { return Ok(false) };
     for by in Dimension::ALL {
         if !fold.add_keys(by).await? {
             return Ok(false);

@@ -76,12 +76,12 @@ async fn counted_hours_say_what_the_events_say() {
             assert!(house.insight.accept(&sender, body.as_bytes()).await.is_ok());
         }
         if random(25) == 0 {
-            reconcile(&house.insight).await.expect("reconciled");
+            reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
         }
     }
     // Dirty hours of one round may mark others for the next.
     for _ in 0..3 {
-        reconcile(&house.insight).await.expect("reconciled");
+        reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
     }
     let db = house.store.insight();
     assert_eq!(rollup::list_dirty(db, 10).await.expect("dirty"), []);
@@ -111,7 +111,7 @@ async fn counting_twice_changes_nothing_and_pages_follow_each_other() {
         assert!(house.send(&page_view(n, &format!("https://h/p{}", n % 4))).await.is_ok());
     }
     house.clock.advance(2 * HOUR);
-    reconcile(&house.insight).await.expect("reconciled");
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
     let counted = house
         .with_settings(Settings { raw_range_max: units::Span::seconds(0), ..Settings::default() })
         .await;
@@ -127,7 +127,7 @@ async fn counting_twice_changes_nothing_and_pages_follow_each_other() {
     rollup::mark_dirty(house.store.insight(), "default", house.clock.now().minus(2 * HOUR))
         .await
         .expect("marked");
-    reconcile(&house.insight).await.expect("reconciled");
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
     assert_eq!(counted.list_pages(&span, None, 10).await.expect("pages"), all);
     house.close().await;
 }
@@ -144,7 +144,7 @@ async fn visitors_since_the_last_counted_hour_are_added_to_their_day() {
     };
     view(1, "192.0.2.1").await;
     house.clock.advance(2 * HOUR);
-    reconcile(&house.insight).await.expect("reconciled");
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
     for (n, client) in [(2, "192.0.2.1"), (3, "198.51.100.1"), (4, "198.51.100.1")] {
         view(n, client).await;
     }
@@ -167,11 +167,11 @@ async fn a_late_page_view_moves_who_was_first_seen_when() {
     house.clock.advance(HOUR);
     assert!(house.send(&page_view(1, "https://h/")).await.is_ok());
     house.clock.advance(2 * HOUR);
-    reconcile(&house.insight).await.expect("reconciled");
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
     let mut late = house.sender("192.0.2.1", FIREFOX);
     late.received = late.received.minus(3 * HOUR);
     assert!(house.insight.accept(&late, page_view(2, "https://h/").as_bytes()).await.is_ok());
-    reconcile(&house.insight).await.expect("reconciled");
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
     let counted = house
         .with_settings(Settings { raw_range_max: units::Span::seconds(0), ..Settings::default() })
         .await;
@@ -238,7 +238,7 @@ async fn a_replica_that_is_behind_hides_no_hour() {
     house.clock.advance(2 * HOUR);
     servers.wait_replicated(LONG);
     servers.replicas()[1].set_apply_delay(Duration::from_secs(3_600));
-    reconcile(&house.insight).await.expect("reconciled");
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
     let at = servers.primary().query("postgres", "SELECT pg_current_wal_lsn()");
     servers.replicas()[0].wait_replayed(&at, LONG);
     let span = house.last(30 * DAY);

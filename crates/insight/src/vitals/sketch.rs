@@ -40,7 +40,9 @@ impl Sketch {
     pub(super) fn add(&mut self, value: f64) {
         if value > SMALLEST {
             let key = ((value.ln() / GAMMA.ln()).floor() as i32).clamp(-KEY_MAX, KEY_MAX);
-            self.add_counts(0, &[(key, 1)]);
+            // Values come in no order, and one by one: walking would cost each of them all bins below its own.
+            let at = self.bins.partition_point(|(own, _)| *own < key);
+            self.add_count(at, key, 1);
         } else {
             self.add_counts(1, &[]);
         }
@@ -120,12 +122,17 @@ impl Sketch {
         let mut at = 0;
         for (key, count) in bins {
             at += self.bins[at..].iter().take_while(|(own, _)| own < key).count();
-            match self.bins.get_mut(at) {
-                Some((own, sum)) if own == key => *sum = sum.saturating_add(*count),
-                _ => self.bins.insert(at, (*key, *count)),
-            }
-            self.count = self.count.saturating_add(*count);
+            self.add_count(at, *key, *count);
         }
+    }
+
+    /// Adds to the bin of this key, whose place is `at`.
+    fn add_count(&mut self, at: usize, key: i32, count: u64) {
+        match self.bins.get_mut(at) {
+            Some((own, sum)) if *own == key => *sum = sum.saturating_add(count),
+            _ => self.bins.insert(at, (key, count)),
+        }
+        self.count = self.count.saturating_add(count);
     }
 }
 

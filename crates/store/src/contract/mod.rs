@@ -14,6 +14,7 @@ mod plan;
 mod report;
 mod retain;
 mod rollup;
+mod rollup_claim;
 mod rollup_day;
 mod traffic;
 mod user_session;
@@ -89,12 +90,18 @@ contract! {
         an_hour_is_replaced_as_a_whole,
         counted_hours_add_up,
     }
+    rollup_claim {
+        a_claimed_day_is_left_to_who_claimed_it,
+        clocks_that_differ_keep_nobody_from_a_day,
+        no_two_claims_are_the_same,
+        a_day_is_claimed_as_it_was_listed,
+    }
     rollup_day {
         day_rows_answer_for_their_hours,
         a_replaced_hour_takes_its_day_rows_back,
         a_fold_of_what_changed_meanwhile_is_refused,
         what_changes_while_a_day_is_folded_ends_the_fold,
-        a_claimed_day_is_left_to_who_claimed_it,
+        a_day_that_had_folded_hours_is_read_by_hours_while_it_is_folded,
         a_day_is_folded_a_few_hours_at_a_time,
         vitals_of_hours_are_listed_by_key,
         vitals_are_read_in_bounded_pages_whatever_is_folded_meanwhile,

@@ -8,12 +8,14 @@
 //! Counted hours are folded into [`day`] rows, which answer for them until one of them is replaced.
 
 mod day;
+mod day_vital;
 mod hour;
 mod read;
 mod vitals;
 
 pub(crate) use day::DAY;
-pub use day::{DayVitalRow, Fold, HourVitals, Unfolded, claim_day, list_unfolded};
+pub use day::{Fold, HourVitals, Unfolded, claim_day, list_unfolded};
+pub use day_vital::DayVitalRow;
 pub(crate) use hour::HOUR;
 pub use hour::{HourRollup, KeyRow, TotalRow, VitalRow, replace_hour};
 use mainstay_base::Timestamp;

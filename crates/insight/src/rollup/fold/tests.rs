@@ -8,6 +8,7 @@ use super::super::{DAY, GRACE, reconcile};
 use super::*;
 use crate::Settings;
 use crate::fixture::{House, midnight};
+use crate::query::Windows;
 use crate::vitals::{Distribution, Vital as Name};
 
 const NO_DAYS: [u64; 0] = [];
@@ -64,12 +65,12 @@ async fn days_that_change_all_the_time_hold_up_no_others() {
     for _ in 0..5 {
         fill(&house, "default", day(5), &[]).await;
         fill(&house, "default", day(4), &[]).await;
-        reconcile(&few).await.expect("reconciled");
+        reconcile(&few, &Stop::default()).await.expect("reconciled");
         left.push(unfolded(&house, "default").await);
     }
     let expected: [&[u64]; 5] = [&[0, 1, 2, 3], &[0, 1, 2, 4], &[0, 1, 4], &[0, 4], &[4]];
     assert_eq!(left, expected);
-    reconcile(&few).await.expect("reconciled");
+    reconcile(&few, &Stop::default()).await.expect("reconciled");
     assert_eq!(unfolded(&house, "default").await, NO_DAYS);
     house.close().await;
 }
@@ -81,7 +82,7 @@ async fn hours_that_may_still_change_are_not_folded() {
     for n in 0..11 {
         fill(&house, "default", at(n), &[("/", 1)]).await;
     }
-    reconcile(&house.insight).await.expect("reconciled");
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
     let hours_beside_days = async || {
         let to = house.clock.now();
         let span = Span { site: "default", from: midnight(), to, bots: Bots::Exclude };
@@ -101,7 +102,7 @@ async fn hours_that_may_still_change_are_not_folded() {
     fill(&house, "default", at(10), &[("/", 1)]).await;
     assert_eq!(hours_beside_days().await, (1, 2), "the last hours change");
     house.clock.advance(HOUR);
-    reconcile(&house.insight).await.expect("reconciled");
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
     assert_eq!(hours_beside_days().await, (1, 1), "another has settled");
     fill(&house, "default", at(1), &[("/", 1)]).await;
     assert_eq!(hours_beside_days().await, (0, 11));
@@ -112,9 +113,7 @@ async fn hours_that_may_still_change_are_not_folded() {
 async fn a_day_that_fails_stops_no_other_day_and_no_other_site() {
     let server = mainstay_testkit::Postgres::start();
     let name = server.create_database();
-    let database =
-        Database { primary: Some(server.primary().url(&name)), pool_min: 0, ..Database::default() };
-    let house = House::open_with(midnight().plus(4 * DAY), &database).await;
+    let house = open_on(&server, &name).await;
     house.insight.set_sites(vec!["default".into(), "other".into()]);
     for n in 0..3 {
         for site in ["default", "other"] {
@@ -128,16 +127,94 @@ async fn a_day_that_fails_stops_no_other_day_and_no_other_site() {
          CHECK (site <> 'default' OR day <> '2026-11-23T00:00:00Z')");
     let failing = || house.metric("mainstay_rollup_folds_failing");
     for _ in 0..2 {
-        reconcile(&house.insight).await.expect("reconciled");
+        reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
         assert_eq!(unfolded(&house, "default").await, [1]);
         assert_eq!(unfolded(&house, "other").await, NO_DAYS);
         assert_eq!(failing(), Some(1.0));
         house.clock.advance(Duration::from_secs(60));
     }
     sql("ALTER TABLE mainstay.rollup_day_key DROP CONSTRAINT odd");
-    reconcile(&house.insight).await.expect("reconciled");
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
     assert_eq!(unfolded(&house, "default").await, NO_DAYS);
     assert_eq!(failing(), Some(0.0));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_full_is_no_day_that_fails() {
+    let server = mainstay_testkit::Postgres::start();
+    let name = server.create_database();
+    let house = open_on(&server, &name).await;
+    for n in 0..2 {
+        fill(&house, "default", midnight().plus(DAY * n), &[]).await;
+    }
+    let sql = |text: &str| {
+        let _none = server.primary().query(&name, text);
+    };
+    sql("CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql
+         AS $$ BEGIN RAISE 'full' USING ERRCODE = 'disk_full'; END $$");
+    sql("CREATE TRIGGER full_disk BEFORE INSERT ON mainstay.rollup_day_key
+         FOR EACH STATEMENT EXECUTE FUNCTION full_disk()");
+    reconcile(&house.insight, &Stop::default()).await.expect_err("full");
+    assert_eq!(house.metric("mainstay_rollup_folds_failing"), Some(0.0));
+    sql("DROP TRIGGER full_disk ON mainstay.rollup_day_key");
+    house.clock.advance(Duration::from_secs(60));
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
+    assert_eq!(unfolded(&house, "default").await, NO_DAYS);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn who_is_told_to_stop_begins_no_fold() {
+    let house = House::open_at(midnight().plus(2 * DAY)).await;
+    fill(&house, "default", midnight(), &[]).await;
+    let group = mainstay_base::task::Group::new();
+    group.stop_softly();
+    reconcile(&house.insight, group.stop()).await.expect("reconciled");
+    assert_eq!(unfolded(&house, "default").await, [0]);
+    house.close().await;
+}
+
+async fn open_on(server: &mainstay_testkit::Postgres, name: &str) -> House {
+    let database =
+        Database { primary: Some(server.primary().url(name)), pool_min: 0, ..Database::default() };
+    House::open_with(midnight().plus(4 * DAY), &database).await
+}
+
+/// More keys than a window may have, in hours and in days.
+#[tokio::test]
+async fn a_window_holds_no_more_keys_than_it_may() {
+    let house = House::open_at(midnight().plus(3 * DAY)).await;
+    let page = |n: u32| format!("/{n:02}");
+    for hour in 0..40 {
+        let pages: Vec<_> = (0..5).map(|n| page((hour * 3 + n * 7) % 60)).collect();
+        let pages: Vec<_> = pages.iter().map(|page| (page.as_str(), 1)).collect();
+        fill(&house, "default", midnight().plus(HOUR * hour), &pages).await;
+    }
+    let span = house.last(3 * DAY);
+    let read = async |keys_max: usize| {
+        let counted = rollup::stream_vitals(house.store.insight(), &span, Group::Page);
+        let mut counted = Windows::of(counted);
+        counted.keys_max = keys_max;
+        let (mut all, mut most) = (Vec::new(), 0);
+        while let Some(window) = counted.next_window().await.expect("vitals") {
+            most = most.max(window.len());
+            all.extend(window.into_iter().map(|(key, vitals)| (key, vitals.samples())));
+        }
+        (all, most)
+    };
+    // By those of the last page: four hours, or all days.
+    for page_keys in [20, 60] {
+        let (whole, most) = read(100).await;
+        assert_eq!((whole.len(), most), (60, 60));
+        assert_eq!(whole.iter().map(|(_, samples)| samples).sum::<u64>(), 200);
+        for keys_max in [1, 2, 7, 30] {
+            let (all, most) = read(keys_max).await;
+            assert_eq!(all, whole, "{keys_max}");
+            assert!(most <= keys_max + page_keys, "{most} of {keys_max}");
+        }
+        reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
+    }
     house.close().await;
 }
 
@@ -160,7 +237,7 @@ async fn the_pages_measured_most_are_shown_whatever_is_folded() {
     };
     let most = [("/b".to_owned(), 3), ("/c".to_owned(), 2)];
     assert_eq!(shown().await, most);
-    reconcile(&few).await.expect("reconciled");
+    reconcile(&few, &Stop::default()).await.expect("reconciled");
     assert_eq!(unfolded(&house, "default").await, NO_DAYS);
     assert_eq!(shown().await, most);
     house.close().await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mainstay_base::Entropy;
 use mainstay_base::units::{Size, Span as Time};
 use mainstay_testkit::Postgres;
 
@@ -141,8 +142,10 @@ async fn a_replica_that_knows_nothing_of_a_claim_tells_a_fold_nothing() {
     servers.wait_replicated(LONG);
     servers.replicas()[0].set_apply_delay(Duration::from_secs(3_600));
     let unfolded = rollup::list_unfolded(&db, "default", always().to, 1).await.unwrap();
-    let fold =
-        rollup::claim_day(&db, &house.clock, "default", &unfolded[0]).await.unwrap().unwrap();
+    let fold = rollup::claim_day(&db, &house.clock, &Entropy::System, "default", &unfolded[0])
+        .await
+        .unwrap()
+        .unwrap();
     assert!(fold.list_vitals(Group::Site, false, "").await.unwrap().is_some());
     servers.primary().kill();
     until("there is no primary", LONG, || house.db().cluster.primary().is_none()).await;

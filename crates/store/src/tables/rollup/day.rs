@@ -6,28 +6,36 @@
 //! - Whoever replaces one of those hours takes all of the day's rows back in the same transaction (a trigger does), and
 //!   holds that row until its end.
 //! - A day is folded in many short transactions, so that nobody waits long: [`claim_day`] takes its rows back,
-//!   [`Fold::finish`] says how many hours they tell of. `changes` is the fencing token: every change to an hour and every
-//!   claim makes it grow, each step holds the day's row while it has the claim's number, and each read says nothing of a
-//!   state in which it has another. So neither another fold, nor a count, nor a server that is behind can bring back what
-//!   is outdated.
-//! - A claimed day is left to who claimed it until its lease is over, [`LEASE`] after its last step.
+//!   [`Fold::finish`] says how many hours they tell of. `changes` and `claim` are the fencing token: every change to an
+//!   hour and every claim makes the first grow, and each claim has a random number of its own, for a server that takes
+//!   over may lack the last changes, and a day that was removed begins anew. Each step holds the day's row while it has the
+//!   claim's token, and each read says nothing of a state in which it has another. So neither another fold, nor a count,
+//!   nor a server that is behind can bring back what is outdated.
+//! - A claimed day is left to who claimed it until its lease is over, [`LEASE`] after its last step. A lease that ends
+//!   later than anybody's could is the word of a clock that is ahead, and binds nobody: a day taken too soon costs work,
+//!   no truth.
 
 use std::time::Duration;
 
-use mainstay_base::{Clock, Timestamp};
+use mainstay_base::{Clock, Entropy, Timestamp};
 
+use super::DayVitalRow;
 use super::HOUR;
+use super::day_vital::{INSERT_VITALS, bind_vitals};
 use super::vitals::Vital;
 use crate::ask::{ask, change, run};
-use crate::bulk::{Binder, Bulk, Kind, Table};
+use crate::bulk::Bulk;
 use crate::sql::{Sql, sql};
 use crate::tx::Tx;
 use crate::{Dimension, Engine, Error, Group, Ts};
 
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 const HOURS: i64 = 24;
-/// Longer than a step, whose few statements may take five seconds each by default.
+/// Longer than a step by far. Where statements may take long it lasts for [`STATEMENTS_PER_LEASE`] of them.
 const LEASE: Duration = Duration::from_secs(30);
+/// What a step asks and what is read before the next one, and one to spare: processes that find each other's steps too
+/// long would take a day from each other for ever.
+const STATEMENTS_PER_LEASE: u32 = 5;
 /// Hours whose keys one statement adds up: 80 000 rows where every hour is as full as it may be by default.
 const HOURS_PER_STEP: u32 = 4;
 /// Most rows that one statement removes.
@@ -44,26 +52,14 @@ pub struct Unfolded {
     pub to: Timestamp,
     folded: i64,
     changes: i64,
-}
-
-/// All vitals of one key on one day.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DayVitalRow {
-    /// What is grouped by.
-    pub dimension: Group,
-    /// The key; none for the whole site or an unnamed release.
-    pub key: Option<String>,
-    /// People or bots.
-    pub bot: bool,
-    /// Counts and sketches of every vital, encoded.
-    pub vitals: Vec<u8>,
+    claim: i64,
 }
 
 /// A day is left alone while an hour of it was never counted: counting that one would take its rows back.
 macro_rules! unfolded {
     ($hour:literal, $day:literal) => {
         concat!(
-            "SELECT day, hours, changes FROM mainstay.rollup_day f
+            "SELECT day, hours, changes, claim FROM mainstay.rollup_day f
             WHERE site = $1 AND day < $2 AND hours < 24 AND day + hours * ", $hour, " < $2
             AND NOT EXISTS (
                 SELECT 1 FROM mainstay.rollup_dirty d
@@ -89,7 +85,7 @@ pub async fn list_unfolded(
     limit: u32,
 ) -> Result<Vec<Unfolded>, Error> {
     let to = to.floor_to(HOUR);
-    let rows: Vec<(Ts, i64, i64)> = ask!(
+    let rows: Vec<(Ts, i64, i64, i64)> = ask!(
         db,
         "rollup.list_unfolded",
         query_as(UNFOLDED).fetch_all,
@@ -97,9 +93,9 @@ pub async fn list_unfolded(
         Ts(to),
         i64::from(limit),
     )?;
-    let unfolded = |(day, folded, changes): (Ts, i64, i64)| {
+    let unfolded = |(day, folded, changes, claim): (Ts, i64, i64, i64)| {
         let to = day.0.plus(DAY).min(to);
-        Unfolded { day: day.0, to, folded, changes }
+        Unfolded { day: day.0, to, folded, changes, claim }
     };
     Ok(rows.into_iter().map(unfolded).collect())
 }
@@ -118,16 +114,18 @@ impl Unfolded {
 
 /// Waits for whoever is changing an hour of the day.
 const CLAIM: Sql = sql!(
-    "UPDATE mainstay.rollup_day SET hours = 0, changes = changes + 1, leased_until = $5
-     WHERE site = $1 AND day = $2 AND changes = $3 AND leased_until <= $4"
+    "UPDATE mainstay.rollup_day SET hours = 0, changes = changes + 1, claim = $8, leased_until = $7
+     WHERE site = $1 AND day = $2 AND changes = $3 AND claim = $4 AND hours = $5
+     AND (leased_until <= $6 OR leased_until > $7)"
 );
 /// The same; who changes an hour afterwards waits for the step's end.
 const HOLD: Sql = sql!(
-    "UPDATE mainstay.rollup_day SET leased_until = $4 WHERE site = $1 AND day = $2 AND changes = $3"
+    "UPDATE mainstay.rollup_day SET leased_until = $5
+     WHERE site = $1 AND day = $2 AND changes = $3 AND claim = $4"
 );
 const FINISH: Sql = sql!(
-    "UPDATE mainstay.rollup_day SET hours = $4, leased_until = $5
-     WHERE site = $1 AND day = $2 AND changes = $3"
+    "UPDATE mainstay.rollup_day SET hours = $5, leased_until = $6
+     WHERE site = $1 AND day = $2 AND changes = $3 AND claim = $4"
 );
 macro_rules! remove {
     ($table:literal) => {
@@ -161,7 +159,7 @@ const HOUR_VITALS: Sql = sql!(
          SELECT hour, key, name, bot, sketch, good, needs_improvement, poor FROM mainstay.rollup_vital
          WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4 AND bot = $5 AND key >= $6
          ORDER BY key LIMIT $7) AS parts ON TRUE
-     WHERE f.site = $1 AND f.day = $3 AND f.changes = $8 ORDER BY parts.key"
+     WHERE f.site = $1 AND f.day = $3 AND f.changes = $8 AND f.claim = $9 ORDER BY parts.key"
 );
 type HourVitalTuple = (
     Option<Ts>,
@@ -174,19 +172,6 @@ type HourVitalTuple = (
     Option<i64>,
 );
 
-const INSERT_VITALS: Table = Table {
-    name: "rollup_day_vital",
-    columns: &[
-        ("site", Kind::Text),
-        ("dimension", Kind::Text),
-        ("day", Kind::Time),
-        ("key", Kind::Text),
-        ("bot", Kind::Flag),
-        ("vitals", Kind::Bytes),
-    ],
-    tail: sql!(""),
-};
-
 /// A claimed day. Each of its steps may find that an hour of the day changed, or that somebody else has claimed it since:
 /// then nothing was done, and the day is listed again. Dropped without [`Fold::finish`] it stays unfolded.
 #[derive(Debug)]
@@ -195,6 +180,7 @@ pub struct Fold<'a> {
     clock: &'a Clock,
     site: &'a str,
     claimed: Unfolded,
+    lease: Duration,
     /// Most rows of a page.
     pub(crate) rows_max: u32,
 }
@@ -216,33 +202,48 @@ pub struct HourVitals {
 pub async fn claim_day<'a>(
     db: &'a Engine,
     clock: &'a Clock,
+    entropy: &Entropy,
     site: &'a str,
     unfolded: &Unfolded,
 ) -> Result<Option<Fold<'a>>, Error> {
-    let now = clock.now();
+    let op = "rollup.claim_day";
+    let claim = entropy.bytes().map_err(|e| Error::new(op, sqlx::Error::Encode(Box::new(e))))?;
+    let claim = i64::from_le_bytes(claim);
+    let (now, lease) = (clock.now(), lease(db));
     let claimed = change!(
         db,
-        "rollup.claim_day",
+        op,
         CLAIM,
         site,
         Ts(unfolded.day),
         unfolded.changes,
+        unfolded.claim,
+        unfolded.folded,
         Ts(now),
-        Ts(now.plus(LEASE)),
+        Ts(now.plus(lease)),
+        claim,
     )?;
     let fold = || {
-        let claimed = Unfolded { changes: unfolded.changes + 1, ..*unfolded };
-        Fold { db, clock, site, claimed, rows_max: ROWS_MAX }
+        let claimed = Unfolded { changes: unfolded.changes + 1, claim, ..*unfolded };
+        Fold { db, clock, site, claimed, lease, rows_max: ROWS_MAX }
     };
     Ok((claimed == 1).then(fold))
+}
+
+fn lease(db: &Engine) -> Duration {
+    match db {
+        Engine::Sqlite(_) => LEASE,
+        Engine::Postgres(db) => LEASE.max(db.patience().0 * STATEMENTS_PER_LEASE),
+    }
 }
 
 impl Fold<'_> {
     /// A transaction that holds the day; none when it is not as it was claimed.
     async fn step(&self) -> Result<Option<Tx<'_>>, Error> {
         let mut tx = self.db.begin("rollup.fold_day").await?;
-        let (day, until) = (Ts(self.claimed.day), Ts(self.clock.now().plus(LEASE)));
-        if run!(tx, HOLD, self.site, day, self.claimed.changes, until)? == 1 {
+        let Unfolded { day, changes, claim, .. } = self.claimed;
+        let until = Ts(self.clock.now().plus(self.lease));
+        if run!(tx, HOLD, self.site, Ts(day), changes, claim, until)? == 1 {
             return Ok(Some(tx));
         }
         tx.commit().await?;
@@ -311,6 +312,7 @@ impl Fold<'_> {
             from,
             i64::from(self.rows_max),
             self.claimed.changes,
+            self.claimed.claim,
         )?;
         if rows.is_empty() {
             return Ok(None);
@@ -338,10 +340,20 @@ impl Fold<'_> {
     /// # Errors
     /// [`Error`] when the store cannot answer.
     pub async fn finish(self) -> Result<bool, Error> {
-        let Unfolded { day, changes, .. } = self.claimed;
-        let (hours, now) = (self.claimed.hours(), Ts(self.clock.now()));
-        change!(self.db, "rollup.finish_fold", FINISH, self.site, Ts(day), changes, hours, now)
-            .map(|finished| finished == 1)
+        let Unfolded { day, changes, claim, .. } = self.claimed;
+        let (hours, never) = (self.claimed.hours(), Ts(Timestamp::EPOCH));
+        let finished = change!(
+            self.db,
+            "rollup.finish_fold",
+            FINISH,
+            self.site,
+            Ts(day),
+            changes,
+            claim,
+            hours,
+            never,
+        )?;
+        Ok(finished == 1)
     }
 }
 
@@ -350,19 +362,11 @@ fn of_hour(row: HourVitalTuple) -> Option<Vital> {
     Some(Vital::from((at?, key?, name?, bot?, sketch?, good?, needs_improvement?, poor?)))
 }
 
-fn bind_vitals<'r>(site: &'r str, day: Timestamp) -> impl Fn(&'r DayVitalRow, &mut Binder<'r>) {
-    move |row, to| {
-        to.text(site)
-            .text(row.dimension.as_str())
-            .at(day)
-            .text(row.key.as_deref().unwrap_or(""))
-            .flag(row.bot)
-            .bytes(&row.vitals);
-    }
-}
-
 /// What a fold asks and does, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<Sql> {
     vec![UNFOLDED, CLAIM, HOLD, FINISH, REMOVE_KEYS, REMOVE_VITALS, ADD_KEYS, HOUR_VITALS]
 }
+
+#[cfg(test)]
+mod tests;

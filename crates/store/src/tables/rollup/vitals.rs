@@ -1,5 +1,6 @@
 //! Counted vitals, read piece by piece because each row carries sketches; merging those is `insight`'s.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_base::Timestamp;
@@ -70,6 +71,21 @@ pub struct Page {
     pub is_last: bool,
 }
 
+impl Page {
+    /// What the page tells of the keys before this one: the window was narrowed after it had been read.
+    pub fn narrow(&mut self, before: String) {
+        self.before = lesser(self.before.take(), before);
+        self.vitals.truncate(self.vitals.partition_point(|row| row.key < self.before));
+    }
+}
+
+fn lesser(before: Option<String>, other: String) -> Option<String> {
+    Some(match before {
+        Some(before) => before.min(other),
+        None => other,
+    })
+}
+
 /// A part of a span that is read at once.
 #[derive(Debug, PartialEq, Eq)]
 struct Piece {
@@ -101,18 +117,24 @@ macro_rules! plan {
 }
 const PLAN: Sql = sql!(sqlite: plan!("86400000000"), postgres: plan!("INTERVAL '24 hours'"));
 
-macro_rules! vitals {
-    ($engine:ident) => {
-        concat!(
-            "SELECT r.day, r.key, '', r.bot, r.vitals, 0, 0, 0 ",
-            days!($engine "rollup_day_vital", " AND r.key >= $7 AND r.key < $8"),
-            " UNION ALL SELECT r.hour, r.key, r.name, r.bot, r.sketch, r.good, r.needs_improvement, r.poor ",
-            hours!($engine "rollup_vital", " AND r.key >= $7 AND r.key < $8"),
-            " ORDER BY 2 LIMIT $9"
-        )
-    };
-}
-const VITALS: Sql = sql!(sqlite: vitals!(sqlite), postgres: vitals!(postgres));
+/// PostgreSQL has each day's first rows in the order of its key, and sorts nothing: what is sorted there is written aside
+/// with its sketches. The days are put together here.
+const VITALS: Sql = sql!(
+    sqlite: concat!(
+        "SELECT r.day, r.key, '', r.bot, r.vitals, 0, 0, 0 ",
+        days!(sqlite "rollup_day_vital", " AND r.key >= $7 AND r.key < $8"),
+        " UNION ALL SELECT r.hour, r.key, r.name, r.bot, r.sketch, r.good, r.needs_improvement, r.poor ",
+        hours!(sqlite "rollup_vital", " AND r.key >= $7 AND r.key < $8"),
+        " ORDER BY 2 LIMIT min($9, $10)"
+    ),
+    postgres: concat!(
+        "SELECT r.day, r.key, '', r.bot, r.vitals, 0, 0, 0 ",
+        days!(postgres "rollup_day_vital", " AND r.key >= $7 AND r.key < $8 ORDER BY r.key LIMIT $10"),
+        " UNION ALL (SELECT r.hour, r.key, r.name, r.bot, r.sketch, r.good, r.needs_improvement, r.poor ",
+        hours!(postgres "rollup_vital", " AND r.key >= $7 AND r.key < $8"),
+        " ORDER BY 2 LIMIT $9)"
+    ),
+);
 
 type VitalTuple = (Ts, String, String, bool, Vec<u8>, i64, i64, i64);
 
@@ -135,9 +157,14 @@ impl Vitals<'_> {
         let pieces = self.pieces.as_deref().unwrap_or_default();
         let Some(piece) = pieces.get(self.at) else { return Ok(None) };
         let is_last = self.at + 1 == pieces.len();
-        let mut vitals = self.read(piece).await?;
-        if vitals.len() >= self.rows_max as usize {
-            self.to = cut_last_key(&mut vitals).or(self.to.take());
+        let day_rows_max = match self.db {
+            Engine::Sqlite(_) => self.rows_max,
+            // Two of a key, people and bots, and one of the next at least.
+            Engine::Postgres(_) => (self.rows_max / piece.days.max(1)).max(3),
+        };
+        let mut vitals = self.read(piece, day_rows_max).await?;
+        if let Some(before) = cut_full(&mut vitals, self.rows_max, day_rows_max) {
+            self.to = Some(before);
         }
         self.at += 1;
         let before = self.to.clone();
@@ -145,6 +172,18 @@ impl Vitals<'_> {
             (self.from, self.at) = (to, 0);
         }
         Ok(Some(Page { vitals, before, is_last }))
+    }
+
+    /// Ends the window before this key, one of those that were told of and not the first: what was said of it and of those
+    /// after it comes again. Where the window was complete, the next one begins with it.
+    pub fn narrow(&mut self, before: String) {
+        if self.at == 0 {
+            self.from = before.min(std::mem::take(&mut self.from));
+        } else if self.pieces.as_ref().is_some_and(|pieces| self.at == pieces.len()) {
+            (self.from, self.at) = (before, 0);
+        } else {
+            self.to = lesser(self.to.take(), before);
+        }
     }
 
     async fn plan(&self) -> Result<Vec<Piece>, Error> {
@@ -162,7 +201,7 @@ impl Vitals<'_> {
         Ok(pieces)
     }
 
-    async fn read(&self, piece: &Piece) -> Result<Vec<Vital>, Error> {
+    async fn read(&self, piece: &Piece, day_rows_max: u32) -> Result<Vec<Vital>, Error> {
         let (low, high) = self.span.bots.bounds();
         let rows: Vec<VitalTuple> = ask!(
             self.db,
@@ -177,9 +216,30 @@ impl Vitals<'_> {
             self.from.as_str(),
             self.to.as_deref().unwrap_or(LAST),
             i64::from(self.rows_max),
+            i64::from(day_rows_max),
         )?;
         Ok(rows.into_iter().map(Vital::from).collect())
     }
+}
+
+/// Orders what was read by key, and leaves out the keys of which there may be more: from the last key on of those days
+/// (and of the hours together) that have as many rows as may be read at once. Answers the first that is left out.
+fn cut_full(vitals: &mut Vec<Vital>, rows_max: u32, day_rows_max: u32) -> Option<String> {
+    let mut days: BTreeMap<Option<Timestamp>, (u32, usize)> = BTreeMap::new();
+    vitals.sort_by(|one, other| one.key.cmp(&other.key));
+    for (at, row) in vitals.iter().enumerate() {
+        let day = matches!(row.counted, Counted::Day(_)).then_some(row.at);
+        let (rows, last) = days.entry(day).or_default();
+        (*rows, *last) = (*rows + 1, at);
+    }
+    let ends = days.into_iter().filter_map(|(day, (rows, last))| {
+        let max = if day.is_some() { day_rows_max } else { rows_max };
+        (rows >= max).then_some(last)
+    });
+    let page = Some(rows_max as usize - 1).filter(|last| *last < vitals.len());
+    let last = ends.chain(page).min()?;
+    vitals.truncate(last + 1);
+    cut_last_key(vitals)
 }
 
 /// Leaves out the last key of a full page, of which there may be more, and answers it. A key alone never fills a page.
@@ -238,8 +298,71 @@ pub(crate) fn list_texts() -> Vec<Sql> {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
     use super::*;
-    use crate::Bots;
+    use crate::contract::{Fixture, NOON};
+    use crate::{Bots, Database, Settings};
+
+    /// What comes from day rows comes in the order of their key: beside the hours nothing is sorted.
+    #[tokio::test]
+    async fn no_day_row_is_sorted_by_the_server() {
+        let server = mainstay_testkit::Postgres::shared();
+        let url = server.primary_url(&server.create_database());
+        let database = Database { primary: Some(url.clone()), pool_min: 0, ..Database::default() };
+        Fixture::open(&Settings::default(), &database).await.finish().await;
+        let mut conn = PgConnection::connect(&url).await.unwrap();
+        // Of empty tables any plan is a good one.
+        for scan in ["seqscan", "bitmapscan"] {
+            let text = AssertSqlSafe(format!("SET enable_{scan} = off"));
+            sqlx::query(text).execute(&mut conn).await.unwrap();
+        }
+        let text = AssertSqlSafe(format!("EXPLAIN {}", VITALS.postgres));
+        let plan: Vec<String> = sqlx::query_scalar(text)
+            .bind("default")
+            .bind("page")
+            .bind(Ts(NOON))
+            .bind(Ts(NOON.plus(DAY)))
+            .bind(false)
+            .bind(false)
+            .bind("")
+            .bind(LAST)
+            .bind(i64::from(ROWS_MAX))
+            .bind(i64::from(ROWS_MAX))
+            .fetch_all(&mut conn)
+            .await
+            .unwrap();
+        let plan = plan.join("\n");
+        assert_eq!(plan.matches("Sort Key").count(), 1, "{plan}");
+        assert!(
+            plan.contains("Sort Key: r_1.key") && plan.contains("rollup_day_vital_pkey"),
+            "{plan}"
+        );
+    }
+
+    #[test]
+    fn a_page_ends_where_a_day_may_have_more() {
+        let day = |n: u32, key: &str| Vital {
+            at: Timestamp::EPOCH.plus(DAY * n),
+            key: Some(key.into()),
+            bot: false,
+            counted: Counted::Day(Vec::new()),
+        };
+        let check = |rows: &[(u32, &str)], kept: &[&str], before: Option<&str>| {
+            let mut vitals: Vec<_> = rows.iter().map(|(n, key)| day(*n, key)).collect();
+            assert_eq!(cut_full(&mut vitals, 6, 3).as_deref(), before);
+            let found: Vec<_> = vitals.iter().map(|row| row.key.as_deref().unwrap()).collect();
+            assert_eq!(found, kept);
+        };
+        check(&[(1, "a"), (1, "b"), (0, "a"), (0, "c")], &["a", "a", "b", "c"], None);
+        let full = [(1, "a"), (1, "b"), (1, "d"), (0, "b"), (0, "e")];
+        check(&full, &["a", "b", "b"], Some("d"));
+        let both = [(1, "a"), (1, "b"), (1, "d"), (0, "b"), (0, "c"), (0, "d")];
+        check(&both, &["a", "b", "b", "c"], Some("d"));
+        let page = [(1, "a"), (1, "b"), (2, "a"), (2, "b"), (3, "a"), (3, "b"), (4, "a")];
+        check(&page, &["a", "a", "a", "a"], Some("b"));
+        check(&[], &[], None);
+    }
 
     #[test]
     fn folded_days_are_read_together_and_loose_hours_apart() {

@@ -365,7 +365,14 @@ pub(in crate::transfer) static TABLES: [Copied; 25] = [
     insight(
         "rollup_day",
         2,
-        &[("site", Text), ("day", Time), ("hours", Int), ("changes", Int), ("leased_until", Time)],
+        &[
+            ("site", Text),
+            ("day", Time),
+            ("hours", Int),
+            ("changes", Int),
+            ("leased_until", Time),
+            ("claim", Int),
+        ],
     ),
     insight("rollup_watermark", 1, &[("site", Text), ("hour", Time)]),
     insight("rollup_dirty", 2, &[("site", Text), ("hour", Time), ("marks", Int)]),
