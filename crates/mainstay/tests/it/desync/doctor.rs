@@ -123,14 +123,14 @@ fn a_proxy_that_takes_half_a_body_for_whole_is_found() {
     }
 }
 
-/// It agrees to whatever upgrade it is asked for, and says back what it hears.
+/// It agrees to whatever upgrade it is asked for, and says back what it hears for a while.
 #[test]
 fn an_app_that_echoes_over_any_upgrade_is_well() {
     let (_app, url) = start_node(
         "s.on('upgrade', (q, c, head) => {\n\
            c.on('error', () => {});\n\
            c.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n');\n\
-           c.write(head); c.pipe(c);\n\
+           c.write(head); c.pipe(c); setTimeout(() => c.end(), 1500);\n\
          });",
     );
     let server = launch().upstream(&url).config(LIMITS).start();

@@ -11,6 +11,9 @@ pub(super) struct Proxy {
     pub(super) address: SocketAddr,
 }
 
+/// Longest body that a hasty proxy makes whole.
+const HASTY_BYTES_MAX: u64 = 1 << 20;
+
 type Carry = fn(&mut BufReader<TcpStream>, &mut TcpStream, u64) -> Result<()>;
 
 /// How bodies are handed on.
@@ -18,18 +21,22 @@ type Carry = fn(&mut BufReader<TcpStream>, &mut TcpStream, u64) -> Result<()>;
 struct Bodies {
     length: Carry,
     chunks: Carry,
+    patience: Duration,
 }
 
 impl Proxy {
     pub(super) fn start(app: SocketAddr) -> Self {
         let chunks: Carry = |from, to, _| copy_chunks(from, to);
-        Self::start_with(app, Bodies { length: copy, chunks })
+        Self::start_with(app, Bodies { length: copy, chunks, patience: Duration::from_millis(500) })
     }
 
     /// One that takes a body for whole where nothing more comes of it, or behind `0` and a line end.
     pub(super) fn start_hasty(app: SocketAddr) -> Self {
         let chunks: Carry = |from, to, _| copy_chunks_hastily(from, to);
-        Self::start_with(app, Bodies { length: copy_hastily, chunks })
+        Self::start_with(
+            app,
+            Bodies { length: copy_hastily, chunks, patience: Duration::from_millis(200) },
+        )
     }
 
     fn start_with(app: SocketAddr, bodies: Bodies) -> Self {
@@ -77,7 +84,7 @@ pub(super) fn read_any_chunks(wire: &mut Wire) -> Result<Option<Heard>> {
 fn carry(client: TcpStream, app: SocketAddr, bodies: Bodies) -> Result<()> {
     let app = TcpStream::connect(app)?;
     for socket in [&client, &app] {
-        socket.set_read_timeout(Some(Duration::from_millis(500)))?;
+        socket.set_read_timeout(Some(bodies.patience))?;
     }
     let (mut to_client, mut to_app) = (client.try_clone()?, app.try_clone()?);
     let (mut client, mut app) = (BufReader::new(client), BufReader::new(app));
@@ -138,8 +145,12 @@ fn copy_hastily(from: &mut BufReader<TcpStream>, to: &mut TcpStream, length: u64
     let mut body = Vec::new();
     // A time that is up is an end like another; what was read until then is kept.
     drop(from.take(length).read_to_end(&mut body));
-    body.resize(usize::try_from(length).unwrap_or(body.len()), b' ');
-    to.write_all(&body)
+    if length > HASTY_BYTES_MAX {
+        return Err(std::io::ErrorKind::InvalidData.into());
+    }
+    to.write_all(&body)?;
+    std::io::copy(&mut std::io::repeat(b' ').take(length - body.len() as u64), to)?;
+    Ok(())
 }
 
 fn copy_chunks_hastily(from: &mut BufReader<TcpStream>, to: &mut TcpStream) -> Result<()> {
