@@ -16,7 +16,7 @@ mod switches;
 mod targets;
 
 pub use answers::{Answer, Reading, read_answers};
-pub use judge::{After, Client, Seen, judge_app, judge_client};
+pub use judge::{After, Client, Seen, is_refusal, judge_app, judge_client, speaks_http};
 
 /// Where the cases go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,22 @@ impl Case {
     #[must_use]
     pub fn methods(&self) -> Vec<&'static str> {
         self.requests.iter().map(|request| request.method).collect()
+    }
+
+    /// The same in front of an app that reads a body before it answers: an answer to half of one says that somebody took
+    /// it for whole. Where it is asked first whether it wants the body it may do without (RFC 9110 §10.1.1).
+    #[must_use]
+    pub fn before_patient_app(self) -> Self {
+        const ASKED: &[u8] = b"\r\nExpect: 100-continue\r\n";
+        let is_asked = self.sends.concat().windows(ASKED.len()).any(|bytes| bytes == ASKED);
+        Self { early: if is_asked { self.early } else { 0 }, ..self }
+    }
+
+    /// Whether an answer came that only an app explains that answers early.
+    #[must_use]
+    pub fn was_answered_early(&self, said: &Reading) -> bool {
+        let early = said.answers.iter().skip(self.requests.len()).take(self.early);
+        early.into_iter().any(|answer| !is_refusal(answer.status))
     }
 }
 
@@ -180,7 +196,8 @@ impl Kind {
         Case { early: 1, ..self.refused(name, bytes) }
     }
 
-    /// Unfinished, in its body.
+    /// Unfinished, in its body. What is missing is more than [`Target::last`], or `last` cannot stand for it: who waits for
+    /// the rest answers no request in it.
     fn waits(self, name: &'static str, bytes: impl Into<Vec<u8>>) -> Case {
         Case { early: 1, end: End::Waits, ..self.case(name, bytes) }
     }

@@ -1,6 +1,6 @@
 //! Whether what came of a case is sound: what the app saw, what the client saw. Says what is not in words for the operator.
 
-use super::{Case, End, Intended, Reading};
+use super::{Answer, Case, End, Intended, Reading};
 
 /// A request as the app read it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -151,8 +151,13 @@ pub fn judge_client(case: &Case, client: &Client) -> Vec<String> {
             faults.push(format!("bytes that are no request were answered with {status}"));
         }
     }
-    let tunnel = answers.last().filter(|a| a.status == 101 && case.end == End::MayLeave);
+    // Only the first request asks for one.
+    let tunnel = answers.first().filter(|a| case.end == End::MayLeave && opens_web_socket(a));
     let answered = client.reading.whole().max(tunnel.map_or(0, |_| answers.len()));
+    for answer in answers.iter().filter(|a| a.status == 101 && tunnel != Some(*a)) {
+        let protocol = answer.header("upgrade").unwrap_or("nothing that has a name");
+        faults.push(format!("an upgrade to {protocol} was accepted"));
+    }
     if answered < case.least {
         faults.push(format!("{answered} of {} sound requests were answered", case.least));
     }
@@ -162,7 +167,7 @@ pub fn judge_client(case: &Case, client: &Client) -> Vec<String> {
     }
     match tunnel {
         // What the app says there is its own, an echo of what it was sent as well; but it agreed to speak HTTP no more.
-        Some(left) if has_status_line(&left.body) => {
+        Some(left) if speaks_http(&left.body) => {
             faults.push("bytes behind an accepted upgrade were answered as a request".to_owned());
         }
         Some(_) => {}
@@ -185,6 +190,19 @@ fn judge_end(end: End, after: After) -> Option<String> {
     Some(fault.to_owned())
 }
 
+fn opens_web_socket(answer: &Answer) -> bool {
+    let protocol = answer.header("upgrade").unwrap_or_default();
+    answer.status == 101 && protocol.eq_ignore_ascii_case("websocket")
+}
+
+/// Whether what is said behind an upgrade is HTTP all the same: an answer of HTTP/1.1, or the SETTINGS that HTTP/2 begins
+/// with (RFC 9113 §3.4, §4.1, §6.5).
+#[must_use]
+pub fn speaks_http(bytes: &[u8]) -> bool {
+    let is_settings = bytes.get(3) == Some(&4) && bytes.get(5..9) == Some(&[0; 4]);
+    is_settings || has_status_line(bytes)
+}
+
 /// Whether an answer begins anywhere in it, be it in a frame.
 fn has_status_line(bytes: &[u8]) -> bool {
     const LENGTH: usize = "HTTP/1.1 200".len();
@@ -194,6 +212,7 @@ fn has_status_line(bytes: &[u8]) -> bool {
 }
 
 /// Client errors, and the two server errors that say "not this method or coding", "not this version".
-fn is_refusal(status: u16) -> bool {
+#[must_use]
+pub fn is_refusal(status: u16) -> bool {
     (400..500).contains(&status) || matches!(status, 501 | 505)
 }

@@ -79,7 +79,7 @@ pub(super) fn cases(t: &Target) -> Vec<Case> {
         ),
         LENGTH.waits(
             "a length longer than the body",
-            post(&format!("Content-Length: {}", longer + 1), &body),
+            post(&format!("Content-Length: {}", longer + 1000), &body),
         ),
         Case {
             end: End::Closed,

@@ -94,7 +94,11 @@ pub(super) fn cases(t: &Target) -> Vec<Case> {
             "a target of 200 000 bytes",
             format!("GET {path}{} HTTP/1.1\r\nHost: {host}\r\n\r\n", "a".repeat(200_000)),
         ),
-        FIELD.waits("a head that does not end", t.ask("GET", "X-A: b\r\n")),
+        // Nothing of it can be answered early.
+        Case {
+            early: 0,
+            ..FIELD.waits("a head that does not end", t.ask("GET", "X-A: b\r\n"))
+        },
     ];
     [fields.to_vec(), lines.to_vec(), rest.to_vec()].concat()
 }

@@ -113,6 +113,17 @@ fn an_answer_before_the_body_is_sound_and_one_behind_it_is_not() {
         // The app itself never sees it whole.
         assert_eq!(judge_app(&case, &[seen("POST", "/canary/a", "")]).len(), 1, "{name}");
     }
+    let half = find("no last chunk");
+    assert_eq!(judge_client(&half, &client(OK, After::Served)).len(), 1);
+    assert!(half.was_answered_early(&client(OK, After::Closed).reading));
+    assert!(!half.was_answered_early(&client("", After::Closed).reading));
+    let half = half.before_patient_app();
+    assert_eq!(judge_client(&half, &client(OK, After::Silent)).len(), 1);
+    let asked = find("a body that never comes").before_patient_app();
+    assert!(judge_client(&asked, &client(OK, After::Silent)).is_empty());
+    assert_eq!(judge_client(&asked, &client(OK, After::Served)).len(), 1);
+    let head = find("a head that does not end");
+    assert_eq!(judge_client(&head, &client(OK, After::Silent)).len(), 1);
     let broken = find("a chunk size with 0x");
     assert_eq!(judge_client(&broken, &client(OK, After::Silent)).len(), 1);
     let refused = find("a length with a plus");
@@ -138,6 +149,22 @@ fn behind_an_accepted_upgrade_only_an_answer_is_suspicious() {
         let faults = judge_client(&case, &client(&format!("{LEFT}{answer}"), After::Silent));
         assert_eq!(faults, ["bytes behind an accepted upgrade were answered as a request"]);
     }
+    // It agreed to something else, or speaks something else than it agreed to.
+    for left in [
+        LEFT.replace("websocket", "h2c"),
+        LEFT.replace("websocket", "websocket, h2c"),
+        LEFT.replace("Upgrade: websocket\r\n", ""),
+        format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n{LEFT}"),
+    ] {
+        for after in [After::Silent, After::Closed] {
+            let faults = judge_client(&case, &client(&left, after));
+            assert!(faults[0].starts_with("an upgrade to "), "{left}: {faults:?}");
+        }
+    }
+    let named = LEFT.replace("websocket", "WebSocket");
+    assert!(judge_client(&case, &client(&named, After::Closed)).is_empty());
+    let settings = format!("{LEFT}\0\0\u{6}\u{4}\0\0\0\0\0\0\u{3}\0\0\0\u{64}");
+    assert_eq!(judge_client(&case, &client(&settings, After::Silent)).len(), 1);
     assert!(!judge_client(&find("h2c"), &client(LEFT, After::Silent)).is_empty());
     assert!(!judge_client(&find("three requests"), &client(LEFT, After::Closed)).is_empty());
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use mainstay_api::control::{self, Status};
 use mainstay_base::Entropy;
-use mainstay_edge::desync::{self, Case, End, Intended, Target};
+use mainstay_edge::desync::{self, After, Case, Client, End, Intended, Target};
 use serde::Serialize;
 
 use crate::cli::Exit;
@@ -44,6 +44,18 @@ struct Verdict {
     risk: &'static str,
     /// What was seen and should not have been.
     findings: Vec<String>,
+    /// Only an app that answers early makes it sound.
+    #[serde(skip)]
+    is_by_count: bool,
+}
+
+/// What an app does with half of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Early {
+    /// It waits for the rest.
+    Waits,
+    /// It answers all the same.
+    Answers,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,6 +65,10 @@ struct Report {
     host: String,
     /// No request to this path may stand in the app's own log.
     never_asked_for: String,
+    /// The app answers before it has read a body, so that an answer to half of one says nothing of who read it.
+    answers_early: bool,
+    /// How many requests were sound by the count of their answers alone, because of that: the app's own log decides.
+    judged_by_count: usize,
     cases: Vec<Verdict>,
 }
 
@@ -85,12 +101,15 @@ pub fn edge(
         Ok(listener) => listener,
         Err(why) => return unavailable(why),
     };
-    let cases = examine_all(&listener, &target);
+    let early = probe_early(&listener, &target);
+    let cases = examine_all(&listener, &target, early);
     let report = Report {
         ok: cases.iter().all(|verdict| verdict.ok),
         address,
         never_asked_for: format!("{}/smuggled", target.canary),
         host: target.host,
+        answers_early: early == Early::Answers,
+        judged_by_count: cases.iter().filter(|verdict| verdict.is_by_count).count(),
         cases,
     };
     write_report(&report, format, out)?;
@@ -165,18 +184,15 @@ fn ask_soundly(listener: &Listener, target: &Target) -> Result<u16, String> {
     answer.map(|answer| answer.status).ok_or_else(|| "no whole answer".to_owned())
 }
 
-/// Every case in turn, which takes up to a minute: where an answer must not come that is waited for.
-fn examine_all(listener: &Listener, target: &Target) -> Vec<Verdict> {
+/// Every case in turn, which takes a minute or two: where an answer must not come that is waited for.
+fn examine_all(listener: &Listener, target: &Target, early: Early) -> Vec<Verdict> {
     let groups = desync::groups(target);
     let total = groups.iter().map(|(_, cases)| cases.len()).sum();
-    let answers_early = answers_early(listener, target);
     let (mut progress, mut verdicts) = (Progress::of_standard_error(total), Vec::new());
     for (group, cases) in groups {
         progress.begin(group, cases.len());
-        for mut case in cases {
-            if case.end == End::Closed && !answers_early {
-                case.early = 0;
-            }
+        for case in cases {
+            let case = if early == Early::Waits { case.before_patient_app() } else { case };
             verdicts.push(examine(listener, target, &case));
             progress.step(group);
         }
@@ -186,19 +202,27 @@ fn examine_all(listener: &Listener, target: &Target) -> Vec<Verdict> {
 }
 
 /// Whether the app answers what is not all there. Of one that does not, an answer to a broken body says that somebody
-/// took it for a whole one.
-fn answers_early(listener: &Listener, target: &Target) -> bool {
-    let unfinished = desync::cases(target).into_iter().find(|case| case.end == End::Waits);
-    let client = unfinished.and_then(|case| ask(listener, target, &case, PATIENCE).ok());
-    client.is_some_and(|client| client.reading.whole() > 0)
+/// took it for a whole one; and of one that seems to, that the next request on the connection is served.
+fn probe_early(listener: &Listener, target: &Target) -> Early {
+    let unfinished = |case: &Case| case.end == End::Waits && case.early > 0;
+    let case = desync::cases(target).into_iter().find(unfinished);
+    let patience = Patience { silence: PATIENCE.answer, ..PATIENCE };
+    let client = case.and_then(|case| ask(listener, target, &case, patience).ok());
+    let is_early = client.is_some_and(|Client { reading, after }| {
+        let mut whole = reading.answers.iter().filter(|answer| answer.whole);
+        after != After::Served && whole.any(|answer| (200..400).contains(&answer.status))
+    });
+    if is_early { Early::Answers } else { Early::Waits }
 }
 
 /// Sends a case, and then looks whether the next visitors are served as ever.
 fn examine(listener: &Listener, target: &Target, case: &Case) -> Verdict {
     let before = ask_soundly(listener, target);
-    let mut findings = match ask(listener, target, case, PATIENCE) {
-        Ok(client) => desync::judge_client(case, &client),
-        Err(error) => vec![format!("no connection: {error}")],
+    let (mut findings, was_early) = match ask(listener, target, case, PATIENCE) {
+        Ok(client) => {
+            (desync::judge_client(case, &client), case.was_answered_early(&client.reading))
+        }
+        Err(error) => (vec![format!("no connection: {error}")], false),
     };
     // Connections to the app are kept: one that is out of step would show on the next requests that take it.
     for _ in 0..NEXT_VISITORS {
@@ -211,7 +235,8 @@ fn examine(listener: &Listener, target: &Target, case: &Case) -> Verdict {
         }
     }
     let Case { name, rfc, risk, .. } = *case;
-    Verdict { name, rfc, ok: findings.is_empty(), risk, findings }
+    let ok = findings.is_empty();
+    Verdict { name, rfc, ok, risk, findings, is_by_count: ok && was_early }
 }
 
 /// Requests after each case.
@@ -239,6 +264,13 @@ fn write_report(report: &Report, format: Format, out: &mut dyn Write) -> anyhow:
         writeln!(out, "all were refused, or served as they were meant")?;
     } else {
         writeln!(out, "\n{} of {} are suspicious", bad.len(), report.cases.len())?;
+    }
+    if report.answers_early {
+        writeln!(
+            out,
+            "the app answers before it has read a body: {} of these could be judged by the count of their answers only, and the app's own log decides",
+            report.judged_by_count
+        )?;
     }
     writeln!(out, "the app's own log must not hold a request to {}", report.never_asked_for)?;
     Ok(())

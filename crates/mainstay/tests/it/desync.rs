@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mainstay::command::doctor::{Listener, Patience, ask};
 use mainstay_edge::desync::{
-    After, Answer, Case, Client, Intended, Seen, Target, cases, judge_app, judge_client,
+    After, Answer, Case, Client, End, Intended, Seen, Target, cases, judge_app, judge_client,
 };
 use mainstay_testkit::{Heard, Launch, Request, Site, Upstream, Wire};
 
@@ -267,6 +267,45 @@ fn a_connection_goes_on_behind_a_body_that_was_asked_for() {
     let client = ask(&Listener::plain(server.site_address()), &target, &case, PATIENCE);
     let client = client.expect("a connection");
     assert_eq!((client.reading.interim, client.after), (1, After::Served), "{client:?}");
+}
+
+/// Answers before it reads a body, and then reads it: what follows half of one is the rest of it, or an error.
+fn start_early() -> Upstream {
+    Upstream::start(|wire| {
+        while let Some(mut heard) = wire.read_head()? {
+            wire.write(echo(&heard))?;
+            if let Err(error) = wire.read_body(&mut heard) {
+                wire.write(
+                    "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                )?;
+                return Err(error);
+            }
+            if heard.header("connection") == Some("close") {
+                break;
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn half_a_request_that_is_answered_early_is_told_from_one_that_is_taken_for_whole() {
+    let patience = Patience { answer: Duration::from_secs(2), silence: Duration::from_secs(2) };
+    let (early, app) = (start_early(), App::start(naive::read_any_chunks));
+    let hasty = naive::Proxy::start_hasty(app.upstream.address);
+    let target = target_of(0);
+    let halves = || cases(&target).into_iter().filter(|c| c.end == End::Waits && c.early > 0);
+    assert_eq!(halves().count(), 5);
+    let judge = |address, case: &Case| {
+        let client = ask(&Listener::plain(address), &target, case, patience).expect("connected");
+        assert!(!client.reading.answers.is_empty(), "{}: {client:?}", case.name);
+        judge_client(case, &client)
+    };
+    for case in halves() {
+        assert_eq!(judge(early.address, &case), [""; 0], "{}", case.name);
+        let found = judge(hasty.address, &case);
+        assert_eq!(found, ["an unfinished request was taken for a whole one"], "{}", case.name);
+    }
 }
 
 #[test]

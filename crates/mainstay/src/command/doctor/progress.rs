@@ -4,45 +4,55 @@ use std::io::{IsTerminal, Result, Write};
 
 use crate::command::bar;
 
+/// How it is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Drawn over again, on a terminal.
+    Bar,
+    /// A line per group.
+    Lines,
+}
+
 pub(super) struct Progress {
     out: Box<dyn Write>,
-    is_terminal: bool,
+    shape: Shape,
     done: usize,
     total: usize,
 }
 
 impl Progress {
     pub(super) fn of_standard_error(total: usize) -> Self {
-        let is_terminal = std::io::stderr().is_terminal();
-        Self::new(Box::new(std::io::stderr()), is_terminal, total)
+        let shape = if std::io::stderr().is_terminal() { Shape::Bar } else { Shape::Lines };
+        Self::new(Box::new(std::io::stderr()), shape, total)
     }
 
-    fn new(out: Box<dyn Write>, is_terminal: bool, total: usize) -> Self {
-        Self { out, is_terminal, done: 0, total }
+    fn new(out: Box<dyn Write>, shape: Shape, total: usize) -> Self {
+        Self { out, shape, done: 0, total }
     }
 
     /// A group of this many requests begins.
     pub(super) fn begin(&mut self, group: &str, requests: usize) {
         let (first, last, total) = (self.done + 1, self.done + requests, self.total);
         // Nobody is left to tell when standard error is closed; the report may still be read.
-        drop(if self.is_terminal {
-            self.draw(group)
-        } else {
-            writeln!(self.out, "{group}: requests {first} to {last} of {total}")
+        drop(match self.shape {
+            Shape::Bar => self.draw(group),
+            Shape::Lines => {
+                writeln!(self.out, "{group}: requests {first} to {last} of {total}")
+            }
         });
     }
 
     /// Another one is done.
     pub(super) fn step(&mut self, group: &str) {
         self.done += 1;
-        if self.is_terminal {
+        if self.shape == Shape::Bar {
             drop(self.draw(group));
         }
     }
 
     /// Clears the bar's line.
     pub(super) fn finish(&mut self) {
-        if self.is_terminal {
+        if self.shape == Shape::Bar {
             drop(write!(self.out, "\r\x1b[K").and_then(|()| self.out.flush()));
         }
     }
@@ -75,9 +85,9 @@ mod tests {
         }
     }
 
-    fn shown(is_terminal: bool) -> String {
+    fn show(shape: Shape) -> String {
         let kept = Kept::default();
-        let mut progress = Progress::new(Box::new(kept.clone()), is_terminal, 3);
+        let mut progress = Progress::new(Box::new(kept.clone()), shape, 3);
         for (group, requests) in [("lengths", 1), ("chunks", 2)] {
             progress.begin(group, requests);
             (0..requests).for_each(|_| progress.step(group));
@@ -88,10 +98,13 @@ mod tests {
 
     #[test]
     fn a_terminal_sees_a_bar_and_a_file_a_line_per_group() {
-        let bar = shown(true);
+        let bar = show(Shape::Bar);
         assert!(bar.contains("████████░░░░░░░░░░░░░░░░ 1 of 3  lengths"), "{bar}");
         assert!(bar.contains("████████████████████████ 3 of 3  chunks"), "{bar}");
         assert!(bar.ends_with("\r\x1b[K"), "{bar:?}");
-        assert_eq!(shown(false), "lengths: requests 1 to 1 of 3\nchunks: requests 2 to 3 of 3\n");
+        assert_eq!(
+            show(Shape::Lines),
+            "lengths: requests 1 to 1 of 3\nchunks: requests 2 to 3 of 3\n"
+        );
     }
 }

@@ -5,7 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mainstay_edge::desync::{After, Case, Client, End, Reading, Target, read_answers};
+use mainstay_edge::desync::{
+    After, Answer, Case, Client, End, Reading, Target, read_answers, speaks_http,
+};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -138,20 +140,24 @@ pub fn ask(
     let is_done = |said: &Reading| {
         said.whole() >= wanted || said.answers.iter().any(|answer| answer.closes())
     };
+    let is_early = |said: &Reading| said.whole() > case.requests.len();
     match case.end {
-        End::Waits => talk.hear(patience.silence, |_| false),
+        End::Waits => talk.hear(patience.silence, is_early),
         End::Closed | End::Left => talk.hear(patience.answer, |_| false),
         End::Open | End::Any => talk.hear(patience.answer, is_done),
         End::MayLeave => {
             talk.hear(patience.answer, |said| is_done(said) || has_left(said));
             if has_left(&talk.reading) {
-                talk.hear(patience.silence, |_| false);
+                talk.hear(patience.answer, |said| {
+                    said.answers.last().is_some_and(|left| speaks_http(&left.body))
+                });
             }
         }
     }
     let after = match case.end {
         End::MayLeave if !has_left(&talk.reading) => talk.ask_last(target, patience),
         End::Open | End::Any => talk.ask_last(target, patience),
+        End::Waits if is_early(&talk.reading) => talk.ask_behind_unfinished(target, patience),
         _ if talk.ended => After::Closed,
         _ => After::Silent,
     };
@@ -189,21 +195,47 @@ impl Talk {
 
     /// Asks once more. The answer to that is taken out.
     fn ask_last(&mut self, target: &Target, patience: Patience) -> After {
-        let before = self.reading.answers.len();
-        if self.reading.answers.iter().any(|answer| answer.closes()) {
-            self.hear(patience.answer, |_| false);
-        } else if !self.ended {
-            drop(self.wire.write(&target.last()));
-            self.hear(patience.answer, |_| false);
+        match self.take_last(target, patience) {
+            Some(_) => After::Served,
+            None => self.end(),
         }
-        // Only an answer to what asked for the end of the connection announces it.
-        let is_to_last = self.reading.answers.last().is_some_and(|a| a.whole && a.closes());
-        if self.ended && is_to_last && self.reading.answers.len() > before {
-            self.reading.answers.pop();
+    }
+
+    /// The same where an unfinished request was answered: to who waits for its rest these bytes are the rest, or an error.
+    /// The answer that says so is taken out as well.
+    fn ask_behind_unfinished(&mut self, target: &Target, patience: Patience) -> After {
+        let before = self.reading.answers.len();
+        if self.take_last(target, patience).is_some_and(|answer| !is_to_no_request(&answer)) {
             return After::Served;
         }
+        let answers = &mut self.reading.answers;
+        if answers.len() == before + 1 && answers.last().is_some_and(is_to_no_request) {
+            answers.pop();
+        }
+        self.end()
+    }
+
+    fn take_last(&mut self, target: &Target, patience: Patience) -> Option<Answer> {
+        let before = self.reading.answers.len();
+        if !self.ended && !self.reading.answers.iter().any(Answer::closes) {
+            drop(self.wire.write(&target.last()));
+        }
+        self.hear(patience.answer, |_| false);
+        // Only an answer to what asked for the end of the connection announces it.
+        let answers = &mut self.reading.answers;
+        let is_to_last =
+            answers.len() > before && answers.last().is_some_and(|a| a.whole && a.closes());
+        if self.ended && is_to_last { answers.pop() } else { None }
+    }
+
+    fn end(&self) -> After {
         if self.ended { After::Closed } else { After::Silent }
     }
+}
+
+/// Whether it says of bytes that they are no request, or not all of one.
+fn is_to_no_request(answer: &Answer) -> bool {
+    matches!(answer.status, 400 | 408 | 413 | 431 | 501 | 505)
 }
 
 /// Takes every certificate; the key must still be the certificate's.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mainstay_testkit::{Authority, Ended, Process, Upstream};
+use mainstay_testkit::{Authority, Ended, Process, Request, Upstream};
 use serde_json::Value;
 
 use super::{App, LIMITS, before, naive, read_strictly};
@@ -76,22 +76,61 @@ fn start_node(script: &str) -> (Process, String) {
 /// The smallest app: it answers before it has read a body, and to none of ours that it never saw whole.
 #[test]
 fn an_app_that_reads_no_bodies_is_well() {
-    let (app, url) = start_node("s.on('request', q => console.log('saw ' + q.url));");
+    // The one that tells whether it does so is answered later than silence is waited for.
+    let (app, url) = start_node(
+        "s.removeAllListeners('request').on('request', (q, r) => {\n\
+           console.log('saw ' + q.url);\n\
+           if (q.headers['content-length'] > 1000) setTimeout(() => r.end('ok'), 1500); else r.end('ok');\n\
+         });",
+    );
     let server = launch().upstream(&url).config(LIMITS).start();
     let ended = doctor(server.data_dir(), &[]);
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(
+        ended.stdout.contains("the app answers before it has read a body: "),
+        "{}",
+        ended.stdout
+    );
+    // What it wrote of the cases has come when this has.
+    assert_eq!(server.send(&Request::get("/marker")).status, 200);
+    let _line = app.stdout.wait_for("saw /marker", std::time::Duration::from_secs(20));
     let seen = app.stdout.text();
     assert!(seen.contains("/a") && !seen.contains("/smuggled"), "{seen}");
 }
 
-/// It agrees to whatever upgrade it is asked for, and says back what it hears.
+/// A proxy that takes half a body for whole does not excuse itself with an app that answers early.
+#[test]
+fn a_proxy_that_takes_half_a_body_for_whole_is_found() {
+    let app = App::start(naive::read_any_chunks);
+    let server = before(&app).start();
+    let proxy = naive::Proxy::start_hasty(app.upstream.address);
+    let ended = doctor(server.data_dir(), &["--json", "--address", &proxy.address.to_string()]);
+    let report: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(
+        (ended.code, &report["answers_early"]),
+        (Some(1), &Value::Bool(false)),
+        "{report:#}"
+    );
+    assert_eq!(report["judged_by_count"], 0, "{report:#}");
+    let cases = report["cases"].as_array().expect("cases");
+    for name in
+        ["a length longer than the body", "no last chunk", "a last chunk without its last line end"]
+    {
+        let case = cases.iter().find(|case| case["name"] == name).expect("the case");
+        let found = "an unfinished request was taken for a whole one";
+        let findings = case["findings"].as_array().expect("findings");
+        assert!(findings.iter().any(|finding| finding == found), "{case:#}");
+    }
+}
+
+/// It agrees to whatever upgrade it is asked for, and says back what it hears for a while.
 #[test]
 fn an_app_that_echoes_over_any_upgrade_is_well() {
     let (_app, url) = start_node(
         "s.on('upgrade', (q, c, head) => {\n\
            c.on('error', () => {});\n\
            c.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n');\n\
-           c.write(head); c.pipe(c);\n\
+           c.write(head); c.pipe(c); setTimeout(() => c.end(), 1500);\n\
          });",
     );
     let server = launch().upstream(&url).config(LIMITS).start();
@@ -99,14 +138,15 @@ fn an_app_that_echoes_over_any_upgrade_is_well() {
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
 }
 
-/// The same with an app that goes on answering requests where it agreed to leave HTTP.
+/// The same with an app that goes on answering requests where it agreed to leave HTTP, and takes its time.
 #[test]
 fn an_app_that_answers_requests_behind_an_upgrade_is_found() {
     let (_app, url) = start_node(
         "s.on('upgrade', (q, c, head) => {\n\
            c.on('error', () => {});\n\
            c.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n');\n\
-           c.on('data', () => c.write('HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok'));\n\
+           const ok = 'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok';\n\
+           c.on('data', () => setTimeout(() => c.write(ok), 2500));\n\
            c.unshift(head);\n\
          });",
     );

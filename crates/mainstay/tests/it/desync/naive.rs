@@ -11,13 +11,40 @@ pub(super) struct Proxy {
     pub(super) address: SocketAddr,
 }
 
+/// Longest body that a hasty proxy makes whole.
+const HASTY_BYTES_MAX: u64 = 1 << 20;
+
+type Carry = fn(&mut BufReader<TcpStream>, &mut TcpStream, u64) -> Result<()>;
+
+/// How bodies are handed on.
+#[derive(Clone, Copy)]
+struct Bodies {
+    length: Carry,
+    chunks: Carry,
+    patience: Duration,
+}
+
 impl Proxy {
     pub(super) fn start(app: SocketAddr) -> Self {
+        let chunks: Carry = |from, to, _| copy_chunks(from, to);
+        Self::start_with(app, Bodies { length: copy, chunks, patience: Duration::from_millis(500) })
+    }
+
+    /// One that takes a body for whole where nothing more comes of it, or behind `0` and a line end.
+    pub(super) fn start_hasty(app: SocketAddr) -> Self {
+        let chunks: Carry = |from, to, _| copy_chunks_hastily(from, to);
+        Self::start_with(
+            app,
+            Bodies { length: copy_hastily, chunks, patience: Duration::from_millis(200) },
+        )
+    }
+
+    fn start_with(app: SocketAddr, bodies: Bodies) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");
         spawn(move || {
             while let Ok((client, _)) = listener.accept() {
-                spawn(move || drop(carry(client, app)));
+                spawn(move || drop(carry(client, app, bodies)));
             }
         });
         Self { address }
@@ -54,10 +81,10 @@ pub(super) fn read_any_chunks(wire: &mut Wire) -> Result<Option<Heard>> {
     Ok(Some(heard))
 }
 
-fn carry(client: TcpStream, app: SocketAddr) -> Result<()> {
+fn carry(client: TcpStream, app: SocketAddr, bodies: Bodies) -> Result<()> {
     let app = TcpStream::connect(app)?;
     for socket in [&client, &app] {
-        socket.set_read_timeout(Some(Duration::from_millis(500)))?;
+        socket.set_read_timeout(Some(bodies.patience))?;
     }
     let (mut to_client, mut to_app) = (client.try_clone()?, app.try_clone()?);
     let (mut client, mut app) = (BufReader::new(client), BufReader::new(app));
@@ -65,8 +92,8 @@ fn carry(client: TcpStream, app: SocketAddr) -> Result<()> {
         let (head, length) = read_head(&mut client)?;
         to_app.write_all(&head)?;
         match length {
-            Some(length) => copy(&mut client, &mut to_app, length)?,
-            None if has(&head, "chunked") => copy_chunks(&mut client, &mut to_app)?,
+            Some(length) => (bodies.length)(&mut client, &mut to_app, length)?,
+            None if has(&head, "chunked") => (bodies.chunks)(&mut client, &mut to_app, 0)?,
             None => {}
         }
         let (answer, length) = read_head(&mut app)?;
@@ -98,7 +125,7 @@ fn has(head: &[u8], words: &str) -> bool {
     String::from_utf8_lossy(head).to_ascii_lowercase().contains(words)
 }
 
-fn copy(from: &mut impl BufRead, to: &mut TcpStream, length: u64) -> Result<()> {
+fn copy(from: &mut BufReader<TcpStream>, to: &mut TcpStream, length: u64) -> Result<()> {
     let copied = std::io::copy(&mut from.take(length), to)?;
     if copied == length { Ok(()) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) }
 }
@@ -110,6 +137,33 @@ fn copy_chunks(from: &mut impl BufRead, to: &mut TcpStream) -> Result<()> {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
     }
+    to.write_all(&body)
+}
+
+/// What is missing is made up.
+fn copy_hastily(from: &mut BufReader<TcpStream>, to: &mut TcpStream, length: u64) -> Result<()> {
+    let mut body = Vec::new();
+    // A time that is up is an end like another; what was read until then is kept.
+    drop(from.take(length).read_to_end(&mut body));
+    if length > HASTY_BYTES_MAX {
+        return Err(std::io::ErrorKind::InvalidData.into());
+    }
+    to.write_all(&body)?;
+    std::io::copy(&mut std::io::repeat(b' ').take(length - body.len() as u64), to)?;
+    Ok(())
+}
+
+fn copy_chunks_hastily(from: &mut BufReader<TcpStream>, to: &mut TcpStream) -> Result<()> {
+    let mut body = Vec::new();
+    while !body.ends_with(b"\r\n0\r\n") && body != b"0\r\n" {
+        if !matches!(from.read_until(b'\n', &mut body), Ok(1..)) {
+            body.extend_from_slice(b"\r\n0\r\n");
+        }
+    }
+    if from.buffer().starts_with(b"\r\n") {
+        from.consume(2);
+    }
+    body.extend_from_slice(b"\r\n");
     to.write_all(&body)
 }
 
