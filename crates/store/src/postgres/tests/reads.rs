@@ -15,7 +15,7 @@ async fn are_spread_over_the_replicas_one_by_one_and_many_at_a_time() {
     for _ in 0..3_000 {
         count(house.store.insight()).await.unwrap();
     }
-    check_even(&before, &tally(&servers, &name), 3_000);
+    check_shares(&before, &tally(&servers, &name), 3_000, 40);
     assert_eq!(house.node(1).in_flight(), 0, "nothing is left under way");
     assert_eq!(house.answered("replica"), 3_000);
     let before = tally(&servers, &name);
@@ -23,7 +23,8 @@ async fn are_spread_over_the_replicas_one_by_one_and_many_at_a_time() {
     load.goes_on(3_000).await;
     let (asked, failed, _) = load.finish().await;
     assert_eq!(failed, Vec::<String>::new());
-    check_even(&before, &tally(&servers, &name), asked);
+    // The slower of the two at that moment gets fewer.
+    check_shares(&before, &tally(&servers, &name), asked, 10);
     house.finish().await;
 }
 
@@ -39,12 +40,13 @@ fn tally(servers: &Postgres, name: &str) -> Vec<u64> {
     all.map(|node| node.query(name, text).parse().unwrap()).collect()
 }
 
-fn check_even(before: &[u64], after: &[u64], asked: u64) {
+/// Each replica answered at least so many in a hundred, and nobody else any.
+fn check_shares(before: &[u64], after: &[u64], asked: u64, percent: u64) {
     let answered: Vec<_> = before.iter().zip(after).map(|(before, after)| after - before).collect();
     assert_eq!(answered[0], 0, "the primary: {answered:?}");
     assert_eq!(answered.iter().sum::<u64>(), asked, "one statement per read: {answered:?}");
     for share in &answered[1..] {
-        assert!(share * 10 >= asked * 4 && share * 10 <= asked * 6, "{answered:?}");
+        assert!(share * 100 >= asked * percent, "{answered:?}");
     }
 }
 
