@@ -36,6 +36,7 @@ mod site;
 mod store;
 mod table;
 mod tls;
+mod wakes;
 mod wrk;
 
 use nginx::Role;

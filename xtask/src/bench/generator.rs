@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::running::LOAD_CORE;
-use super::{handshakes, open_loop};
+use super::{handshakes, open_loop, wakes};
 use crate::server::{Place, RealTime, placed};
 
 /// What to do.
@@ -15,6 +15,8 @@ pub(super) enum Work {
     Requests(open_loop::Load),
     /// TLS handshakes as fast as they are answered.
     Handshakes(handshakes::Load),
+    /// Sleep and wake, nothing else.
+    Wakes,
 }
 
 /// Starts the process and waits for its answer.
@@ -47,6 +49,7 @@ pub(super) fn generate(work: &str) -> anyhow::Result<String> {
     let answer = match serde_json::from_str(work).context("what to do")? {
         Work::Requests(load) => serde_json::to_string(&open_loop::generate(&load)?)?,
         Work::Handshakes(load) => serde_json::to_string(&handshakes::generate(&load)?)?,
+        Work::Wakes => serde_json::to_string(&wakes::generate())?,
     };
     Ok(answer)
 }

@@ -4,6 +4,8 @@ use std::io::Write as _;
 
 use serde_json::json;
 
+use super::wakes;
+
 /// The bar of a row.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Bar {
@@ -126,7 +128,7 @@ fn machine() -> String {
     let load = read("/proc/loadavg");
     let load = load.split_whitespace().next().unwrap_or_default();
     let cpu = cpu.trim_start_matches(['\t', ' ', ':']);
-    format!("{cores} cores of {cpu}, Linux {}, load {load}", kernel.trim())
+    format!("{cores} cores of {cpu}, Linux {}, load {load}; {}", kernel.trim(), wakes::describe())
 }
 
 #[cfg(test)]
