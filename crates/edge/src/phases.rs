@@ -292,7 +292,7 @@ impl Asking {
                 address: self.client,
                 https: self.https,
                 host: host.map(Into::into),
-                trusted: false,
+                told: None,
                 request_id: None,
             },
         }
