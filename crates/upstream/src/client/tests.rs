@@ -110,7 +110,7 @@ fn which_dialect_was_believed_is_known() {
     const FORWARDED: (&str, &str) = ("forwarded", "for=1.1.1.1");
     const PROTO: (&str, &str) = ("x-forwarded-proto", "https");
     let (x, rfc) = (Some(Dialect::XForwarded), Some(Dialect::Forwarded));
-    let table: &[(Told, &[(&str, &str)], Option<Dialect>)] = &[
+    let table: &[(Told, Lines, Option<Dialect>)] = &[
         (Told::Auto, &[], x),
         (Told::Auto, &[PROTO], x),
         (Told::Auto, &[XFF, FORWARDED], x),

@@ -6,6 +6,8 @@ use super::*;
 use crate::client::Told;
 use crate::{Peer, Scheme, Trust};
 
+type Lines<'a> = &'a [(&'a str, &'a str)];
+
 const PEER: &str = "203.0.113.7";
 const ID: u128 = 0xabcd;
 const MARK: HeaderValue = HeaderValue::from_static("mainstay-1-shop");
@@ -148,7 +150,7 @@ fn an_app_is_not_told_what_was_not_believed() {
     const CLIENTS: &str = r#"for=198.51.100.9;host="shop.example";proto=http"#;
     let forged = ("forwarded", "for=10.0.0.1;proto=https;host=evil.example");
     let forged_for = (XFF, "6.6.6.6, 10.0.0.1");
-    let table: &[(Told, &[(&str, &str)], &str, &str)] = &[
+    let table: &[(Told, Lines<'_>, &str, &str)] = &[
         (Told::Auto, &[forged, (XFF, "198.51.100.9")], "198.51.100.9, 203.0.113.7", CLIENTS),
         (
             Told::XForwardedFor,
