@@ -26,6 +26,9 @@ pub(crate) async fn events(insight: &Insight, head: &Head, body: Incoming) -> Re
     let mut response = answer(accepted.map(drop));
     if let Some(token) = token.and_then(|token| HeaderValue::try_from(token).ok()) {
         response.headers_mut().insert(TOKEN, token);
+        // Listed origins may read the answer; of its headers a browser shows them those that are named (Fetch §3.2.3).
+        let exposed = HeaderValue::from(TOKEN);
+        response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
     response
 }

@@ -1,4 +1,4 @@
-//! The only renderer of errors: `application/problem+json` (RFC 9457). Details of a 5xx go to the log, never to the client.
+//! The only renderer of this room's errors: `application/problem+json` (RFC 9457). Details of a 5xx go to the log, never to the client. A site's error pages are `edge/problem`'s.
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use serde::Serialize;
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
-    slug: &'static str,
+    code: ErrorCode,
     detail: Option<String>,
     field: Option<String>,
     retry_after_s: Option<u64>,
@@ -38,13 +38,7 @@ impl Problem {
     pub(crate) fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         let status =
             StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self {
-            status,
-            slug: code.slug(),
-            detail: Some(detail.into()),
-            field: None,
-            retry_after_s: None,
-        }
+        Self { status, code, detail: Some(detail.into()), field: None, retry_after_s: None }
     }
 
     /// A problem from an error of a room; logged here, once, with its whole chain when it is our fault.
@@ -87,7 +81,7 @@ impl Problem {
     /// As a response with a body in memory.
     pub(crate) fn into_bytes(self) -> http::Response<Bytes> {
         let wire = Wire {
-            r#type: format!("urn:mainstay:problem:{}", self.slug),
+            r#type: self.code.problem_type(),
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: self.detail.as_deref().filter(|_| !self.status.is_server_error()),

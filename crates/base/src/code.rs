@@ -1,4 +1,4 @@
-//! The closed set of error codes that callers and clients branch on; how a code is rendered lives in `api`.
+//! The closed set of error codes that callers and clients branch on, and what each is called; who renders an error is `api/problem` on our own paths, `edge/problem` on a site's.
 
 /// What went wrong, in the only words a caller may branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +44,12 @@ impl ErrorCode {
             Self::Unavailable => 503,
             Self::Timeout => 504,
         }
+    }
+
+    /// What programs may branch on in problem+json: the `type` of RFC 9457 §3.1.1, the same whoever renders it.
+    #[must_use]
+    pub fn problem_type(self) -> String {
+        format!("urn:mainstay:problem:{}", self.slug())
     }
 
     /// The last segment of the problem type, also its documentation page's name.

@@ -8,14 +8,16 @@ use mainstay_base::coding::weighed;
 pub(crate) enum Wish {
     /// A page: `text/html` is named, and no data is liked better.
     Page,
-    /// Data: JSON is named and liked better, or pages are refused.
+    /// Data: JSON is named and liked better, or pages are refused; and what we send as such is not refused.
     Data,
     /// It does not say: no `Accept`, `*/*`, or types of neither kind.
     Neither,
 }
 
 const PAGE: [&str; 1] = ["text/html"];
-const DATA: [&str; 2] = ["application/json", "application/problem+json"];
+const DATA: [&str; 2] = ["application/json", SENT];
+/// What is sent as data.
+const SENT: &str = "application/problem+json";
 /// How the names of what is written as JSON end (RFC 6839 §3.1): nearly as good as its name.
 const AS_JSON: &str = "+json";
 
@@ -30,17 +32,25 @@ pub(crate) fn wish(headers: &HeaderMap) -> Wish {
 
 /// What these values of `Accept` say.
 pub(crate) fn wish_of<'a>(fields: impl Iterator<Item = &'a str>) -> Wish {
-    let (mut page, mut data) = ([None; 3], [None; 3]);
+    let (mut page, mut data, mut sent) = ([None; 3], [None; 3], [None; 3]);
     for (range, weight) in fields.flat_map(weighed) {
         // Who writes a weight that nobody can read wants what he names.
         let weight = weight.unwrap_or(1_000);
         note(&mut page, &PAGE, range, weight);
         note(&mut data, &DATA, range, weight);
-        if range.ends_with(AS_JSON) && !DATA.contains(&range) {
+        note(&mut sent, &[SENT], range, weight);
+        let is_data = || DATA.iter().any(|data| data.eq_ignore_ascii_case(range));
+        if is_as_json(range) && !is_data() {
             note(&mut data, &DATA, "application/*", weight);
         }
     }
-    match (liking(page), liking(data)) {
+    // One name of data may be liked while the one that is sent is refused.
+    let data = match liking(sent) {
+        refused @ (0, 1..) => refused,
+        _ => liking(data),
+    };
+    match (liking(page), data) {
+        ((0, 1..), (0, 1..)) => Wish::Neither,
         ((0, 1..), _) => Wish::Data,
         ((_, 0), (_, 0)) => Wish::Neither,
         // Liked alike, what was named is meant: `application/json, */*` is a program's.
@@ -48,6 +58,12 @@ pub(crate) fn wish_of<'a>(fields: impl Iterator<Item = &'a str>) -> Wish {
         ((1.., _), _) | (_, (0, 1..)) => Wish::Page,
         _ => Wish::Neither,
     }
+}
+
+/// Media types are the same in each case (RFC 9110 §8.3.1).
+fn is_as_json(range: &str) -> bool {
+    let end = range.len().checked_sub(AS_JSON.len()).and_then(|at| range.get(at..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(AS_JSON))
 }
 
 /// Notes what a range says of these types, by how exact it is.
@@ -103,6 +119,13 @@ mod tests {
             ("application/vnd.api+json", Wish::Data),
             ("application/ld+json, text/html", Wish::Page),
             ("application/json;q=0", Wish::Page),
+            ("application/vnd.api+JSON", Wish::Data),
+            ("Application/Problem+Json;q=0.1, text/html;q=0.2", Wish::Page),
+            ("application/problem+json;q=0, application/json", Wish::Page),
+            ("application/*;q=0, application/json", Wish::Page),
+            ("application/json;q=0, application/problem+json", Wish::Data),
+            ("application/json, */*;q=0", Wish::Data),
+            ("text/html;q=0, application/problem+json;q=0, */*", Wish::Neither),
             ("*/*", Wish::Neither),
             ("image/avif,image/webp,*/*;q=0.8", Wish::Neither),
             ("text/x-component", Wish::Neither),

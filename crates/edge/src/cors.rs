@@ -9,6 +9,10 @@ use mainstay_guard::settings::Cors;
 use crate::body::Body;
 use crate::phases::{Answer, Asking};
 use crate::site::Site;
+use crate::worker::Shared;
+
+/// The route of pre-flights of our own paths, and of whatever else is asked below them of no endpoint.
+const OURS_ROUTE: &str = "{mainstay}";
 
 /// What becomes of a request to a site with these settings.
 pub(crate) fn decide(settings: &Cors, method: &Method, headers: &HeaderMap) -> Decision {
@@ -20,8 +24,10 @@ pub(crate) fn decide(settings: &Cors, method: &Method, headers: &HeaderMap) -> D
     )
 }
 
-/// A browser's question whether another origin may ask: answered at once, an app never hears it.
+/// A browser's question whether another origin may ask: answered at once, an app never hears it. What is asked of a path of
+/// ours is no traffic of the site.
 pub(crate) fn preflight(
+    shared: &Shared,
     site: &Site,
     asking: &Asking,
     request: &Request<Incoming>,
@@ -30,8 +36,14 @@ pub(crate) fn preflight(
     let decision = decide(settings, request.method(), request.headers());
     matches!(decision, Decision::Preflight(_)).then(|| {
         let mut answer = site.page(&site.pages.options, asking);
-        if site.app().is_some() {
-            // What a folder allows is no word about an app.
+        let asked = find_one(request.headers(), &header::ACCESS_CONTROL_REQUEST_METHOD);
+        let asked = asked.and_then(|method| method.parse().ok()).unwrap_or(Method::OPTIONS);
+        if shared.is_ours(&asked, request.uri().path()) {
+            answer.ours = true;
+            answer.route = shared.http.resolve_ours(OURS_ROUTE);
+        }
+        if answer.ours || site.app().is_some() {
+            // What a folder allows is no word about an app, nor about what is ours.
             answer.response.headers_mut().remove(header::ALLOW);
         }
         answer

@@ -16,7 +16,9 @@ mod switches;
 mod targets;
 
 pub use answers::{Answer, Reading, read_answers};
-pub use judge::{After, Client, Seen, is_refusal, judge_app, judge_client, speaks_http};
+pub use judge::{
+    After, Client, Seen, is_refusal, judge_app, judge_client, may_be_proxys, speaks_http,
+};
 
 /// Where the cases go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +101,7 @@ impl Case {
     #[must_use]
     pub fn was_answered_early(&self, said: &Reading) -> bool {
         let early = said.answers.iter().skip(self.requests.len()).take(self.early);
-        early.into_iter().any(|answer| !is_refusal(answer.status))
+        early.into_iter().any(|answer| !may_be_proxys(answer.status))
     }
 }
 

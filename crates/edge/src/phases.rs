@@ -142,7 +142,7 @@ pub(crate) fn answer(
         };
         return finish(worker, asking, Some(site), request.into_parts().0, answer);
     }
-    if let Some(answer) = cors::preflight(site, &asking, &request) {
+    if let Some(answer) = cors::preflight(shared, site, &asking, &request) {
         return finish(worker, asking, Some(site), request.into_parts().0, answer);
     }
     let path = request.uri().path();
@@ -292,7 +292,7 @@ impl Asking {
                 address: self.client,
                 https: self.https,
                 host: host.map(Into::into),
-                trusted: false,
+                told: None,
                 request_id: None,
             },
         }

@@ -48,7 +48,7 @@ impl Problem {
     pub(crate) fn write(&self, page: &mut Response<Body>) {
         let status = page.status();
         let mut body = json!({
-            "type": format!("urn:mainstay:problem:{}", self.code.slug()),
+            "type": self.code.problem_type(),
             "title": status.canonical_reason().unwrap_or("Error"),
             "status": status.as_u16(),
         });

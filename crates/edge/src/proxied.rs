@@ -4,6 +4,7 @@ mod ask;
 mod build;
 mod dress;
 mod encode;
+mod item;
 mod page;
 mod relay;
 mod signs;

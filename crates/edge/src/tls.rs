@@ -33,6 +33,7 @@ pub use pair::Files;
 pub use settings::Settings;
 
 use crate::site::Plan;
+use crate::sites::ByHost;
 use held::{Held, InUse, Opening, Source, Uncovered};
 use keys::Keys;
 use meters::Meters;
@@ -96,15 +97,19 @@ impl Site {
     /// The names a site is reached by, and its own certificate.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
-        let hosts = plan.known.iter().chain(&plan.hosts).cloned();
-        Self::new(&plan.name, hosts, plan.certificate.clone())
+        Self::new(&plan.name, &plan.hosts, &plan.known, plan.certificate.clone())
     }
 
-    /// A site by its name, the names it is reached by (`example.org`, `*.example.org`, `example.org:8443`), and its own
-    /// certificate.
+    /// A site by its name, the hosts it answers to (`example.org`, `*.example.org`, `example.org:8443`; none = every one),
+    /// the names that are known of it, and its own certificate. A known name that it does not answer to is one that
+    /// something in front of us makes another of: whoever asks for it is not shown a certificate by us.
     #[must_use]
-    pub fn new(name: &str, hosts: impl Iterator<Item = String>, files: Option<Files>) -> Self {
-        let mut hosts: Vec<_> = hosts.map(|host| bare(&host).to_ascii_lowercase()).collect();
+    pub fn new(name: &str, hosts: &[String], known: &[String], files: Option<Files>) -> Self {
+        let mut answers = ByHost::default();
+        answers.add(hosts, Arc::new(()));
+        let known = known.iter().filter(|known| answers.find(Some(known)).is_some());
+        let names = hosts.iter().chain(known);
+        let mut hosts: Vec<_> = names.map(|host| bare(host).to_ascii_lowercase()).collect();
         hosts.sort();
         hosts.dedup();
         Self { name: name.into(), hosts, files }
@@ -133,7 +138,7 @@ impl Material<'_> {
         let held = everybodys.map(|source| opening.open(Arc::default(), source)).transpose()?;
         let mut held: Vec<_> = held.into_iter().collect();
         held.extend(opening.open_own(&[])?);
-        let in_use = InUse { held, sites };
+        let in_use = InUse { held, sites, told: Vec::new() };
         let keys = Arc::new(Keys::new(in_use.select().ok_or(Error::Unset)?));
         let config = config(settings, Arc::clone(&provider), Arc::clone(&keys))?;
         let tls = Tls(Arc::new(Shared {
@@ -147,7 +152,7 @@ impl Material<'_> {
         }));
         let mut in_use = tls.0.in_use();
         in_use.held.iter_mut().for_each(|held| tls.0.announce(held));
-        tls.0.present(&in_use);
+        tls.0.present(&mut in_use);
         drop(in_use);
         Ok(tls)
     }
@@ -193,7 +198,7 @@ impl Tls {
         let shared = &self.0;
         let mut in_use = shared.in_use();
         in_use.sites = sites;
-        let InUse { held, sites } = &mut *in_use;
+        let InUse { held, sites, .. } = &mut *in_use;
         let stays = |held: &Held| held.site.is_empty() || sites.iter().any(|site| held.is_of(site));
         // TLS goes on until the restart, also where no certificate is named any more.
         if !opened.is_empty() || held.iter().any(stays) {
@@ -206,7 +211,7 @@ impl Tls {
         held.append(&mut opened);
         // As after a restart: without one of `[tls]`, the first site's is everybody's.
         held.sort_by_key(|held| sites.iter().position(|site| site.name == held.site));
-        shared.present(&in_use);
+        shared.present(&mut in_use);
     }
 
     /// Looks at the files again and again and takes a changed pair into use, until the group stops.
@@ -232,7 +237,9 @@ impl Tls {
     }
 
     /// The certificate that the client of a completed handshake was shown; none where it asked for no name, and so
-    /// cannot have looked for one. A session is resumed only by the name that it was made by (RFC 6066 §3).
+    /// cannot have looked for one. It is chosen anew by that name: where certificates were exchanged since the handshake
+    /// began it is the one that came after, for what was shown is told by nobody. A session is resumed only by the name
+    /// that it was made by (RFC 6066 §3), though maybe under an older certificate.
     pub(crate) fn presented(&self, session: &ServerConnection) -> Option<Arc<Certificate>> {
         session.server_name().map(|name| self.0.keys.choose(Some(name)))
     }
@@ -250,7 +257,7 @@ impl Tls {
     fn look(&self) {
         let shared = &self.0;
         let mut in_use = shared.in_use();
-        let InUse { held, sites } = &mut *in_use;
+        let InUse { held, sites, .. } = &mut *in_use;
         let (now, mut changed) = (shared.clock.now(), false);
         for held in held {
             if held.is_due(now) {
@@ -260,7 +267,7 @@ impl Tls {
             }
         }
         if changed {
-            shared.present(&in_use);
+            shared.present(&mut in_use);
         }
     }
 }
@@ -281,7 +288,6 @@ impl Shared {
                 done.inc();
                 held.stamp = held.source.stamp_after(held.stamp);
                 held.pair = pair;
-                held.warned = false;
                 self.announce(held);
                 true
             }
@@ -312,13 +318,16 @@ impl Shared {
         held.warn_of_end(self.clock.now());
     }
 
-    /// Presents the pairs in use from the next handshake on.
-    fn present(&self, in_use: &InUse) {
+    /// Presents the pairs in use from the next handshake on, and tells of hosts that no certificate is for, once.
+    fn present(&self, in_use: &mut InUse) {
         let Some(selection) = in_use.select() else { return };
-        for Uncovered { site, hosts, certificate } in in_use.list_uncovered(&selection) {
-            tracing::warn!(site = %site.name, hosts, certificate = %certificate.display(),
+        let uncovered = in_use.list_uncovered(&selection);
+        for found in uncovered.iter().filter(|found| !in_use.told.contains(found)) {
+            let Uncovered { site, hosts, certificate } = found;
+            tracing::warn!(%site, hosts, certificate = %certificate.display(),
                 "the certificate is not for these names: browsers will refuse them");
         }
+        in_use.told = uncovered;
         self.keys.exchange(selection);
     }
 }

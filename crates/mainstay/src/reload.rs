@@ -1,5 +1,7 @@
 //! SIGHUP: what can be changed while serving. Everything else is named in the log and waits for a restart.
 
+use std::path::PathBuf;
+
 use mainstay_guard::settings::Headers;
 use serde_json::Value;
 
@@ -14,12 +16,15 @@ const AT_ONCE: [&str; 4] = ["site", "headers", "cors", "upstream"];
 pub(crate) struct InForce {
     loaded: Loaded,
     started: Settings,
+    /// What is never served: all that was in use since the start, or will be after the restart. It only grows, as what a
+    /// file no longer names can be in use until the restart: a key, while TLS goes on.
+    hidden: Vec<PathBuf>,
 }
 
 impl InForce {
     /// Right after the start.
     pub(crate) fn of(loaded: Loaded) -> Self {
-        Self { started: loaded.settings.clone(), loaded }
+        Self { started: loaded.settings.clone(), hidden: plan::hidden(&loaded), loaded }
     }
 
     /// Reads the settings again and serves by them; whatever is wrong is logged, and everything stays as it is.
@@ -34,7 +39,7 @@ impl InForce {
             }
         };
         match self.serve_by(running, &read) {
-            Ok(next) => {
+            Ok((next, hidden)) => {
                 let waiting = list_waiting(&self.started, &read.settings);
                 if waiting.is_empty() {
                     tracing::info!("settings taken into use");
@@ -43,6 +48,7 @@ impl InForce {
                     tracing::warn!(sections, "settings taken into use; these need a restart");
                 }
                 self.loaded.settings = next;
+                self.hidden = hidden;
             }
             Err(error) => {
                 tracing::error!(error = %format!("{error:#}"), "settings not taken into use");
@@ -50,17 +56,21 @@ impl InForce {
         }
     }
 
-    fn serve_by(&self, running: &Running, read: &Loaded) -> anyhow::Result<Settings> {
+    /// What is in force then, and what is hidden.
+    fn serve_by(
+        &self,
+        running: &Running,
+        read: &Loaded,
+    ) -> anyhow::Result<(Settings, Vec<PathBuf>)> {
         read.sites().map_err(|problem| anyhow::anyhow!("{problem}"))?;
         let next = merge(&self.loaded.settings, &read.settings);
-        // What is in use now and what will be after the restart: neither is ever served.
-        let mut hidden = plan::hidden(&self.loaded);
+        let mut hidden = self.hidden.clone();
         hidden.extend(plan::hidden(read));
         hidden.sort();
         hidden.dedup();
         running.edge.reload(plan::plans(&next, &hidden, &running.tag)?)?;
         running.insight.set_sites(plan::names(&next.site));
-        Ok(next)
+        Ok((next, hidden))
     }
 }
 

@@ -108,7 +108,7 @@ table! {
     RESPONSE_BYTES Counter "mainstay_response_bytes_total" ["scope"], "Body bytes sent, by whether the site or our own paths answered.";
     TLS_HANDSHAKES Counter "mainstay_tls_handshakes_total" ["version", "kind"], "TLS handshakes completed; a resumed one is the cheap kind.";
     TLS_CERTIFICATE_EXPIRY Gauge "mainstay_tls_certificate_expiry_timestamp_seconds" ["site"], "When the certificate in use ends, in seconds since the Unix epoch; site is whose own it is, empty for that of [tls].";
-    TLS_RELOADS Counter "mainstay_tls_reloads_total" ["outcome", "site"], "Changed certificates found, by whether they were taken into use.";
+    TLS_RELOADS Counter "mainstay_tls_reloads_total" ["outcome", "site"], "Times that a certificate was read again, because its files changed or by SIGHUP, by whether it was taken into use.";
     HTTPS_REDIRECTS Counter "mainstay_https_redirects_total" [], "Requests by plain http that were sent to https.";
     EVENTS_ACCEPTED Counter "mainstay_events_accepted_total" ["type"], "Visitor events made durable.";
     EVENTS_DROPPED Counter "mainstay_events_dropped_total" ["reason"], "Visitor events not kept.";

@@ -42,6 +42,15 @@ pub enum Told {
     Forwarded,
 }
 
+/// The headers in which a trusted proxy told of a client. What it passes on in the other ones anybody may have written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// `X-Forwarded-For`, `-Proto`, `-Host`.
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
 /// An address or a range of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -61,8 +70,8 @@ pub struct Client {
     pub https: bool,
     /// Host (and port) the client asked for.
     pub host: Option<Box<str>>,
-    /// Whether the connection comes from a trusted proxy.
-    pub trusted: bool,
+    /// In which headers a trusted proxy told of the client; none where the connection is no trusted proxy's.
+    pub told: Option<Dialect>,
     /// The request's id as a trusted proxy tells it, where it is one that logs can carry.
     pub request_id: Option<HeaderValue>,
 }
@@ -96,10 +105,10 @@ impl Client {
             address,
             https: peer.scheme == Scheme::Https,
             host: peer.host.map(Into::into),
-            trusted: trust.contains(address),
+            told: None,
             request_id: None,
         };
-        if !own.trusted {
+        if !trust.contains(address) {
             return own;
         }
         let told = chain::find(address, headers, trust);
@@ -107,9 +116,15 @@ impl Client {
             address: told.address,
             https: told.https.unwrap_or(own.https),
             host: told.host.filter(|host| is_host(host)).or(own.host),
-            trusted: true,
+            told: Some(told.dialect),
             request_id: kept_request_id(headers).cloned(),
         }
+    }
+
+    /// Whether the connection comes from a trusted proxy.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        self.told.is_some()
     }
 
     /// `https` or `http`.

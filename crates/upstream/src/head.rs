@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
 
-use crate::client::Client;
+use crate::client::{Client, Dialect};
 
 mod answer;
 mod cookie;
@@ -101,7 +101,7 @@ pub fn goes_round(headers: &HeaderMap, mark: &HeaderValue) -> bool {
 pub fn request_headers(incoming: &HeaderMap, forward: &Forward<'_>) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(incoming.len() + ADDED);
     let named = strip::named_by_connection(incoming);
-    let trusted = forward.client.trusted;
+    let trusted = forward.client.is_trusted();
     for (name, value) in incoming {
         match strip::judge(name, trusted) {
             Verdict::Pass
@@ -124,19 +124,25 @@ pub fn request_headers(incoming: &HeaderMap, forward: &Forward<'_>) -> HeaderMap
     out
 }
 
-/// `X-Forwarded-*`, `X-Real-IP`, `Forwarded`: a stranger's were dropped, a trusted proxy's are added to.
+/// `X-Forwarded-*`, `X-Real-IP`, `Forwarded`: a stranger's were dropped, those in which a trusted proxy told us of the
+/// client are added to. The others are written anew: the proxy may have passed them on as some client sent them, and an
+/// app that reads those must not be told what we did not believe.
 fn tell_client(out: &mut HeaderMap, incoming: &HeaderMap, forward: &Forward<'_>) {
     let client = forward.client;
     let peer = text::of_address(forward.peer.to_canonical());
-    // A trusted proxy that speaks Forwarded alone: the client it named stands where its own line would.
+    // A trusted proxy that speaks Forwarded: the client it named stands where its own line would.
     let named =
         || (client.address != forward.peer.to_canonical()).then(|| client.address.to_string());
-    let before = if client.trusted { joined(incoming, &FOR).or_else(named) } else { None };
+    let before = match client.told {
+        Some(Dialect::XForwarded) => joined(incoming, &FOR).or_else(named),
+        Some(Dialect::Forwarded) => named(),
+        None => None,
+    };
     let chain = before.and_then(|before| {
         let peer = peer.to_str().unwrap_or_default();
         HeaderValue::from_maybe_shared(Bytes::from(format!("{before}, {peer}"))).ok()
     });
-    let real = if client.trusted { text::of_address(client.address) } else { peer.clone() };
+    let real = if client.is_trusted() { text::of_address(client.address) } else { peer.clone() };
     out.insert(FOR, chain.unwrap_or(peer));
     out.insert(REAL_IP, real);
     out.insert(PROTO, HeaderValue::from_static(client.scheme()));
@@ -150,9 +156,10 @@ fn tell_client(out: &mut HeaderMap, incoming: &HeaderMap, forward: &Forward<'_>)
 /// Our hop as RFC 7239 has it, after the hops of a trusted proxy.
 fn forwarded_element(incoming: &HeaderMap, forward: &Forward<'_>) -> String {
     let client = forward.client;
-    let before = if client.trusted { joined(incoming, &header::FORWARDED) } else { None };
+    let is_believed = client.told == Some(Dialect::Forwarded);
+    let before = if is_believed { joined(incoming, &header::FORWARDED) } else { None };
     let mut out = String::with_capacity(96);
-    // A trusted proxy that speaks X-Forwarded-For alone: the client it named stands where its own element would.
+    // A trusted proxy that speaks X-Forwarded-For: the client it named stands where its own element would.
     let node = if before.is_some() { forward.peer.to_canonical() } else { client.address };
     if let Some(before) = before {
         out.push_str(&before);
@@ -184,7 +191,7 @@ fn tell_trace(out: &mut HeaderMap, incoming: &HeaderMap, forward: &Forward<'_>) 
         Some(kept) => drop(out.insert(REQUEST_ID, kept.clone())),
         None => insert_bytes(out, REQUEST_ID, Bytes::copy_from_slice(&text::hex(id))),
     }
-    if !forward.client.trusted || !incoming.get(&TRACEPARENT).is_some_and(is_traceparent) {
+    if !forward.client.is_trusted() || !incoming.get(&TRACEPARENT).is_some_and(is_traceparent) {
         // Parent ids need to differ within one trace alone; neither id may be zero (W3C Trace Context §3.2.2).
         let (trace, span) = (id.max(1), u128::from((id as u64).max(1)));
         let (trace, span) = (text::hex(trace), text::hex(span));

@@ -122,7 +122,7 @@ impl FromRequestParts<Arc<Admin>> for Asked {
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
         let Query(wire) = Query::<Wire>::from_request_parts(parts, admin)
             .await
-            .map_err(|_| invalid("query", "names a parameter twice, or is not UTF-8"))?;
+            .map_err(|_| invalid("query", "names a parameter twice"))?;
         let now = admin.clock.now();
         let scope = Scope::find(admin, wire.site.as_deref())?;
         let site = scope.one(admin);

@@ -49,7 +49,7 @@ impl FromRequestParts<Arc<Admin>> for Scope {
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
         let Query(Wire { site }) = Query::<Wire>::from_request_parts(parts, admin)
             .await
-            .map_err(|_| invalid("query", "names a parameter twice, or is not UTF-8"))?;
+            .map_err(|_| invalid("query", "names a parameter twice"))?;
         Self::find(admin, site.as_deref())
     }
 }

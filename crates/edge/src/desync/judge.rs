@@ -211,6 +211,13 @@ fn has_status_line(bytes: &[u8]) -> bool {
     })
 }
 
+/// What a proxy may say itself, of a request that it does not take or that it cannot pass on; every other answer is the
+/// app's.
+#[must_use]
+pub fn may_be_proxys(status: u16) -> bool {
+    matches!(status, 400 | 408 | 413 | 431 | 501 | 502 | 504 | 505)
+}
+
 /// Client errors, and the two server errors that say "not this method or coding", "not this version".
 #[must_use]
 pub fn is_refusal(status: u16) -> bool {

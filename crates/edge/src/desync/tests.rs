@@ -117,6 +117,11 @@ fn an_answer_before_the_body_is_sound_and_one_behind_it_is_not() {
     assert_eq!(judge_client(&half, &client(OK, After::Served)).len(), 1);
     assert!(half.was_answered_early(&client(OK, After::Closed).reading));
     assert!(!half.was_answered_early(&client("", After::Closed).reading));
+    for (status, expected) in [(404, true), (405, true), (500, true), (400, false), (502, false)] {
+        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+        let was_early = half.was_answered_early(&client(&answer, After::Closed).reading);
+        assert_eq!(was_early, expected, "{status}");
+    }
     let half = half.before_patient_app();
     assert_eq!(judge_client(&half, &client(OK, After::Silent)).len(), 1);
     let asked = find("a body that never comes").before_patient_app();

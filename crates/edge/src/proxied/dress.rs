@@ -7,6 +7,8 @@ use http::header::{
 use http::{HeaderMap, StatusCode};
 use mainstay_base::coding::Coding;
 
+use super::item;
+
 /// Room for what is set after the security headers, so that a map grows once: policy, timing, variants, request id.
 const ADDED_LATER: usize = 6;
 
@@ -124,20 +126,13 @@ fn reticence(policy: &str) -> u8 {
 }
 
 /// How few windows an opener policy keeps in touch with; 0 for what browsers take for none. It is a structured field: a
-/// word in small letters, and a parameter that names where violations are reported (HTML §7.1.3.1, RFC 9651 §3.3.4).
+/// word in small letters, and parameters, one of which may name where violations are reported (HTML §7.1.3.1).
 fn aloofness(policy: &HeaderValue) -> u8 {
-    let policy = policy.to_str().unwrap_or_default().trim();
-    let (word, parameter) = policy.split_once(';').unwrap_or((policy, "report-to=\"\""));
-    let reported = parameter.trim_start().strip_prefix("report-to=\"");
-    let group = reported.and_then(|group| group.strip_suffix('"'));
-    if group.is_none_or(|group| group.contains(['"', '\\'])) {
-        return 0;
-    }
-    match word.trim_end() {
-        "same-origin" => 4,
-        "noopener-allow-popups" => 3,
-        "same-origin-allow-popups" => 2,
-        "unsafe-none" => 1,
+    match policy.to_str().ok().and_then(item::word) {
+        Some("same-origin") => 4,
+        Some("noopener-allow-popups") => 3,
+        Some("same-origin-allow-popups") => 2,
+        Some("unsafe-none") => 1,
         _ => 0,
     }
 }
@@ -260,6 +255,18 @@ mod tests {
             ),
             ("cross-origin-opener-policy", &["Same-Origin"], true, "same-origin-allow-popups"),
             ("cross-origin-opener-policy", &["same-origin; !!"], true, "same-origin-allow-popups"),
+            (
+                "cross-origin-opener-policy",
+                &["same-origin ; report-to=\"x\""],
+                true,
+                "same-origin-allow-popups",
+            ),
+            (
+                "cross-origin-opener-policy",
+                &["same-origin; report-to=\"x\"; a=1"],
+                true,
+                "same-origin; report-to=\"x\"; a=1",
+            ),
             ("strict-transport-security", &["max-age=0"], true, "max-age=86400"),
             ("strict-transport-security", &["max-age=99999999"], true, "max-age=99999999"),
             ("strict-transport-security", &["max-age=99999999"], false, "max-age=86400"),

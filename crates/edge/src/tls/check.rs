@@ -42,13 +42,13 @@ pub fn check(settings: &Settings, sites: Vec<Site>, now: Timestamp) -> Vec<Probl
         };
         problems.extend(what.map(|what| Problem { file, what }));
     }
-    let in_use = InUse { held, sites };
+    let in_use = InUse { held, sites, told: Vec::new() };
     // With one missing, which one a name would get is not known.
     let Some(selection) = in_use.select().filter(|_| is_whole) else { return problems };
     let uncovered = in_use.list_uncovered(&selection);
     let tell = |Uncovered { site, hosts, certificate }| Problem {
-        file: certificate.to_owned(),
-        what: format!("is not for {hosts} of site \"{}\": browsers will refuse it", site.name),
+        file: certificate,
+        what: format!("is not for {hosts} of site \"{site}\": browsers will refuse it"),
     };
     problems.extend(uncovered.into_iter().map(tell));
     problems

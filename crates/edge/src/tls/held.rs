@@ -1,14 +1,15 @@
 //! Pairs in use: where each comes from, when it is read again, who gets it. Counts nothing, takes nothing into use.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use mainstay_base::Timestamp;
 use rustls::crypto::CryptoProvider;
 
-use super::keys::{Selection, Wish, example_of};
+use super::keys::{Selection, Wish};
 use super::pair::{Files, Pair, Stamp};
+use super::validity::Validity;
 use super::{Error, Site, self_signed};
 
 /// The pairs that are presented, and for whom.
@@ -16,6 +17,8 @@ pub(super) struct InUse {
     /// The first is for all whom no other one is for.
     pub(super) held: Vec<Held>,
     pub(super) sites: Vec<Site>,
+    /// What the log has been told that no certificate is for.
+    pub(super) told: Vec<Uncovered>,
 }
 
 /// Where a pair comes from.
@@ -34,8 +37,8 @@ pub(super) struct Held {
     /// The state of the files when they were last looked at.
     pub(super) stamp: Stamp,
     pub(super) pair: Pair,
-    /// That the certificate has ended, or is not valid yet, was said.
-    pub(super) warned: bool,
+    /// The dates of which the log has been told that the certificate has ended, or is not valid yet.
+    pub(super) told_of: Option<Validity>,
     /// Its end, in the metrics.
     pub(super) _told: Option<Arc<f64>>,
 }
@@ -48,11 +51,12 @@ pub(super) struct Opening<'a> {
 }
 
 /// Hosts of a site that no certificate is for.
-pub(super) struct Uncovered<'a> {
-    pub(super) site: &'a Site,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Uncovered {
+    pub(super) site: Arc<str>,
     pub(super) hosts: String,
     /// The one that they get.
-    pub(super) certificate: &'a Path,
+    pub(super) certificate: PathBuf,
 }
 
 impl InUse {
@@ -73,16 +77,17 @@ impl InUse {
         self.held.iter().find(|held| held.is_of(site)).or(self.held.first())
     }
 
-    pub(super) fn list_uncovered(&self, selection: &Selection) -> Vec<Uncovered<'_>> {
+    pub(super) fn list_uncovered(&self, selection: &Selection) -> Vec<Uncovered> {
         let covered = |host: &str| {
             // Nobody asks for an address by SNI (RFC 6066 §3).
-            let name = host.parse::<IpAddr>().is_err().then(|| example_of(host));
-            selection.choose(name.as_deref()).covers(host)
+            let name = host.parse::<IpAddr>().is_err().then_some(host);
+            selection.choose(name).covers(host)
         };
         let uncovered = self.sites.iter().filter_map(|site| {
             let hosts = site.hosts.iter().map(String::as_str).filter(|host| !covered(host));
             let hosts = hosts.collect::<Vec<_>>().join(", ");
-            let certificate = &self.held_for(site)?.source.files().cert;
+            let certificate = self.held_for(site)?.source.files().cert.clone();
+            let site = Arc::clone(&site.name);
             (!hosts.is_empty()).then_some(Uncovered { site, hosts, certificate })
         });
         uncovered.collect()
@@ -104,10 +109,11 @@ impl Held {
     }
 
     pub(super) fn warn_of_end(&mut self, now: Timestamp) {
-        let Some(validity) = self.pair.validity.filter(|_| !self.warned) else { return };
+        let is_told = |validity: &Validity| self.told_of == Some(*validity);
+        let Some(validity) = self.pair.validity.filter(|one| !is_told(one)) else { return };
         if let Some(fault) = validity.fault(now) {
             tracing::warn!(site = %self.site, certificate = %self.source.files().cert.display(), "the certificate is of no use now: {fault}");
-            self.warned = true;
+            self.told_of = Some(validity);
         }
     }
 }
@@ -117,7 +123,7 @@ impl Opening<'_> {
         let before = source.files().stamp();
         let pair = self.load(&source)?;
         let stamp = source.stamp_after(before);
-        Ok(Held { site, source, stamp, pair, warned: false, _told: None })
+        Ok(Held { site, source, stamp, pair, told_of: None, _told: None })
     }
 
     /// The sites' own, but for those that are known.

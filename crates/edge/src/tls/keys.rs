@@ -1,6 +1,5 @@
 //! Which certificate is presented for a name, exchanged while handshakes go on. Reads no file.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -29,7 +28,7 @@ impl Certificate {
         Self { certified: Arc::new(certified), names: names.unwrap_or_default() }
     }
 
-    /// Whether a name in lower case is one of its own.
+    /// Whether a name in lower case is one of its own; `*.example.org` only where it is for every label there.
     fn is_for(&self, name: &str) -> bool {
         let parent = name.split_once('.').map(|(_, parent)| parent);
         self.names.iter().any(|own| match own.strip_prefix("*.") {
@@ -38,26 +37,22 @@ impl Certificate {
         })
     }
 
-    /// Whether browsers take it for a host (`example.org`, `*.example.org`, an address), which has no port.
+    /// Whether browsers take it for a host (`example.org`, an address), which has no port. A certificate's own wildcard
+    /// covers one label, a site's every depth: of `*.example.org` it says whether the names one label below are covered.
     pub(super) fn covers(&self, host: &str) -> bool {
+        if host.starts_with("*.") {
+            return self.is_for(host);
+        }
         let Some(Ok(own)) = self.certified.cert.first().map(ParsedCertificate::try_from) else {
             return true;
         };
-        let name = ServerName::try_from(example_of(host).into_owned());
+        let name = ServerName::try_from(host);
         name.is_ok_and(|name| verify_server_name(&own, &name).is_ok())
     }
 
     #[cfg(test)]
     pub(super) fn chain(&self) -> &[rustls::pki_types::CertificateDer<'static>] {
         &self.certified.cert
-    }
-}
-
-/// Any name below stands for all: a certificate's own wildcard covers one label, ours every depth.
-pub(super) fn example_of(host: &str) -> Cow<'_, str> {
-    match host.strip_prefix("*.") {
-        Some(rest) => Cow::Owned(format!("any.{rest}")),
-        None => Cow::Borrowed(host),
     }
 }
 
@@ -75,8 +70,10 @@ pub(super) struct Selection {
     default: Arc<Certificate>,
     is_only_one: bool,
     exact: FxHashMap<Box<str>, Arc<Certificate>>,
-    /// Wildcards, by what comes behind `*.`.
+    /// Wildcards, by what comes behind `*.`, one label deep as certificates mean them.
     below: FxHashMap<Box<str>, Arc<Certificate>>,
+    /// Sites' wildcards, which mean every depth: what comes behind `*`, the longest first.
+    deep: Vec<(Box<str>, Arc<Certificate>)>,
 }
 
 impl Selection {
@@ -92,20 +89,21 @@ impl Selection {
             is_only_one: others.is_empty(),
             exact: FxHashMap::default(),
             below: FxHashMap::default(),
+            deep: Vec::new(),
         };
         let wished = || {
             wishes.iter().flat_map(|wish| {
                 wish.hosts.iter().map(move |host| (host.as_str(), wish.certificate))
             })
         };
-        for (host, one) in wished().filter(|(host, one)| one.is_for(&example_of(host))) {
+        for (host, one) in wished().filter(|(host, one)| one.is_for(host)) {
             made.put(host, one);
         }
+        let deep = wished().filter_map(|(host, one)| Some((host.strip_prefix('*')?, one)));
+        made.deep = deep.map(|(suffix, one)| (suffix.into(), Arc::clone(one))).collect();
+        made.deep.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
         // A site's own certificate is not displaced by another's that happens to name one of its hosts.
-        let is_taken = |name: &str| {
-            let name = example_of(name);
-            made.find(&name).is_some_and(|own| own.is_for(&name))
-        };
+        let is_taken = |name: &str| made.find(name).is_some_and(|own| own.is_for(name));
         let free: Vec<_> = [&default]
             .into_iter()
             .chain(others)
@@ -114,7 +112,7 @@ impl Selection {
             .collect();
         free.into_iter().for_each(|(name, one)| made.put(name, one));
         for (host, one) in wished() {
-            if made.find(&example_of(host)).is_none() {
+            if !made.find(host).is_some_and(|found| found.is_for(host)) {
                 made.put(host, one);
             }
         }
@@ -130,9 +128,17 @@ impl Selection {
         names.entry(name.into()).or_insert_with(|| Arc::clone(certificate));
     }
 
+    /// What stands for a name, or for `*.example.org`.
     fn find(&self, name: &str) -> Option<&Arc<Certificate>> {
         let wild = || name.split_once('.').and_then(|(_, parent)| self.below.get(parent));
-        self.exact.get(name).or_else(wild)
+        self.exact.get(name).or_else(wild).or_else(|| self.find_deep(name))
+    }
+
+    /// That of the site that answers for a name several labels below its wildcard: it is not for the name, but says whose
+    /// it is.
+    fn find_deep(&self, name: &str) -> Option<&Arc<Certificate>> {
+        let fits = |suffix: &str| name.len() > suffix.len() && name.ends_with(suffix);
+        self.deep.iter().find(|(suffix, _)| fits(suffix)).map(|(_, one)| one)
     }
 
     /// The one for a name as the library gives it: in lower case, without the final dot that some clients send.

@@ -12,7 +12,8 @@ use super::Files;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OfSite {
-    /// Certificate chain in PEM for the names in `hosts`, the server's own first. Not set: `tls.cert`.
+    /// Certificate chain in PEM for the names in `hosts`, the server's own first. Not set: `tls.cert`. One is enough for
+    /// the public listener to speak TLS, for all sites: one without a certificate is then shown another's.
     #[schemars(extend("examples" = ["/etc/ssl/example.org/fullchain.pem"]))]
     pub cert: Option<PathBuf>,
     /// Private key of `cert` in PEM.

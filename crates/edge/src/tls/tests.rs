@@ -1,5 +1,6 @@
 //! Tests of `tls`: pairs in temp folders, handshakes over a pipe in memory.
 
+mod heard;
 mod several;
 mod swapped;
 
@@ -70,7 +71,8 @@ impl Bench {
 }
 
 fn site(name: &str, hosts: &[&str], files: Option<Files>) -> Site {
-    Site::new(name, hosts.iter().map(|&host| host.to_owned()), files)
+    let hosts: Vec<_> = hosts.iter().map(|&host| host.to_owned()).collect();
+    Site::new(name, &hosts, &[], files)
 }
 
 /// A pair in PEM for a name, valid until the given year.
@@ -252,7 +254,7 @@ fn the_end_of_the_certificate_is_told_and_does_not_keep_the_server_down() {
     let bench = Bench::new();
     bench.write_pair(borrowed(&pair("a.test", 2001)));
     let tls = bench.open(&bench.settings(), &[]).expect("an ended certificate is used");
-    assert!(tls.0.in_use().held[0].warned);
+    assert!(tls.0.in_use().held[0].told_of.is_some());
     let line = "mainstay_tls_certificate_expiry_timestamp_seconds{site=\"\"} 978307200";
     let text = bench.registry.encode_text();
     assert!(text.lines().any(|l| l == line), "{text}");

@@ -103,8 +103,8 @@ fn list_findings(loaded: &Loaded, look: Look<'_>) -> Vec<Finding> {
 fn list_certificates(loaded: &Loaded) -> Vec<Finding> {
     let settings = &loaded.settings;
     let site = |site: &Site| {
-        let hosts = plan::known_hosts(settings, site).into_iter().chain(site.hosts.clone());
-        tls::Site::new(&site.name, hosts, site.tls.files())
+        let known = plan::known_hosts(settings, site);
+        tls::Site::new(&site.name, &site.hosts, &known, site.tls.files())
     };
     let sites = settings.site.iter().map(site).collect();
     let found = tls::check(&settings.tls, sites, Clock::System.now());

@@ -184,7 +184,8 @@ fn ask_soundly(listener: &Listener, target: &Target) -> Result<u16, String> {
     answer.map(|answer| answer.status).ok_or_else(|| "no whole answer".to_owned())
 }
 
-/// Every case in turn, which takes a minute or two: where an answer must not come that is waited for.
+/// Every case in turn, which takes up to a minute, half a minute more where the app agrees to WebSockets: where an answer
+/// must not come that is waited for.
 fn examine_all(listener: &Listener, target: &Target, early: Early) -> Vec<Verdict> {
     let groups = desync::groups(target);
     let total = groups.iter().map(|(_, cases)| cases.len()).sum();
@@ -202,7 +203,8 @@ fn examine_all(listener: &Listener, target: &Target, early: Early) -> Vec<Verdic
 }
 
 /// Whether the app answers what is not all there. Of one that does not, an answer to a broken body says that somebody
-/// took it for a whole one; and of one that seems to, that the next request on the connection is served.
+/// took it for a whole one; and of one that seems to, that the next request on the connection is served. Any answer counts
+/// that only the app can have given: many have none but 404 for a path they do not know, or 500 for a body they cannot read.
 fn probe_early(listener: &Listener, target: &Target) -> Early {
     let unfinished = |case: &Case| case.end == End::Waits && case.early > 0;
     let case = desync::cases(target).into_iter().find(unfinished);
@@ -210,7 +212,7 @@ fn probe_early(listener: &Listener, target: &Target) -> Early {
     let client = case.and_then(|case| ask(listener, target, &case, patience).ok());
     let is_early = client.is_some_and(|Client { reading, after }| {
         let mut whole = reading.answers.iter().filter(|answer| answer.whole);
-        after != After::Served && whole.any(|answer| (200..400).contains(&answer.status))
+        after != After::Served && whole.any(|answer| !desync::may_be_proxys(answer.status))
     });
     if is_early { Early::Answers } else { Early::Waits }
 }

@@ -1,10 +1,13 @@
 //! Other origins: an exact allow list, pre-flights, caches that tell origins apart; in front of a folder and of an app with words of its own.
 
-use mainstay_testkit::{Request, Response, Server, Site, Upstream};
+use std::time::Duration;
+
+use mainstay_testkit::{Request, Response, Server, Site, Upstream, until};
 
 use crate::launch;
 
 const ALLOWED: &str = "https://app.example";
+const SOON: Duration = Duration::from_secs(10);
 const LOCAL: &str = "http://localhost:3000";
 const LIST: &str = "[cors]\norigins = [\"https://app.example\", \"http://localhost:3000\"]\nmax_age_seconds = 600\n";
 
@@ -192,6 +195,27 @@ fn a_folder_is_read_by_listed_origins_alone() {
         ] {
             check(&server.send(&request(case, path)), case, path);
         }
+    }
+}
+
+#[test]
+fn a_preflight_of_what_is_ours_is_no_traffic_of_the_site() {
+    let app = Upstream::answering(OPEN);
+    let config = format!("{LIST}\n[edge]\nreport_paths = [\"/csp\"]\n");
+    for server in [folder(&config), before(&app, &config)] {
+        let ask = |path: &str| {
+            let request = Request::new("OPTIONS", path).header("origin", ALLOWED);
+            let answer = server.send(&request.header("access-control-request-method", "POST"));
+            assert_eq!(answer.status, 204, "{path}");
+            answer.count("allow")
+        };
+        // What may be done there is said by the pre-flight's own headers: GET and HEAD may not.
+        assert_eq!([ask("/_mainstay/events"), ask("/csp")], [0, 0]);
+        let of = |route: &str| server.metrics().value("http_requests_total", &[("route", route)]);
+        until("they are counted", SOON, || of("{mainstay}") > 1.5);
+        let _site = ask("/data.json");
+        until("and the site's", SOON, || of("{unmatched}") > 0.5);
+        assert!(of("{mainstay}") < 2.5 && of("{unmatched}") < 1.5, "{}", of("{unmatched}"));
     }
 }
 

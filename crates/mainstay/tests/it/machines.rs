@@ -71,6 +71,11 @@ fn heavy_who_shows_the_token_sees_what_was_acknowledged_with_it() {
         let answer = a.post(&view(&format!("/{n}")));
         assert_eq!(answer.status, 204);
         let token = answer.header(TOKEN).expect("a token");
+        assert_eq!(
+            answer.header("access-control-expose-headers"),
+            Some(TOKEN),
+            "for listed origins"
+        );
         assert_eq!(views(Some(token)), n, "with the token");
         assert_eq!(
             views(None),

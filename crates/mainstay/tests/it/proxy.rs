@@ -325,3 +325,19 @@ fn the_id_of_a_trusted_proxy_names_the_request_everywhere() {
     let unfit = server.send(&Request::get("/").header("x-request-id", "has space"));
     assert!(unfit.header("x-request-id").is_some_and(|id| id.len() == 32), "{:?}", unfit.headers);
 }
+
+#[test]
+fn the_app_is_told_by_no_header_what_the_proxy_in_front_passed_on_from_a_client() {
+    let app = Upstream::answering(page(""));
+    let config = "[trust]\nproxies = [\"127.0.0.1\"]\n";
+    let server = before(&app).config(config).start();
+    let request = Request::get("/")
+        .header("host", "shop.test")
+        .header("forwarded", "for=10.0.0.1;proto=https;host=evil.test")
+        .header("x-forwarded-for", "198.51.100.9");
+    assert_eq!(server.send(&request).status, 200);
+    let heard = &app.requests()[0];
+    let expected = r#"for=198.51.100.9;host="shop.test";proto=http"#;
+    assert_eq!(heard.header("forwarded"), Some(expected));
+    assert_eq!(heard.header("x-forwarded-for"), Some("198.51.100.9, 127.0.0.1"));
+}

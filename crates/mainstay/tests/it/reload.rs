@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use mainstay_testkit::{Launch, Process, Server, Site, TOKEN, until};
+use mainstay_testkit::{Authority, Launch, Process, Request, Server, Site, TOKEN, until};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const TAKEN: &str = "settings taken into use";
@@ -56,6 +56,30 @@ fn what_is_in_use_stays_hidden_and_so_does_what_will_be() {
     assert!(reload(&mut server, &site, &moved).contains("data_dir"));
     assert_eq!(server.get(&ours[0]).status, 404);
     assert_eq!(server.get("/next-token").status, 200, "nothing of ours");
+}
+
+#[test]
+fn the_key_of_a_certificate_that_is_named_no_more_stays_hidden_while_it_is_in_use() {
+    let site = Site::new();
+    let authority = Authority::new();
+    authority.issue(&["shop.test"]).write(site.dir());
+    let plain = "[edge]\nrevalidate_after = \"1ms\"\n[[site]]\nhosts = [\"shop.test\"]\n";
+    let secured = format!("{plain}tls.cert = \"cert.pem\"\ntls.key = \"key.pem\"\n");
+    let mut server = serve_in_place(&site, &secured);
+    let client = authority.client("shop.test", &["http/1.1"]);
+    let status = |server: &Server, path: &str| {
+        let request = Request::get(path).header("host", "shop.test");
+        client.open(server.site_address()).send(&request).status
+    };
+    assert_eq!((status(&server, "/"), status(&server, "/key.pem")), (200, 404));
+    for _again in 0..3 {
+        let line = reload(&mut server, &site, plain);
+        assert!(line.contains("site.tls"), "{line}");
+        for path in ["/key.pem", "/cert.pem"] {
+            assert_eq!(status(&server, path), 404, "{path}");
+        }
+        assert_eq!(status(&server, "/"), 200, "TLS goes on, with that key");
+    }
 }
 
 #[test]

@@ -4,13 +4,15 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::{HeaderMap, header::FORWARDED};
 
-use super::{Told, Trust};
+use super::{Dialect, Told, Trust};
 
 /// What the chain says.
 pub(super) struct Found {
     pub(super) address: IpAddr,
     pub(super) https: Option<bool>,
     pub(super) host: Option<Box<str>>,
+    /// The headers that were believed.
+    pub(super) dialect: Dialect,
 }
 
 /// One hop as a header tells it. Without an address: `unknown`, an obfuscated name (RFC 7239 §6.3), or rubbish.
@@ -23,15 +25,16 @@ struct Hop {
 
 /// Reads what the trusted peer at `peer` says about the client.
 pub(super) fn find(peer: IpAddr, headers: &HeaderMap, trust: &Trust) -> Found {
-    let told = match trust.header {
-        Told::Auto if headers.contains_key("x-forwarded-for") => Told::XForwardedFor,
-        Told::Auto if headers.contains_key(FORWARDED) => Told::Forwarded,
-        Told::Auto => Told::XForwardedFor,
-        told => told,
+    let speaks_forwarded =
+        || headers.contains_key(FORWARDED) && !headers.contains_key("x-forwarded-for");
+    let dialect = match trust.header {
+        Told::Forwarded => Dialect::Forwarded,
+        Told::Auto if speaks_forwarded() => Dialect::Forwarded,
+        Told::Auto | Told::XForwardedFor => Dialect::XForwarded,
     };
-    let hops = match told {
-        Told::Forwarded => read_forwarded(headers),
-        Told::Auto | Told::XForwardedFor => read_x_forwarded(headers),
+    let hops = match dialect {
+        Dialect::Forwarded => read_forwarded(headers),
+        Dialect::XForwarded => read_x_forwarded(headers),
     };
     let (address, at) = right_most_untrusted(peer, &hops, trust);
     // The hop that names the client carries what that client asked for. Where nobody was named (a proxy that tells the
@@ -41,6 +44,7 @@ pub(super) fn find(peer: IpAddr, headers: &HeaderMap, trust: &Trust) -> Found {
         address,
         https: hop.and_then(|hop| hop.https),
         host: hop.and_then(|hop| hop.host.clone()),
+        dialect,
     }
 }
 

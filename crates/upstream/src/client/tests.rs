@@ -105,6 +105,26 @@ fn a_pinned_dialect_ignores_the_other() {
 }
 
 #[test]
+fn which_dialect_was_believed_is_known() {
+    const XFF: (&str, &str) = ("x-forwarded-for", "1.1.1.1");
+    const FORWARDED: (&str, &str) = ("forwarded", "for=1.1.1.1");
+    const PROTO: (&str, &str) = ("x-forwarded-proto", "https");
+    let (x, rfc) = (Some(Dialect::XForwarded), Some(Dialect::Forwarded));
+    let table: &[(Told, Lines, Option<Dialect>)] = &[
+        (Told::Auto, &[], x),
+        (Told::Auto, &[PROTO], x),
+        (Told::Auto, &[XFF, FORWARDED], x),
+        (Told::Auto, &[FORWARDED, PROTO], rfc),
+        (Told::XForwardedFor, &[FORWARDED], x),
+        (Told::Forwarded, &[XFF], rfc),
+    ];
+    for (header, lines, expected) in table {
+        assert_eq!(find(*header, "10.0.0.1", lines).told, *expected, "{header:?} {lines:?}");
+        assert_eq!(find(*header, "198.51.100.9", lines).told, None, "a stranger's word");
+    }
+}
+
+#[test]
 fn protocol_and_host_come_from_the_hop_that_names_the_client() {
     const XFF: &str = "x-forwarded-for";
     const PROTO: &str = "x-forwarded-proto";

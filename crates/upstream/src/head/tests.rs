@@ -3,7 +3,10 @@
 use http::Response;
 
 use super::*;
+use crate::client::Told;
 use crate::{Peer, Scheme, Trust};
+
+type Lines<'a> = &'a [(&'a str, &'a str)];
 
 const PEER: &str = "203.0.113.7";
 const ID: u128 = 0xabcd;
@@ -19,9 +22,13 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 }
 
 fn forwarded(lines: &[(&str, &str)], trust: &[&str]) -> HeaderMap {
+    forwarded_by(Told::Auto, lines, trust)
+}
+
+fn forwarded_by(header: Told, lines: &[(&str, &str)], trust: &[&str]) -> HeaderMap {
     let incoming = headers(lines);
     let proxies = trust.iter().map(|text| text.parse().unwrap()).collect();
-    let trust = Trust { proxies, ..Trust::default() };
+    let trust = Trust { proxies, header };
     let (peer, host) = (PEER.parse().unwrap(), Some("shop.example"));
     let client =
         Client::find(Peer { address: peer, scheme: Scheme::Http, host }, &incoming, &trust);
@@ -97,10 +104,7 @@ fn what_a_trusted_proxy_says_is_kept_and_added_to() {
     assert_eq!(values(&out, "x-real-ip"), ["198.51.100.2"]);
     assert_eq!(values(&out, "x-forwarded-proto"), ["https"]);
     assert_eq!(values(&out, "x-forwarded-host"), ["www.example"]);
-    assert_eq!(
-        values(&out, "forwarded"),
-        [r#"for=198.51.100.2;proto=https, for=203.0.113.7;host="www.example";proto=https"#]
-    );
+    assert_eq!(values(&out, "forwarded"), [r#"for=198.51.100.2;host="www.example";proto=https"#]);
     assert_eq!(values(&out, "cf-ray"), ["123"]);
     assert_eq!(values(&out, "x-request-id"), ["from-the-proxy"]);
     assert_eq!(values(&out, "traceparent"), [trace]);
@@ -136,6 +140,40 @@ fn a_proxy_that_speaks_one_dialect_is_told_in_both() {
     let out = forwarded(&[("forwarded", r#"for="[2001:db8::1]:99""#)], &["203.0.113.7"]);
     assert_eq!(values(&out, "x-forwarded-for"), ["2001:db8::1, 203.0.113.7"]);
     assert_eq!(values(&out, "x-real-ip"), ["2001:db8::1"]);
+}
+
+/// A proxy that sets one of them and passes the other on as the client wrote it.
+#[test]
+fn an_app_is_not_told_what_was_not_believed() {
+    const XFF: &str = "x-forwarded-for";
+    const PEERS: &str = r#"for=203.0.113.7;host="shop.example";proto=http"#;
+    const CLIENTS: &str = r#"for=198.51.100.9;host="shop.example";proto=http"#;
+    let forged = ("forwarded", "for=10.0.0.1;proto=https;host=evil.example");
+    let forged_for = (XFF, "6.6.6.6, 10.0.0.1");
+    let table: &[(Told, Lines<'_>, &str, &str)] = &[
+        (Told::Auto, &[forged, (XFF, "198.51.100.9")], "198.51.100.9, 203.0.113.7", CLIENTS),
+        (
+            Told::XForwardedFor,
+            &[(XFF, "198.51.100.9"), forged],
+            "198.51.100.9, 203.0.113.7",
+            CLIENTS,
+        ),
+        (Told::XForwardedFor, &[forged], PEER, PEERS),
+        (
+            Told::Forwarded,
+            &[forged_for, ("x-forwarded-proto", "https"), ("forwarded", "for=198.51.100.9")],
+            "198.51.100.9, 203.0.113.7",
+            r#"for=198.51.100.9, for=203.0.113.7;host="shop.example";proto=http"#,
+        ),
+        (Told::Forwarded, &[forged_for, ("x-forwarded-host", "evil.example")], PEER, PEERS),
+    ];
+    for (header, lines, chain, element) in table {
+        let out = forwarded_by(*header, lines, &["203.0.113.0/24"]);
+        assert_eq!(values(&out, XFF), [*chain], "{header:?} {lines:?}");
+        assert_eq!(values(&out, "forwarded"), [*element], "{header:?} {lines:?}");
+        assert_eq!(values(&out, "x-forwarded-proto"), ["http"], "{header:?} {lines:?}");
+        assert_eq!(values(&out, "x-forwarded-host"), ["shop.example"], "{header:?} {lines:?}");
+    }
 }
 
 #[test]

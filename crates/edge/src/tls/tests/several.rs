@@ -2,6 +2,7 @@
 
 use rustls::version::TLS12;
 
+use super::heard::warnings;
 use super::swapped::Swapped;
 use super::*;
 
@@ -68,7 +69,11 @@ fn a_name_gets_the_certificate_that_is_for_it() {
         (Some("unknown.test"), 0),
         (Some("shop.test"), 1),
         (Some("a.shop.test"), 1),
-        (Some("a.b.shop.test"), 0),
+        // Nobody's certificate is for it: the one of the site that answers, as for a name one label below.
+        (Some("a.b.shop.test"), 1),
+        (Some("a.b.c.shop.test"), 1),
+        (Some("evilshop.test"), 0),
+        (Some(".shop.test"), 1),
         (Some("blog.test"), 2),
         (Some("a.blog.test"), 0),
         (Some("test"), 0),
@@ -117,8 +122,49 @@ fn a_sites_own_certificate_comes_before_anothers_and_an_exact_name_before_a_wild
     let in_use = three.tls.0.in_use();
     let selection = in_use.select().expect("some");
     let uncovered = in_use.list_uncovered(&selection);
-    let uncovered: Vec<_> = uncovered.iter().map(|u| (&*u.site.name, &*u.hosts)).collect();
+    let uncovered: Vec<_> = uncovered.iter().map(|u| (&*u.site, &*u.hosts)).collect();
     assert_eq!(uncovered, [("exact", "wrong.test")]);
+}
+
+#[test]
+fn a_wildcard_is_not_one_of_the_names_below_it() {
+    let bench = Bench::new();
+    let pairs = [
+        pair("main.test", 2030),
+        pair("any.b.test", 2030),
+        pair_for(&["c.test", "*.b.test"], 2030),
+    ];
+    bench.write_pair(borrowed(&pairs[0]));
+    let sites = vec![
+        site("a", &["any.b.test"], Some(bench.write_files("a", &pairs[1]))),
+        site("b", &["*.b.test"], None),
+        site("c", &["c.test"], Some(bench.write_files("c", &pairs[2]))),
+    ];
+    let tls = bench.open_sites(&bench.settings(), sites).expect("good");
+    let three = Three { bench, tls, pairs };
+    for (name, expected) in [("any.b.test", 1), ("x.b.test", 2), ("c.test", 2), ("x.y.b.test", 0)] {
+        assert_eq!(three.chosen(Some(name)), Some(expected), "{name}");
+    }
+    let in_use = three.tls.0.in_use();
+    assert_eq!(in_use.list_uncovered(&in_use.select().expect("some")), []);
+}
+
+#[test]
+fn a_name_of_one_site_below_anothers_wildcard_gets_its_own_where_none_is_for_it() {
+    let bench = Bench::new();
+    let pairs = [pair("main.test", 2030), pair("a.test", 2030), pair("b.test", 2030)];
+    bench.write_pair(borrowed(&pairs[0]));
+    let sites = vec![
+        site("wild", &["*.x.test"], Some(bench.write_files("wild", &pairs[1]))),
+        site("own", &["own.x.test", "*.deep.x.test"], Some(bench.write_files("own", &pairs[2]))),
+    ];
+    let tls = bench.open_sites(&bench.settings(), sites).expect("good");
+    let three = Three { bench, tls, pairs };
+    for (name, expected) in
+        [("z.x.test", 1), ("own.x.test", 2), ("deep.x.test", 1), ("a.b.deep.x.test", 2)]
+    {
+        assert_eq!(three.chosen(Some(name)), Some(expected), "{name}");
+    }
 }
 
 #[test]
@@ -337,6 +383,62 @@ fn a_host_is_anothers_only_where_the_one_that_was_shown_is_not_for_it() {
     tls.look();
     assert!(!tls.is_for_another(&before, "a.shop.test"));
     assert!(tls.is_for_another(&shown("shop.test"), "a.shop.test"));
+}
+
+#[test]
+fn what_was_told_is_not_told_again() {
+    let bench = Bench::new();
+    let pairs = [pair("main.test", 2001), pair("elsewhere.test", 2400), pair("blog.test", 2400)];
+    bench.write_pair(borrowed(&pairs[0]));
+    let all = || sites(&bench, &pairs);
+    let mut opened = None;
+    let told = warnings(|| opened = bench.open_sites(&bench.settings(), all()).ok());
+    let tls = opened.expect("good");
+    let of = |told: &[String], site: &str, what: &str| {
+        told.iter()
+            .filter(|line| line.starts_with(&format!("{site}: ")) && line.contains(what))
+            .count()
+    };
+    let (ended, uncovered) = ("is of no use now", "not for these names");
+    assert_eq!((of(&told, "", ended), of(&told, "shop", uncovered)), (1, 1), "{told:?}");
+    assert_eq!(of(&told, "main", uncovered), 1, "{told:?}");
+
+    let renewed = pair("blog.test", 2401);
+    let told = warnings(|| {
+        tls.renew(tls.open_for(all()).expect("nothing new"));
+        bench.write_files("blog", &renewed);
+        tls.look();
+    });
+    assert_eq!((of(&told, "", ended), of(&told, "", uncovered)), (0, 0), "{told:?}");
+    let sites = ["main", "shop", "blog"];
+    assert_eq!(sites.map(|site| of(&told, site, uncovered)), [0; 3], "{told:?}");
+
+    // What is another fault is told, and what was mended meanwhile is told when it is back.
+    bench.write_pair(borrowed(&pair("main.test", 2002)));
+    bench.write_files("shop", &pair_for(&["shop.test", "*.shop.test"], 2400));
+    assert_eq!(of(&warnings(|| tls.look()), "", ended), 1);
+    bench.write_files("shop", &pairs[1]);
+    let told = warnings(|| tls.look());
+    assert_eq!(sites.map(|site| of(&told, site, uncovered)), [0, 1, 0], "{told:?}");
+}
+
+#[test]
+fn a_name_that_is_made_another_in_front_of_us_needs_no_certificate_of_ours() {
+    let bench = Bench::new();
+    let settings = Settings::default();
+    let (origin, public) = ("origin.test".to_owned(), "shop.test:8443".to_owned());
+    let files = bench.write_files("origin", &pair("origin.test", 2400));
+    let found = |hosts: &[String]| {
+        let known = [hosts, std::slice::from_ref(&public)].concat();
+        let site = Site::new("only", hosts, &known, Some(files.clone()));
+        check(&settings, vec![site], bench.clock.now())
+    };
+    assert_eq!(found(&[origin]), []);
+    // Who answers for every name is asked for this one.
+    let told = found(&[]);
+    assert!(told.len() == 1 && told[0].what.contains("is not for shop.test of"), "{told:?}");
+    let told = found(&["*.test".to_owned()]);
+    assert!(told[0].what.contains("is not for *.test, shop.test of"), "{told:?}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
+use mainstay_edge::sites::split_port;
+
 use super::Check;
 use crate::settings::place::KeyPath;
 
@@ -28,6 +30,7 @@ impl Check<'_> {
         for (n, site) in self.settings.site.iter().enumerate() {
             let own = KeyPath::dotted("site").index(n).key("tls");
             self.pair(&own, site.tls.cert.as_deref(), site.tls.key.as_deref());
+            self.rival_pair(&own, n);
         }
         let Some(text) = &tls.redirect_listen else { return };
         let Some(redirect) = self.address(&path("redirect_listen"), text) else { return };
@@ -56,6 +59,28 @@ impl Check<'_> {
                 self.complain(&KeyPath::dotted("tls.self_signed"), message);
             }
             _ => {}
+        }
+    }
+
+    /// A name has one certificate, on whatever port it is asked for: who asks for one names no port (RFC 6066 §3).
+    fn rival_pair(&mut self, at: &KeyPath, n: usize) {
+        let (earlier, rest) = self.settings.site.split_at(n);
+        let Some(site) = rest.first().filter(|site| site.tls.cert.is_some()) else { return };
+        let name = |host: &str| split_port(host).0.to_ascii_lowercase();
+        let names: Vec<_> = site.hosts.iter().map(|host| name(host)).collect();
+        let rivals = earlier.iter().filter(|one| one.tls.cert.is_some() && one.tls != site.tls);
+        for other in rivals {
+            let Some(shared) =
+                other.hosts.iter().map(|host| name(host)).find(|n| names.contains(n))
+            else {
+                continue;
+            };
+            let message = format!(
+                "\"{shared}\" has the certificate of \"{}\" already: clients ask for one by the name, without a port",
+                other.name
+            );
+            self.complain(&at.key("cert"), message);
+            return;
         }
     }
 

@@ -254,6 +254,27 @@ fn certificates_of_sites_are_whole_pairs_and_stand_beside_no_self_signed_one() {
 }
 
 #[test]
+fn a_name_has_one_certificate_whatever_the_port() {
+    let site = |name: &str, host: &str, pair: &str| {
+        format!(
+            "[[site]]\nname = \"{name}\"\nhosts = [\"{host}\"]\ndir = \"DIR/site\"\n\
+             tls.cert = \"{pair}.pem\"\ntls.key = \"{pair}.key\"\n"
+        )
+    };
+    let first = site("a", "Shop.test", "one");
+    refused(
+        &format!("{first}{}", site("b", "shop.test:8443", "two")),
+        &[
+            "mainstay.toml:11:12: \"site[1].tls.cert\" \"shop.test\" has the certificate of \"a\" already: clients ask for one by the name, without a port",
+        ],
+    );
+    for (host, pair) in [("shop.test:8443", "one"), ("www.shop.test:8443", "two")] {
+        let text = format!("{first}{}", site("b", host, pair));
+        assert_eq!(scene(&text).problems(), [""; 0], "{host} {pair}");
+    }
+}
+
+#[test]
 fn a_canonical_name_must_be_one_that_the_site_answers_for() {
     refused(
         "[[site]]\nhosts = [\"www.c.example\"]\ncanonical = \"c.example\"\ndir = \"DIR/site\"\n",

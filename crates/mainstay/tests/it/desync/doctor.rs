@@ -98,6 +98,24 @@ fn an_app_that_reads_no_bodies_is_well() {
     assert!(seen.contains("/a") && !seen.contains("/smuggled"), "{seen}");
 }
 
+/// Apps that have nothing good to say of a path they do not know, and say it before they have read a body.
+#[test]
+fn an_app_that_answers_early_with_an_error_is_well_and_judged_by_count() {
+    for refuses in ["r.statusCode = 404", "if (q.method === 'POST') r.statusCode = 500"] {
+        let (_app, url) = start_node(&format!(
+            "s.removeAllListeners('request').on('request', (q, r) => {{ {refuses}; r.end('no'); }});"
+        ));
+        let server = launch().upstream(&url).config(LIMITS).start();
+        let ended = doctor(server.data_dir(), &["--json"]);
+        let report: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        let cases = report["cases"].as_array().expect("cases");
+        let bad: Vec<_> = cases.iter().filter(|case| case["ok"] != true).collect();
+        assert_eq!((ended.code, bad.len()), (Some(0), 0), "{refuses}: {bad:#?}");
+        assert_eq!(report["answers_early"], true, "{refuses}");
+        assert!(report["judged_by_count"].as_u64() > Some(0), "{refuses}: {report:#}");
+    }
+}
+
 /// A proxy that takes half a body for whole does not excuse itself with an app that answers early.
 #[test]
 fn a_proxy_that_takes_half_a_body_for_whole_is_found() {

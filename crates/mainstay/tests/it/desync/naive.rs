@@ -14,6 +14,12 @@ pub(super) struct Proxy {
 /// Longest body that a hasty proxy makes whole.
 const HASTY_BYTES_MAX: u64 = 1 << 20;
 
+/// Time that a connection may be idle before its next head. Where it should be closed, in most cases, that takes this time.
+const IDLE: Duration = Duration::from_millis(500);
+/// Time that an answer of the app may take: more than a busy machine needs. Where the app waits for more of a body it is
+/// spent in vain.
+const ANSWER: Duration = Duration::from_secs(2);
+
 type Carry = fn(&mut BufReader<TcpStream>, &mut TcpStream, u64) -> Result<()>;
 
 /// How bodies are handed on.
@@ -21,6 +27,7 @@ type Carry = fn(&mut BufReader<TcpStream>, &mut TcpStream, u64) -> Result<()>;
 struct Bodies {
     length: Carry,
     chunks: Carry,
+    /// For the next piece of a body.
     patience: Duration,
 }
 
@@ -83,14 +90,14 @@ pub(super) fn read_any_chunks(wire: &mut Wire) -> Result<Option<Heard>> {
 
 fn carry(client: TcpStream, app: SocketAddr, bodies: Bodies) -> Result<()> {
     let app = TcpStream::connect(app)?;
-    for socket in [&client, &app] {
-        socket.set_read_timeout(Some(bodies.patience))?;
-    }
+    app.set_read_timeout(Some(ANSWER))?;
     let (mut to_client, mut to_app) = (client.try_clone()?, app.try_clone()?);
     let (mut client, mut app) = (BufReader::new(client), BufReader::new(app));
     loop {
+        client.get_ref().set_read_timeout(Some(IDLE))?;
         let (head, length) = read_head(&mut client)?;
         to_app.write_all(&head)?;
+        client.get_ref().set_read_timeout(Some(bodies.patience))?;
         match length {
             Some(length) => (bodies.length)(&mut client, &mut to_app, length)?,
             None if has(&head, "chunked") => (bodies.chunks)(&mut client, &mut to_app, 0)?,
