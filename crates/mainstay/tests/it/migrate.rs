@@ -124,7 +124,22 @@ fn heavy_fifty_kills_do_not_keep_a_copy_from_being_proven() {
         });
         server.accept(&events);
     }
-    let (mut met, mut within, mut in_the_middle) = (0, 0, 0);
+    // A session that lets nobody write a table which is copied late, until it is ended.
+    let sleepers = "FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    let hold = || {
+        let text =
+            "BEGIN; LOCK TABLE mainstay.custom_events IN EXCLUSIVE MODE; SELECT pg_sleep(600)";
+        drop(postgres.primary().try_sql(&database, text));
+    };
+    let is_held = || {
+        let count = format!("SELECT count(*) {sleepers}");
+        postgres.primary().query(&database, &count) == "1"
+    };
+    let let_go = || {
+        let end = format!("SELECT pg_terminate_backend(pid) {sleepers}");
+        drop(postgres.primary().query(&database, &end));
+    };
+    let (mut met, mut within, mut in_the_middle, mut without_server) = (0, 0, 0, 0);
     for kill in 0..50 {
         let before = copied();
         let mut copying = Process::start(&mut migrate(data.path(), &["--to", &url]));
@@ -141,18 +156,32 @@ fn heavy_fifty_kills_do_not_keep_a_copy_from_being_proven() {
         if kill % 2 == 1 {
             server.kill();
         }
-        met += usize::from(copying.is_running());
-        if kill % 4 == 3 {
-            server = on(data.path()).start();
-        }
-        copying.kill();
+        let is_killed = if kill % 4 == 3 {
+            // The copy shall outlast the server's start.
+            std::thread::scope(|scope| {
+                scope.spawn(hold);
+                until("the table is held", PATIENCE, is_held);
+                server = on(data.path()).start();
+                let signal = copying.kill();
+                let_go();
+                signal == Some(9)
+            })
+        } else {
+            copying.kill() == Some(9)
+        };
+        met += usize::from(is_killed);
+        without_server += usize::from(is_killed && kill % 2 == 1);
         if kill % 4 == 1 {
             server = on(data.path()).start();
         }
         within += usize::from(copying.stderr.text().contains("pass 1: "));
         in_the_middle += usize::from((1..MANY).contains(&copied()));
     }
-    assert!(met >= 35, "a copy was still running only {met} times");
+    assert!(met >= 40, "a copy was still running only {met} times");
+    assert!(
+        without_server >= 15,
+        "the server was killed before a copy only {without_server} times"
+    );
     assert!(within >= 30, "only {within} kills came while rows were looked at");
     assert!(in_the_middle > 0, "no kill left a table half copied");
     let online = json(&run(data.path(), &["--to", &url, "--json"]));
