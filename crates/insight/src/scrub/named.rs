@@ -114,7 +114,7 @@ fn extent(before: &str) -> Option<Extent> {
         let mut reversed = reversed.clone();
         known.bytes().rev().all(|byte| reversed.next() == Some(byte))
     };
-    if LINE_NAMES.iter().any(|known| ends_in(known)) {
+    if LINE_NAMES.iter().any(&ends_in) {
         return Some(Extent::Line);
     }
     let known = NAMES.iter().find(|known| ends_in(known))?;

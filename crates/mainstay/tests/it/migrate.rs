@@ -93,6 +93,24 @@ fn an_installation_moves_while_it_serves_and_goes_on_where_it_was() {
     assert!(undone.stderr.contains("a server has already worked with this database"), "{undone:?}");
 }
 
+/// Works while another session lets nobody write a table which is copied late.
+fn while_held<T>(postgres: &Postgres, database: &str, work: impl FnOnce() -> T) -> T {
+    let primary = postgres.primary();
+    let sleepers = |what: &str| {
+        let text = format!("SELECT {what} FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+        primary.query(database, &text)
+    };
+    std::thread::scope(|scope| {
+        let hold =
+            "BEGIN; LOCK TABLE mainstay.custom_events IN EXCLUSIVE MODE; SELECT pg_sleep(600)";
+        scope.spawn(move || drop(primary.try_sql(database, hold)));
+        until("the table is held", PATIENCE, || sleepers("count(*)") == "1");
+        let out = work();
+        drop(sleepers("pg_terminate_backend(pid)"));
+        out
+    })
+}
+
 /// Named events in one table, more than are copied together.
 const MANY: usize = 12_000;
 
@@ -124,21 +142,6 @@ fn heavy_fifty_kills_do_not_keep_a_copy_from_being_proven() {
         });
         server.accept(&events);
     }
-    // A session that lets nobody write a table which is copied late, until it is ended.
-    let sleepers = "FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-    let hold = || {
-        let text =
-            "BEGIN; LOCK TABLE mainstay.custom_events IN EXCLUSIVE MODE; SELECT pg_sleep(600)";
-        drop(postgres.primary().try_sql(&database, text));
-    };
-    let is_held = || {
-        let count = format!("SELECT count(*) {sleepers}");
-        postgres.primary().query(&database, &count) == "1"
-    };
-    let let_go = || {
-        let end = format!("SELECT pg_terminate_backend(pid) {sleepers}");
-        drop(postgres.primary().query(&database, &end));
-    };
     let (mut met, mut within, mut in_the_middle, mut without_server) = (0, 0, 0, 0);
     for kill in 0..50 {
         let before = copied();
@@ -158,13 +161,9 @@ fn heavy_fifty_kills_do_not_keep_a_copy_from_being_proven() {
         }
         let is_killed = if kill % 4 == 3 {
             // The copy shall outlast the server's start.
-            std::thread::scope(|scope| {
-                scope.spawn(hold);
-                until("the table is held", PATIENCE, is_held);
+            while_held(&postgres, &database, || {
                 server = on(data.path()).start();
-                let signal = copying.kill();
-                let_go();
-                signal == Some(9)
+                copying.kill() == Some(9)
             })
         } else {
             copying.kill() == Some(9)
