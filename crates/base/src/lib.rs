@@ -1,4 +1,4 @@
-//! Words every room shares: time, randomness, ids, secrets, error codes, addresses, agent classes and task ownership. No I/O lives here.
+//! Words every room shares: time, randomness, ids, secrets, error codes, addresses, paths, agent classes and task ownership. No I/O lives here.
 //!
 //! # Invariants
 //! - Nothing in this room reads a file, a socket or the environment.
@@ -11,6 +11,7 @@ pub mod code;
 pub mod coding;
 pub mod entropy;
 pub mod net;
+pub mod path;
 pub mod secret;
 pub mod task;
 pub mod units;

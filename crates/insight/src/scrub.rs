@@ -16,25 +16,5 @@ pub fn shorten(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
 
-/// Where a query or fragment begins: `?`, `#`, or either of them percent-encoded any number of times (`%3F`, `%253f`).
-fn find_query(bytes: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    while let Some(found) = memchr::memchr3(b'?', b'#', b'%', &bytes[from..]) {
-        let at = from + found;
-        if bytes[at] != b'%' || is_encoded_query(&bytes[at + 1..]) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-    None
-}
-
-fn is_encoded_query(mut after_percent: &[u8]) -> bool {
-    while let Some(rest) = after_percent.strip_prefix(b"25") {
-        after_percent = rest;
-    }
-    matches!(after_percent, [b'3', b'f' | b'F', ..] | [b'2', b'3', ..])
-}
-
 #[cfg(test)]
 mod tests;

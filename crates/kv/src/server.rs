@@ -26,11 +26,14 @@ mod scan;
 mod script;
 mod state;
 
-use failure::Failure;
+use failure::{Failure, is_redirection};
 use link::To;
 use names::Names;
 use script::Script;
 use state::{Handle, State};
+
+/// Pause before a slot on its way is asked for again, in which others use up their leave to ask its new node.
+const MOVING_REST: Duration = Duration::from_millis(1);
 
 /// A server or a cluster, whether it is there or not.
 #[derive(Debug)]
@@ -254,6 +257,10 @@ impl Server {
         answer
     }
 
+    /// Sends a command, again where it was refused because its slot is on the way to another node: nothing was done then.
+    ///
+    /// While a slot moves, the leave to ask its new node (ASKING) holds for the next command of a connection, which is
+    /// another's where many share it. Whose leave was taken is sent back and forth until it is lucky.
     async fn send<T: FromRedisValue>(
         &self,
         handle: &Handle,
@@ -262,7 +269,17 @@ impl Server {
         within: Duration,
     ) -> Result<T, Failure> {
         let took = timed();
-        let answer = tokio::time::timeout(within, handle.link.send(command, to)).await;
+        let lucky = async {
+            loop {
+                match handle.link.send(command.clone(), to).await {
+                    Err(error) if is_redirection(&error) && took() + MOVING_REST < within => {
+                        tokio::time::sleep(MOVING_REST).await;
+                    }
+                    answer => return answer,
+                }
+            }
+        };
+        let answer = tokio::time::timeout(within, lucky).await;
         self.metrics.note_call(took());
         match answer {
             Ok(Ok(value)) => redis::from_redis_value(value).map_err(|_| Failure::unreadable()),

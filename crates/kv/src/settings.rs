@@ -27,7 +27,7 @@ pub struct Settings {
     pub answer_within: Span,
     /// How long opening a connection may take. Default `"1s"`.
     pub connect_timeout: Span,
-    /// How often a request that was redirected or met a failover is repeated, within `answer_within`. Default 3.
+    /// How often a request that met a failover is repeated, within `answer_within`; one whose key moves to another node is repeated until that is over. Default 3.
     pub retries: u32,
     /// Pause before such a repetition when a failover is under way. Default `"100ms"`.
     pub retry_delay: Span,

@@ -66,10 +66,19 @@ pub(crate) async fn run(
             }
         }
     }
-    if let Err(error) = running.store.close().await {
-        tracing::warn!(error = %error, "the store was not closed cleanly; it recovers at the next start");
-    }
+    close(running.store.close()).await;
     verdict([storage, services, control, traffic])
+}
+
+/// Waits for the store no longer than for a group: a thread that was cut off may hold it, in a write that the disk does
+/// not end.
+async fn close<E: std::fmt::Display>(closing: impl Future<Output = Result<(), E>>) {
+    let why = match tokio::time::timeout(LAST, closing).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it is still in use".to_owned(),
+    };
+    tracing::warn!(error = why, "the store was not closed cleanly; it recovers at the next start");
 }
 
 fn verdict(groups: [&Group; 4]) -> Exit {
@@ -121,6 +130,11 @@ mod tests {
     use super::*;
     use crate::boot;
     use crate::settings::{Flag, load};
+
+    #[tokio::test]
+    async fn a_store_that_does_not_close_holds_up_no_stop() {
+        close(std::future::pending::<Result<(), std::fmt::Error>>()).await;
+    }
 
     /// A server on ports of the system's choice.
     async fn start(home: &Path) -> (Running, Inputs, Loaded) {

@@ -32,6 +32,9 @@ pub(crate) use ask;
 
 /// A change that is its own transaction; the number of rows it touched. Repeated only where it was certainly not made
 /// (the server is a replica): nobody knows whether a change whose answer was lost was made.
+///
+/// Who drops it half done, as the hard stop does, gives the lock of a file back while the statement still runs on the
+/// connection's own thread: the recorder, on the other connection, may then wait for it up to `store.busy_timeout`.
 macro_rules! change {
     ($db:expr, $op:expr, $sql:expr $(, $value:expr)* $(,)?) => {
         match $db {

@@ -131,10 +131,7 @@ impl Bulk {
             bind(row, &mut binder);
         }
         let mut statement = conn.prepare_cached(&self.sqlite[chunk.size])?;
-        if chunk.rows.len() < SIZES[chunk.size] {
-            // What is not bound now is NULL, whatever was bound before.
-            statement.clear_bindings();
-        }
+        // A statement comes from the cache without values: rows that are missing are NULL, whatever was bound before.
         for (at, value) in binder.finish_direct()?.iter().enumerate() {
             statement.raw_bind_parameter(at + 1, value)?;
         }

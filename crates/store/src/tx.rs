@@ -90,7 +90,8 @@ impl SqliteTx<'_> {
 }
 
 impl Drop for SqliteTx<'_> {
-    /// Without its connection nothing of it lasts; the next one to write connects anew.
+    /// Without its connection nothing of it lasts; the next one to write connects anew, and waits up to
+    /// `store.busy_timeout` for the old connection's thread to end what it is at.
     fn drop(&mut self) {
         if self.open {
             self.writer.suspect();

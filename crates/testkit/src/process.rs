@@ -112,14 +112,15 @@ impl Process {
         }
     }
 
-    /// Ends it at once (SIGKILL) and waits until it is gone.
-    pub fn kill(&mut self) {
+    /// Ends it at once (SIGKILL) and waits until it is gone; the signal that ended it, none when it had ended by itself.
+    pub fn kill(&mut self) -> Option<i32> {
         if self.is_running() {
             drop(self.child.kill());
             self.ended = self.child.wait().ok();
         }
         self.stdout.finish();
         self.stderr.finish();
+        self.ended.and_then(|status| status.signal())
     }
 }
 

@@ -4,7 +4,7 @@ use super::Finding;
 use super::tree::{File, Tree};
 
 /// The files of `base`: no junk drawer. A new one needs a reason that no other room is the place.
-const BASE: [&str; 11] = [
+const BASE: [&str; 12] = [
     "agent",
     "clock",
     "code",
@@ -12,6 +12,7 @@ const BASE: [&str; 11] = [
     "entropy",
     "lib",
     "net",
+    "path",
     "secret",
     "task",
     "units",

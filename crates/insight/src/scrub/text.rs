@@ -4,8 +4,10 @@
 //! value; both end at the next blank, quote or angle bracket. Prose (`ready? yes`), optional chaining (`a?.b`) and
 //! selectors (`div#main`) pass unharmed. The position at the end of a stack frame (`:3:14`) is kept.
 
+use mainstay_base::path::find_query;
+
 use super::named::hide_named;
-use super::{find_query, shorten};
+use super::shorten;
 
 /// `text` without queries, fragments and user names of addresses, at most `bytes_max` bytes.
 #[must_use]

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use mainstay_base::path::before_query;
+
+use super::named::hide_named;
+use super::shorten;
 use super::text::drop_credentials;
-use super::{find_query, shorten};
 
 /// Longest web address that is read, in bytes.
 pub const URL_BYTES_MAX: usize = 8_192;
@@ -64,12 +67,24 @@ fn host(authority: &str) -> Option<Cow<'_, str>> {
 
 /// The same page has one name: edge answers `/about.html` and `/about` with the same file.
 fn path(tail: &str) -> Cow<'_, str> {
-    let path = &tail[..find_query(tail.as_bytes()).unwrap_or(tail.len())];
-    let parameters = memchr::memchr(b';', path.as_bytes());
-    let path = match parameters.and_then(|_| path.split_once(";jsessionid=")) {
-        Some((before, _)) => before,
-        None => path,
-    };
+    let path = before_query(tail);
+    if let Cow::Owned(hidden) = hide_assigned(path) {
+        return Cow::Owned(page(&hidden).into_owned());
+    }
+    page(path)
+}
+
+/// A path may hold pairs as a query does (`/cb&access_token=x`). Only an assignment is one: `/wiki/Password:_a_tale` is a page.
+fn hide_assigned(path: &str) -> Cow<'_, str> {
+    let is_encoded = || path.contains("3D") || path.contains("3d");
+    if path.contains('=') || (path.contains('%') && is_encoded()) {
+        hide_named(path)
+    } else {
+        path.into()
+    }
+}
+
+fn page(path: &str) -> Cow<'_, str> {
     let path = shorten(path, PATH_BYTES_MAX);
     if path.is_empty() {
         return Cow::Borrowed("/");

@@ -22,6 +22,9 @@ pub(super) enum Link {
     Single(MultiplexedConnection),
     Cluster {
         connection: ClusterConnection,
+        /// Asks replicas, if they are asked at all. It is one of its own: where a primary cannot be reached the client asks
+        /// another server of the shard, and a replica that was told READONLY, as by this one, answers instead of refusing.
+        replicas: Option<ClusterConnection>,
         /// Whether the servers know channels that belong to a slot (Redis 7, Valkey).
         is_sharded: bool,
     },
@@ -78,7 +81,13 @@ impl Link {
             cmd("COMMAND").arg("INFO").arg("SPUBLISH").query_async(&mut connection).await?;
         let is_sharded = matches!(known, Value::Array(found) if found.iter().all(|command| *command != Value::Nil));
         let connection = cluster(settings)?.build()?.get_async_connection().await?;
-        Ok(Self::Cluster { connection, is_sharded })
+        let replicas = if settings.replica_reads {
+            let client = cluster(settings)?.read_routing_strategy(RandomReplicaStrategy).build()?;
+            Some(client.get_async_connection().await?)
+        } else {
+            None
+        };
+        Ok(Self::Cluster { connection, replicas, is_sharded })
     }
 
     pub(super) fn is_single(&self) -> bool {
@@ -96,7 +105,11 @@ impl Link {
     pub(super) async fn send(&self, command: Cmd, to: To<'_>) -> RedisResult<Value> {
         let answer = match self {
             Self::Single(connection) => connection.clone().req_packed_command(&command).await?,
-            Self::Cluster { connection, .. } => {
+            Self::Cluster { connection, replicas, .. } => {
+                let connection = match (to, replicas) {
+                    (To::Any(_), Some(replicas)) => replicas,
+                    _ => connection,
+                };
                 connection.clone().route_command(command, routing(to)).await?
             }
         };
@@ -162,7 +175,7 @@ fn cluster(settings: &Settings) -> RedisResult<ClusterClientBuilder> {
     let infos = settings.nodes.iter().map(|node| info(settings, node));
     let infos = infos.collect::<RedisResult<Vec<_>>>()?;
     let pause = u64::try_from(settings.retry_delay.0.as_millis()).unwrap_or(u64::MAX);
-    let mut builder = ClusterClient::builder(infos)
+    Ok(ClusterClient::builder(infos)
         .retries(settings.retries)
         .min_retry_wait(pause)
         .max_retry_wait(pause)
@@ -170,11 +183,7 @@ fn cluster(settings: &Settings) -> RedisResult<ClusterClientBuilder> {
         .response_timeout(response_timeout(settings))
         .overall_response_timeout(None)
         .tcp_settings(tcp(settings))
-        .use_protocol(ProtocolVersion::RESP3);
-    if settings.replica_reads {
-        builder = builder.read_routing_strategy(RandomReplicaStrategy);
-    }
-    Ok(builder)
+        .use_protocol(ProtocolVersion::RESP3))
 }
 
 /// Callers give up on their own; this bounds what they left behind.

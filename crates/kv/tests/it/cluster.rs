@@ -135,6 +135,69 @@ async fn a_way_to_one_primary_that_is_silent_is_survived_in_time() {
     process.finish().await;
 }
 
+/// The client asks other servers of a shard whose primary it cannot reach; none may answer what shall be exact.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_replica_answers_for_its_primary() {
+    let cluster = RedisCluster::start();
+    // Nobody takes over, and the rest goes on.
+    for node in cluster.nodes() {
+        assert_eq!(node.ask(&["CONFIG", "SET", "cluster-replica-no-failover", "yes"]), "OK");
+        assert_eq!(node.ask(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]), "OK");
+    }
+    let used_all_along = |settings: &mut mainstay_kv::Settings| {
+        settings.answer_within = Span(Duration::from_millis(200));
+        settings.failures_max = u32::MAX;
+    };
+    let namespace = namespace();
+    let process = Process::start_with(&cluster.addresses(), &namespace, used_all_along).await;
+    assert_eq!(process.set("a", "old").await, Taken::Shared);
+    let stale = async || process.kv.get("a", Freshness::Stale).await.unwrap();
+    until("a replica that has it", async || stale().await.is_some()).await;
+    block_in_place(|| cluster.primary_of(&format!("{namespace}:v0:a")).kill());
+    for _ in 0..50 {
+        assert_eq!(process.get("a").await, None);
+    }
+    until("a replica asked", async || stale().await.as_deref() == Some(b"old")).await;
+    assert_eq!(process.get("a").await, None);
+    process.finish().await;
+}
+
+/// Several ask at once for what has moved already, of a slot that still moves: two turns to and fro, which is what the client
+/// takes by itself, are not enough for all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_on_its_way_is_asked_for_until_it_answers() {
+    let cluster = RedisCluster::start();
+    let namespace = namespace();
+    let patient = |settings: &mut mainstay_kv::Settings| settings.answer_within = Span(WITHIN);
+    let process = Process::start_with(&cluster.addresses(), &namespace, patient).await;
+    let keys: Vec<_> = (0..6).map(|n| format!("{{slot}}{n}")).collect();
+    for key in &keys {
+        assert_eq!(process.set(key, key).await, Taken::Shared);
+    }
+    block_in_place(|| {
+        let id = |node: &mainstay_testkit::RedisNode| node.ask(&["CLUSTER", "MYID"]);
+        let name = |key: &String| format!("{namespace}:v0:{key}");
+        let from = cluster.primary_of(&name(&keys[0]));
+        let nodes = &cluster.nodes()[..3];
+        let to = nodes.iter().find(|node| id(node) != id(from)).unwrap();
+        let slot = from.ask(&["CLUSTER", "KEYSLOT", &name(&keys[0])]);
+        assert_eq!(to.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]), "OK");
+        assert_eq!(from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]), "OK");
+        let port = to.own_address().port().to_string();
+        for key in &keys {
+            let moved = from.ask(&["MIGRATE", "127.0.0.1", &port, &name(key), "0", "30000"]);
+            assert_eq!(moved, "OK");
+        }
+    });
+    let refs: Vec<_> = keys.iter().map(String::as_str).collect();
+    let found = process.kv.get_many(&refs, Freshness::Exact).await.unwrap();
+    for (key, value) in keys.iter().zip(found) {
+        assert_eq!(value.as_deref(), Some(key.as_bytes()));
+    }
+    assert!(process.reads_from_memory().abs() < f64::EPSILON);
+    process.finish().await;
+}
+
 /// Keys of the first slots, which are those that move.
 fn keys_of_first_slots(cluster: &RedisCluster, namespace: &str, slots: u16) -> Vec<String> {
     let node = &cluster.nodes()[0];
@@ -170,6 +233,8 @@ async fn slots_that_move_under_load_lose_nothing() {
                 assert_eq!((count.value, count.taken), (round, Taken::Shared));
             }
             let found = process.kv.get_many(&refs, Freshness::Exact).await.unwrap();
+            // A value that is gone, and a read that was refused, are two things.
+            assert!(process.reads_from_memory().abs() < f64::EPSILON);
             for (key, value) in keys.iter().zip(found) {
                 assert_eq!(value.as_deref(), Some(round.to_string().as_bytes()), "{key}");
             }

@@ -80,6 +80,12 @@ impl Process {
         Metrics::parse(self.registry.encode_text()).value(name, &[])
     }
 
+    /// Reads that the store did not answer.
+    pub(crate) fn reads_from_memory(&self) -> f64 {
+        let labels = [("operation", "get"), ("answered_by", "memory")];
+        Metrics::parse(self.registry.encode_text()).value("mainstay_kv_operations_total", &labels)
+    }
+
     /// Nothing may have crashed or hang.
     pub(crate) async fn finish(self) {
         assert_eq!(self.group.finish(WITHIN, WITHIN).await, 0);

@@ -93,6 +93,24 @@ fn an_installation_moves_while_it_serves_and_goes_on_where_it_was() {
     assert!(undone.stderr.contains("a server has already worked with this database"), "{undone:?}");
 }
 
+/// Works while another session lets nobody write a table which is copied late.
+fn while_held<T>(postgres: &Postgres, database: &str, work: impl FnOnce() -> T) -> T {
+    let primary = postgres.primary();
+    let sleepers = |what: &str| {
+        let text = format!("SELECT {what} FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+        primary.query(database, &text)
+    };
+    std::thread::scope(|scope| {
+        let hold =
+            "BEGIN; LOCK TABLE mainstay.custom_events IN EXCLUSIVE MODE; SELECT pg_sleep(600)";
+        scope.spawn(move || drop(primary.try_sql(database, hold)));
+        until("the table is held", PATIENCE, || sleepers("count(*)") == "1");
+        let out = work();
+        drop(sleepers("pg_terminate_backend(pid)"));
+        out
+    })
+}
+
 /// Named events in one table, more than are copied together.
 const MANY: usize = 12_000;
 
@@ -124,7 +142,7 @@ fn heavy_fifty_kills_do_not_keep_a_copy_from_being_proven() {
         });
         server.accept(&events);
     }
-    let (mut met, mut within, mut in_the_middle) = (0, 0, 0);
+    let (mut met, mut within, mut in_the_middle, mut without_server) = (0, 0, 0, 0);
     for kill in 0..50 {
         let before = copied();
         let mut copying = Process::start(&mut migrate(data.path(), &["--to", &url]));
@@ -141,18 +159,28 @@ fn heavy_fifty_kills_do_not_keep_a_copy_from_being_proven() {
         if kill % 2 == 1 {
             server.kill();
         }
-        met += usize::from(copying.is_running());
-        if kill % 4 == 3 {
-            server = on(data.path()).start();
-        }
-        copying.kill();
+        let is_killed = if kill % 4 == 3 {
+            // The copy shall outlast the server's start.
+            while_held(&postgres, &database, || {
+                server = on(data.path()).start();
+                copying.kill() == Some(9)
+            })
+        } else {
+            copying.kill() == Some(9)
+        };
+        met += usize::from(is_killed);
+        without_server += usize::from(is_killed && kill % 2 == 1);
         if kill % 4 == 1 {
             server = on(data.path()).start();
         }
         within += usize::from(copying.stderr.text().contains("pass 1: "));
         in_the_middle += usize::from((1..MANY).contains(&copied()));
     }
-    assert!(met >= 35, "a copy was still running only {met} times");
+    assert!(met >= 40, "a copy was still running only {met} times");
+    assert!(
+        without_server >= 15,
+        "the server was killed before a copy only {without_server} times"
+    );
     assert!(within >= 30, "only {within} kills came while rows were looked at");
     assert!(in_the_middle > 0, "no kill left a table half copied");
     let online = json(&run(data.path(), &["--to", &url, "--json"]));

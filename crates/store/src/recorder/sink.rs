@@ -15,6 +15,12 @@ const OP: &str = "recorder.commit";
 /// One small row, always the same.
 const PROBE: &str = "INSERT INTO recorder_probe (id, at) VALUES (1, $1)
     ON CONFLICT (id) DO UPDATE SET at = excluded.at";
+/// Needs pages that are free or still allowed, which that row does not: its page is there, also in a file at its limit.
+/// 16 KiB are what a small group takes.
+const ROOM: &str = "BEGIN IMMEDIATE;
+    CREATE TABLE recorder_room (bytes BLOB);
+    INSERT INTO recorder_room (bytes) VALUES (zeroblob(16384));
+    ROLLBACK";
 const AWAY: &str = "insight.db is away";
 
 /// What a sink needs of the house.
@@ -37,15 +43,15 @@ pub(super) struct SqliteSink {
     db: sqlite::Db,
     committer: Committer,
     probe_every: Duration,
-    /// A probe is needed to know whether the disk takes writes.
-    failed: bool,
+    /// How the last write failed: a probe is needed to know whether the disk takes writes.
+    failed: Option<Kind>,
 }
 
 impl Sink {
     pub(super) fn new(context: SinkContext, settings: &Settings) -> Self {
         match context.store.insight().clone() {
             Engine::Sqlite(db) => Self::Sqlite(Box::new(SqliteSink {
-                failed: !db.is_open(),
+                failed: (!db.is_open()).then_some(Kind::Unavailable),
                 db,
                 committer: Committer::new(),
                 probe_every: settings.recorder_probe_every.0.max(Duration::from_millis(10)),
@@ -100,7 +106,10 @@ impl Sink {
     pub(super) fn why_away(&self) -> Option<&'static str> {
         match self {
             Self::Sqlite(sink) if !sink.db.is_open() => Some(AWAY),
-            Self::Sqlite(sink) => sink.failed.then_some("the disk does not take writes"),
+            Self::Sqlite(sink) => sink.failed.map(|kind| match kind {
+                Kind::Full => "the disk is full, or insight.db has reached its limit",
+                _ => "the disk does not take writes",
+            }),
             Self::Postgres(sink) => sink.why_away(),
         }
     }
@@ -153,22 +162,29 @@ impl SqliteSink {
             if matches!(error.kind, Kind::Unavailable | Kind::Internal) {
                 writer.suspect();
             }
-            self.failed |= error.kind != Kind::Conflict;
+            if error.kind != Kind::Conflict {
+                self.failed = Some(error.kind);
+            }
             return Err(error);
         }
-        self.failed = false;
+        self.failed = None;
         Ok(())
     }
 
-    /// Writes one small row, so that a recorder nobody sends to notices space that came back.
+    /// Writes one small row, so that a recorder nobody sends to notices space that came back. Where there was none, room
+    /// for more is asked for first.
     async fn probe(&mut self, now: Timestamp) {
         let mut writer = self.db.writer().await;
+        let was_full = self.failed == Some(Kind::Full);
         let outcome = writer.directly(&self.db, |conn| {
+            if was_full {
+                conn.execute_batch(ROOM)?;
+            }
             conn.execute(PROBE, [now.as_micros()]).map(drop).map_err(Source::from)
         });
-        if outcome.is_err() {
+        self.failed = outcome.err().map(|error| Error::new(OP, error).kind);
+        if self.failed.is_some() {
             writer.suspect();
         }
-        self.failed = outcome.is_err();
     }
 }

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use mainstay_base::Entropy;
 use mainstay_base::units::{Size, Span as Time};
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
+use super::sink::{Sink, SinkContext};
 use super::{Entry, Gathering, answers};
 use crate::contract::{Fixture, Sample};
 use crate::error::Source;
@@ -17,6 +19,13 @@ const LONG: Duration = Duration::from_secs(20);
 
 fn batch(n: u32) -> Batch {
     Batch { records: vec![Record::PageView(Sample(n).view())], visit: Some(Sample(n).touch(n % 7)) }
+}
+
+/// A sink beside the recorder's, for what is about groups.
+fn sink(f: &Fixture, settings: &Settings) -> Sink {
+    let (store, clock, entropy) = (f.store.clone(), f.clock.clone(), Entropy::System);
+    let context = SinkContext { store, clock, entropy, spool_dir: f.dir.path().to_owned() };
+    Sink::new(context, settings)
 }
 
 async fn count(f: &Fixture) -> i64 {
@@ -157,35 +166,50 @@ async fn a_poisoned_batch_fails_alone() {
     f.finish().await;
 }
 
-#[tokio::test]
-async fn a_full_disk_is_told_and_survived() {
-    let settings = Settings {
-        insight_size_max: Size::kib(400),
-        recorder_probe_every: Time(Duration::from_millis(20)),
-        ..Settings::default()
-    };
-    let f = Fixture::sqlite_with(&settings).await;
-    let mut stored = 0;
-    let refused = loop {
-        let answers = record_all(&f, (stored..stored + 16).map(batch).collect()).await;
-        if answers.iter().any(Result::is_err) {
-            break answers;
-        }
-        stored += 16;
-        assert!(stored < 10_000, "the limit does not bite");
-    };
-    assert!(refused.iter().all(|a| *a == Err(record::Error::Unavailable)), "{refused:?}");
-    let Health::Degraded { since, reason } = f.recorder.health() else { panic!("not degraded") };
-    assert_eq!(since, f.clock.now());
-    assert!(reason.contains("full"), "{reason}");
-    assert_eq!(f.recorder.shed_total(), 16);
-    assert_eq!(count(&f).await, i64::from(stored), "a failed group left something behind");
+const LIMITED: Size = Size::kib(400);
 
-    // Room is made; the recorder notices without anybody recording.
+/// Deletes all that was recorded.
+async fn make_room(f: &Fixture) {
     let future = mainstay_base::Timestamp::from_seconds(9_000_000_000);
     for table in [Table::PageViews, Table::UserSessions] {
         retain::delete_before(f.insight(), table, future, 100_000).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_survived() {
+    let settings = Settings {
+        insight_size_max: LIMITED,
+        recorder_probe_every: Time(Duration::from_millis(20)),
+        ..Settings::default()
+    };
+    let f = Fixture::sqlite_with(&settings).await;
+    let (mut stored, mut refused) = (0, 0);
+    let mut tell = |answers: &[Result<(), record::Error>]| {
+        for answer in answers {
+            match answer {
+                Ok(()) => stored += 1,
+                Err(error) => {
+                    assert_eq!(*error, record::Error::Unavailable);
+                    refused += 1;
+                }
+            }
+        }
+        answers.iter().any(Result::is_err)
+    };
+    // Until no group has room, then until no batch has.
+    let mut fresh = 0..10_000;
+    while !tell(&record_all(&f, fresh.by_ref().take(16).map(batch).collect()).await) {}
+    while !tell(&record_all(&f, fresh.by_ref().take(1).map(batch).collect()).await) {}
+    assert!(!fresh.is_empty(), "the limit does not bite");
+    let Health::Degraded { since, reason } = f.recorder.health() else { panic!("not degraded") };
+    assert_eq!(since, f.clock.now());
+    assert!(reason.contains("full"), "{reason}");
+    assert_eq!(f.recorder.shed_total(), refused);
+    assert_eq!(count(&f).await, stored, "a failed group left something behind");
+
+    // The recorder notices without anybody recording.
+    make_room(&f).await;
     tokio::time::timeout(LONG, async {
         while f.recorder.health() != Health::Ok {
             tokio::task::yield_now().await;
@@ -193,8 +217,33 @@ async fn a_full_disk_is_told_and_survived() {
     })
     .await
     .unwrap();
-    f.record(batch(stored).records, None).await;
+    f.record(batch(10_001).records, None).await;
     assert_eq!(count(&f).await, 1);
+    f.finish().await;
+}
+
+/// A row that is there already can be rewritten in a full file: that says nothing of new ones.
+#[tokio::test]
+async fn no_probe_calls_a_full_disk_well() {
+    let settings = Settings { insight_size_max: LIMITED, ..Settings::default() };
+    let f = Fixture::sqlite_with(&settings).await;
+    let (mut sink, now) = (sink(&f, &settings), f.clock.now());
+    sink.tend(now).await.unwrap();
+    assert_eq!(sink.why_away(), None);
+    let mut fresh = (0..10_000).map(batch);
+    while sink.commit(&[&fresh.next().unwrap()], now).await.is_ok() {}
+    for _ in 0..5 {
+        assert!(sink.why_away().unwrap().contains("full"));
+        assert_eq!(sink.tend(now).await, Ok(false));
+    }
+    make_room(&f).await;
+    sink.tend(now).await.unwrap();
+    assert_eq!(sink.why_away(), None);
+    sink.commit(&[&fresh.next().unwrap()], now).await.unwrap();
+    let names = "SELECT count(*) FROM sqlite_schema WHERE name = 'recorder_room'";
+    let left: i64 =
+        sqlx::query_scalar(names).fetch_one(f.insight().file().readers()).await.unwrap();
+    assert_eq!(left, 0);
     f.finish().await;
 }
 
@@ -229,28 +278,46 @@ async fn a_soft_stop_finishes_what_is_queued() {
 
 #[tokio::test]
 async fn a_transaction_left_open_is_cleared_away() {
-    let busy_timeout = Time(Duration::from_millis(500));
-    let f = Fixture::sqlite_with(&Settings { busy_timeout, ..Settings::default() }).await;
+    const BEGIN: &str = "BEGIN IMMEDIATE";
+    // Long enough for a connection that is given up to be closed by its own thread.
+    let f =
+        Fixture::sqlite_with(&Settings { busy_timeout: Time(LONG), ..Settings::default() }).await;
     f.record(batch(0).records, None).await;
     // What a cancelled writer leaves behind.
     drop(f.insight().begin("test.begin").await.unwrap());
     assert_eq!(f.try_record(batch(1).records, None).await, Ok(()));
-    // And one that nobody ends: nothing is wrong with the batch, so it must not be called refused.
-    let begin = "BEGIN IMMEDIATE";
-    {
-        let mut writer = f.insight().file().writer().await;
-        sqlx::query(begin).execute(writer.conn().await.unwrap()).await.unwrap();
-    }
-    assert_eq!(f.try_record(batch(2).records, None).await, Err(record::Error::Unavailable));
-    assert_eq!(f.try_record(batch(3).records, None).await, Ok(()));
     // Nor does the recorder's own hold up anybody.
     {
         let db = f.insight().file();
-        let begin = |conn: &Connection| Ok::<_, Source>(conn.execute_batch(begin)?);
+        let begin = |conn: &Connection| Ok::<_, Source>(conn.execute_batch(BEGIN)?);
         db.writer().await.directly(db, begin).unwrap();
     }
     f.insight().begin("test.begin").await.unwrap().commit().await.unwrap();
-    assert_eq!(f.try_record(batch(4).records, None).await, Ok(()));
+    assert_eq!(f.try_record(batch(2).records, None).await, Ok(()));
+    assert_eq!(f.recorder.health(), Health::Ok);
+    f.finish().await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_nobody_ends_refuses_no_batch_for_good() {
+    let busy_timeout = Time(Duration::from_millis(100));
+    let f = Fixture::sqlite_with(&Settings { busy_timeout, ..Settings::default() }).await;
+    {
+        let mut writer = f.insight().file().writer().await;
+        let conn = writer.conn().await.unwrap();
+        sqlx::query("BEGIN IMMEDIATE").execute(conn).await.unwrap();
+    }
+    // Nothing is wrong with the batch, so it must not be called refused.
+    let recorded = async |n| f.try_record(batch(n).records, None).await;
+    assert_eq!(recorded(0).await, Err(record::Error::Unavailable));
+    // The connection was given up; its own thread closes it.
+    tokio::time::timeout(LONG, async {
+        while let Err(error) = recorded(1).await {
+            assert_eq!(error, record::Error::Unavailable);
+        }
+    })
+    .await
+    .unwrap();
     assert_eq!(f.recorder.health(), Health::Ok);
     f.finish().await;
 }
@@ -275,16 +342,18 @@ async fn a_hard_stop_is_heard_between_commits() {
     drop(other);
 }
 
+/// The statement for eight rows inserts seven: the values of the eighth before it must be gone.
 #[tokio::test]
 async fn a_smaller_group_writes_nothing_of_the_one_before() {
     let f = Fixture::sqlite().await;
+    let mut sink = sink(&f, &Settings::default());
     for (many, sum) in [(8, 8), (7, 15)] {
-        let batches = (sum - many..sum).map(|n| Batch {
+        let group = (sum - many..sum).map(|n| Batch {
             records: vec![Record::PageView(Sample(n).view())],
             visit: Some(Sample(n).touch(n)),
         });
-        let answers = record_all(&f, batches.collect()).await;
-        assert!(answers.iter().all(Result::is_ok));
+        let group: Vec<_> = group.collect();
+        sink.commit(&group.iter().collect::<Vec<_>>(), f.clock.now()).await.unwrap();
         let visits: (i64, i64) =
             sqlx::query_as("SELECT count(*), sum(page_views) FROM user_sessions")
                 .fetch_one(f.insight().file().readers())

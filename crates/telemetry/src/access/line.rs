@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use mainstay_base::agent::AgentClass;
-use mainstay_base::{Timestamp, net};
+use mainstay_base::{Timestamp, net, path};
 
 use crate::json;
 
@@ -85,7 +85,7 @@ impl Formatter {
         out.extend_from_slice(b"\",\"host\":\"");
         escape(out, line.host, NAME_BYTES_MAX);
         out.extend_from_slice(b"\",\"path\":\"");
-        escape(out, before_query(line.path), PATH_BYTES_MAX);
+        escape(out, path::before_query(line.path), PATH_BYTES_MAX);
         out.extend_from_slice(b"\",\"route\":\"");
         escape(out, line.route, NAME_BYTES_MAX);
         out.extend_from_slice(b"\",\"status_code\":");
@@ -167,14 +167,6 @@ fn short_hex(out: &mut Vec<u8>, group: u16) {
     for digit in (0..digits).rev() {
         out.push(HEX[usize::from(group >> (4 * digit) & 15)]);
     }
-}
-
-/// A path up to a query that was percent-encoded along with it.
-fn before_query(path: &str) -> &str {
-    let is_mark =
-        |at: usize| path.as_bytes()[at..].get(1..3).is_some_and(|c| c.eq_ignore_ascii_case(b"3f"));
-    let mut marks = path.match_indices('%').map(|(at, _)| at);
-    marks.find(|at| is_mark(*at)).map_or(path, |at| &path[..at])
 }
 
 /// Appends the inside of a JSON string, cut to `max` bytes of the original at a character's end.

@@ -43,6 +43,25 @@ fn equals_have_the_same_share_however_many_they_are() {
 }
 
 #[test]
+fn the_one_with_the_least_under_way_is_asked() {
+    let cluster = cluster(2);
+    let choose = || cluster.choose_replica(&[]).unwrap();
+    let mut held: Vec<_> = (0..8).map(|_| choose()).collect();
+    let under_way = || cluster.nodes.iter().map(|node| node.in_flight()).collect::<Vec<_>>();
+    assert_eq!(under_way(), [0, 4, 4]);
+    // Whichever answers is asked next, however often in a row.
+    for round in 0..60 {
+        let node = &cluster.nodes[if round % 10 < 7 { 1 } else { 2 }];
+        let answered = held.iter().position(|place| Arc::ptr_eq(place.node(), node)).unwrap();
+        drop(held.remove(answered));
+        held.push(choose());
+        assert_eq!(under_way(), [0, 4, 4], "round {round}");
+    }
+    drop(held);
+    assert_eq!(under_way(), [0, 0, 0]);
+}
+
+#[test]
 fn a_question_that_nobody_passes_takes_nobodys_turn() {
     let cluster = cluster(2);
     // As a read that must have seen a change: first those that have, then those that nearly have.

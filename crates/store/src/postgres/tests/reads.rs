@@ -23,8 +23,8 @@ async fn are_spread_over_the_replicas_one_by_one_and_many_at_a_time() {
     load.goes_on(3_000).await;
     let (asked, failed, _) = load.finish().await;
     assert_eq!(failed, Vec::<String>::new());
-    // The slower of the two at that moment gets fewer.
-    check_shares(&before, &tally(&servers, &name), asked, 10);
+    // How many each answers follows from how fast it is at that moment (`cluster::tests` has the rule).
+    check_shares(&before, &tally(&servers, &name), asked, 0);
     house.finish().await;
 }
 
@@ -140,7 +140,7 @@ async fn survive_every_weather_between_here_and_a_replica() {
     load.goes_on(300).await;
     proxies[1].heal();
     house.is_fit(1).await;
-    // Slow, and well: the other one answers more, and nobody is ejected.
+    // Slow, and well: nobody is ejected.
     proxies[1].delay(Duration::from_millis(50));
     load.goes_on(300).await;
     assert!(!house.node(1).is_ejected());

@@ -74,7 +74,8 @@ fn hostile_words_stay_inside_their_string() {
         assert_eq!(text.matches('\n').count(), 1, "{text}");
         assert!(!text.trim_end().contains(char::is_control), "{text:?}");
         let json: Json = serde_json::from_str(&text).unwrap();
-        assert_eq!(json["path"], odd[..odd.floor_char_boundary(512)], "{odd:?}");
+        let path = odd.split('#').next().unwrap_or_default();
+        assert_eq!(json["path"], path[..path.floor_char_boundary(512)], "{odd:?}");
         assert_eq!(json["status_code"], 200);
     }
 }
@@ -131,6 +132,9 @@ fn a_query_that_was_encoded_with_the_path_is_none_of_it() {
     for (path, kept) in [
         ("/p%3Ftoken=SECRET", "/p"),
         ("/p%3ftoken=SECRET", "/p"),
+        ("/p%253Ftoken=SECRET", "/p"),
+        ("/p%23access_token=SECRET", "/p"),
+        ("/a;jsessionid=SECRET", "/a"),
         ("/100%25%3", "/100%25%3"),
         ("/é%", "/é%"),
         ("/%c3%a9/3f", "/%c3%a9/3f"),

@@ -1,0 +1,167 @@
+//! Tests of `named`.
+
+use super::*;
+
+#[test]
+fn what_its_name_calls_secret_is_hidden() {
+    for (text, kept) in [
+        (
+            "Authorization: Bearer SECRET password: SECRET and token=SECRET",
+            "Authorization: Bearer [secret] password: [secret] and token=[secret]",
+        ),
+        ("&token=SECRET11", "&token=[secret]"),
+        ("foo ? token = SECRET10 now", "foo ? token = [secret] now"),
+        ("a b&csrfToken=SECRET&x=1", "a b&csrfToken=[secret]&x=1"),
+        (r#"{"api_key":"SECRET","n":1}"#, r#"{"api_key":"[secret]","n":1}"#),
+        ("client-secret='SECRET'", "client-secret='[secret]'"),
+        ("x-api-key: SECRET", "x-api-key: [secret]"),
+        ("password=é!", "password=[secret]"),
+        ("secret_key=SECRET passphrase=SECRET", "secret_key=[secret] passphrase=[secret]"),
+        ("jwt=SECRET, pwd:SECRET", "jwt=[secret], pwd:[secret]"),
+        ("secret=[secret]", "secret=[secret]"),
+        // Tokens.
+        (r#"{"access_token":"SECRET"}"#, r#"{"access_token":"[secret]"}"#),
+        (r#"{"token":"SECRET"}"#, r#"{"token":"[secret]"}"#),
+        ("{ token: 'SECRET' }", "{ token: '[secret]' }"),
+        ("X-Auth-Token: SECRET", "X-Auth-Token: [secret]"),
+        ("X-CSRF-Token: SECRET", "X-CSRF-Token: [secret]"),
+        ("/token:SECRET", "/token:[secret]"),
+        ("expired token: SECRET", "expired token: [secret]"),
+        // In quotes, to the value's own.
+        (r#"{"password":"SECRET&4, x)y"}"#, r#"{"password":"[secret]"}"#),
+        (r#"password: "my SECRET phrase""#, r#"password: "[secret]""#),
+        (r#"{"pwd":"a\"SECRET\\","n":1}"#, r#"{"pwd":"[secret]","n":1}"#),
+        (r#"{"pwd":"it's SECRET"}"#, r#"{"pwd":"[secret]"}"#),
+        (r#""{\"password\":\"SECRET\"}""#, r#""{\"password\":\"[secret]\"}""#),
+        (r#"{\"pwd\":\"a\\\"SECRET\\\\\"}"#, r#"{\"pwd\":\"[secret]\"}"#),
+        (r#"\\\"pwd\\\":\\\"a b\\\\\\\"SECRET\\\""#, r#"\\\"pwd\\\":\\\"[secret]\\\""#),
+        (r#"password: \"SECRET\" x"#, r#"password: \"[secret]\" x"#),
+        (r#""{\"password\":\"SECRET", x"#, r#""{\"password\":\"[secret]", x"#),
+        (r#""{\"password\":SECRET\"""#, r#""{\"password\":[secret]\"""#),
+        ("password: `a SECRET`.", "password: `[secret]`."),
+        ("pwd: \"a SECRET\nnext", "pwd: \"[secret]\nnext"),
+        (
+            r#"{"privateKey":"a
+SECRET"}"#,
+            r#"{"privateKey":"[secret]"}"#,
+        ),
+        (r#"{"authorization":["Bearer SECRET"]}"#, r#"{"authorization":["Bearer [secret]"]}"#),
+        (r#"{"cookie":"a=SECRET; b='SECRET'"}"#, r#"{"cookie":"[secret]"}"#),
+        // To the end of the line.
+        ("Authorization: token SECRET", "Authorization: [secret]"),
+        ("Authorization: Negotiate SECRET==\nHost: h", "Authorization: [secret]\nHost: h"),
+        (
+            r#"Authorization: Digest username="me", response="SECRET", qop=auth"#,
+            "Authorization: [secret]",
+        ),
+        ("'Authorization: AWS4 SECRET, SECRET' sent", "'Authorization: [secret]' sent"),
+        (r#""Authorization: token SECRET\""#, r#""Authorization: [secret]\""#),
+        ("Cookie: sid=SECRET; b=SECRET\r\nHost: h", "Cookie: [secret]\r\nHost: h"),
+        ("Set-Cookie: sid=SECRET; Path=/", "Set-Cookie: [secret]"),
+        // Other signs, other blanks.
+        (r#""password"=>"SECRET""#, r#""password"=>"[secret]""#),
+        (r#":password => "SECRET""#, r#":password => "[secret]""#),
+        ("password:\tSECRET", "password:\t[secret]"),
+        ("password:\n  SECRET", "password:\n  [secret]"),
+        ("password==SECRET", "password==[secret]"),
+        ("password%3DSECRET", "password%3D[secret]"),
+        ("password%3aSECRET x", "password%3a[secret] x"),
+        ("cb%26access_token%253dSECRET", "cb%26access_token%253d[secret]"),
+        ("user[password]=SECRET", "user[password]=[secret]"),
+        ("user%5Bpassword%5D=SECRET", "user%5Bpassword%5D=[secret]"),
+        ("%7B%22token%22%3A%22SECRET%22%7D", "%7B%22token%22%3A[secret]"),
+    ] {
+        let hidden = hide_named(text);
+        assert_eq!(hidden, kept, "{text}");
+        assert_eq!(hide_named(&hidden), kept, "twice: {text}");
+    }
+}
+
+#[test]
+fn honest_texts_stay_whole() {
+    for text in [
+        "Unexpected token: keyword",
+        "Unexpected token < in JSON at position 0",
+        "Unexpected token = in JSON at position 4",
+        "JSON.parse: unexpected token: x",
+        "expected token: )",
+        "SyntaxError: Unexpected token '='",
+        "SyntaxError: Unexpected token '=' in expression",
+        "SyntaxError: Unexpected token ':', \"a:b\" is not valid JSON",
+        "Cannot read properties of undefined (reading 'token')",
+        "undefined is not an object (evaluating 'this.token === null')",
+        "if (token == other) and password != null",
+        "users.map(token => token.id)",
+        "Wrong password",
+        "password: ",
+        "password=\"\"",
+        "Wrong password:\n    at login (https://h/app.js:3:14)",
+        "at f (https://h/app.js:3:14)",
+        "at f (https://h/reset-password:3:14)",
+        "f@https://h/session-token:3:14",
+        "tokens: 3, passwords: 2, secretary: Ann",
+        "100%, 20%3 and %3",
+        "%25%2525",
+        "é=é: é",
+        "=:%3D",
+        "",
+    ] {
+        assert_eq!(hide_named(text), text);
+    }
+}
+
+/// Whatever stands before, every order of three pieces that matter and many by chance: a plain value is hidden, nothing panics.
+#[test]
+fn no_text_before_saves_a_secret() {
+    const PIECES: [&str; 24] = [
+        "password",
+        "token",
+        "cookie",
+        "Authorization",
+        "unexpected ",
+        "Bearer ",
+        "=",
+        ":",
+        "=>",
+        "%3D",
+        "%25",
+        "%22",
+        "\"",
+        "'",
+        "`",
+        "\\",
+        "\n",
+        " ",
+        "[",
+        "]",
+        "é",
+        "\u{2028}",
+        "at ",
+        "3:14",
+    ];
+    let check = |odd: &str| {
+        for text in [format!("{odd} password=SECRET"), format!("pwd=\"{odd}é\" pwd: SECRET")] {
+            let hidden = hide_named(&text);
+            assert!(!hidden.contains("SECRET"), "{text:?}: {hidden:?}");
+        }
+    };
+    for one in PIECES {
+        for two in PIECES {
+            for three in PIECES {
+                check(&format!("{one}{two}{three}"));
+            }
+        }
+    }
+    // A linear congruential generator (Knuth's MMIX): every run tries the same.
+    let mut state = 1_u64;
+    for _ in 0..20_000 {
+        let mut text = String::new();
+        for _ in 0..12 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            text.push_str(PIECES[(state >> 33) as usize % PIECES.len()]);
+        }
+        check(&text);
+    }
+}
