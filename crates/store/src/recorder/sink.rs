@@ -15,12 +15,15 @@ const OP: &str = "recorder.commit";
 /// One small row, always the same.
 const PROBE: &str = "INSERT INTO recorder_probe (id, at) VALUES (1, $1)
     ON CONFLICT (id) DO UPDATE SET at = excluded.at";
-/// Needs pages that are free or still allowed, which that row does not: its page is there, also in a file at its limit.
-/// 16 KiB are what a small group takes.
-const ROOM: &str = "BEGIN IMMEDIATE;
+/// Needs room that this row does not: its page is there in a full file too, and a full disk may have a place left for one
+/// page. So much as this is more than a small group takes. Only what is committed is written; one that was not taken away
+/// again, as where the disk filled up meanwhile, is taken away by the next.
+const TAKE_ROOM: &str = "BEGIN IMMEDIATE;
+    DROP TABLE IF EXISTS recorder_room;
     CREATE TABLE recorder_room (bytes BLOB);
-    INSERT INTO recorder_room (bytes) VALUES (zeroblob(16384));
-    ROLLBACK";
+    INSERT INTO recorder_room (bytes) VALUES (zeroblob(65536));
+    COMMIT";
+const LEAVE_ROOM: &str = "DROP TABLE recorder_room";
 const AWAY: &str = "insight.db is away";
 
 /// What a sink needs of the house.
@@ -178,7 +181,8 @@ impl SqliteSink {
         let was_full = self.failed == Some(Kind::Full);
         let outcome = writer.directly(&self.db, |conn| {
             if was_full {
-                conn.execute_batch(ROOM)?;
+                conn.execute_batch(TAKE_ROOM)?;
+                conn.execute_batch(LEAVE_ROOM)?;
             }
             conn.execute(PROBE, [now.as_micros()]).map(drop).map_err(Source::from)
         });
