@@ -127,14 +127,14 @@ async fn fold(
 ) -> Result<bool, Error> {
     let Context { clock, entropy, .. } = &insight.0.context;
     let claimed = rollup::claim_day(db, clock, entropy, site, unfolded).await?;
-    let Some(fold) = claimed else { return Ok(false) };
+    let Some(mut fold) = claimed else { return Ok(false) };
     for by in Dimension::ALL {
         if !fold.add_keys(by).await? {
             return Ok(false);
         }
     }
     for group in Group::ALL {
-        if !fold_vitals(&fold, group).await? {
+        if !fold_vitals(&mut fold, group).await? {
             return Ok(false);
         }
     }
@@ -142,7 +142,7 @@ async fn fold(
 }
 
 /// Every key that an hour has: hours are bounded already, and a day must not say less than they do.
-async fn fold_vitals(fold: &Fold<'_>, group: Group) -> Result<bool, Error> {
+async fn fold_vitals(fold: &mut Fold<'_>, group: Group) -> Result<bool, Error> {
     if !fold.remove_vitals(group).await? {
         return Ok(false);
     }

@@ -95,6 +95,7 @@ contract! {
         clocks_that_differ_keep_nobody_from_a_day,
         no_two_claims_are_the_same,
         a_day_is_claimed_as_it_was_listed,
+        a_server_that_lacks_a_step_is_noticed,
     }
     rollup_day {
         day_rows_answer_for_their_hours,

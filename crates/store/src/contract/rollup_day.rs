@@ -25,7 +25,7 @@ pub(super) fn midnight() -> Timestamp {
 
 pub(super) async fn fold(f: &Fixture, unfolded: &Unfolded) -> bool {
     match claim(f, unfolded).await {
-        Some(fold) => fill_day(&fold).await && fold.finish().await.unwrap(),
+        Some(mut fold) => fill_day(&mut fold).await && fold.finish().await.unwrap(),
         None => false,
     }
 }
@@ -34,7 +34,7 @@ pub(super) async fn claim<'f>(f: &'f Fixture, unfolded: &Unfolded) -> Option<Fol
     claim_at(f, &f.clock, unfolded).await
 }
 
-pub(super) async fn fill_day(fold: &Fold<'_>) -> bool {
+pub(super) async fn fill_day(fold: &mut Fold<'_>) -> bool {
     for by in Dimension::ALL {
         if !fold.add_keys(by).await.unwrap() {
             return false;
@@ -174,7 +174,7 @@ pub(super) async fn what_changes_while_a_day_is_folded_ends_the_fold(f: &Fixture
     let whole = day();
     for n in 0..4 {
         fill_hour(f, NOON).await;
-        let fold = claim(f, &list_unfolded(f, NOON.plus(DAY)).await[0]).await.unwrap();
+        let mut fold = claim(f, &list_unfolded(f, NOON.plus(DAY)).await[0]).await.unwrap();
         if n > 0 {
             assert!(fold.add_keys(Dimension::Path).await.unwrap());
         }
@@ -182,7 +182,7 @@ pub(super) async fn what_changes_while_a_day_is_folded_ends_the_fold(f: &Fixture
             assert!(fold.list_vitals(Group::Site, false, "").await.unwrap().is_some());
         }
         if n > 2 {
-            assert!(fill_day(&fold).await);
+            assert!(fill_day(&mut fold).await);
         }
         assert_eq!(look(f, &whole).await, (pages(1), vec![hourly(NOON)]), "half a fold is read");
         fill_hour(f, NOON).await;
@@ -207,7 +207,7 @@ pub(super) async fn a_day_that_had_folded_hours_is_read_by_hours_while_it_is_fol
     assert!(fold(f, &list_unfolded(f, NOON.plus(HOUR)).await[0]).await);
     fill_hour(f, hours[2]).await;
     let listed = list_unfolded(f, NOON.plus(2 * HOUR)).await[0];
-    let half = claim(f, &listed).await.unwrap();
+    let mut half = claim(f, &listed).await.unwrap();
     assert!(half.add_keys(Dimension::Path).await.unwrap());
     assert_eq!(look(f, &day()).await, (pages(3), hours.map(hourly).to_vec()));
     f.clock.advance(Duration::from_secs(60));
@@ -328,7 +328,7 @@ pub(super) async fn vitals_are_read_in_bounded_pages_whatever_is_folded_meanwhil
             continue;
         }
         for unfolded in list_unfolded(f, later).await {
-            let fold = claim(f, &unfolded).await.unwrap();
+            let mut fold = claim(f, &unfolded).await.unwrap();
             assert!(fold.remove_vitals(Group::Page).await.unwrap());
             let measured = fold.list_vitals(Group::Page, false, "").await.unwrap().unwrap().vitals;
             let rows: Vec<_> = measured

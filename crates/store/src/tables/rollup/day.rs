@@ -9,8 +9,9 @@
 //!   [`Fold::finish`] says how many hours they tell of. `changes` and `claim` are the fencing token: every change to an
 //!   hour and every claim makes the first grow, and each claim has a random number of its own, for a server that takes
 //!   over may lack the last changes, and a day that was removed begins anew. Each step holds the day's row while it has the
-//!   claim's token, and each read says nothing of a state in which it has another. So neither another fold, nor a count,
-//!   nor a server that is behind can bring back what is outdated.
+//!   token of the step before, and gives it the next number: a server that has the claim and lacks a step has another
+//!   token. Each read says nothing of a state in which it has another. So neither another fold, nor a count, nor a server
+//!   that is behind can bring back what is outdated, and no day is finished that lacks a step.
 //! - A claimed day is left to who claimed it until its lease is over, [`LEASE`] after its last step. A lease that ends
 //!   later than anybody's could is the word of a clock that is ahead, and binds nobody: a day taken too soon costs work,
 //!   no truth.
@@ -120,7 +121,7 @@ const CLAIM: Sql = sql!(
 );
 /// The same; who changes an hour afterwards waits for the step's end.
 const HOLD: Sql = sql!(
-    "UPDATE mainstay.rollup_day SET leased_until = $5
+    "UPDATE mainstay.rollup_day SET leased_until = $5, claim = $6
      WHERE site = $1 AND day = $2 AND changes = $3 AND claim = $4"
 );
 const FINISH: Sql = sql!(
@@ -172,8 +173,9 @@ type HourVitalTuple = (
     Option<i64>,
 );
 
-/// A claimed day. Each of its steps may find that an hour of the day changed, or that somebody else has claimed it since:
-/// then nothing was done, and the day is listed again. Dropped without [`Fold::finish`] it stays unfolded.
+/// A claimed day. Each of its steps may find that an hour of the day changed, that somebody else has claimed it since, or
+/// that a server took over which lacks a step: then nothing was done, and the day is listed again. After an error it is
+/// dropped, for nobody knows whether the step was made. Dropped without [`Fold::finish`] it stays unfolded.
 #[derive(Debug)]
 pub struct Fold<'a> {
     db: &'a Engine,
@@ -237,13 +239,15 @@ fn lease(db: &Engine) -> Duration {
     }
 }
 
-impl Fold<'_> {
-    /// A transaction that holds the day; none when it is not as it was claimed.
-    async fn step(&self) -> Result<Option<Tx<'_>>, Error> {
-        let mut tx = self.db.begin("rollup.fold_day").await?;
+impl<'a> Fold<'a> {
+    /// A transaction that holds the day; none when it is not as the step before left it.
+    async fn step(&mut self) -> Result<Option<Tx<'a>>, Error> {
+        let db = self.db;
+        let mut tx = db.begin("rollup.fold_day").await?;
         let Unfolded { day, changes, claim, .. } = self.claimed;
-        let until = Ts(self.clock.now().plus(self.lease));
-        if run!(tx, HOLD, self.site, Ts(day), changes, claim, until)? == 1 {
+        let (until, next) = (Ts(self.clock.now().plus(self.lease)), claim.wrapping_add(1));
+        if run!(tx, HOLD, self.site, Ts(day), changes, claim, until, next)? == 1 {
+            self.claimed.claim = next;
             return Ok(Some(tx));
         }
         tx.commit().await?;
@@ -254,7 +258,7 @@ impl Fold<'_> {
     ///
     /// # Errors
     /// [`Error`] when the store cannot answer.
-    pub async fn add_keys(&self, by: Dimension) -> Result<bool, Error> {
+    pub async fn add_keys(&mut self, by: Dimension) -> Result<bool, Error> {
         let Unfolded { day, to, folded, .. } = self.claimed;
         if folded == 0 && !self.remove(REMOVE_KEYS, by.as_str()).await? {
             return Ok(false);
@@ -274,11 +278,11 @@ impl Fold<'_> {
     ///
     /// # Errors
     /// [`Error`] when the store cannot answer.
-    pub async fn remove_vitals(&self, group: Group) -> Result<bool, Error> {
+    pub async fn remove_vitals(&mut self, group: Group) -> Result<bool, Error> {
         self.remove(REMOVE_VITALS, group.as_str()).await
     }
 
-    async fn remove(&self, text: Sql, dimension: &str) -> Result<bool, Error> {
+    async fn remove(&mut self, text: Sql, dimension: &str) -> Result<bool, Error> {
         loop {
             let Some(mut tx) = self.step().await? else { return Ok(false) };
             let (day, most) = (Ts(self.claimed.day), i64::from(REMOVED_MAX));
@@ -327,7 +331,7 @@ impl Fold<'_> {
     ///
     /// # Errors
     /// [`Error`] when the store cannot answer; `Conflict` when a key comes twice.
-    pub async fn insert_vitals(&self, rows: &[DayVitalRow]) -> Result<bool, Error> {
+    pub async fn insert_vitals(&mut self, rows: &[DayVitalRow]) -> Result<bool, Error> {
         let Some(mut tx) = self.step().await? else { return Ok(false) };
         let bind = bind_vitals(self.site, self.claimed.day);
         Bulk::new(&INSERT_VITALS).insert_all(&mut tx, rows, bind).await?;
