@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use mainstay_base::Timestamp;
@@ -51,7 +52,7 @@ pub(crate) async fn reconcile(insight: &Insight, stop: &Stop) -> Result<(), Erro
     }
     let db = &insight.latest();
     let over = insight.0.context.clock.now().minus(GRACE).floor_to(HOUR);
-    let mut outcome = count_hours(insight, db, over).await;
+    let mut outcome = count_hours(insight, db, over, stop).await;
     let sites = insight.list_sites();
     fold::keep_only(insight, &sites);
     for site in sites.iter() {
@@ -60,26 +61,76 @@ pub(crate) async fn reconcile(insight: &Insight, stop: &Stop) -> Result<(), Erro
     outcome
 }
 
-async fn count_hours(insight: &Insight, db: &Engine, over: Timestamp) -> Result<(), Error> {
+/// One hour or site that fails is no reason not to go on, unless the store is away: the first error is answered.
+async fn count_hours(
+    insight: &Insight,
+    db: &Engine,
+    over: Timestamp,
+    stop: &Stop,
+) -> Result<(), Error> {
+    let mut outcome = Ok(());
     for site in insight.list_sites().iter() {
-        if rollup::watermark(db, site).await?.is_none_or(|mark| mark < over) {
-            rollup::advance_watermark(db, site, over).await?;
+        let advanced = advance_watermark(db, site, over).await;
+        if advanced.as_ref().is_err_and(fold::is_away) {
+            return advanced;
         }
+        outcome = outcome.and(advanced);
     }
-    let limit = u32::try_from(insight.0.settings.rollup_hours_max).unwrap_or(u32::MAX);
-    for dirty in rollup::list_dirty(db, limit).await? {
-        if dirty.hour < insight.bots_kept_since() {
-            rollup::clear_dirty(db, &dirty).await?;
-            continue;
+    for dirty in choose_hours(insight, db).await? {
+        if stop.is_soft() {
+            break;
         }
-        recount(insight, db, &dirty).await?;
+        let counted = if dirty.hour < insight.bots_kept_since() {
+            rollup::clear_dirty(db, &dirty).await.map(drop)
+        } else {
+            recount(insight, db, &dirty, stop).await
+        };
+        insight.set_tried(dirty);
+        if counted.as_ref().is_err_and(fold::is_away) {
+            return counted;
+        }
+        outcome = outcome.and(counted);
+    }
+    outcome
+}
+
+async fn advance_watermark(db: &Engine, site: &str, over: Timestamp) -> Result<(), Error> {
+    if rollup::watermark(db, site).await?.is_none_or(|mark| mark < over) {
+        rollup::advance_watermark(db, site, over).await?;
     }
     Ok(())
 }
 
+/// So many marked hours as the settings allow: those after the one that was tried last, then from the oldest again. So
+/// hours that cannot be counted hold up no others, however many they are.
+async fn choose_hours(insight: &Insight, db: &Engine) -> Result<Vec<Dirty>, Error> {
+    let limit = u32::try_from(insight.0.settings.rollup_hours_max).unwrap_or(u32::MAX);
+    let Some(tried) = insight.find_tried() else {
+        return rollup::list_dirty(db, None, limit).await;
+    };
+    let mut chosen = rollup::list_dirty(db, Some(&tried), limit).await?;
+    let missing = limit.saturating_sub(u32::try_from(chosen.len()).unwrap_or(limit));
+    if missing > 0 {
+        let earlier = rollup::list_dirty(db, None, missing).await?.into_iter();
+        let is_earlier = |hour: &Dirty| (hour.hour, &hour.site) <= (tried.hour, &tried.site);
+        chosen.extend(earlier.take_while(is_earlier));
+    }
+    Ok(chosen)
+}
+
+impl Insight {
+    fn find_tried(&self) -> Option<Dirty> {
+        self.0.tried.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_tried(&self, hour: Dirty) {
+        *self.0.tried.lock().unwrap_or_else(PoisonError::into_inner) = Some(hour);
+    }
+}
+
 /// Counts an hour. When its views changed, the later hours of its day are counted before it: stopped in between, the
 /// change is still to be seen and everything is counted again.
-async fn recount(insight: &Insight, db: &Engine, dirty: &Dirty) -> Result<(), Error> {
+async fn recount(insight: &Insight, db: &Engine, dirty: &Dirty, stop: &Stop) -> Result<(), Error> {
     let site = dirty.site.as_str();
     let views = read_views(db, site, dirty.hour).await?;
     if views.changed {
@@ -87,6 +138,9 @@ async fn recount(insight: &Insight, db: &Engine, dirty: &Dirty) -> Result<(), Er
         let mark = rollup::watermark(db, site).await?.unwrap_or(midnight).min(midnight);
         let rest = Span { site, from: dirty.hour.plus(HOUR), to: mark, bots: Bots::Include };
         for later in rollup::series(db, &rest, HOUR).await? {
+            if stop.is_soft() {
+                return Ok(());
+            }
             let totals = read_views(db, site, later.t).await?.totals;
             count_hour(insight, db, &Views { hour: later.t, totals, changed: true }, site).await?;
         }

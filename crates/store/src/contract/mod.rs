@@ -87,6 +87,7 @@ contract! {
         advancing_marks_every_hour_once,
         late_changes_mark_their_hour,
         a_change_while_counting_is_not_forgotten,
+        marked_hours_are_listed_after_any_of_them,
         an_hour_is_replaced_as_a_whole,
         counted_hours_add_up,
     }

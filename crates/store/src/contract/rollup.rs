@@ -11,12 +11,12 @@ use crate::tables::rollup::{
 use crate::{Bots, Dimension, Group, KeyCount, Record, Span};
 
 async fn list_dirty(f: &Fixture) -> Vec<(Timestamp, i64)> {
-    let dirty = rollup::list_dirty(f.insight(), 100).await.unwrap();
+    let dirty = rollup::list_dirty(f.insight(), None, 100).await.unwrap();
     dirty.into_iter().map(|Dirty { hour, marks, .. }| (hour, marks)).collect()
 }
 
 pub(super) async fn clear_all(f: &Fixture) {
-    for dirty in rollup::list_dirty(f.insight(), 100).await.unwrap() {
+    for dirty in rollup::list_dirty(f.insight(), None, 100).await.unwrap() {
         assert!(rollup::clear_dirty(f.insight(), &dirty).await.unwrap());
     }
 }
@@ -115,13 +115,27 @@ pub(super) async fn late_changes_mark_their_hour(f: &Fixture) {
 pub(super) async fn a_change_while_counting_is_not_forgotten(f: &Fixture) {
     let db = f.insight();
     rollup::mark_dirty(db, "default", Sample(7).at()).await.unwrap();
-    let listed = rollup::list_dirty(db, 1).await.unwrap();
+    let listed = rollup::list_dirty(db, None, 1).await.unwrap();
     assert_eq!(listed, [Dirty { site: "default".into(), hour: NOON, marks: 1 }]);
     rollup::mark_dirty(db, "default", NOON).await.unwrap();
     assert!(!rollup::clear_dirty(db, &listed[0]).await.unwrap());
     assert_eq!(list_dirty(f).await, [(NOON, 2)]);
     clear_all(f).await;
     assert_eq!(list_dirty(f).await, []);
+}
+
+pub(super) async fn marked_hours_are_listed_after_any_of_them(f: &Fixture) {
+    let db = f.insight();
+    for (site, hour) in [("b", 1), ("a", 1), ("a", 0), ("c", 0), ("a", 2)] {
+        rollup::mark_dirty(db, site, NOON.plus(HOUR * hour)).await.unwrap();
+    }
+    let (mut found, mut after) = (Vec::new(), None);
+    while let Some(dirty) = rollup::list_dirty(db, after.as_ref(), 1).await.unwrap().pop() {
+        found.push((dirty.site.clone(), dirty.hour.since(NOON).as_secs() / HOUR.as_secs()));
+        after = Some(dirty);
+    }
+    let expected = [("a", 0), ("c", 0), ("a", 1), ("b", 1), ("a", 2)];
+    assert_eq!(found, expected.map(|(site, hour)| (site.to_owned(), hour)));
 }
 
 pub(super) async fn an_hour_is_replaced_as_a_whole(f: &Fixture) {

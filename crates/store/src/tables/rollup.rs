@@ -127,16 +127,30 @@ pub(crate) const MARK_COUNTED: Sql = sql!(
         ON CONFLICT (site, hour) DO UPDATE SET marks = rollup_dirty.marks + 1",
 );
 
-const DIRTY: Sql =
-    sql!("SELECT site, hour, marks FROM mainstay.rollup_dirty ORDER BY hour, site LIMIT $1");
+const DIRTY: Sql = sql!(
+    "SELECT site, hour, marks FROM mainstay.rollup_dirty
+     WHERE (hour, site) > ($1, $2) ORDER BY hour, site LIMIT $3"
+);
 
-/// Hours to be counted, of all sites, oldest first.
+/// Hours to be counted, of all sites, oldest first; those after this one, or from the first.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
-pub async fn list_dirty(db: &Engine, limit: u32) -> Result<Vec<Dirty>, Error> {
-    let rows: Vec<(String, Ts, i64)> =
-        ask!(db, "rollup.list_dirty", query_as(DIRTY).fetch_all, i64::from(limit))?;
+pub async fn list_dirty(
+    db: &Engine,
+    after: Option<&Dirty>,
+    limit: u32,
+) -> Result<Vec<Dirty>, Error> {
+    let (hour, site) =
+        after.map_or((Timestamp::EPOCH, ""), |after| (after.hour, after.site.as_str()));
+    let rows: Vec<(String, Ts, i64)> = ask!(
+        db,
+        "rollup.list_dirty",
+        query_as(DIRTY).fetch_all,
+        Ts(hour),
+        site,
+        i64::from(limit),
+    )?;
     Ok(rows.into_iter().map(|(site, hour, marks)| Dirty { site, hour: hour.0, marks }).collect())
 }
 

@@ -2,8 +2,9 @@
 
 use mainstay_base::units::Span as Time;
 use mainstay_store::rollup::{Counted, HourRollup, KeyRow, TotalRow, VitalRow};
-use mainstay_store::{Bots, Database, Span};
+use mainstay_store::{Bots, Span};
 
+use super::super::tests::open_on;
 use super::super::{DAY, GRACE, reconcile};
 use super::*;
 use crate::Settings;
@@ -175,10 +176,60 @@ async fn who_is_told_to_stop_begins_no_fold() {
     house.close().await;
 }
 
-async fn open_on(server: &mainstay_testkit::Postgres, name: &str) -> House {
-    let database =
-        Database { primary: Some(server.primary().url(name)), pool_min: 0, ..Database::default() };
-    House::open_with(midnight().plus(4 * DAY), &database).await
+#[tokio::test]
+async fn who_is_told_to_stop_leaves_a_fold() {
+    let house = House::open_at(midnight().plus(2 * DAY)).await;
+    fill(&house, "default", midnight(), &[("/", 1)]).await;
+    let group = mainstay_base::task::Group::new();
+    group.stop_softly();
+    assert!(!fold_first(&house, group.stop()).await.expect("left"));
+    house.clock.advance(Duration::from_secs(60));
+    let db = house.store.insight();
+    let unfolded = rollup::list_unfolded(db, "default", midnight().plus(DAY), 1).await;
+    let unfolded = unfolded.expect("days")[0];
+    let Context { clock, entropy, .. } = &house.insight.0.context;
+    let mut fold = rollup::claim_day(db, clock, entropy, "default", &unfolded)
+        .await
+        .expect("claimed")
+        .expect("nobody else's");
+    assert!(!fold_vitals(&mut fold, Group::Page, group.stop()).await.expect("left"));
+    assert!(fold_vitals(&mut fold, Group::Page, &Stop::default()).await.expect("folded"));
+    house.close().await;
+}
+
+/// The only day that is not folded.
+async fn fold_first(house: &House, stop: &Stop) -> Result<bool, Error> {
+    let db = house.insight.latest();
+    let listed = rollup::list_unfolded(&db, "default", midnight().plus(DAY), 1).await;
+    fold(&house.insight, &db, "default", &listed.expect("days")[0], stop).await
+}
+
+/// The server says of a statement that it takes too long; of a server that says nothing nobody knows why.
+#[tokio::test]
+async fn a_day_that_takes_too_long_fails_and_not_one_whose_store_is_silent() {
+    let server = mainstay_testkit::Postgres::start();
+    let name = server.create_database();
+    let house = open_on(&server, &name).await;
+    fill(&house, "default", midnight(), &[]).await;
+    let sql = |text: &str| {
+        let _none = server.primary().query(&name, text);
+    };
+    sql("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql
+         AS $$ BEGIN RAISE 'too long' USING ERRCODE = 'query_canceled'; END $$");
+    sql("CREATE TRIGGER slow BEFORE INSERT ON mainstay.rollup_day_key
+         FOR EACH STATEMENT EXECUTE FUNCTION slow()");
+    let error = fold_first(&house, &Stop::default()).await.expect_err("too long");
+    assert!(!is_away(&error), "{error:?}");
+    house.clock.advance(DAY);
+    let db = house.insight.latest();
+    let listed = rollup::list_unfolded(&db, "default", midnight().plus(DAY), 1).await;
+    server.primary().pause();
+    let unfolded = &listed.expect("days")[0];
+    let folded = fold(&house.insight, &db, "default", unfolded, &Stop::default()).await;
+    server.primary().resume();
+    let error = folded.expect_err("silent");
+    assert!(is_away(&error), "{error:?}");
+    house.close().await;
 }
 
 /// More keys than a window may have, in hours and in days.
