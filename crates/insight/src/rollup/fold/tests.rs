@@ -232,17 +232,18 @@ async fn a_day_that_takes_too_long_fails_and_not_one_whose_store_is_silent() {
     house.close().await;
 }
 
-/// More keys than a window may have, in hours and in days.
+/// More keys than a window may have, in hours and in days: of both there are several pages with keys of their own.
 #[tokio::test]
 async fn a_window_holds_no_more_keys_than_it_may() {
-    let house = House::open_at(midnight().plus(3 * DAY)).await;
-    let page = |n: u32| format!("/{n:02}");
-    for hour in 0..40 {
-        let pages: Vec<_> = (0..5).map(|n| page((hour * 3 + n * 7) % 60)).collect();
+    let house = House::open_at(midnight().plus(11 * DAY)).await;
+    let page = |n: u32| format!("/{n:03}");
+    for n in 0..40 {
+        let pages: Vec<_> = (3 * n..3 * n + 5).map(page).collect();
         let pages: Vec<_> = pages.iter().map(|page| (page.as_str(), 1)).collect();
-        fill(&house, "default", midnight().plus(HOUR * hour), &pages).await;
+        let at = midnight().plus(DAY * (n / 4) + HOUR * (n % 4));
+        fill(&house, "default", at, &pages).await;
     }
-    let span = house.last(3 * DAY);
+    let span = house.last(11 * DAY);
     let read = async |keys_max: usize| {
         let counted = rollup::stream_vitals(house.store.insight(), &span, Group::Page);
         let mut counted = Windows::of(counted);
@@ -254,17 +255,20 @@ async fn a_window_holds_no_more_keys_than_it_may() {
         }
         (all, most)
     };
-    // By those of the last page: four hours, or all days.
-    for page_keys in [20, 60] {
-        let (whole, most) = read(100).await;
-        assert_eq!((whole.len(), most), (60, 60));
+    let many = Settings { rollup_hours_max: 11 * 24, ..Settings::default() };
+    let many = house.with_settings(many).await;
+    // By those of the last page: four hours, or four days.
+    for page_keys in [14, 50] {
+        let (whole, most) = read(200).await;
+        assert_eq!((whole.len(), most), (122, 122));
         assert_eq!(whole.iter().map(|(_, samples)| samples).sum::<u64>(), 200);
-        for keys_max in [1, 2, 7, 30] {
+        for keys_max in [1, 7, 30, 60] {
             let (all, most) = read(keys_max).await;
             assert_eq!(all, whole, "{keys_max}");
             assert!(most <= keys_max + page_keys, "{most} of {keys_max}");
         }
-        reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
+        reconcile(&many, &Stop::default()).await.expect("reconciled");
+        assert_eq!(unfolded(&house, "default").await, NO_DAYS);
     }
     house.close().await;
 }
