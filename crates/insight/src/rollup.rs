@@ -129,8 +129,10 @@ impl Insight {
 }
 
 /// Counts an hour. When its views changed, the later hours of its day are counted before it: stopped in between, the
-/// change is still to be seen and everything is counted again.
+/// change is still to be seen and everything is counted again. So it is when another server counts hours of the day
+/// meanwhile.
 async fn recount(insight: &Insight, db: &Engine, dirty: &Dirty, stop: &Stop) -> Result<(), Error> {
+    let Some(mut count) = rollup::begin_count(db, dirty).await? else { return Ok(()) };
     let site = dirty.site.as_str();
     let views = read_views(db, site, dirty.hour).await?;
     if views.changed {
@@ -142,12 +144,15 @@ async fn recount(insight: &Insight, db: &Engine, dirty: &Dirty, stop: &Stop) -> 
                 return Ok(());
             }
             let totals = read_views(db, site, later.t).await?.totals;
-            count_hour(insight, db, &Views { hour: later.t, totals, changed: true }, site).await?;
+            let views = Views { hour: later.t, totals, changed: true };
+            let counted = count_hour(insight, db, &views, site).await?;
+            if !count.replace(later.t, &counted).await? {
+                return Ok(());
+            }
         }
     }
-    count_hour(insight, db, &views, site).await?;
-    rollup::clear_dirty(db, dirty).await?;
-    Ok(())
+    let counted = count_hour(insight, db, &views, site).await?;
+    count.finish(&counted).await.map(drop)
 }
 
 /// The totals of an hour, people first, and whether they tell of other views than the hour was counted with.
@@ -175,7 +180,7 @@ async fn count_hour(
     db: &Engine,
     views: &Views,
     site: &str,
-) -> Result<(), Error> {
+) -> Result<HourRollup, Error> {
     let tally = insight.tally();
     let mut counted = HourRollup { totals: views.totals.to_vec(), ..HourRollup::default() };
     for bots in [Bots::Exclude, Bots::Only] {
@@ -194,7 +199,7 @@ async fn count_hour(
             counted.vitals.extend(count_vitals(db, &span, group, &tally).await?);
         }
     }
-    rollup::replace_hour(db, site, views.hour, &counted).await
+    Ok(counted)
 }
 
 async fn count_total(db: &Engine, span: &Span<'_>) -> Result<TotalRow, Error> {

@@ -21,6 +21,7 @@ mod user_session;
 mod visitor_salt;
 
 pub(crate) use fixture::{Fixture, NOON, Sample, day};
+pub(crate) use rollup::replace_hour;
 
 /// Every case on every engine.
 macro_rules! contract {
@@ -87,6 +88,7 @@ contract! {
         advancing_marks_every_hour_once,
         late_changes_mark_their_hour,
         a_change_while_counting_is_not_forgotten,
+        an_older_count_replaces_no_newer_one,
         marked_hours_are_listed_after_any_of_them,
         an_hour_is_replaced_as_a_whole,
         counted_hours_add_up,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mainstay_base::Timestamp;
 
 use super::fixture::{Fixture, NOON, day};
-use super::rollup::{clear_all, fill_hour, hourly, list_vitals};
+use super::rollup::{clear_all, fill_hour, hourly, list_vitals, replace_hour};
 use super::rollup_claim::claim_at;
 use crate::ask::{ask, run};
 use crate::sql::{Sql, sql};
@@ -122,7 +122,7 @@ pub(super) async fn a_replaced_hour_takes_its_day_rows_back(f: &Fixture) {
     fill_hour(f, NOON).await;
     assert_eq!(look(f, &one).await, (pages(2), vec![hourly(NOON), last]));
     // Folded anew, nothing is left of what was folded before.
-    rollup::replace_hour(f.insight(), "default", NOON, &HourRollup::default()).await.unwrap();
+    replace_hour(f.insight(), NOON, &HourRollup::default()).await;
     let unfolded = list_unfolded(f, next).await;
     assert!(fold(f, &unfolded[0]).await);
     assert_eq!(look(f, &one).await, (pages(1), vec![folded()]));
@@ -241,7 +241,7 @@ async fn fill_pages(f: &Fixture, hour: Timestamp, measured: &[&str]) {
         totals: vec![total],
         vitals: measured.iter().map(vital).collect(),
     };
-    rollup::replace_hour(f.insight(), "default", hour, &counted).await.unwrap();
+    replace_hour(f.insight(), hour, &counted).await;
 }
 
 /// No statement of a fold writes more rows than a few hours have.

@@ -1,7 +1,7 @@
 //! Tests of `rollup/fold`.
 
 use mainstay_base::units::Span as Time;
-use mainstay_store::rollup::{Counted, HourRollup, KeyRow, TotalRow, VitalRow};
+use mainstay_store::rollup::{Counted, Dirty, HourRollup, KeyRow, TotalRow, VitalRow};
 use mainstay_store::{Bots, Span};
 
 use super::super::tests::open_on;
@@ -44,7 +44,14 @@ fn hour(pages: &[(&str, u32)]) -> HourRollup {
 }
 
 async fn fill(house: &House, site: &str, at: Timestamp, pages: &[(&str, u32)]) {
-    rollup::replace_hour(house.store.insight(), site, at, &hour(pages)).await.expect("replaced");
+    replace_hour(house.store.insight(), site, at, &hour(pages)).await;
+}
+
+async fn replace_hour(db: &Engine, site: &str, hour: Timestamp, counted: &HourRollup) {
+    rollup::mark_dirty(db, site, hour).await.expect("marked");
+    let dirty = Dirty { site: site.into(), hour, marks: 1 };
+    let count = rollup::begin_count(db, &dirty).await.expect("begun").expect("marked");
+    assert!(count.finish(counted).await.expect("replaced"));
 }
 
 /// Days whose hours have settled and are not folded, oldest first, counted from midnight.
