@@ -246,7 +246,7 @@ fn cut_full(vitals: &mut Vec<Vital>, rows_max: u32, day_rows_max: u32) -> Option
 }
 
 /// Leaves out the last key of a full page, of which there may be more, and answers it. A key alone never fills a page.
-pub(super) fn cut_last_key(vitals: &mut Vec<Vital>) -> Option<String> {
+fn cut_last_key(vitals: &mut Vec<Vital>) -> Option<String> {
     let last = vitals.last()?.key.clone();
     let kept = vitals.partition_point(|row| row.key < last);
     if kept == 0 {
