@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use mainstay_base::task::{Group, Stop};
 use mainstay_base::{Clock, Entropy};
+use mainstay_store::rollup::Dirty;
 use mainstay_store::{Bots, Engine, Recorder, Span, Store, Written, user_session};
 use mainstay_telemetry::http::HttpMetrics;
 use mainstay_telemetry::metrics::Registry;
@@ -87,6 +88,8 @@ struct Inner {
     live: live::Cache,
     reports: reports::Reports,
     folds: Mutex<rollup::fold::Rounds>,
+    /// The hour that was counted last, or failed.
+    tried: Mutex<Option<Dirty>>,
 }
 
 /// The room cannot be opened.
@@ -116,6 +119,7 @@ impl Insight {
             meters,
             live: live::Cache::default(),
             folds: Mutex::default(),
+            tried: Mutex::default(),
             reports: reports::Reports::new(&settings.reports, &context.registry),
             sites: RwLock::new(context.sites.clone().into()),
             settings,

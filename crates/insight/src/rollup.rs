@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use mainstay_base::Timestamp;
@@ -51,7 +52,7 @@ pub(crate) async fn reconcile(insight: &Insight, stop: &Stop) -> Result<(), Erro
     }
     let db = &insight.latest();
     let over = insight.0.context.clock.now().minus(GRACE).floor_to(HOUR);
-    let mut outcome = count_hours(insight, db, over).await;
+    let mut outcome = count_hours(insight, db, over, stop).await;
     let sites = insight.list_sites();
     fold::keep_only(insight, &sites);
     for site in sites.iter() {
@@ -60,26 +61,78 @@ pub(crate) async fn reconcile(insight: &Insight, stop: &Stop) -> Result<(), Erro
     outcome
 }
 
-async fn count_hours(insight: &Insight, db: &Engine, over: Timestamp) -> Result<(), Error> {
+/// One hour or site that fails is no reason not to go on, unless the store is away: the first error is answered.
+async fn count_hours(
+    insight: &Insight,
+    db: &Engine,
+    over: Timestamp,
+    stop: &Stop,
+) -> Result<(), Error> {
+    let mut outcome = Ok(());
     for site in insight.list_sites().iter() {
-        if rollup::watermark(db, site).await?.is_none_or(|mark| mark < over) {
-            rollup::advance_watermark(db, site, over).await?;
+        let advanced = advance_watermark(db, site, over).await;
+        if advanced.as_ref().is_err_and(fold::is_away) {
+            return advanced;
         }
+        outcome = outcome.and(advanced);
     }
-    let limit = u32::try_from(insight.0.settings.rollup_hours_max).unwrap_or(u32::MAX);
-    for dirty in rollup::list_dirty(db, limit).await? {
-        if dirty.hour < insight.bots_kept_since() {
-            rollup::clear_dirty(db, &dirty).await?;
-            continue;
+    for dirty in choose_hours(insight, db).await? {
+        if stop.is_soft() {
+            break;
         }
-        recount(insight, db, &dirty).await?;
+        let counted = if dirty.hour < insight.bots_kept_since() {
+            rollup::clear_dirty(db, &dirty).await.map(drop)
+        } else {
+            recount(insight, db, &dirty, stop).await
+        };
+        insight.set_tried(dirty);
+        if counted.as_ref().is_err_and(fold::is_away) {
+            return counted;
+        }
+        outcome = outcome.and(counted);
+    }
+    outcome
+}
+
+async fn advance_watermark(db: &Engine, site: &str, over: Timestamp) -> Result<(), Error> {
+    if rollup::watermark(db, site).await?.is_none_or(|mark| mark < over) {
+        rollup::advance_watermark(db, site, over).await?;
     }
     Ok(())
 }
 
+/// So many marked hours as the settings allow: those after the one that was tried last, then from the oldest again. So
+/// hours that cannot be counted hold up no others, however many they are.
+async fn choose_hours(insight: &Insight, db: &Engine) -> Result<Vec<Dirty>, Error> {
+    let limit = u32::try_from(insight.0.settings.rollup_hours_max).unwrap_or(u32::MAX);
+    let Some(tried) = insight.find_tried() else {
+        return rollup::list_dirty(db, None, limit).await;
+    };
+    let mut chosen = rollup::list_dirty(db, Some(&tried), limit).await?;
+    let missing = limit.saturating_sub(u32::try_from(chosen.len()).unwrap_or(limit));
+    if missing > 0 {
+        let earlier = rollup::list_dirty(db, None, missing).await?.into_iter();
+        let is_earlier = |hour: &Dirty| (hour.hour, &hour.site) <= (tried.hour, &tried.site);
+        chosen.extend(earlier.take_while(is_earlier));
+    }
+    Ok(chosen)
+}
+
+impl Insight {
+    fn find_tried(&self) -> Option<Dirty> {
+        self.0.tried.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_tried(&self, hour: Dirty) {
+        *self.0.tried.lock().unwrap_or_else(PoisonError::into_inner) = Some(hour);
+    }
+}
+
 /// Counts an hour. When its views changed, the later hours of its day are counted before it: stopped in between, the
-/// change is still to be seen and everything is counted again.
-async fn recount(insight: &Insight, db: &Engine, dirty: &Dirty) -> Result<(), Error> {
+/// change is still to be seen and everything is counted again. So it is when another server counts hours of the day
+/// meanwhile.
+async fn recount(insight: &Insight, db: &Engine, dirty: &Dirty, stop: &Stop) -> Result<(), Error> {
+    let Some(mut count) = rollup::begin_count(db, dirty).await? else { return Ok(()) };
     let site = dirty.site.as_str();
     let views = read_views(db, site, dirty.hour).await?;
     if views.changed {
@@ -87,13 +140,19 @@ async fn recount(insight: &Insight, db: &Engine, dirty: &Dirty) -> Result<(), Er
         let mark = rollup::watermark(db, site).await?.unwrap_or(midnight).min(midnight);
         let rest = Span { site, from: dirty.hour.plus(HOUR), to: mark, bots: Bots::Include };
         for later in rollup::series(db, &rest, HOUR).await? {
+            if stop.is_soft() {
+                return Ok(());
+            }
             let totals = read_views(db, site, later.t).await?.totals;
-            count_hour(insight, db, &Views { hour: later.t, totals, changed: true }, site).await?;
+            let views = Views { hour: later.t, totals, changed: true };
+            let counted = count_hour(insight, db, &views, site).await?;
+            if !count.replace(later.t, &counted).await? {
+                return Ok(());
+            }
         }
     }
-    count_hour(insight, db, &views, site).await?;
-    rollup::clear_dirty(db, dirty).await?;
-    Ok(())
+    let counted = count_hour(insight, db, &views, site).await?;
+    count.finish(&counted).await.map(drop)
 }
 
 /// The totals of an hour, people first, and whether they tell of other views than the hour was counted with.
@@ -121,7 +180,7 @@ async fn count_hour(
     db: &Engine,
     views: &Views,
     site: &str,
-) -> Result<(), Error> {
+) -> Result<HourRollup, Error> {
     let tally = insight.tally();
     let mut counted = HourRollup { totals: views.totals.to_vec(), ..HourRollup::default() };
     for bots in [Bots::Exclude, Bots::Only] {
@@ -140,7 +199,7 @@ async fn count_hour(
             counted.vitals.extend(count_vitals(db, &span, group, &tally).await?);
         }
     }
-    rollup::replace_hour(db, site, views.hour, &counted).await
+    Ok(counted)
 }
 
 async fn count_total(db: &Engine, span: &Span<'_>) -> Result<TotalRow, Error> {

@@ -137,7 +137,7 @@ impl Distribution {
     }
 
     /// The 75th percentile and its rating. The exact counts rate it; a sketched value that is 1 % off is kept from
-    /// contradicting them.
+    /// contradicting them. A threshold itself belongs to the better rating.
     #[must_use]
     pub fn judge(&self, vital: Vital) -> Option<(f64, Rating)> {
         let (p75, rank) = (self.p75()?, (0.75 * (self.samples().checked_sub(1)? as f64)) as u64);
@@ -145,9 +145,9 @@ impl Distribution {
         Some(if rank < self.good {
             (p75.min(good), Rating::Good)
         } else if rank - self.good < self.needs_improvement {
-            (p75.clamp(good, fair), Rating::NeedsImprovement)
+            (p75.clamp(good.next_up(), fair), Rating::NeedsImprovement)
         } else {
-            (p75.max(fair), Rating::Poor)
+            (p75.max(fair.next_up()), Rating::Poor)
         })
     }
 
@@ -288,6 +288,27 @@ mod tests {
         assert_eq!(judged(&[1.0, 2.0, 3.0, 9_000.0]), Some((3.0, Rating::Good)));
         let half = [1.0, 2.0, 9_000.0, 9_100.0];
         assert_eq!(judged(&half).map(|(_, rating)| rating), Some(Rating::Poor));
+    }
+
+    #[test]
+    fn a_percentile_never_contradicts_its_rating() {
+        for vital in Vital::ALL {
+            let (good, fair) = vital.thresholds();
+            for (value, rating) in [
+                (good, Rating::Good),
+                (good.next_up(), Rating::NeedsImprovement),
+                (good * 1.001, Rating::NeedsImprovement),
+                (fair, Rating::NeedsImprovement),
+                (fair.next_up(), Rating::Poor),
+                (fair * 1.001, Rating::Poor),
+            ] {
+                let mut all = Distribution::default();
+                all.add(vital, value);
+                let judged = all.judge(vital);
+                let rated = judged.map(|(p75, rating)| (vital.rate(p75), rating));
+                assert_eq!(rated, Some((rating, rating)), "{vital:?} {value} {judged:?}");
+            }
+        }
     }
 
     #[test]

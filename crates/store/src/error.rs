@@ -60,21 +60,22 @@ impl Error {
         Self { op, kind, retryable: kind.is_passing(), source }
     }
 
-    /// Cut short: it may be the question that takes too long, and not the store that is away.
+    /// Cut short by the server: it is the question that takes too long, and not the store that is away. Of a server that
+    /// is silent nobody knows.
     #[must_use]
     pub fn is_too_long(&self) -> bool {
-        let Source::Sqlx(error) = &self.source else { return false };
-        match error {
-            sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::TimedOut,
-            error => error.as_database_error().and_then(|e| e.code()).as_deref() == Some("57014"),
-        }
+        self.has_state(&["57014"])
     }
 
     /// Lost a deadlock, or to another's change: the same transaction may well succeed at once.
     pub(crate) fn is_contended(&self) -> bool {
+        self.has_state(&["40P01", "40001"])
+    }
+
+    fn has_state(&self, states: &[&str]) -> bool {
         let Source::Sqlx(error) = &self.source else { return false };
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        matches!(code.as_deref(), Some("40P01" | "40001"))
+        let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        state.is_some_and(|state| states.contains(&&*state))
     }
 }
 
@@ -166,6 +167,13 @@ mod tests {
         ] {
             assert_eq!(kind_of_state(state), kind, "{state}");
         }
+    }
+
+    #[test]
+    fn a_server_that_is_silent_is_away() {
+        let silent = std::io::Error::from(std::io::ErrorKind::TimedOut);
+        let error = Error::new("test", sqlx::Error::Io(silent));
+        assert_eq!((error.kind, error.is_too_long()), (Kind::Unavailable, false));
     }
 
     #[test]

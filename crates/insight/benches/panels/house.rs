@@ -105,7 +105,7 @@ impl House {
         let (db, over) = (self.store.insight().latest(), self.end().floor_to(HOUR));
         loop {
             let mark = rollup::watermark(&db, SITE).await.expect("a mark");
-            let is_counted = rollup::list_dirty(&db, 1).await.expect("hours").is_empty();
+            let is_counted = rollup::list_dirty(&db, None, 1).await.expect("hours").is_empty();
             // Of the last two hours none is folded yet.
             let settled = over.minus(2 * HOUR);
             let unfolded = rollup::list_unfolded(&db, SITE, settled, 1).await.expect("days");

@@ -107,12 +107,14 @@ impl<'a> Windows<'a> {
     }
 }
 
-/// Where there are too many keys, leaves out those from the middle one on, and answers it.
+/// Where there are too many keys, leaves out those from the middle one on, or more of them if that is still too many, and
+/// answers the first of them.
 fn cut_at_middle(found: &mut Distributions, keys_max: usize) -> Option<String> {
-    if found.len() <= keys_max.max(1) {
+    let keys_max = keys_max.max(1);
+    if found.len() <= keys_max {
         return None;
     }
-    let middle = found.keys().nth(found.len() / 2)?.clone();
+    let middle = found.keys().nth(keys_max.min(found.len() / 2))?.clone();
     drop(found.split_off(&middle));
     middle
 }

@@ -307,7 +307,7 @@ async fn feed(database: &Database, events: u64) -> (Answers, Truth) {
     let db = house.store.insight().latest();
     while {
         reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
-        !rollup::list_dirty(&db, 1).await.expect("dirty").is_empty()
+        !rollup::list_dirty(&db, None, 1).await.expect("dirty").is_empty()
     } {}
     let answers = answers(&house, &db).await;
     house.close().await;

@@ -68,7 +68,7 @@ pub(super) async fn fold_days(
         if stop.is_soft() {
             break;
         }
-        let folded = fold(insight, db, site, unfolded).await;
+        let folded = fold(insight, db, site, unfolded, stop).await;
         let day = unfolded.day;
         let is_away = folded.as_ref().is_err_and(is_away);
         let is_news = insight.with_round(site, |round| {
@@ -94,8 +94,8 @@ pub(super) async fn fold_days(
     outcome
 }
 
-/// Whether the store failed, and not the day: one that takes too long does so whenever it is tried.
-fn is_away(error: &Error) -> bool {
+/// Whether the store failed, and not the day or hour: one that takes too long does so whenever it is tried.
+pub(super) fn is_away(error: &Error) -> bool {
     error.code() == ErrorCode::Unavailable && !error.is_too_long()
 }
 
@@ -118,23 +118,25 @@ fn choose(listed: &[Unfolded], ended_at: Option<Timestamp>, places: usize) -> Ve
     std::iter::once(newest).chain(others).copied().collect()
 }
 
-/// False when the day changed meanwhile, or somebody else folds it.
+/// False when the day changed meanwhile, somebody else folds it, or a stop came first: what a fold did is worth nothing
+/// before its end, and may be left at any moment.
 async fn fold(
     insight: &Insight,
     db: &Engine,
     site: &str,
     unfolded: &Unfolded,
+    stop: &Stop,
 ) -> Result<bool, Error> {
     let Context { clock, entropy, .. } = &insight.0.context;
     let claimed = rollup::claim_day(db, clock, entropy, site, unfolded).await?;
-    let Some(fold) = claimed else { return Ok(false) };
+    let Some(mut fold) = claimed else { return Ok(false) };
     for by in Dimension::ALL {
-        if !fold.add_keys(by).await? {
+        if stop.is_soft() || !fold.add_keys(by).await? {
             return Ok(false);
         }
     }
     for group in Group::ALL {
-        if !fold_vitals(&fold, group).await? {
+        if !fold_vitals(&mut fold, group, stop).await? {
             return Ok(false);
         }
     }
@@ -142,13 +144,16 @@ async fn fold(
 }
 
 /// Every key that an hour has: hours are bounded already, and a day must not say less than they do.
-async fn fold_vitals(fold: &Fold<'_>, group: Group) -> Result<bool, Error> {
+async fn fold_vitals(fold: &mut Fold<'_>, group: Group, stop: &Stop) -> Result<bool, Error> {
     if !fold.remove_vitals(group).await? {
         return Ok(false);
     }
     for bot in [false, true] {
         let mut from = Some(String::new());
         while let Some(key) = from {
+            if stop.is_soft() {
+                return Ok(false);
+            }
             let Some(page) = fold.list_vitals(group, bot, &key).await? else { return Ok(false) };
             let rows = merge(group, bot, page.vitals);
             if !rows.is_empty() && !fold.insert_vitals(&rows).await? {

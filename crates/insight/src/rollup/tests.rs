@@ -2,13 +2,19 @@
 
 use mainstay_base::Entropy;
 use mainstay_base::units;
-use mainstay_store::Cursor;
+use mainstay_store::{Cursor, Database};
 
 use super::*;
 use crate::fixture::{CURL, FIREFOX, House, events, id, midnight, page_view, vital};
 use crate::settings::Settings;
 
 const CHROME: &str = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36";
+
+pub(super) async fn open_on(server: &mainstay_testkit::Postgres, name: &str) -> House {
+    let database =
+        Database { primary: Some(server.primary().url(name)), pool_min: 0, ..Database::default() };
+    House::open_with(midnight().plus(4 * DAY), &database).await
+}
 
 /// Everything the console may ask about the span, in one comparable value.
 pub(super) async fn ask(insight: &Insight, span: &Span<'_>) -> Vec<String> {
@@ -84,7 +90,7 @@ async fn counted_hours_say_what_the_events_say() {
         reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
     }
     let db = house.store.insight();
-    assert_eq!(rollup::list_dirty(db, 10).await.expect("dirty"), []);
+    assert_eq!(rollup::list_dirty(db, None, 10).await.expect("dirty"), []);
     let mark = rollup::watermark(db, "default").await.expect("mark").expect("counted");
     assert!(mark > midnight().plus(DAY));
     let unfolded = rollup::list_unfolded(db, "default", mark.minus(fold::SETTLED), 9).await;
@@ -183,6 +189,82 @@ async fn a_late_page_view_moves_who_was_first_seen_when() {
     };
     assert_eq!(of(3 * HOUR).await, Some((1, 1)), "first seen in the earlier hour now");
     assert_eq!(of(2 * HOUR).await, Some((0, 1)));
+    house.close().await;
+}
+
+/// Marked hours of the day, all sites', counted from midnight.
+async fn dirty(house: &House) -> Vec<(String, u64)> {
+    let listed = rollup::list_dirty(&house.insight.latest(), None, 99).await.expect("dirty");
+    let number = |at: Timestamp| at.since(midnight()).as_secs() / HOUR.as_secs();
+    listed.into_iter().map(|dirty| (dirty.site, number(dirty.hour))).collect()
+}
+
+async fn mark(house: &House, hours: &[u32]) {
+    for hour in hours {
+        let at = midnight().plus(HOUR * *hour);
+        rollup::mark_dirty(house.store.insight(), "default", at).await.expect("marked");
+    }
+}
+
+/// Neither does a site whose hours cannot be declared over.
+#[tokio::test]
+async fn an_hour_that_cannot_be_counted_stops_no_other_hour_and_no_other_site() {
+    let server = mainstay_testkit::Postgres::start();
+    let name = server.create_database();
+    let house = open_on(&server, &name).await;
+    house.insight.set_sites(vec!["odd".into(), "default".into()]);
+    let sql = |text: &str| {
+        let _none = server.primary().query(&name, text);
+    };
+    sql("ALTER TABLE mainstay.rollup_watermark ADD CONSTRAINT odd CHECK (site <> 'odd')");
+    sql("ALTER TABLE mainstay.rollup_total ADD CONSTRAINT odd
+         CHECK (hour NOT IN ('2026-11-22T01:00:00Z', '2026-11-22T02:00:00Z'))");
+    let failing = [("default".to_owned(), 1), ("default".to_owned(), 2)];
+    mark(&house, &[1, 2, 3, 4]).await;
+    reconcile(&house.insight, &Stop::default()).await.expect_err("two hours fail");
+    assert_eq!(dirty(&house).await, failing);
+    let over = rollup::watermark(&house.insight.latest(), "default").await.expect("a mark");
+    assert_eq!(over, Some(midnight().plus(4 * DAY).minus(HOUR)));
+    // They are no more than are counted in one go.
+    let two = house.with_settings(Settings { rollup_hours_max: 2, ..Settings::default() }).await;
+    two.set_sites(vec!["odd".into(), "default".into()]);
+    mark(&house, &[0, 3, 4, 5, 6]).await;
+    for _ in 0..4 {
+        assert!(reconcile(&two, &Stop::default()).await.is_err(), "a site fails always");
+    }
+    assert_eq!(dirty(&house).await, failing);
+    sql("ALTER TABLE mainstay.rollup_total DROP CONSTRAINT odd");
+    sql("ALTER TABLE mainstay.rollup_watermark DROP CONSTRAINT odd");
+    reconcile(&two, &Stop::default()).await.expect("reconciled");
+    assert_eq!(dirty(&house).await, []);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn who_is_told_to_stop_counts_no_other_hour() {
+    let house = House::open_at(midnight()).await;
+    assert!(house.send(&page_view(1, "https://h/")).await.is_ok());
+    house.clock.advance(HOUR);
+    assert!(house.send(&page_view(2, "https://h/")).await.is_ok());
+    house.clock.advance(2 * HOUR);
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
+    let group = mainstay_base::task::Group::new();
+    group.stop_softly();
+    mark(&house, &[0, 1]).await;
+    reconcile(&house.insight, group.stop()).await.expect("reconciled");
+    assert_eq!(dirty(&house).await.len(), 2);
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
+    assert_eq!(dirty(&house).await, []);
+    // A late view changes all later hours of its day.
+    let mut late = house.sender("198.51.100.1", FIREFOX);
+    late.received = late.received.minus(3 * HOUR);
+    assert!(house.insight.accept(&late, page_view(3, "https://h/").as_bytes()).await.is_ok());
+    let db = &house.insight.latest();
+    let changed = rollup::list_dirty(db, None, 1).await.expect("dirty").remove(0);
+    recount(&house.insight, db, &changed, group.stop()).await.expect("left");
+    assert_eq!(dirty(&house).await, [("default".to_owned(), 0)]);
+    recount(&house.insight, db, &changed, &Stop::default()).await.expect("counted");
+    assert_eq!(dirty(&house).await, []);
     house.close().await;
 }
 

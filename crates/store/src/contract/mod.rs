@@ -21,6 +21,7 @@ mod user_session;
 mod visitor_salt;
 
 pub(crate) use fixture::{Fixture, NOON, Sample, day};
+pub(crate) use rollup::replace_hour;
 
 /// Every case on every engine.
 macro_rules! contract {
@@ -87,6 +88,8 @@ contract! {
         advancing_marks_every_hour_once,
         late_changes_mark_their_hour,
         a_change_while_counting_is_not_forgotten,
+        an_older_count_replaces_no_newer_one,
+        marked_hours_are_listed_after_any_of_them,
         an_hour_is_replaced_as_a_whole,
         counted_hours_add_up,
     }
@@ -95,6 +98,7 @@ contract! {
         clocks_that_differ_keep_nobody_from_a_day,
         no_two_claims_are_the_same,
         a_day_is_claimed_as_it_was_listed,
+        a_server_that_lacks_a_step_is_noticed,
     }
     rollup_day {
         day_rows_answer_for_their_hours,

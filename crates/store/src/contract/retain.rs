@@ -30,7 +30,7 @@ pub(super) async fn deletes_whole_hours_in_chunks(f: &Fixture) {
     let other = Span { site: "other", ..day() };
     assert_eq!(page_view::total(f.insight(), &other).await.unwrap().pageviews, 0);
     // An hour without its rows must not be counted again.
-    let dirty = rollup::list_dirty(f.insight(), 10).await.unwrap();
+    let dirty = rollup::list_dirty(f.insight(), None, 10).await.unwrap();
     assert_eq!(dirty.iter().map(|d| d.hour).collect::<Vec<_>>(), [Sample(60).at()]);
 }
 

@@ -6,17 +6,17 @@ use mainstay_base::Timestamp;
 
 use super::fixture::{Fixture, NOON, Sample, day};
 use crate::tables::rollup::{
-    self, Counted, Dirty, HOUR, HourRollup, KeyRow, Point, TotalRow, Vital, VitalRow, Vitals,
+    self, Count, Counted, Dirty, HOUR, HourRollup, KeyRow, Point, TotalRow, Vital, VitalRow, Vitals,
 };
-use crate::{Bots, Dimension, Group, KeyCount, Record, Span};
+use crate::{Bots, Dimension, Engine, Group, KeyCount, Record, Span};
 
 async fn list_dirty(f: &Fixture) -> Vec<(Timestamp, i64)> {
-    let dirty = rollup::list_dirty(f.insight(), 100).await.unwrap();
+    let dirty = rollup::list_dirty(f.insight(), None, 100).await.unwrap();
     dirty.into_iter().map(|Dirty { hour, marks, .. }| (hour, marks)).collect()
 }
 
 pub(super) async fn clear_all(f: &Fixture) {
-    for dirty in rollup::list_dirty(f.insight(), 100).await.unwrap() {
+    for dirty in rollup::list_dirty(f.insight(), None, 100).await.unwrap() {
         assert!(rollup::clear_dirty(f.insight(), &dirty).await.unwrap());
     }
 }
@@ -56,7 +56,20 @@ pub(super) async fn fill_hour(f: &Fixture, hour: Timestamp) {
             poor: 0,
         }],
     };
-    rollup::replace_hour(f.insight(), "default", hour, &counted).await.unwrap();
+    replace_hour(f.insight(), hour, &counted).await;
+}
+
+pub(crate) async fn replace_hour(db: &Engine, hour: Timestamp, counted: &HourRollup) {
+    rollup::mark_dirty(db, "default", hour).await.unwrap();
+    assert!(begin(db, &marked(hour)).await.finish(counted).await.unwrap());
+}
+
+fn marked(hour: Timestamp) -> Dirty {
+    Dirty { site: "default".into(), hour: hour.floor_to(HOUR), marks: 1 }
+}
+
+async fn begin<'a>(db: &'a Engine, dirty: &'a Dirty) -> Count<'a> {
+    rollup::begin_count(db, dirty).await.unwrap().unwrap()
 }
 
 pub(super) async fn advancing_marks_every_hour_once(f: &Fixture) {
@@ -115,13 +128,78 @@ pub(super) async fn late_changes_mark_their_hour(f: &Fixture) {
 pub(super) async fn a_change_while_counting_is_not_forgotten(f: &Fixture) {
     let db = f.insight();
     rollup::mark_dirty(db, "default", Sample(7).at()).await.unwrap();
-    let listed = rollup::list_dirty(db, 1).await.unwrap();
+    let listed = rollup::list_dirty(db, None, 1).await.unwrap();
     assert_eq!(listed, [Dirty { site: "default".into(), hour: NOON, marks: 1 }]);
     rollup::mark_dirty(db, "default", NOON).await.unwrap();
     assert!(!rollup::clear_dirty(db, &listed[0]).await.unwrap());
     assert_eq!(list_dirty(f).await, [(NOON, 2)]);
     clear_all(f).await;
     assert_eq!(list_dirty(f).await, []);
+}
+
+/// Page views of the hours from [`NOON`] on.
+async fn list_views(f: &Fixture) -> Vec<i64> {
+    let points = rollup::series(f.insight(), &day(), HOUR).await.unwrap();
+    points.iter().map(|point| point.pageviews).collect()
+}
+
+fn views(pageviews: i64) -> HourRollup {
+    let (visitors, sessions, bounces, engaged_ms) = (1, 1, 1, 0);
+    let total = TotalRow { bot: false, pageviews, visitors, sessions, bounces, engaged_ms };
+    HourRollup { totals: vec![total], ..HourRollup::default() }
+}
+
+/// Of two servers the one that read the hour's events first comes last.
+pub(super) async fn an_older_count_replaces_no_newer_one(f: &Fixture) {
+    let (db, dirty, later) = (f.insight(), marked(NOON), marked(NOON.plus(HOUR)));
+    let mark = async || rollup::mark_dirty(db, "default", NOON).await.unwrap();
+    for turn in 0..2 {
+        // The first hour of the day, then one that was counted before.
+        mark().await;
+        let older = begin(db, &dirty).await;
+        mark().await;
+        assert!(begin(db, &dirty).await.finish(&views(2)).await.unwrap());
+        assert_eq!(list_dirty(f).await, []);
+        assert!(!older.finish(&views(1)).await.unwrap(), "{turn}");
+        assert_eq!((list_views(f).await, list_dirty(f).await), (vec![2], vec![]));
+    }
+    // Its mark was taken away, and another has its number.
+    mark().await;
+    let older = begin(db, &dirty).await;
+    assert!(begin(db, &dirty).await.finish(&views(3)).await.unwrap());
+    mark().await;
+    assert!(!older.finish(&views(1)).await.unwrap());
+    assert_eq!((list_views(f).await, list_dirty(f).await), (vec![3], vec![(NOON, 1)]));
+    // What changed while it was counted is counted, and to be counted again.
+    let count = begin(db, &dirty).await;
+    mark().await;
+    assert!(count.finish(&views(4)).await.unwrap());
+    assert_eq!((list_views(f).await, list_dirty(f).await), (vec![4], vec![(NOON, 2)]));
+    clear_all(f).await;
+    assert!(rollup::begin_count(db, &dirty).await.unwrap().is_none());
+    // It knows its own changes from those of others.
+    rollup::mark_dirty(db, "default", later.hour).await.unwrap();
+    mark().await;
+    let (mut first, mut other) = (begin(db, &dirty).await, begin(db, &later).await);
+    assert!(first.replace(later.hour, &views(5)).await.unwrap());
+    assert!(!other.replace(NOON, &views(1)).await.unwrap());
+    assert!(!other.finish(&views(1)).await.unwrap());
+    assert!(first.finish(&views(6)).await.unwrap());
+    assert_eq!((list_views(f).await, list_dirty(f).await), (vec![6, 5], vec![(later.hour, 1)]));
+}
+
+pub(super) async fn marked_hours_are_listed_after_any_of_them(f: &Fixture) {
+    let db = f.insight();
+    for (site, hour) in [("b", 1), ("a", 1), ("a", 0), ("c", 0), ("a", 2)] {
+        rollup::mark_dirty(db, site, NOON.plus(HOUR * hour)).await.unwrap();
+    }
+    let (mut found, mut after) = (Vec::new(), None);
+    while let Some(dirty) = rollup::list_dirty(db, after.as_ref(), 1).await.unwrap().pop() {
+        found.push((dirty.site.clone(), dirty.hour.since(NOON).as_secs() / HOUR.as_secs()));
+        after = Some(dirty);
+    }
+    let expected = [("a", 0), ("c", 0), ("a", 1), ("b", 1), ("a", 2)];
+    assert_eq!(found, expected.map(|(site, hour)| (site.to_owned(), hour)));
 }
 
 pub(super) async fn an_hour_is_replaced_as_a_whole(f: &Fixture) {
@@ -131,7 +209,7 @@ pub(super) async fn an_hour_is_replaced_as_a_whole(f: &Fixture) {
     let step = rollup::series(db, &day(), HOUR).await.unwrap();
     assert_eq!(step.len(), 1);
     assert_eq!(step[0].pageviews, 8);
-    rollup::replace_hour(db, "default", NOON, &HourRollup::default()).await.unwrap();
+    replace_hour(db, NOON, &HourRollup::default()).await;
     assert_eq!(rollup::series(db, &day(), HOUR).await.unwrap(), []);
     let keys = rollup::count_by_key(db, &day(), Dimension::Path, None, 10).await.unwrap();
     assert_eq!(keys, []);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mainstay_base::{Clock, Entropy};
 
 use super::fixture::{Fixture, NOON, day};
-use super::rollup::fill_hour;
+use super::rollup::{fill_hour, hourly};
 use super::rollup_day::{claim, fill_day, fold, folded, list_unfolded, look, midnight, pages};
 use crate::ask::{ask, change};
 use crate::sql::{Sql, sql};
@@ -24,7 +24,7 @@ pub(super) async fn claim_at<'f>(
 pub(super) async fn a_claimed_day_is_left_to_who_claimed_it(f: &Fixture) {
     fill_hour(f, NOON).await;
     let list = async || list_unfolded(f, NOON.plus(DAY)).await[0];
-    let first = claim(f, &list().await).await.unwrap();
+    let mut first = claim(f, &list().await).await.unwrap();
     f.clock.advance(Duration::from_secs(29));
     assert!(claim(f, &list().await).await.is_none(), "its lease is not over");
     assert!(first.add_keys(Dimension::Path).await.unwrap());
@@ -71,11 +71,11 @@ pub(super) async fn no_two_claims_are_the_same(f: &Fixture) {
     fill_hour(f, NOON).await;
     let lost = claim_next().await;
     change!(f.insight(), "test", TAKEN_BACK, Ts(midnight())).unwrap();
-    let last = claim_next().await;
+    let mut last = claim_next().await;
     assert_eq!((removed.1, lost.1), (last.1, last.1));
-    assert!(fill_day(&last.0).await);
-    for (other, _) in [removed, lost] {
-        assert!(!fill_day(&other).await);
+    assert!(fill_day(&mut last.0).await);
+    for (mut other, _) in [removed, lost] {
+        assert!(!fill_day(&mut other).await);
         assert_eq!(other.list_vitals(Group::Site, false, "").await.unwrap(), None);
         assert!(!other.finish().await.unwrap());
     }
@@ -95,4 +95,22 @@ pub(super) async fn a_day_is_claimed_as_it_was_listed(f: &Fixture) {
         assert!(claim(f, &listed).await.is_none());
     }
     assert!(claim(f, &list_unfolded(f, NOON.plus(2 * HOUR)).await[0]).await.is_some());
+}
+
+/// A server that takes over has the claim, and lacks the last of the steps that were made under it.
+pub(super) async fn a_server_that_lacks_a_step_is_noticed(f: &Fixture) {
+    const CLAIM: Sql = sql!("SELECT claim FROM mainstay.rollup_day");
+    const STEP_LOST: Sql = sql!("UPDATE mainstay.rollup_day SET claim = $1");
+    fill_hour(f, NOON).await;
+    let mut fold = claim(f, &list_unfolded(f, NOON.plus(DAY)).await[0]).await.unwrap();
+    assert!(fill_day(&mut fold).await);
+    let before: i64 = ask!(f.insight(), "test", query_scalar(CLAIM).fetch_one).unwrap();
+    assert!(fold.remove_vitals(Group::Site).await.unwrap());
+    change!(f.insight(), "test", STEP_LOST, before).unwrap();
+    assert!(!fold.add_keys(Dimension::Path).await.unwrap());
+    assert_eq!(fold.list_vitals(Group::Site, false, "").await.unwrap(), None);
+    assert!(!fold.remove_vitals(Group::Site).await.unwrap());
+    assert!(!fold.insert_vitals(&[]).await.unwrap());
+    assert!(!fold.finish().await.unwrap());
+    assert_eq!(look(f, &day()).await, (pages(1), vec![hourly(NOON)]));
 }

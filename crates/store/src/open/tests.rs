@@ -167,7 +167,7 @@ async fn a_damaged_file_is_away_until_somebody_mends_it_and_never_touched() {
     .unwrap();
     assert_eq!(store.list_away(), []);
     rollup::mark_dirty(store.insight(), "default", NOON).await.unwrap();
-    assert_eq!(rollup::list_dirty(store.insight(), 9).await.unwrap().len(), 1);
+    assert_eq!(rollup::list_dirty(store.insight(), None, 9).await.unwrap().len(), 1);
     assert_eq!(group.finish(LONG, LONG).await, 0);
     assert_eq!(group.crashes(), []);
     store.close().await.unwrap();

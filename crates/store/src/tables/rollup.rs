@@ -2,22 +2,25 @@
 //!
 //! How an hour gets counted, without ever missing a change: [`advance_watermark`] moves the watermark past the hours
 //! that are over and marks them dirty, in one transaction. From then on every change to them marks them again. The
-//! reconciler takes hours from [`list_dirty`], reads their rows, writes [`replace_hour`], then [`clear_dirty`], which
-//! leaves the mark alone when another change came in the meantime. Stopped anywhere it just counts an hour twice.
+//! reconciler takes hours from [`list_dirty`], says [`begin_count`], reads their rows, and with [`Count::finish`] replaces
+//! the hour and takes its mark away, which it leaves alone when another change came in the meantime. Stopped anywhere it
+//! just counts an hour twice; where two servers count the same day, what was read before the other's change is refused.
 //!
 //! Counted hours are folded into [`day`] rows, which answer for them until one of them is replaced.
 
+mod count;
 mod day;
 mod day_vital;
 mod hour;
 mod read;
 mod vitals;
 
+pub use count::{Count, begin_count};
 pub(crate) use day::DAY;
 pub use day::{Fold, HourVitals, Unfolded, claim_day, list_unfolded};
 pub use day_vital::DayVitalRow;
 pub(crate) use hour::HOUR;
-pub use hour::{HourRollup, KeyRow, TotalRow, VitalRow, replace_hour};
+pub use hour::{HourRollup, KeyRow, TotalRow, VitalRow};
 use mainstay_base::Timestamp;
 pub use read::{Point, count_by_key, series, sum_visitors};
 pub use vitals::{Counted, Page, Vital, Vitals, stream_vitals};
@@ -127,26 +130,41 @@ pub(crate) const MARK_COUNTED: Sql = sql!(
         ON CONFLICT (site, hour) DO UPDATE SET marks = rollup_dirty.marks + 1",
 );
 
-const DIRTY: Sql =
-    sql!("SELECT site, hour, marks FROM mainstay.rollup_dirty ORDER BY hour, site LIMIT $1");
+const DIRTY: Sql = sql!(
+    "SELECT site, hour, marks FROM mainstay.rollup_dirty
+     WHERE (hour, site) > ($1, $2) ORDER BY hour, site LIMIT $3"
+);
 
-/// Hours to be counted, of all sites, oldest first.
+/// Hours to be counted, of all sites, oldest first; those after this one, or from the first.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
-pub async fn list_dirty(db: &Engine, limit: u32) -> Result<Vec<Dirty>, Error> {
-    let rows: Vec<(String, Ts, i64)> =
-        ask!(db, "rollup.list_dirty", query_as(DIRTY).fetch_all, i64::from(limit))?;
+pub async fn list_dirty(
+    db: &Engine,
+    after: Option<&Dirty>,
+    limit: u32,
+) -> Result<Vec<Dirty>, Error> {
+    let (hour, site) =
+        after.map_or((Timestamp::EPOCH, ""), |after| (after.hour, after.site.as_str()));
+    let rows: Vec<(String, Ts, i64)> = ask!(
+        db,
+        "rollup.list_dirty",
+        query_as(DIRTY).fetch_all,
+        Ts(hour),
+        site,
+        i64::from(limit),
+    )?;
     Ok(rows.into_iter().map(|(site, hour, marks)| Dirty { site, hour: hour.0, marks }).collect())
 }
 
-/// The hour is counted; false when it changed after `dirty` was listed, then it stays to be counted again.
+const CLEAR: Sql =
+    sql!("DELETE FROM mainstay.rollup_dirty WHERE site = $1 AND hour = $2 AND marks = $3");
+
+/// The hour needs no count; false when it changed after `dirty` was listed, then it stays to be counted again.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn clear_dirty(db: &Engine, dirty: &Dirty) -> Result<bool, Error> {
-    const CLEAR: Sql =
-        sql!("DELETE FROM mainstay.rollup_dirty WHERE site = $1 AND hour = $2 AND marks = $3");
     change!(db, "rollup.clear_dirty", CLEAR, &dirty.site, Ts(dirty.hour), dirty.marks)
         .map(|cleared| cleared == 1)
 }
@@ -154,8 +172,9 @@ pub async fn clear_dirty(db: &Engine, dirty: &Dirty) -> Result<bool, Error> {
 /// What is asked while people wait, and what counting and folding do meanwhile, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<Sql> {
-    let mut texts = [read::list_texts(), day::list_texts(), vitals::list_texts()].concat();
+    let mut texts =
+        [read::list_texts(), count::list_texts(), day::list_texts(), vitals::list_texts()].concat();
     texts.extend(hour::DELETE_HOUR);
-    texts.push(MARK_UP_TO);
+    texts.extend([MARK_UP_TO, CLEAR]);
     texts
 }

@@ -1,9 +1,10 @@
 //! Tests of `rollup/fold`.
 
 use mainstay_base::units::Span as Time;
-use mainstay_store::rollup::{Counted, HourRollup, KeyRow, TotalRow, VitalRow};
-use mainstay_store::{Bots, Database, Span};
+use mainstay_store::rollup::{Counted, Dirty, HourRollup, KeyRow, TotalRow, VitalRow};
+use mainstay_store::{Bots, Span};
 
+use super::super::tests::open_on;
 use super::super::{DAY, GRACE, reconcile};
 use super::*;
 use crate::Settings;
@@ -43,7 +44,14 @@ fn hour(pages: &[(&str, u32)]) -> HourRollup {
 }
 
 async fn fill(house: &House, site: &str, at: Timestamp, pages: &[(&str, u32)]) {
-    rollup::replace_hour(house.store.insight(), site, at, &hour(pages)).await.expect("replaced");
+    replace_hour(house.store.insight(), site, at, &hour(pages)).await;
+}
+
+async fn replace_hour(db: &Engine, site: &str, hour: Timestamp, counted: &HourRollup) {
+    rollup::mark_dirty(db, site, hour).await.expect("marked");
+    let dirty = Dirty { site: site.into(), hour, marks: 1 };
+    let count = rollup::begin_count(db, &dirty).await.expect("begun").expect("marked");
+    assert!(count.finish(counted).await.expect("replaced"));
 }
 
 /// Days whose hours have settled and are not folded, oldest first, counted from midnight.
@@ -175,23 +183,74 @@ async fn who_is_told_to_stop_begins_no_fold() {
     house.close().await;
 }
 
-async fn open_on(server: &mainstay_testkit::Postgres, name: &str) -> House {
-    let database =
-        Database { primary: Some(server.primary().url(name)), pool_min: 0, ..Database::default() };
-    House::open_with(midnight().plus(4 * DAY), &database).await
+#[tokio::test]
+async fn who_is_told_to_stop_leaves_a_fold() {
+    let house = House::open_at(midnight().plus(2 * DAY)).await;
+    fill(&house, "default", midnight(), &[("/", 1)]).await;
+    let group = mainstay_base::task::Group::new();
+    group.stop_softly();
+    assert!(!fold_first(&house, group.stop()).await.expect("left"));
+    house.clock.advance(Duration::from_secs(60));
+    let db = house.store.insight();
+    let unfolded = rollup::list_unfolded(db, "default", midnight().plus(DAY), 1).await;
+    let unfolded = unfolded.expect("days")[0];
+    let Context { clock, entropy, .. } = &house.insight.0.context;
+    let mut fold = rollup::claim_day(db, clock, entropy, "default", &unfolded)
+        .await
+        .expect("claimed")
+        .expect("nobody else's");
+    assert!(!fold_vitals(&mut fold, Group::Page, group.stop()).await.expect("left"));
+    assert!(fold_vitals(&mut fold, Group::Page, &Stop::default()).await.expect("folded"));
+    house.close().await;
 }
 
-/// More keys than a window may have, in hours and in days.
+/// The only day that is not folded.
+async fn fold_first(house: &House, stop: &Stop) -> Result<bool, Error> {
+    let db = house.insight.latest();
+    let listed = rollup::list_unfolded(&db, "default", midnight().plus(DAY), 1).await;
+    fold(&house.insight, &db, "default", &listed.expect("days")[0], stop).await
+}
+
+/// The server says of a statement that it takes too long; of a server that says nothing nobody knows why.
+#[tokio::test]
+async fn a_day_that_takes_too_long_fails_and_not_one_whose_store_is_silent() {
+    let server = mainstay_testkit::Postgres::start();
+    let name = server.create_database();
+    let house = open_on(&server, &name).await;
+    fill(&house, "default", midnight(), &[]).await;
+    let sql = |text: &str| {
+        let _none = server.primary().query(&name, text);
+    };
+    sql("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql
+         AS $$ BEGIN RAISE 'too long' USING ERRCODE = 'query_canceled'; END $$");
+    sql("CREATE TRIGGER slow BEFORE INSERT ON mainstay.rollup_day_key
+         FOR EACH STATEMENT EXECUTE FUNCTION slow()");
+    let error = fold_first(&house, &Stop::default()).await.expect_err("too long");
+    assert!(!is_away(&error), "{error:?}");
+    house.clock.advance(DAY);
+    let db = house.insight.latest();
+    let listed = rollup::list_unfolded(&db, "default", midnight().plus(DAY), 1).await;
+    server.primary().pause();
+    let unfolded = &listed.expect("days")[0];
+    let folded = fold(&house.insight, &db, "default", unfolded, &Stop::default()).await;
+    server.primary().resume();
+    let error = folded.expect_err("silent");
+    assert!(is_away(&error), "{error:?}");
+    house.close().await;
+}
+
+/// More keys than a window may have, in hours and in days: of both there are several pages with keys of their own.
 #[tokio::test]
 async fn a_window_holds_no_more_keys_than_it_may() {
-    let house = House::open_at(midnight().plus(3 * DAY)).await;
-    let page = |n: u32| format!("/{n:02}");
-    for hour in 0..40 {
-        let pages: Vec<_> = (0..5).map(|n| page((hour * 3 + n * 7) % 60)).collect();
+    let house = House::open_at(midnight().plus(11 * DAY)).await;
+    let page = |n: u32| format!("/{n:03}");
+    for n in 0..40 {
+        let pages: Vec<_> = (3 * n..3 * n + 5).map(page).collect();
         let pages: Vec<_> = pages.iter().map(|page| (page.as_str(), 1)).collect();
-        fill(&house, "default", midnight().plus(HOUR * hour), &pages).await;
+        let at = midnight().plus(DAY * (n / 4) + HOUR * (n % 4));
+        fill(&house, "default", at, &pages).await;
     }
-    let span = house.last(3 * DAY);
+    let span = house.last(11 * DAY);
     let read = async |keys_max: usize| {
         let counted = rollup::stream_vitals(house.store.insight(), &span, Group::Page);
         let mut counted = Windows::of(counted);
@@ -203,17 +262,20 @@ async fn a_window_holds_no_more_keys_than_it_may() {
         }
         (all, most)
     };
-    // By those of the last page: four hours, or all days.
-    for page_keys in [20, 60] {
-        let (whole, most) = read(100).await;
-        assert_eq!((whole.len(), most), (60, 60));
+    let many = Settings { rollup_hours_max: 11 * 24, ..Settings::default() };
+    let many = house.with_settings(many).await;
+    // By those of the last page: four hours, or four days.
+    for page_keys in [14, 50] {
+        let (whole, most) = read(200).await;
+        assert_eq!((whole.len(), most), (122, 122));
         assert_eq!(whole.iter().map(|(_, samples)| samples).sum::<u64>(), 200);
-        for keys_max in [1, 2, 7, 30] {
+        for keys_max in [1, 7, 30, 60] {
             let (all, most) = read(keys_max).await;
             assert_eq!(all, whole, "{keys_max}");
             assert!(most <= keys_max + page_keys, "{most} of {keys_max}");
         }
-        reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
+        reconcile(&many, &Stop::default()).await.expect("reconciled");
+        assert_eq!(unfolded(&house, "default").await, NO_DAYS);
     }
     house.close().await;
 }

@@ -103,7 +103,7 @@ async fn count_dirty(
     counted: &mut std::collections::HashMap<i64, u64>,
 ) {
     let latest = engine.latest();
-    for hour in rollup::list_dirty(&latest, 100).await.unwrap() {
+    for hour in rollup::list_dirty(&latest, None, 100).await.unwrap() {
         let from = hour.hour.to_rfc3339();
         let text = format!(
             "SELECT count(*) FROM mainstay.page_views WHERE recorded_at >= '{from}'

@@ -9,11 +9,14 @@
 //!   [`Fold::finish`] says how many hours they tell of. `changes` and `claim` are the fencing token: every change to an
 //!   hour and every claim makes the first grow, and each claim has a random number of its own, for a server that takes
 //!   over may lack the last changes, and a day that was removed begins anew. Each step holds the day's row while it has the
-//!   claim's token, and each read says nothing of a state in which it has another. So neither another fold, nor a count,
-//!   nor a server that is behind can bring back what is outdated.
+//!   token of the step before, and gives it the next number: a server that has the claim and lacks a step has another
+//!   token. Each read says nothing of a state in which it has another. So neither another fold, nor a count, nor a server
+//!   that is behind can bring back what is outdated, and no day is finished that lacks a step.
 //! - A claimed day is left to who claimed it until its lease is over, [`LEASE`] after its last step. A lease that ends
 //!   later than anybody's could is the word of a clock that is ahead, and binds nobody: a day taken too soon costs work,
 //!   no truth.
+
+mod vitals;
 
 use std::time::Duration;
 
@@ -22,12 +25,13 @@ use mainstay_base::{Clock, Entropy, Timestamp};
 use super::DayVitalRow;
 use super::HOUR;
 use super::day_vital::{INSERT_VITALS, bind_vitals};
-use super::vitals::Vital;
 use crate::ask::{ask, change, run};
 use crate::bulk::Bulk;
 use crate::sql::{Sql, sql};
 use crate::tx::Tx;
 use crate::{Dimension, Engine, Error, Group, Ts};
+
+pub use vitals::HourVitals;
 
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 const HOURS: i64 = 24;
@@ -40,8 +44,6 @@ const STATEMENTS_PER_LEASE: u32 = 5;
 const HOURS_PER_STEP: u32 = 4;
 /// Most rows that one statement removes.
 const REMOVED_MAX: u32 = 10_000;
-/// Most rows of hours in a page of [`Fold::list_vitals`].
-const ROWS_MAX: u32 = 2_048;
 
 /// A day with hours to fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +122,7 @@ const CLAIM: Sql = sql!(
 );
 /// The same; who changes an hour afterwards waits for the step's end.
 const HOLD: Sql = sql!(
-    "UPDATE mainstay.rollup_day SET leased_until = $5
+    "UPDATE mainstay.rollup_day SET leased_until = $5, claim = $6
      WHERE site = $1 AND day = $2 AND changes = $3 AND claim = $4"
 );
 const FINISH: Sql = sql!(
@@ -151,29 +153,9 @@ const ADD_KEYS: Sql = sql!(
      ON CONFLICT (site, dimension, day, key, bot) DO UPDATE
      SET pageviews = d.pageviews + excluded.pageviews, visitors = d.visitors + excluded.visitors"
 );
-/// A row at least, where the day is as it was claimed.
-const HOUR_VITALS: Sql = sql!(
-    "SELECT parts.hour, parts.key, parts.name, parts.bot, parts.sketch,
-        parts.good, parts.needs_improvement, parts.poor
-     FROM mainstay.rollup_day f LEFT JOIN (
-         SELECT hour, key, name, bot, sketch, good, needs_improvement, poor FROM mainstay.rollup_vital
-         WHERE site = $1 AND dimension = $2 AND hour >= $3 AND hour < $4 AND bot = $5 AND key >= $6
-         ORDER BY key LIMIT $7) AS parts ON TRUE
-     WHERE f.site = $1 AND f.day = $3 AND f.changes = $8 AND f.claim = $9 ORDER BY parts.key"
-);
-type HourVitalTuple = (
-    Option<Ts>,
-    Option<String>,
-    Option<String>,
-    Option<bool>,
-    Option<Vec<u8>>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-);
-
-/// A claimed day. Each of its steps may find that an hour of the day changed, or that somebody else has claimed it since:
-/// then nothing was done, and the day is listed again. Dropped without [`Fold::finish`] it stays unfolded.
+/// A claimed day. Each of its steps may find that an hour of the day changed, that somebody else has claimed it since, or
+/// that a server took over which lacks a step: then nothing was done, and the day is listed again. After an error it is
+/// dropped, for nobody knows whether the step was made. Dropped without [`Fold::finish`] it stays unfolded.
 #[derive(Debug)]
 pub struct Fold<'a> {
     db: &'a Engine,
@@ -181,17 +163,8 @@ pub struct Fold<'a> {
     site: &'a str,
     claimed: Unfolded,
     lease: Duration,
-    /// Most rows of a page.
-    pub(crate) rows_max: u32,
-}
-
-/// Vitals of hours, all of each key.
-#[derive(Debug, PartialEq, Eq)]
-pub struct HourVitals {
-    /// Ordered by key.
-    pub vitals: Vec<Vital>,
-    /// Where the next page begins; none after the last.
-    pub next: Option<String>,
+    /// Most rows of an hour in a page.
+    pub(crate) hour_rows_max: u32,
 }
 
 /// Takes the day's rows back and has it to itself from then on. None when an hour of the day changed after `unfolded` was
@@ -225,7 +198,7 @@ pub async fn claim_day<'a>(
     )?;
     let fold = || {
         let claimed = Unfolded { changes: unfolded.changes + 1, claim, ..*unfolded };
-        Fold { db, clock, site, claimed, lease, rows_max: ROWS_MAX }
+        Fold { db, clock, site, claimed, lease, hour_rows_max: vitals::HOUR_ROWS_MAX }
     };
     Ok((claimed == 1).then(fold))
 }
@@ -237,13 +210,15 @@ fn lease(db: &Engine) -> Duration {
     }
 }
 
-impl Fold<'_> {
-    /// A transaction that holds the day; none when it is not as it was claimed.
-    async fn step(&self) -> Result<Option<Tx<'_>>, Error> {
-        let mut tx = self.db.begin("rollup.fold_day").await?;
+impl<'a> Fold<'a> {
+    /// A transaction that holds the day; none when it is not as the step before left it.
+    async fn step(&mut self) -> Result<Option<Tx<'a>>, Error> {
+        let db = self.db;
+        let mut tx = db.begin("rollup.fold_day").await?;
         let Unfolded { day, changes, claim, .. } = self.claimed;
-        let until = Ts(self.clock.now().plus(self.lease));
-        if run!(tx, HOLD, self.site, Ts(day), changes, claim, until)? == 1 {
+        let (until, next) = (Ts(self.clock.now().plus(self.lease)), claim.wrapping_add(1));
+        if run!(tx, HOLD, self.site, Ts(day), changes, claim, until, next)? == 1 {
+            self.claimed.claim = next;
             return Ok(Some(tx));
         }
         tx.commit().await?;
@@ -254,7 +229,7 @@ impl Fold<'_> {
     ///
     /// # Errors
     /// [`Error`] when the store cannot answer.
-    pub async fn add_keys(&self, by: Dimension) -> Result<bool, Error> {
+    pub async fn add_keys(&mut self, by: Dimension) -> Result<bool, Error> {
         let Unfolded { day, to, folded, .. } = self.claimed;
         if folded == 0 && !self.remove(REMOVE_KEYS, by.as_str()).await? {
             return Ok(false);
@@ -274,11 +249,11 @@ impl Fold<'_> {
     ///
     /// # Errors
     /// [`Error`] when the store cannot answer.
-    pub async fn remove_vitals(&self, group: Group) -> Result<bool, Error> {
+    pub async fn remove_vitals(&mut self, group: Group) -> Result<bool, Error> {
         self.remove(REMOVE_VITALS, group.as_str()).await
     }
 
-    async fn remove(&self, text: Sql, dimension: &str) -> Result<bool, Error> {
+    async fn remove(&mut self, text: Sql, dimension: &str) -> Result<bool, Error> {
         loop {
             let Some(mut tx) = self.step().await? else { return Ok(false) };
             let (day, most) = (Ts(self.claimed.day), i64::from(REMOVED_MAX));
@@ -290,44 +265,11 @@ impl Fold<'_> {
         }
     }
 
-    /// The vitals of the hours, of people or of bots, from this key on; none when the day changed.
-    ///
-    /// # Errors
-    /// [`Error`] when the store cannot answer.
-    pub async fn list_vitals(
-        &self,
-        group: Group,
-        bot: bool,
-        from: &str,
-    ) -> Result<Option<HourVitals>, Error> {
-        let rows: Vec<HourVitalTuple> = ask!(
-            self.db,
-            "rollup.list_hour_vitals",
-            query_as(HOUR_VITALS).fetch_all,
-            self.site,
-            group.as_str(),
-            Ts(self.claimed.day),
-            Ts(self.claimed.to),
-            bot,
-            from,
-            i64::from(self.rows_max),
-            self.claimed.changes,
-            self.claimed.claim,
-        )?;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        let is_full = rows.len() >= self.rows_max as usize;
-        let mut vitals: Vec<Vital> = rows.into_iter().filter_map(of_hour).collect();
-        let next = if is_full { super::vitals::cut_last_key(&mut vitals) } else { None };
-        Ok(Some(HourVitals { vitals, next }))
-    }
-
     /// Writes folded vitals; false when the day changed.
     ///
     /// # Errors
     /// [`Error`] when the store cannot answer; `Conflict` when a key comes twice.
-    pub async fn insert_vitals(&self, rows: &[DayVitalRow]) -> Result<bool, Error> {
+    pub async fn insert_vitals(&mut self, rows: &[DayVitalRow]) -> Result<bool, Error> {
         let Some(mut tx) = self.step().await? else { return Ok(false) };
         let bind = bind_vitals(self.site, self.claimed.day);
         Bulk::new(&INSERT_VITALS).insert_all(&mut tx, rows, bind).await?;
@@ -357,15 +299,10 @@ impl Fold<'_> {
     }
 }
 
-fn of_hour(row: HourVitalTuple) -> Option<Vital> {
-    let (at, key, name, bot, sketch, good, needs_improvement, poor) = row;
-    Some(Vital::from((at?, key?, name?, bot?, sketch?, good?, needs_improvement?, poor?)))
-}
-
 /// What a fold asks and does, for the test of query plans.
 #[cfg(test)]
 pub(crate) fn list_texts() -> Vec<Sql> {
-    vec![UNFOLDED, CLAIM, HOLD, FINISH, REMOVE_KEYS, REMOVE_VITALS, ADD_KEYS, HOUR_VITALS]
+    vec![UNFOLDED, CLAIM, HOLD, FINISH, REMOVE_KEYS, REMOVE_VITALS, ADD_KEYS, vitals::HOUR_VITALS]
 }
 
 #[cfg(test)]

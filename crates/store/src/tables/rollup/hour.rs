@@ -8,7 +8,7 @@ use crate::ask::run;
 use crate::bulk::{Binder, Bulk, Kind, Table};
 use crate::sql::{Sql, sql};
 use crate::tx::Tx;
-use crate::{Dimension, Engine, Error, Group, Ts};
+use crate::{Dimension, Error, Group, Ts};
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -134,30 +134,18 @@ pub(super) const DELETE_HOUR: [Sql; 3] = [
     ),
 ];
 
-/// Two processes that count the same hour take turns; the later one replaces what the earlier one counted.
-const ONE_AT_A_TIME: Sql = sql!(
-    sqlite: "SELECT 1 WHERE $1 IS NULL",
-    postgres: "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
-);
-
-/// Replaces everything counted of the hour, in one transaction.
-///
-/// # Errors
-/// [`Error`] when the store cannot answer; `Conflict` when a key comes twice. Then the old counts stay.
-pub async fn replace_hour(
-    db: &Engine,
+/// Replaces everything counted of the hour.
+pub(super) async fn replace(
+    tx: &mut Tx<'_>,
     site: &str,
     hour: Timestamp,
     counted: &HourRollup,
 ) -> Result<(), Error> {
     let hour = hour.floor_to(HOUR);
-    let mut tx = db.begin("rollup.replace_hour").await?;
-    run!(tx, ONE_AT_A_TIME, format!("{site} {}", hour.as_micros()))?;
     for text in DELETE_HOUR {
-        run!(tx, text, site, Ts(hour))?;
+        run!(*tx, text, site, Ts(hour))?;
     }
-    insert(&mut tx, site, hour, counted).await?;
-    tx.commit().await
+    insert(tx, site, hour, counted).await
 }
 
 async fn insert(

@@ -117,23 +117,26 @@ macro_rules! plan {
 }
 const PLAN: Sql = sql!(sqlite: plan!("86400000000"), postgres: plan!("INTERVAL '24 hours'"));
 
+/// Of each day those rows that `$days` says; the hours together between `$open` and `$close`.
+macro_rules! vitals {
+    ($engine:ident, $days:literal, $open:literal, $close:literal) => {
+        concat!(
+            "SELECT r.day, r.key, '', r.bot, r.vitals, 0, 0, 0 ",
+            days!($engine "rollup_day_vital", $days),
+            " UNION ALL ",
+            $open,
+            "SELECT r.hour, r.key, r.name, r.bot, r.sketch, r.good, r.needs_improvement, r.poor ",
+            hours!($engine "rollup_vital", " AND r.key >= $7 AND r.key < $8"),
+            " ORDER BY 2 LIMIT ",
+            $close
+        )
+    };
+}
 /// PostgreSQL has each day's first rows in the order of its key, and sorts nothing: what is sorted there is written aside
 /// with its sketches. The days are put together here.
 const VITALS: Sql = sql!(
-    sqlite: concat!(
-        "SELECT r.day, r.key, '', r.bot, r.vitals, 0, 0, 0 ",
-        days!(sqlite "rollup_day_vital", " AND r.key >= $7 AND r.key < $8"),
-        " UNION ALL SELECT r.hour, r.key, r.name, r.bot, r.sketch, r.good, r.needs_improvement, r.poor ",
-        hours!(sqlite "rollup_vital", " AND r.key >= $7 AND r.key < $8"),
-        " ORDER BY 2 LIMIT min($9, $10)"
-    ),
-    postgres: concat!(
-        "SELECT r.day, r.key, '', r.bot, r.vitals, 0, 0, 0 ",
-        days!(postgres "rollup_day_vital", " AND r.key >= $7 AND r.key < $8 ORDER BY r.key LIMIT $10"),
-        " UNION ALL (SELECT r.hour, r.key, r.name, r.bot, r.sketch, r.good, r.needs_improvement, r.poor ",
-        hours!(postgres "rollup_vital", " AND r.key >= $7 AND r.key < $8"),
-        " ORDER BY 2 LIMIT $9)"
-    ),
+    sqlite: vitals!(sqlite, " AND r.key >= $7 AND r.key < $8", "", "min($9, $10)"),
+    postgres: vitals!(postgres, " AND r.key >= $7 AND r.key < $8 ORDER BY r.key LIMIT $10", "(", "$9)"),
 );
 
 type VitalTuple = (Ts, String, String, bool, Vec<u8>, i64, i64, i64);
@@ -243,7 +246,7 @@ fn cut_full(vitals: &mut Vec<Vital>, rows_max: u32, day_rows_max: u32) -> Option
 }
 
 /// Leaves out the last key of a full page, of which there may be more, and answers it. A key alone never fills a page.
-pub(super) fn cut_last_key(vitals: &mut Vec<Vital>) -> Option<String> {
+fn cut_last_key(vitals: &mut Vec<Vital>) -> Option<String> {
     let last = vitals.last()?.key.clone();
     let kept = vitals.partition_point(|row| row.key < last);
     if kept == 0 {

@@ -1,9 +1,11 @@
 //! Tests of `rollup/day`.
 
 use mainstay_base::units::Span;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+use super::vitals::{HOUR_ROWS_MAX, HOUR_VITALS};
 use super::*;
-use crate::contract::Fixture;
+use crate::contract::{Fixture, NOON};
 use crate::{Database, Settings};
 
 #[tokio::test]
@@ -24,4 +26,43 @@ async fn a_lease_lasts_for_longer_than_a_step() {
     let f = Fixture::sqlite().await;
     assert_eq!(lease(f.insight()), LEASE);
     f.finish().await;
+}
+
+/// What comes in the order of the hour's key need not be read to its end.
+#[tokio::test]
+async fn no_vital_of_an_hour_is_sorted_by_the_database() {
+    let f = Fixture::sqlite().await;
+    let text = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", HOUR_VITALS.sqlite));
+    let plan: Vec<(i64, i64, i64, String)> =
+        sqlx::query_as(text).fetch_all(f.insight().file().readers()).await.unwrap();
+    assert!(plan.iter().any(|(.., step)| step.contains("hour=? AND key>?")), "{plan:?}");
+    assert!(plan.iter().all(|(.., step)| !step.contains("TEMP B-TREE")), "{plan:?}");
+    f.finish().await;
+
+    let server = mainstay_testkit::Postgres::shared();
+    let url = server.primary_url(&server.create_database());
+    let database = Database { primary: Some(url.clone()), pool_min: 0, ..Database::default() };
+    Fixture::open(&Settings::default(), &database).await.finish().await;
+    let mut conn = PgConnection::connect(&url).await.unwrap();
+    // Of empty tables any plan is a good one.
+    for scan in ["seqscan", "bitmapscan"] {
+        let text = AssertSqlSafe(format!("SET enable_{scan} = off"));
+        sqlx::query(text).execute(&mut conn).await.unwrap();
+    }
+    let text = AssertSqlSafe(format!("EXPLAIN {}", HOUR_VITALS.postgres));
+    let plan: Vec<String> = sqlx::query_scalar(text)
+        .bind("default")
+        .bind("page")
+        .bind(Ts(NOON.floor_to(DAY)))
+        .bind(Ts(NOON))
+        .bind(false)
+        .bind("/")
+        .bind(i64::from(HOUR_ROWS_MAX))
+        .bind(1_i64)
+        .bind(1_i64)
+        .fetch_all(&mut conn)
+        .await
+        .unwrap();
+    let plan = plan.join("\n");
+    assert!(!plan.contains("Sort") && plan.contains("rollup_vital_pkey"), "{plan}");
 }
