@@ -33,7 +33,6 @@ use std::time::Duration;
 
 use mainstay_base::task::{Group, Stop};
 use mainstay_base::{Clock, Entropy};
-use mainstay_store::rollup::Dirty;
 use mainstay_store::{Bots, Engine, Recorder, Span, Store, Written, user_session};
 use mainstay_telemetry::http::HttpMetrics;
 use mainstay_telemetry::metrics::Registry;
@@ -88,8 +87,7 @@ struct Inner {
     live: live::Cache,
     reports: reports::Reports,
     folds: Mutex<rollup::fold::Rounds>,
-    /// The hour that was counted last, or failed.
-    tried: Mutex<Option<Dirty>>,
+    turns: Mutex<rollup::Turns>,
 }
 
 /// The room cannot be opened.
@@ -119,7 +117,7 @@ impl Insight {
             meters,
             live: live::Cache::default(),
             folds: Mutex::default(),
-            tried: Mutex::default(),
+            turns: Mutex::default(),
             reports: reports::Reports::new(&settings.reports, &context.registry),
             sites: RwLock::new(context.sites.clone().into()),
             settings,

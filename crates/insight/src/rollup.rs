@@ -4,7 +4,7 @@
 //! to the distinct visitors of each day; visitor ids change at midnight anyway (a visit that spans it counts on both
 //! days). Visitors of the whole site are counted in every hour they were seen in.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -26,6 +26,15 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 /// How long after its end an hour is counted: events of its last moments are on their way to the disk.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// Whose turn it is.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    /// The hour that was counted last, or failed.
+    tried: Option<Dirty>,
+    /// Hours of which the log has been told that they cannot be counted.
+    failing: BTreeSet<(Timestamp, String)>,
+}
 
 /// Counts hours until told to stop.
 pub(crate) async fn run(insight: Insight, stop: Stop) -> Result<(), Infallible> {
@@ -76,22 +85,41 @@ async fn count_hours(
         }
         outcome = outcome.and(advanced);
     }
+    let mut theirs = HashSet::new();
     for dirty in choose_hours(insight, db).await? {
         if stop.is_soft() {
             break;
         }
-        let counted = if dirty.hour < insight.bots_kept_since() {
-            rollup::clear_dirty(db, &dirty).await.map(drop)
+        let day = (dirty.site.clone(), dirty.hour.floor_to(DAY));
+        let counted = if theirs.contains(&day) {
+            Ok(Tried::Left)
+        } else if dirty.hour < insight.bots_kept_since() {
+            rollup::clear_dirty(db, &dirty).await.map(|_| Tried::Done)
         } else {
             recount(insight, db, &dirty, stop).await
         };
-        insight.set_tried(dirty);
-        if counted.as_ref().is_err_and(fold::is_away) {
-            return counted;
+        if matches!(counted, Ok(Tried::Refused)) {
+            // Who goes on with the day would be refused in turn.
+            tracing::debug!(site = dirty.site, hour = %dirty.hour, "another server counts hours of this day");
+            theirs.insert(day);
         }
-        outcome = outcome.and(counted);
+        insight.note_tried(dirty, counted.as_ref());
+        match counted {
+            Err(error) if fold::is_away(&error) => return Err(error),
+            counted => outcome = outcome.and(counted.map(drop)),
+        }
     }
     outcome
+}
+
+/// What became of a marked hour.
+#[derive(Clone, Copy, Debug)]
+enum Tried {
+    Done,
+    /// Another server changed the day meanwhile; the hour stays marked.
+    Refused,
+    /// Not tried to the end, or not at all; the hour stays marked.
+    Left,
 }
 
 async fn advance_watermark(db: &Engine, site: &str, over: Timestamp) -> Result<(), Error> {
@@ -120,19 +148,44 @@ async fn choose_hours(insight: &Insight, db: &Engine) -> Result<Vec<Dirty>, Erro
 
 impl Insight {
     fn find_tried(&self) -> Option<Dirty> {
-        self.0.tried.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.turns.lock().unwrap_or_else(PoisonError::into_inner).tried.clone()
     }
 
-    fn set_tried(&self, hour: Dirty) {
-        *self.0.tried.lock().unwrap_or_else(PoisonError::into_inner) = Some(hour);
+    /// Says of an hour that cannot be counted, once.
+    fn note_tried(&self, hour: Dirty, counted: Result<&Tried, &Error>) {
+        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.bots_kept_since();
+        turns.failing.retain(|(at, _)| *at >= kept);
+        let key = (hour.hour, hour.site.clone());
+        let is_news = match counted {
+            Err(error) if !fold::is_away(error) => turns.failing.insert(key),
+            Ok(Tried::Done) => turns.failing.remove(&key),
+            _ => false,
+        };
+        match counted {
+            _ if !is_news => {}
+            Err(error) => {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(site = hour.site, hour = %hour.hour, error, "an hour could not be counted and is tried again");
+            }
+            Ok(_) => {
+                tracing::info!(site = hour.site, hour = %hour.hour, "the hour that failed is counted");
+            }
+        }
+        turns.tried = Some(hour);
     }
 }
 
 /// Counts an hour. When its views changed, the later hours of its day are counted before it: stopped in between, the
 /// change is still to be seen and everything is counted again. So it is when another server counts hours of the day
 /// meanwhile.
-async fn recount(insight: &Insight, db: &Engine, dirty: &Dirty, stop: &Stop) -> Result<(), Error> {
-    let Some(mut count) = rollup::begin_count(db, dirty).await? else { return Ok(()) };
+async fn recount(
+    insight: &Insight,
+    db: &Engine,
+    dirty: &Dirty,
+    stop: &Stop,
+) -> Result<Tried, Error> {
+    let Some(mut count) = rollup::begin_count(db, dirty).await? else { return Ok(Tried::Done) };
     let site = dirty.site.as_str();
     let views = read_views(db, site, dirty.hour).await?;
     if views.changed {
@@ -141,18 +194,19 @@ async fn recount(insight: &Insight, db: &Engine, dirty: &Dirty, stop: &Stop) -> 
         let rest = Span { site, from: dirty.hour.plus(HOUR), to: mark, bots: Bots::Include };
         for later in rollup::series(db, &rest, HOUR).await? {
             if stop.is_soft() {
-                return Ok(());
+                return Ok(Tried::Left);
             }
             let totals = read_views(db, site, later.t).await?.totals;
             let views = Views { hour: later.t, totals, changed: true };
             let counted = count_hour(insight, db, &views, site).await?;
             if !count.replace(later.t, &counted).await? {
-                return Ok(());
+                return Ok(Tried::Refused);
             }
         }
     }
     let counted = count_hour(insight, db, &views, site).await?;
-    count.finish(&counted).await.map(drop)
+    let is_done = count.finish(&counted).await?;
+    Ok(if is_done { Tried::Done } else { Tried::Refused })
 }
 
 /// The totals of an hour, people first, and whether they tell of other views than the hour was counted with.

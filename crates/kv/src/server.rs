@@ -257,10 +257,12 @@ impl Server {
         answer
     }
 
-    /// Sends a command, again where it was refused because its slot is on the way to another node: nothing was done then.
+    /// Sends a command, again where it was refused because its slot is on the way to another node: such a refusal did
+    /// nothing, which cannot be said of what the client itself repeats after a lost connection.
     ///
     /// While a slot moves, the leave to ask its new node (ASKING) holds for the next command of a connection, which is
-    /// another's where many share it. Whose leave was taken is sent back and forth until it is lucky.
+    /// another's where many share it. Whose leave was taken is sent back and forth until it is lucky. One that never is was
+    /// refused, and says nothing of the other slots.
     async fn send<T: FromRedisValue>(
         &self,
         handle: &Handle,
@@ -268,15 +270,15 @@ impl Server {
         command: Cmd,
         within: Duration,
     ) -> Result<T, Failure> {
-        let took = timed();
+        let (took, mut unlucky) = (timed(), None);
         let lucky = async {
             loop {
-                match handle.link.send(command.clone(), to).await {
-                    Err(error) if is_redirection(&error) && took() + MOVING_REST < within => {
-                        tokio::time::sleep(MOVING_REST).await;
-                    }
+                let error = match handle.link.send(&command, to).await {
+                    Err(error) if is_redirection(&error) => error,
                     answer => return answer,
-                }
+                };
+                unlucky = Some(Failure::of(&error, &handle.link));
+                tokio::time::sleep(MOVING_REST).await;
             }
         };
         let answer = tokio::time::timeout(within, lucky).await;
@@ -284,7 +286,7 @@ impl Server {
         match answer {
             Ok(Ok(value)) => redis::from_redis_value(value).map_err(|_| Failure::unreadable()),
             Ok(Err(error)) => Err(Failure::of(&error, &handle.link)),
-            Err(_) => Err(Failure::late(within)),
+            Err(_) => Err(unlucky.unwrap_or_else(|| Failure::late(within))),
         }
     }
 

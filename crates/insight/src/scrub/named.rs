@@ -41,7 +41,8 @@ const BACKSLASHES_MAX: usize = 7;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Extent {
     Word,
-    Line,
+    /// To its end, or to this quote, which the line stands in.
+    Line(char),
 }
 
 /// `text` without such values.
@@ -71,7 +72,11 @@ pub(super) fn hide_named(text: &str) -> Cow<'_, str> {
 
 /// Where the sign that begins at `at` ends, if there is one.
 fn after_sign(text: &str, at: usize) -> Option<usize> {
-    let rest = &text.as_bytes()[at..];
+    let (before, rest) = text.as_bytes().split_at(at);
+    if before.ends_with(b"=") {
+        // Within a sign, which is looked at once.
+        return None;
+    }
     if rest[0] == b':' {
         return Some(at + 1);
     }
@@ -107,15 +112,22 @@ fn extent(before: &str) -> Option<Extent> {
     if !bare.as_bytes().last().is_some_and(is_part) {
         return None;
     }
+    let name_length = bare.bytes().rev().take(NAME_BYTES_MAX).take_while(is_part).count();
     // From its end on: most texts before a sign differ from every name in their last letter.
-    let reversed = bare.bytes().rev().take(NAME_BYTES_MAX).take_while(is_part);
+    let reversed = bare.bytes().rev().take(name_length);
     let reversed = reversed.filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase());
     let ends_in = |known: &&str| {
         let mut reversed = reversed.clone();
         known.bytes().rev().all(|byte| reversed.next() == Some(byte))
     };
     if LINE_NAMES.iter().any(&ends_in) {
-        return Some(Extent::Line);
+        // An apostrophe may be part of a cookie (RFC 6265 §4.1.1), so that only the quote right before the name ends the
+        // line, and a double one.
+        let quote = match bare[..bare.len() - name_length].chars().next_back() {
+            Some(quote @ ('\'' | '`')) if bare.len() == before.len() => quote,
+            _ => '"',
+        };
+        return Some(Extent::Line(quote));
     }
     let known = NAMES.iter().find(|known| ends_in(known))?;
     let is_said_by_parser = *known == TOKEN
@@ -170,10 +182,14 @@ fn value(text: &str, after: usize, extent: Extent) -> (usize, usize) {
         return none;
     }
     let rest = &text[begin..];
-    let length = match quoted {
-        Some((backslashes, at)) => quoted_length(rest, backslashes, text.as_bytes()[at]),
-        None if extent == Extent::Line && begin == from => line_length(rest),
-        None => word_length(rest),
+    let length = match (quoted, extent) {
+        (Some((backslashes, at)), _) => {
+            let quote = text.as_bytes()[at];
+            let first = quoted_length(rest, backslashes, quote);
+            if open > blank { list_length(rest, first, (backslashes, quote)) } else { first }
+        }
+        (None, Extent::Line(quote)) if begin == from => line_length(rest, quote),
+        (None, _) => word_length(rest),
     };
     let is_frame = begin == after && is_position(&rest[..length]);
     if is_frame { none } else { (begin, begin + length) }
@@ -200,17 +216,32 @@ fn quoted_length(text: &str, backslashes: usize, quote: u8) -> usize {
     memchr::memchr(b'\n', text.as_bytes()).unwrap_or(text.len())
 }
 
+/// Up to the end of the last value of a list whose first one, in such quotes, is `length` bytes long.
+fn list_length(text: &str, mut length: usize, (backslashes, mark): (usize, u8)) -> usize {
+    loop {
+        let behind = text.get(length + backslashes + 1..).unwrap_or_default();
+        let Some(next) = behind.trim_start().strip_prefix(',') else { return length };
+        let next = text.len() - next.trim_start().len();
+        match quote(text, next) {
+            Some((same, at)) if same == backslashes && text.as_bytes()[at] == mark => {
+                length = at + 1 + quoted_length(&text[at + 1..], backslashes, mark);
+            }
+            _ => return length,
+        }
+    }
+}
+
 /// Up to the end of the line or the quote that the line stands in; quotes after `=` belong to it (`Digest realm="x"`).
-fn line_length(text: &str) -> usize {
+fn line_length(text: &str, quote: char) -> usize {
     let (mut previous, mut closing) = (' ', None);
     for (at, c) in text.char_indices() {
         match closing {
             _ if matches!(c, '\n' | '\r') => return at,
-            Some(quote) if c == quote => closing = None,
+            Some(open) if c == open => closing = None,
             Some(_) => {}
-            None if !matches!(c, '"' | '\'' | '`') => {}
-            None if previous == '=' => closing = Some(c),
-            None => return text[..at].trim_end_matches('\\').len(),
+            None if previous == '=' && matches!(c, '"' | '\'' | '`') => closing = Some(c),
+            None if c == quote => return text[..at].trim_end_matches('\\').len(),
+            None => {}
         }
         if c != '\\' {
             previous = c;

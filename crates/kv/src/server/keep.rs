@@ -79,7 +79,8 @@ impl Server {
         let arguments = [known.to_string(), u8::from(is_new).to_string()];
         let (keys, time) = ([key.as_str()], self.settings.connect_timeout.0);
         // By its text: the server may be new.
-        let ask = link.send(Script::GENERATION.call_by_text(&keys, &arguments), To::Primary(&key));
+        let command = Script::GENERATION.call_by_text(&keys, &arguments);
+        let ask = link.send(&command, To::Primary(&key));
         let answer = tokio::time::timeout(time, ask).await.map_err(|_| Failure::late(time))?;
         let answer = answer.map_err(|error| Failure::of(&error, link))?;
         let generation = redis::from_redis_value(answer).map_err(|_| Failure::unreadable())?;

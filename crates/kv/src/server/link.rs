@@ -102,15 +102,15 @@ impl Link {
         }
     }
 
-    pub(super) async fn send(&self, command: Cmd, to: To<'_>) -> RedisResult<Value> {
+    pub(super) async fn send(&self, command: &Cmd, to: To<'_>) -> RedisResult<Value> {
         let answer = match self {
-            Self::Single(connection) => connection.clone().req_packed_command(&command).await?,
+            Self::Single(connection) => connection.clone().req_packed_command(command).await?,
             Self::Cluster { connection, replicas, .. } => {
                 let connection = match (to, replicas) {
                     (To::Any(_), Some(replicas)) => replicas,
                     _ => connection,
                 };
-                connection.clone().route_command(command, routing(to)).await?
+                connection.clone().route_command(command.clone(), routing(to)).await?
             }
         };
         answer.extract_error()

@@ -174,13 +174,13 @@ impl SqliteSink {
         Ok(())
     }
 
-    /// Writes one small row, so that a recorder nobody sends to notices space that came back. Where there was none, room
-    /// for more is asked for first.
+    /// Writes one small row, so that a recorder nobody sends to notices space that came back. After a failure, of whatever
+    /// kind the last one was, room for more is asked for first.
     async fn probe(&mut self, now: Timestamp) {
         let mut writer = self.db.writer().await;
-        let was_full = self.failed == Some(Kind::Full);
+        let has_failed = self.failed.is_some();
         let outcome = writer.directly(&self.db, |conn| {
-            if was_full {
+            if has_failed {
                 conn.execute_batch(TAKE_ROOM)?;
                 conn.execute_batch(LEAVE_ROOM)?;
             }

@@ -58,6 +58,15 @@ SECRET"}"#,
         (r#""Authorization: token SECRET\""#, r#""Authorization: [secret]\""#),
         ("Cookie: sid=SECRET; b=SECRET\r\nHost: h", "Cookie: [secret]\r\nHost: h"),
         ("Set-Cookie: sid=SECRET; Path=/", "Set-Cookie: [secret]"),
+        ("Cookie: name=O'Brien; sid=SECRET", "Cookie: [secret]"),
+        ("curl -H 'Cookie: a=1; sid=SECRET' https://h", "curl -H 'Cookie: [secret]' https://h"),
+        // Lists.
+        (
+            r#""set-cookie":["a=1; Path=/","sid=SECRET; x"],"n":1"#,
+            r#""set-cookie":["[secret]"],"n":1"#,
+        ),
+        (r#"{"password":["a", "SECRET"]}"#, r#"{"password":["[secret]"]}"#),
+        (r#"{\"jwt\":[\"a\",\"SECRET\"],\"b\":1}"#, r#"{\"jwt\":[\"[secret]\"],\"b\":1}"#),
         // Other signs, other blanks.
         (r#""password"=>"SECRET""#, r#""password"=>"[secret]""#),
         (r#":password => "SECRET""#, r#":password => "[secret]""#),

@@ -11,7 +11,9 @@ use crate::tx::Tx;
 use crate::{Engine, Error, Ts};
 
 /// A count that was begun. It replaces hours of the day for as long as nobody else has changed any, by the day's `changes`:
-/// of two servers that count the same hour the later one may have read its events first.
+/// of two servers that count the same hour the later one may have read its events first. A database that takes over without
+/// the last changes begins at a number that was had before; what an older count makes of the hour then lasts until it
+/// changes again.
 #[derive(Debug)]
 pub struct Count<'a> {
     db: &'a Engine,

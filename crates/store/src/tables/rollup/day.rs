@@ -7,8 +7,8 @@
 //!   holds that row until its end.
 //! - A day is folded in many short transactions, so that nobody waits long: [`claim_day`] takes its rows back,
 //!   [`Fold::finish`] says how many hours they tell of. `changes` and `claim` are the fencing token: every change to an
-//!   hour and every claim makes the first grow, and each claim has a random number of its own, for a server that takes
-//!   over may lack the last changes, and a day that was removed begins anew. Each step holds the day's row while it has the
+//!   hour makes the first grow, and each claim has a random number of its own, for a server that takes over may lack the
+//!   last changes, and a day that was removed begins anew. A claim is no change: who counts an hour is not disturbed. Each step holds the day's row while it has the
 //!   token of the step before, and gives it the next number: a server that has the claim and lacks a step has another
 //!   token. Each read says nothing of a state in which it has another. So neither another fold, nor a count, nor a server
 //!   that is behind can bring back what is outdated, and no day is finished that lacks a step.
@@ -116,7 +116,7 @@ impl Unfolded {
 
 /// Waits for whoever is changing an hour of the day.
 const CLAIM: Sql = sql!(
-    "UPDATE mainstay.rollup_day SET hours = 0, changes = changes + 1, claim = $8, leased_until = $7
+    "UPDATE mainstay.rollup_day SET hours = 0, claim = $8, leased_until = $7
      WHERE site = $1 AND day = $2 AND changes = $3 AND claim = $4 AND hours = $5
      AND (leased_until <= $6 OR leased_until > $7)"
 );
@@ -197,7 +197,7 @@ pub async fn claim_day<'a>(
         claim,
     )?;
     let fold = || {
-        let claimed = Unfolded { changes: unfolded.changes + 1, claim, ..*unfolded };
+        let claimed = Unfolded { claim, ..*unfolded };
         Fold { db, clock, site, claimed, lease, hour_rows_max: vitals::HOUR_ROWS_MAX }
     };
     Ok((claimed == 1).then(fold))

@@ -14,7 +14,7 @@ use crate::{Error, Group, Ts};
 pub(super) const HOUR_ROWS_MAX: u32 = 85;
 
 /// A row at least, where the day is as it was claimed. Of each hour the first rows in the order of the table's key: nothing
-/// is sorted, and no page reads what earlier ones did.
+/// is sorted. What of them lies behind the page's end the next page reads again.
 macro_rules! hour_vitals {
     ($parts:literal) => {
         concat!(
