@@ -6,7 +6,8 @@ use mainstay_base::coding::weighed;
 /// What a client would rather read where we have both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
-    /// A page: `text/html` is named, and no data is liked better.
+    /// A page: `text/html` is named, and no data is liked better; or data is refused. Who refuses both gets it as well:
+    /// something has to be said (RFC 9110 §12.5.1).
     Page,
     /// Data: JSON is named and liked better, or pages are refused; and what we send as such is not refused.
     Data,
@@ -21,7 +22,7 @@ const SENT: &str = "application/problem+json";
 /// How the names of what is written as JSON end (RFC 6839 §3.1): nearly as good as its name.
 const AS_JSON: &str = "+json";
 
-/// How well something is liked, and by how exact a range: 0 not at all or `*/*`, 1 its family, 2 its name.
+/// How well something is liked, 0 where it is refused, and by how exact a range: 0 `*/*`, 1 its family, 2 its name.
 type Liking = (u16, u8);
 
 /// What these headers say.
@@ -46,17 +47,16 @@ pub(crate) fn wish_of<'a>(fields: impl Iterator<Item = &'a str>) -> Wish {
     }
     // One name of data may be liked while the one that is sent is refused.
     let data = match liking(sent) {
-        refused @ (0, 1..) => refused,
+        refused @ Some((0, 1..)) => refused,
         _ => liking(data),
     };
     match (liking(page), data) {
-        ((0, 1..), (0, 1..)) => Wish::Neither,
-        ((0, 1..), _) => Wish::Data,
-        ((_, 0), (_, 0)) => Wish::Neither,
+        (_, Some((0, _))) => Wish::Page,
+        (Some((0, _)), _) => Wish::Data,
+        (None | Some((_, 0)), None | Some((_, 0))) => Wish::Neither,
         // Liked alike, what was named is meant: `application/json, */*` is a program's.
-        (page, data @ (1.., 1..)) if data > page => Wish::Data,
-        ((1.., _), _) | (_, (0, 1..)) => Wish::Page,
-        _ => Wish::Neither,
+        (page, data @ Some((_, 1..))) if data > page => Wish::Data,
+        _ => Wish::Page,
     }
 }
 
@@ -87,10 +87,10 @@ fn note(likes: &mut [Option<u16>; 3], types: &[&str], range: &str, weight: u16) 
     *place = Some(place.map_or(weight, |before| before.max(weight)));
 }
 
-/// The most exact range decides.
-fn liking([any, family, name]: [Option<u16>; 3]) -> Liking {
+/// The most exact range decides; none where none was named.
+fn liking([any, family, name]: [Option<u16>; 3]) -> Option<Liking> {
     let of = |weight: Option<u16>, exact| weight.map(|weight| (weight, exact));
-    of(name, 2).or(of(family, 1)).or(of(any, 0)).unwrap_or((0, 0))
+    of(name, 2).or(of(family, 1)).or(of(any, 0))
 }
 
 #[cfg(test)]
@@ -125,7 +125,12 @@ mod tests {
             ("application/*;q=0, application/json", Wish::Page),
             ("application/json;q=0, application/problem+json", Wish::Data),
             ("application/json, */*;q=0", Wish::Data),
-            ("text/html;q=0, application/problem+json;q=0, */*", Wish::Neither),
+            ("text/html;q=0, application/problem+json;q=0, */*", Wish::Page),
+            ("text/html;q=0, application/problem+json;q=0", Wish::Page),
+            ("text/html;q=0, */*;q=0", Wish::Page),
+            ("image/png, */*;q=0", Wish::Page),
+            ("text/html, */*;q=0", Wish::Page),
+            ("text/html;q=0, application/json;q=0.1, */*;q=0", Wish::Data),
             ("*/*", Wish::Neither),
             ("image/avif,image/webp,*/*;q=0.8", Wish::Neither),
             ("text/x-component", Wish::Neither),

@@ -16,8 +16,9 @@ const AT_ONCE: [&str; 4] = ["site", "headers", "cors", "upstream"];
 pub(crate) struct InForce {
     loaded: Loaded,
     started: Settings,
-    /// What is never served: all that was in use since the start, or will be after the restart. It only grows, as what a
-    /// file no longer names can be in use until the restart: a key, while TLS goes on.
+    /// Names of what is never served: all that were in use since the start, or will be after the restart. They only grow,
+    /// as what a file no longer names can be in use until the restart: a key, while TLS goes on. What they lead to is
+    /// looked up anew each time: a link that is pointed elsewhere hides its new target, and no longer the one before.
     hidden: Vec<PathBuf>,
 }
 

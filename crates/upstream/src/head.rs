@@ -101,9 +101,9 @@ pub fn goes_round(headers: &HeaderMap, mark: &HeaderValue) -> bool {
 pub fn request_headers(incoming: &HeaderMap, forward: &Forward<'_>) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(incoming.len() + ADDED);
     let named = strip::named_by_connection(incoming);
-    let trusted = forward.client.is_trusted();
+    let told = forward.client.told;
     for (name, value) in incoming {
-        match strip::judge(name, trusted) {
+        match strip::judge(name, told) {
             Verdict::Pass
                 if *name != CDN_LOOP && named.as_ref().is_some_and(|n| n.contains(name)) => {}
             Verdict::Pass => drop(out.append(name.clone(), value.clone())),
@@ -111,7 +111,7 @@ pub fn request_headers(incoming: &HeaderMap, forward: &Forward<'_>) -> HeaderMap
         }
     }
     cookie::keep_foreign(&mut out);
-    strip::announce_trailers(&mut out, trusted);
+    strip::announce_trailers(&mut out, told);
     insert_text(&mut out, header::HOST, forward.host);
     if forward.kind == Kind::WebSocket {
         out.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));

@@ -211,15 +211,21 @@ fn has_status_line(bytes: &[u8]) -> bool {
     })
 }
 
-/// What a proxy may say itself, of a request that it does not take or that it cannot pass on; every other answer is the
-/// app's.
+/// See [`may_be_proxys`].
+const PROXYS: [u16; 16] =
+    [400, 403, 408, 411, 413, 414, 417, 421, 429, 431, 501, 502, 503, 504, 505, 508];
+
+/// What a proxy may say itself, of a request that it does not take, that its rules or limits keep out (403, 429), or that
+/// it cannot pass on; every other answer is the app's. An app that says one of these does not count as one that answers
+/// early.
 #[must_use]
 pub fn may_be_proxys(status: u16) -> bool {
-    matches!(status, 400 | 408 | 413 | 431 | 501 | 502 | 504 | 505)
+    PROXYS.contains(&status)
 }
 
-/// Client errors, and the two server errors that say "not this method or coding", "not this version".
+/// Client errors, and the server errors that say "not this method or coding", "not this version", "not now", "not in a
+/// circle": nothing was done for whoever asked. Not 502 and 504, by which somebody passed it on.
 #[must_use]
 pub fn is_refusal(status: u16) -> bool {
-    (400..500).contains(&status) || matches!(status, 501 | 505)
+    (400..500).contains(&status) || matches!(status, 501 | 503 | 505 | 508)
 }

@@ -117,12 +117,21 @@ fn an_answer_before_the_body_is_sound_and_one_behind_it_is_not() {
     assert_eq!(judge_client(&half, &client(OK, After::Served)).len(), 1);
     assert!(half.was_answered_early(&client(OK, After::Closed).reading));
     assert!(!half.was_answered_early(&client("", After::Closed).reading));
-    for (status, expected) in [(404, true), (405, true), (500, true), (400, false), (502, false)] {
-        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
-        let was_early = half.was_answered_early(&client(&answer, After::Closed).reading);
-        assert_eq!(was_early, expected, "{status}");
+    let answer_of = |status: u16| format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+    let of_apps = [200, 302, 404, 405, 415, 422, 500];
+    let of_proxies =
+        [400, 403, 408, 411, 413, 414, 417, 421, 429, 431, 501, 502, 503, 504, 505, 508];
+    let table = of_apps.map(|status| (status, true));
+    for (status, expected) in table.into_iter().chain(of_proxies.map(|status| (status, false))) {
+        let said = client(&answer_of(status), After::Closed);
+        assert_eq!(half.was_answered_early(&said.reading), expected, "{status}");
     }
     let half = half.before_patient_app();
+    // Who waits for a body may be kept from it: what was refused was not taken for whole.
+    for (status, faults) in [(403, 0), (404, 0), (503, 0), (508, 0), (200, 1), (500, 1), (502, 1)] {
+        let said = client(&answer_of(status), After::Closed);
+        assert_eq!(judge_client(&half, &said).len(), faults, "{status}");
+    }
     assert_eq!(judge_client(&half, &client(OK, After::Silent)).len(), 1);
     let asked = find("a body that never comes").before_patient_app();
     assert!(judge_client(&asked, &client(OK, After::Silent)).is_empty());

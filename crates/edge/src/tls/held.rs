@@ -109,9 +109,13 @@ impl Held {
     }
 
     pub(super) fn warn_of_end(&mut self, now: Timestamp) {
-        let is_told = |validity: &Validity| self.told_of == Some(*validity);
-        let Some(validity) = self.pair.validity.filter(|one| !is_told(one)) else { return };
-        if let Some(fault) = validity.fault(now) {
+        let Some(validity) = self.pair.validity else { return };
+        let Some(fault) = validity.fault(now) else {
+            // It may have been told that it is not valid yet: that it has ended is another thing to tell.
+            self.told_of = None;
+            return;
+        };
+        if self.told_of != Some(validity) {
             tracing::warn!(site = %self.site, certificate = %self.source.files().cert.display(), "the certificate is of no use now: {fault}");
             self.told_of = Some(validity);
         }

@@ -261,6 +261,26 @@ fn the_end_of_the_certificate_is_told_and_does_not_keep_the_server_down() {
 }
 
 #[test]
+fn a_certificate_that_was_not_valid_yet_is_told_to_have_ended() {
+    let start = Timestamp::parse_rfc3339("2030-01-01T00:00:00Z").expect("a time");
+    let bench = Bench { clock: Clock::fixed(start), ..Bench::new() };
+    let mut params = CertificateParams::new(vec!["a.test".to_owned()]).expect("params");
+    params.not_before = rcgen::date_time_ymd(2031, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2032, 1, 1);
+    let key = KeyPair::generate().expect("a key");
+    let cert = params.self_signed(&key).expect("signed").pem();
+    bench.write_pair(borrowed(&(cert, key.serialize_pem())));
+    let tls = bench.open(&bench.settings(), &["a.test"]).expect("it is used before its time");
+    assert!(tls.0.in_use().held[0].told_of.is_some());
+    let told = |days: u32| {
+        bench.clock.advance(DAY * days);
+        let warnings = heard::warnings(|| tls.look());
+        warnings.iter().filter(|line| line.contains("it ended at")).count()
+    };
+    assert_eq!([told(1), told(399), told(400), told(1)], [0, 0, 1, 0]);
+}
+
+#[test]
 fn names_that_the_certificate_lacks_are_known() {
     let bench = Bench::new();
     bench.write_pair(borrowed(&pair("*.a.test", 2030)));

@@ -13,12 +13,14 @@ pub fn api_policy() -> Policy {
     Builder::default().fixed("default-src", "'none'").fixed("frame-ancestors", "'none'").build()
 }
 
-/// The policy of a page of ours whose only inline code is one `<style>` with the text `style`.
+/// The policy of a page of ours whose only inline code is one `<style>` with the text `style`. Browsers ask for
+/// `/favicon.ico` with it, which would be blocked, and reported, where it may show no image of the site.
 #[must_use]
 pub fn error_page_policy(style: &str) -> Policy {
     Builder::default()
         .fixed("default-src", "'none'")
         .add("style-src", &[Hash::of_text(style).to_string()])
+        .fixed("img-src", "'self'")
         .fixed("base-uri", "'none'")
         .fixed("form-action", "'none'")
         .fixed("frame-ancestors", "'none'")

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use mainstay_testkit::{Batch, Ended, Launch, Postgres, Process, Server, Site, fresh_id, until};
+use mainstay_testkit::{
+    Batch, Ended, Launch, Postgres, PostgresNode, Process, Server, Site, fresh_id, until,
+};
 use serde_json::Value;
 
 use crate::launch;
@@ -93,21 +95,37 @@ fn an_installation_moves_while_it_serves_and_goes_on_where_it_was() {
     assert!(undone.stderr.contains("a server has already worked with this database"), "{undone:?}");
 }
 
+/// Sessions that sleep. They end with it, so that nobody waits for them where a test fails meanwhile.
+struct Sleepers<'a> {
+    primary: &'a PostgresNode,
+    database: &'a str,
+}
+
+impl Sleepers<'_> {
+    fn ask(&self, what: &str) -> Result<String, String> {
+        let text = format!("SELECT {what} FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+        self.primary.try_sql(self.database, &text)
+    }
+}
+
+impl Drop for Sleepers<'_> {
+    fn drop(&mut self) {
+        let _ended = self.ask("pg_terminate_backend(pid)");
+    }
+}
+
 /// Works while another session lets nobody write a table which is copied late.
 fn while_held<T>(postgres: &Postgres, database: &str, work: impl FnOnce() -> T) -> T {
     let primary = postgres.primary();
-    let sleepers = |what: &str| {
-        let text = format!("SELECT {what} FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
-        primary.query(database, &text)
-    };
+    let hold = format!(
+        "BEGIN; LOCK TABLE mainstay.custom_events IN EXCLUSIVE MODE; SELECT pg_sleep({})",
+        2 * PATIENCE.as_secs()
+    );
     std::thread::scope(|scope| {
-        let hold =
-            "BEGIN; LOCK TABLE mainstay.custom_events IN EXCLUSIVE MODE; SELECT pg_sleep(600)";
-        scope.spawn(move || drop(primary.try_sql(database, hold)));
-        until("the table is held", PATIENCE, || sleepers("count(*)") == "1");
-        let out = work();
-        drop(sleepers("pg_terminate_backend(pid)"));
-        out
+        let sleepers = Sleepers { primary, database };
+        scope.spawn(move || drop(primary.try_sql(database, &hold)));
+        until("the table is held", PATIENCE, || sleepers.ask("count(*)").as_deref() == Ok("1"));
+        work()
     })
 }
 

@@ -2,6 +2,8 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use crate::client::Dialect;
+
 /// What becomes of a header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -47,7 +49,7 @@ const OURS_BY_NAME: [&str; 11] = [
 ];
 
 /// What proxies and content networks say about a client: a trusted one's word passes, a stranger's does not.
-const TOLD_BY_PROXIES: [&str; 31] = [
+const TOLD_BY_PROXIES: [&str; 20] = [
     "cf-connecting-ip",
     "cf-connecting-ipv6",
     "cf-ipcountry",
@@ -57,9 +59,6 @@ const TOLD_BY_PROXIES: [&str; 31] = [
     "client-ip",
     "fastly-client-ip",
     "fly-client-ip",
-    "forwarded-for",
-    "forwarded-for-ip",
-    "front-end-https",
     "tracestate",
     "true-client-ip",
     "x-appengine-user-ip",
@@ -67,27 +66,25 @@ const TOLD_BY_PROXIES: [&str; 31] = [
     "x-client-ip",
     "x-cluster-client-ip",
     "x-envoy-external-address",
-    "x-forwarded",
-    "x-forwarded-by",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-scheme",
-    "x-forwarded-server",
-    "x-forwarded-ssl",
-    "x-forwarded-uri",
     "x-host",
     "x-original-host",
     "x-original-uri",
     "x-url-scheme",
 ];
+/// How what proxies say beside `X-Forwarded-For` begins: port, user, client certificate, and what is made up tomorrow.
+const X_FORWARDED: &str = "x-forwarded";
+/// What is said beside it under other names.
+const BESIDE_X_FORWARDED: [&str; 3] = ["forwarded-for", "forwarded-for-ip", "front-end-https"];
 /// Kept from trusted proxies where they are well formed.
 const TRACE: [&str; 2] = ["traceparent", "x-request-id"];
 
 /// Who an app is told is signed in: ours alone to say.
 const IDENTITY: &str = "x-mainstay-";
 
-/// Whether a header passes. `trusted`: it comes from a trusted proxy.
-pub(super) fn judge(name: &HeaderName, trusted: bool) -> Verdict {
+/// Whether a header passes. `told`: in which headers a trusted proxy told of the client, none where a stranger sends it.
+///
+/// A proxy that speaks `Forwarded` may pass the other dialect on as some client wrote it, the names beside it included.
+pub(super) fn judge(name: &HeaderName, told: Option<Dialect>) -> Verdict {
     if OURS.contains(name) {
         return Verdict::Drop;
     }
@@ -103,19 +100,24 @@ pub(super) fn judge(name: &HeaderName, trusted: bool) -> Verdict {
     }
     let dropped = OURS_BY_NAME.contains(&text)
         || text.starts_with(IDENTITY)
-        || (!trusted && (TOLD_BY_PROXIES.contains(&text) || TRACE.contains(&text)));
+        || (told.is_none() && (TOLD_BY_PROXIES.contains(&text) || TRACE.contains(&text)))
+        || (told != Some(Dialect::XForwarded) && is_x_forwarded(text));
     if dropped { Verdict::Drop } else { Verdict::Pass }
+}
+
+fn is_x_forwarded(name: &str) -> bool {
+    name.starts_with(X_FORWARDED) || BESIDE_X_FORWARDED.contains(&name)
 }
 
 /// Takes out of `Trailer` what would not pass as a header: only announced trailers are sent, and some apps merge them
 /// into the headers (RFC 9110 §6.5.1 forbids it).
-pub(super) fn announce_trailers(out: &mut HeaderMap, trusted: bool) {
+pub(super) fn announce_trailers(out: &mut HeaderMap, told: Option<Dialect>) {
     if !out.contains_key(header::TRAILER) {
         return;
     }
     let passes = |name: &HeaderName| {
         let is_secret = [header::COOKIE, header::AUTHORIZATION].contains(name);
-        judge(name, trusted) == Verdict::Pass && !is_secret
+        judge(name, told) == Verdict::Pass && !is_secret
     };
     let lines = out.get_all(header::TRAILER).iter().filter_map(|line| line.to_str().ok());
     let names = lines.flat_map(|line| line.split(',')).map(str::trim);

@@ -53,6 +53,8 @@ fn what_a_stranger_says_about_itself_is_replaced_or_dropped() {
             ("cf-connecting-ip", "1.1.1.1"),
             ("true-client-ip", "1.1.1.1"),
             ("x-forwarded-port", "443"),
+            ("x-forwarded-user", "admin"),
+            ("front-end-https", "443"),
             ("x-request-id", "mine"),
             ("traceparent", "00-11111111111111111111111111111111-2222222222222222-01"),
             ("tracestate", "a=b"),
@@ -173,6 +175,21 @@ fn an_app_is_not_told_what_was_not_believed() {
         assert_eq!(values(&out, "forwarded"), [*element], "{header:?} {lines:?}");
         assert_eq!(values(&out, "x-forwarded-proto"), ["http"], "{header:?} {lines:?}");
         assert_eq!(values(&out, "x-forwarded-host"), ["shop.example"], "{header:?} {lines:?}");
+    }
+    // What is said beside one dialect is believed with it.
+    for (header, told, passes) in [
+        (Told::Forwarded, ("forwarded", "for=198.51.100.9"), false),
+        (Told::Auto, ("forwarded", "for=198.51.100.9"), false),
+        (Told::XForwardedFor, (XFF, "198.51.100.9"), true),
+        (Told::Auto, (XFF, "198.51.100.9"), true),
+    ] {
+        for name in ["x-forwarded-ssl", "x-forwarded-protocol", "front-end-https"] {
+            let lines = [told, (name, "on"), ("trailer", name), ("cf-ray", "123")];
+            let out = forwarded_by(header, &lines, &["203.0.113.0/24"]);
+            assert_eq!(out.contains_key(name), passes, "{header:?} {lines:?}");
+            assert_eq!(out.contains_key("trailer"), passes, "{header:?} {lines:?}");
+            assert_eq!(values(&out, "cf-ray"), ["123"], "{header:?} {lines:?}");
+        }
     }
 }
 

@@ -70,11 +70,11 @@ fn frames_follow_the_setting() {
 }
 
 #[test]
-fn an_error_page_has_its_style_and_nothing_else() {
+fn an_error_page_has_its_style_the_sites_icon_and_nothing_else() {
     assert_eq!(
         error_page_policy("body{}").as_str(),
         format!(
-            "default-src 'none'; style-src {}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            "default-src 'none'; style-src {}; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
             Hash::of_text("body{}")
         )
     );

@@ -4,8 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use mainstay_edge::sites::split_port;
+use mainstay_edge::tls::settings as tls;
 
 use super::Check;
+use crate::settings::Site;
 use crate::settings::place::KeyPath;
 
 impl Check<'_> {
@@ -30,7 +32,7 @@ impl Check<'_> {
         for (n, site) in self.settings.site.iter().enumerate() {
             let own = KeyPath::dotted("site").index(n).key("tls");
             self.pair(&own, site.tls.cert.as_deref(), site.tls.key.as_deref());
-            self.rival_pair(&own, n);
+            self.rival_pair(n);
         }
         let Some(text) = &tls.redirect_listen else { return };
         let Some(redirect) = self.address(&path("redirect_listen"), text) else { return };
@@ -63,23 +65,31 @@ impl Check<'_> {
     }
 
     /// A name has one certificate, on whatever port it is asked for: who asks for one names no port (RFC 6066 §3).
-    fn rival_pair(&mut self, at: &KeyPath, n: usize) {
+    fn rival_pair(&mut self, n: usize) {
         let (earlier, rest) = self.settings.site.split_at(n);
-        let Some(site) = rest.first().filter(|site| site.tls.cert.is_some()) else { return };
+        let Some(site) = rest.first() else { return };
+        let all = &self.settings.tls;
+        let Some(pair) = pair_of(site, all) else { return };
         let name = |host: &str| split_port(host).0.to_ascii_lowercase();
         let names: Vec<_> = site.hosts.iter().map(|host| name(host)).collect();
-        let rivals = earlier.iter().filter(|one| one.tls.cert.is_some() && one.tls != site.tls);
-        for other in rivals {
+        for (m, other) in earlier.iter().enumerate() {
+            if pair_of(other, all).is_none_or(|theirs| theirs == pair) {
+                continue;
+            }
             let Some(shared) =
                 other.hosts.iter().map(|host| name(host)).find(|n| names.contains(n))
             else {
                 continue;
             };
+            // Told where a site has its own; where both have, at the later one.
+            let (at, holder) = if site.tls.cert.is_some() { (n, other) } else { (m, site) };
+            let what =
+                if holder.tls.cert.is_some() { "the certificate of" } else { "\"tls.cert\" at" };
             let message = format!(
-                "\"{shared}\" has the certificate of \"{}\" already: clients ask for one by the name, without a port",
-                other.name
+                "\"{shared}\" has {what} \"{}\" already: clients ask for one by the name, without a port",
+                holder.name
             );
-            self.complain(&at.key("cert"), message);
+            self.complain(&KeyPath::dotted("site").index(at).key("tls").key("cert"), message);
             return;
         }
     }
@@ -92,6 +102,12 @@ impl Check<'_> {
         self.complain_meaning(path, message, guess_address(text));
         None
     }
+}
+
+/// Certificate and key that a site presents: its own, or those for all. None where there are none for all.
+fn pair_of<'a>(site: &'a Site, all: &'a tls::Settings) -> Option<(&'a Path, Option<&'a Path>)> {
+    let own = site.tls.cert.as_deref().map(|cert| (cert, site.tls.key.as_deref()));
+    own.or_else(|| Some((all.cert.as_deref()?, all.key.as_deref())))
 }
 
 /// What people write for an address where an IP address is needed.

@@ -272,6 +272,28 @@ fn a_name_has_one_certificate_whatever_the_port() {
         let text = format!("{first}{}", site("b", host, pair));
         assert_eq!(scene(&text).problems(), [""; 0], "{host} {pair}");
     }
+    // A site without its own has the one for all.
+    let all = "[tls]\ncert = \"all.pem\"\nkey = \"all.key\"\n";
+    let plain = |name: &str| {
+        let hosts = "hosts = [\"shop.test:8443\"]";
+        format!("[[site]]\nname = \"{name}\"\n{hosts}\ndir = \"DIR/site\"\n")
+    };
+    let own = |pair: &str| site("own", "shop.test", pair);
+    for (sites, expected) in [
+        (
+            format!("{}{}", own("one"), plain("plain")),
+            "mainstay.toml:8:12: \"site[0].tls.cert\" \"shop.test\" has \"tls.cert\" at \"plain\" already: clients ask for one by the name, without a port",
+        ),
+        (
+            format!("{}{}", plain("plain"), own("one")),
+            "mainstay.toml:12:12: \"site[1].tls.cert\" \"shop.test\" has \"tls.cert\" at \"plain\" already: clients ask for one by the name, without a port",
+        ),
+    ] {
+        refused(&format!("{all}{sites}"), &[expected]);
+        assert_eq!(scene(&sites).problems(), [""; 0], "nothing is for all: {sites}");
+    }
+    let same = format!("{all}{}{}", own("all"), plain("plain"));
+    assert_eq!(scene(&same).problems(), [""; 0]);
 }
 
 #[test]
