@@ -198,6 +198,36 @@ async fn a_slot_on_its_way_is_asked_for_until_it_answers() {
     process.finish().await;
 }
 
+/// A slot that is given away to a node which does not take it is asked for in vain; the others are there all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_never_arrives_is_no_outage_of_the_others() {
+    let cluster = RedisCluster::start();
+    let namespace = namespace();
+    let short = |settings: &mut mainstay_kv::Settings| {
+        settings.answer_within = Span(Duration::from_millis(200));
+    };
+    let process = Process::start_with(&cluster.addresses(), &namespace, short).await;
+    let (from, slot) = block_in_place(|| {
+        let name = format!("{namespace}:v0:{{lost}}");
+        let from = cluster.primary_of(&name);
+        let slot = from.ask(&["CLUSTER", "KEYSLOT", &name]);
+        let id = |node: &mainstay_testkit::RedisNode| node.ask(&["CLUSTER", "MYID"]);
+        let to = cluster.nodes()[..3].iter().find(|node| id(node) != id(from)).unwrap();
+        assert_eq!(from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]), "OK");
+        (from, slot)
+    });
+    for n in 0..8 {
+        assert_eq!(process.get(&format!("{{lost}}{n}")).await, None);
+    }
+    assert!(process.reads_from_memory() > 7.5, "the store answered");
+    for n in 0..8 {
+        assert_eq!(process.set(&format!("other{n}"), "kept").await, Taken::Shared);
+    }
+    assert_eq!(from.ask(&["CLUSTER", "SETSLOT", &slot, "STABLE"]), "OK");
+    assert_eq!(process.set("{lost}", "found").await, Taken::Shared);
+    process.finish().await;
+}
+
 /// Keys of the first slots, which are those that move.
 fn keys_of_first_slots(cluster: &RedisCluster, namespace: &str, slots: u16) -> Vec<String> {
     let node = &cluster.nodes()[0];
