@@ -205,6 +205,7 @@ async fn a_slot_that_never_arrives_is_no_outage_of_the_others() {
     let namespace = namespace();
     let short = |settings: &mut mainstay_kv::Settings| {
         settings.answer_within = Span(Duration::from_millis(200));
+        settings.failure_window = Span(WITHIN);
     };
     let process = Process::start_with(&cluster.addresses(), &namespace, short).await;
     let (from, slot) = block_in_place(|| {
