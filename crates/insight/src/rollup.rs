@@ -143,6 +143,9 @@ async fn choose_hours(insight: &Insight, db: &Engine) -> Result<Vec<Dirty>, Erro
         let is_earlier = |hour: &Dirty| (hour.hour, &hour.site) <= (tried.hour, &tried.site);
         chosen.extend(earlier.take_while(is_earlier));
     }
+    if chosen.len() < limit as usize {
+        insight.keep_failing(&chosen);
+    }
     Ok(chosen)
 }
 
@@ -151,11 +154,17 @@ impl Insight {
         self.0.turns.lock().unwrap_or_else(PoisonError::into_inner).tried.clone()
     }
 
+    /// Forgets hours that are marked no more, where `marked` are all: another server has counted them.
+    fn keep_failing(&self, marked: &[Dirty]) {
+        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_marked =
+            |hour: &Dirty, key: &(Timestamp, String)| (hour.hour, &hour.site) == (key.0, &key.1);
+        turns.failing.retain(|key| marked.iter().any(|hour| is_marked(hour, key)));
+    }
+
     /// Says of an hour that cannot be counted, once.
     fn note_tried(&self, hour: Dirty, counted: Result<&Tried, &Error>) {
         let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = self.bots_kept_since();
-        turns.failing.retain(|(at, _)| *at >= kept);
         let key = (hour.hour, hour.site.clone());
         let is_news = match counted {
             Err(error) if !fold::is_away(error) => turns.failing.insert(key),

@@ -41,8 +41,16 @@ const BACKSLASHES_MAX: usize = 7;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Extent {
     Word,
-    /// To its end, or to this quote, which the line stands in.
-    Line(char),
+    /// To its end, or to the quote that the line stands in.
+    Line(LineEnd),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LineEnd {
+    /// Any double quote: whether the line stands in one is not known.
+    Double,
+    /// The like of the one right before the name, which has so many backslashes before it.
+    Like(char, usize),
 }
 
 /// `text` without such values.
@@ -121,13 +129,15 @@ fn extent(before: &str) -> Option<Extent> {
         known.bytes().rev().all(|byte| reversed.next() == Some(byte))
     };
     if LINE_NAMES.iter().any(&ends_in) {
-        // An apostrophe may be part of a cookie (RFC 6265 §4.1.1), so that only the quote right before the name ends the
-        // line, and a double one.
-        let quote = match bare[..bare.len() - name_length].chars().next_back() {
-            Some(quote @ ('\'' | '`')) if bare.len() == before.len() => quote,
-            _ => '"',
+        // An apostrophe may be part of a cookie (RFC 6265 §4.1.1), so that none ends the line but the one it stands in.
+        let outside = &bare[..bare.len() - name_length];
+        let end = match outside.chars().next_back() {
+            Some(quote @ ('\'' | '`')) if bare.len() == before.len() => {
+                LineEnd::Like(quote, count_backslashes(&outside[..outside.len() - 1]))
+            }
+            _ => LineEnd::Double,
         };
-        return Some(Extent::Line(quote));
+        return Some(Extent::Line(end));
     }
     let known = NAMES.iter().find(|known| ends_in(known))?;
     let is_said_by_parser = *known == TOKEN
@@ -167,9 +177,13 @@ fn value(text: &str, after: usize, extent: Extent) -> (usize, usize) {
         // A message that ends in a sign; its stack.
         return none;
     }
-    // A list of values.
     let is_hidden = |from: usize| text[from..].starts_with(REPLACEMENT);
-    let open = if is_hidden(blank) { blank } else { skip(blank, &['[', '(']) };
+    // A list of values, or lists of them.
+    let (mut open, mut depth) = (blank, 0);
+    while !is_hidden(open) && text[open..].starts_with(['[', '(']) {
+        depth += 1;
+        open = text.len() - text[open + 1..].trim_start().len();
+    }
     let quoted = quote(text, open);
     let from = quoted.map_or(open, |(_, at)| at + 1);
     let begin = SCHEMES.iter().fold(from, |begin, scheme| {
@@ -181,14 +195,13 @@ fn value(text: &str, after: usize, extent: Extent) -> (usize, usize) {
     if is_hidden(begin) {
         return none;
     }
+    if depth > 0 {
+        return (begin, open + list_length(&text[open..], depth));
+    }
     let rest = &text[begin..];
     let length = match (quoted, extent) {
-        (Some((backslashes, at)), _) => {
-            let quote = text.as_bytes()[at];
-            let first = quoted_length(rest, backslashes, quote);
-            if open > blank { list_length(rest, first, (backslashes, quote)) } else { first }
-        }
-        (None, Extent::Line(quote)) if begin == from => line_length(rest, quote),
+        (Some((backslashes, at)), _) => quoted_length(rest, backslashes, text.as_bytes()[at]),
+        (None, Extent::Line(end)) if begin == from => line_length(rest, end),
         (None, _) => word_length(rest),
     };
     let is_frame = begin == after && is_position(&rest[..length]);
@@ -204,50 +217,95 @@ fn quote(text: &str, at: usize) -> Option<(usize, usize)> {
 }
 
 /// Up to the quote that ends what one with `backslashes` before it began; where none does, up to the end of the line.
-///
-/// Each string that a string is put into doubles the backslashes and adds one: `"` is `\"`, then `\\\"`.
 fn quoted_length(text: &str, backslashes: usize, quote: u8) -> usize {
     for at in memchr::memchr_iter(quote, text.as_bytes()) {
-        let before = text[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
-        if before < backslashes || before % (2 * (backslashes + 1)) == backslashes {
+        let before = count_backslashes(&text[..at]);
+        if is_like(before, backslashes) {
             return at - before.min(backslashes);
         }
     }
     memchr::memchr(b'\n', text.as_bytes()).unwrap_or(text.len())
 }
 
-/// Up to the end of the last value of a list whose first one, in such quotes, is `length` bytes long.
-fn list_length(text: &str, mut length: usize, (backslashes, mark): (usize, u8)) -> usize {
+/// Up to the end of the last value of a list, or of lists in lists, which begins with its first value and is `depth` deep.
+/// Values have quotes of their own or end at the next comma, bracket or line; a comma stands between them.
+fn list_length(text: &str, mut depth: usize) -> usize {
+    let mut at = 0;
     loop {
-        let behind = text.get(length + backslashes + 1..).unwrap_or_default();
-        let Some(next) = behind.trim_start().strip_prefix(',') else { return length };
-        let next = text.len() - next.trim_start().len();
-        match quote(text, next) {
-            Some((same, at)) if same == backslashes && text.as_bytes()[at] == mark => {
-                length = at + 1 + quoted_length(&text[at + 1..], backslashes, mark);
+        let end = match quote(text, at) {
+            Some((backslashes, mark)) => {
+                let value = &text[mark + 1..];
+                let end = mark + 1 + quoted_length(value, backslashes, text.as_bytes()[mark]);
+                at = end + backslashes + 1;
+                end
             }
-            _ => return length,
+            None => {
+                let rest = &text[at..];
+                let value =
+                    &rest[..rest.find([',', '[', ']', '(', ')', '\n']).unwrap_or(rest.len())];
+                at += value.len();
+                at - (value.len() - value.trim_end().len())
+            }
+        };
+        let (mut is_next, mut next) = (false, None);
+        for (behind, c) in text.get(at..).unwrap_or_default().char_indices() {
+            match c {
+                ',' => is_next = true,
+                '[' | '(' => depth += 1,
+                ']' | ')' if depth == 1 => return end,
+                ']' | ')' => depth -= 1,
+                _ if c.is_whitespace() => {}
+                _ => {
+                    next = is_next.then_some(at + behind);
+                    break;
+                }
+            }
         }
+        let Some(next) = next else { return end };
+        at = next;
     }
 }
 
 /// Up to the end of the line or the quote that the line stands in; quotes after `=` belong to it (`Digest realm="x"`).
-fn line_length(text: &str, quote: char) -> usize {
-    let (mut previous, mut closing) = (' ', None);
-    for (at, c) in text.char_indices() {
+fn line_length(text: &str, end: LineEnd) -> usize {
+    // How a shell has an apostrophe within apostrophes.
+    const APOSTROPHE: &str = r"'\''";
+    let (mut previous, mut closing, mut from) = (' ', None, 0);
+    for (at, c) in text.char_indices().filter(|(_, c)| *c != '\\') {
+        if at < from {
+            continue;
+        }
+        let is_end = || match end {
+            LineEnd::Double => c == '"',
+            LineEnd::Like(quote, backslashes) => {
+                c == quote && is_like(count_backslashes(&text[..at]), backslashes)
+            }
+        };
         match closing {
             _ if matches!(c, '\n' | '\r') => return at,
+            _ if end == LineEnd::Like('\'', 0) && text[at..].starts_with(APOSTROPHE) => {
+                from = at + APOSTROPHE.len();
+            }
             Some(open) if c == open => closing = None,
             Some(_) => {}
             None if previous == '=' && matches!(c, '"' | '\'' | '`') => closing = Some(c),
-            None if c == quote => return text[..at].trim_end_matches('\\').len(),
+            None if is_end() => return text[..at].trim_end_matches('\\').len(),
             None => {}
         }
-        if c != '\\' {
-            previous = c;
-        }
+        previous = c;
     }
     text.len()
+}
+
+fn count_backslashes(before: &str) -> usize {
+    before.bytes().rev().take_while(|byte| *byte == b'\\').count()
+}
+
+/// Whether a quote with `before` backslashes before it ends what one with `backslashes` began.
+///
+/// Each string that a string is put into doubles the backslashes and adds one: `"` is `\"`, then `\\\"`.
+fn is_like(before: usize, backslashes: usize) -> bool {
+    before < backslashes || before % (2 * (backslashes + 1)) == backslashes
 }
 
 fn word_length(text: &str) -> usize {

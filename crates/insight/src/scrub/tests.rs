@@ -156,6 +156,12 @@ fn work_grows_with_the_length_of_the_text_only() {
         "==> ",
         "pwd==",
         "pwd=['',",
+        "pwd=[ ",
+        "pwd=[\n",
+        "pwd=[a,",
+        "pwd=[(",
+        "'cookie=\\'",
+        "'cookie=a'\\''",
         "cookie=a'",
         "%22",
     ] {

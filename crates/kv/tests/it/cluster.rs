@@ -204,8 +204,9 @@ async fn a_slot_that_never_arrives_is_no_outage_of_the_others() {
     let cluster = RedisCluster::start();
     let namespace = namespace();
     let short = |settings: &mut mainstay_kv::Settings| {
-        settings.answer_within = Span(Duration::from_millis(200));
+        settings.answer_within = Span(Duration::from_secs(1));
         settings.failure_window = Span(WITHIN);
+        settings.failures_max = 2;
     };
     let process = Process::start_with(&cluster.addresses(), &namespace, short).await;
     let (from, slot) = block_in_place(|| {
@@ -217,10 +218,10 @@ async fn a_slot_that_never_arrives_is_no_outage_of_the_others() {
         assert_eq!(from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]), "OK");
         (from, slot)
     });
-    for n in 0..8 {
+    for n in 0..3 {
         assert_eq!(process.get(&format!("{{lost}}{n}")).await, None);
     }
-    assert!(process.reads_from_memory() > 7.5, "the store answered");
+    assert!(process.reads_from_memory() > 2.5, "the store answered");
     for n in 0..8 {
         assert_eq!(process.set(&format!("other{n}"), "kept").await, Taken::Shared);
     }

@@ -99,6 +99,7 @@ contract! {
         no_two_claims_are_the_same,
         a_day_is_claimed_as_it_was_listed,
         a_server_that_lacks_a_step_is_noticed,
+        a_fold_gives_way_to_a_count,
     }
     rollup_day {
         day_rows_answer_for_their_hours,

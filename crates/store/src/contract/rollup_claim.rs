@@ -10,7 +10,7 @@ use super::rollup_day::{claim, fill_day, fold, folded, list_unfolded, look, midn
 use crate::ask::{ask, change};
 use crate::sql::{Sql, sql};
 use crate::tables::retain::{self, Table};
-use crate::tables::rollup::{self, DAY, Fold, HOUR, Unfolded};
+use crate::tables::rollup::{self, DAY, Fold, HOUR, HourRollup, Unfolded};
 use crate::{Dimension, Group, Ts};
 
 pub(super) async fn claim_at<'f>(
@@ -94,6 +94,20 @@ pub(super) async fn a_day_is_claimed_as_it_was_listed(f: &Fixture) {
         assert!(claim(f, &listed).await.is_none());
     }
     assert!(claim(f, &list_unfolded(f, NOON.plus(2 * HOUR)).await[0]).await.is_some());
+}
+
+/// And does not disturb it: a day that is busy would be counted by nobody.
+pub(super) async fn a_fold_gives_way_to_a_count(f: &Fixture) {
+    fill_hour(f, NOON).await;
+    rollup::mark_dirty(f.insight(), "default", NOON).await.unwrap();
+    let dirty = rollup::list_dirty(f.insight(), None, 1).await.unwrap().remove(0);
+    let count = rollup::begin_count(f.insight(), &dirty).await.unwrap().unwrap();
+    let mut fold = claim(f, &list_unfolded(f, NOON.plus(DAY)).await[0]).await.unwrap();
+    assert!(fold.add_keys(Dimension::Path).await.unwrap());
+    assert!(count.finish(&HourRollup::default()).await.unwrap());
+    assert!(!fold.add_keys(Dimension::Path).await.unwrap());
+    assert!(!fold.finish().await.unwrap());
+    assert_eq!(rollup::list_dirty(f.insight(), None, 1).await.unwrap(), []);
 }
 
 /// A server that takes over has the claim, and lacks the last of the steps that were made under it.

@@ -60,7 +60,27 @@ SECRET"}"#,
         ("Set-Cookie: sid=SECRET; Path=/", "Set-Cookie: [secret]"),
         ("Cookie: name=O'Brien; sid=SECRET", "Cookie: [secret]"),
         ("curl -H 'Cookie: a=1; sid=SECRET' https://h", "curl -H 'Cookie: [secret]' https://h"),
+        (r"'Cookie: name=O\'Brien; sid=SECRET', x", "'Cookie: [secret]', x"),
+        (r"curl -H 'Cookie: n=O'\''Brien; sid=SECRET' h", "curl -H 'Cookie: [secret]' h"),
         // Lists.
+        ("{ password: [ 'SECRET' ] }", "{ password: [ '[secret]' ] }"),
+        (
+            "\"password\": [\n  \"a\",\n  \"SECRET\"\n],\n\"n\": 1",
+            "\"password\": [\n  \"[secret]\"\n],\n\"n\": 1",
+        ),
+        (r#"{'password': ['a', "it's SECRET"], 'n': 1}"#, r#"{'password': ['[secret]"], 'n': 1}"#),
+        (r#"{"password":["a",null,"SECRET"],"n":1}"#, r#"{"password":["[secret]"],"n":1}"#),
+        (r#"{"password":[null,"SECRET"]}"#, r#"{"password":[[secret]"]}"#),
+        (r#"{"jwt":[["a"],["SECRET"]],"n":1}"#, r#"{"jwt":[["[secret]"]],"n":1}"#),
+        ("{password=[a b, SECRET], n=1}", "{password=[[secret]], n=1}"),
+        (
+            "password (x): (SECRET\n    at f (https://h/app.js:3:14)",
+            "password (x): (SECRET\n    at f (https://h/app.js:3:14)",
+        ),
+        (
+            "password: (SECRET\n    at f (https://h/app.js:3:14)",
+            "password: ([secret]\n    at f (https://h/app.js:3:14)",
+        ),
         (
             r#""set-cookie":["a=1; Path=/","sid=SECRET; x"],"n":1"#,
             r#""set-cookie":["[secret]"],"n":1"#,
