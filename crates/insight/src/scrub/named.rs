@@ -132,7 +132,7 @@ fn extent(before: &str) -> Option<Extent> {
         // An apostrophe may be part of a cookie (RFC 6265 §4.1.1), so that none ends the line but the one it stands in.
         let outside = &bare[..bare.len() - name_length];
         let end = match outside.chars().next_back() {
-            Some(quote @ ('\'' | '`')) if bare.len() == before.len() => {
+            Some(quote @ ('\'' | '`' | '"')) if bare.len() == before.len() => {
                 LineEnd::Like(quote, count_backslashes(&outside[..outside.len() - 1]))
             }
             _ => LineEnd::Double,
@@ -195,10 +195,16 @@ fn value(text: &str, after: usize, extent: Extent) -> (usize, usize) {
     if is_hidden(begin) {
         return none;
     }
-    if depth > 0 {
-        return (begin, open + list_length(&text[open..], depth));
-    }
     let rest = &text[begin..];
+    if depth > 0 {
+        let list = open + list_length(&text[open..], depth);
+        // A line may begin with a bracket of its own.
+        let line = match (quoted, extent) {
+            (None, Extent::Line(end)) if begin == from => begin + line_length(rest, end),
+            _ => begin,
+        };
+        return (begin, list.max(line));
+    }
     let length = match (quoted, extent) {
         (Some((backslashes, at)), _) => quoted_length(rest, backslashes, text.as_bytes()[at]),
         (None, Extent::Line(end)) if begin == from => line_length(rest, end),
@@ -240,17 +246,17 @@ fn list_length(text: &str, mut depth: usize) -> usize {
                 end
             }
             None => {
-                let rest = &text[at..];
-                let value =
-                    &rest[..rest.find([',', '[', ']', '(', ')', '\n']).unwrap_or(rest.len())];
-                at += value.len();
+                let (value, open) = bare_value(&text[at..]);
+                (at, depth) = (at + value.len(), depth + open);
                 at - (value.len() - value.trim_end().len())
             }
         };
         let (mut is_next, mut next) = (false, None);
         for (behind, c) in text.get(at..).unwrap_or_default().char_indices() {
             match c {
-                ',' => is_next = true,
+                // Of lists, and of pairs in them, whose names are left to what their list is called.
+                ',' | ':' | '=' | '>' => is_next = true,
+                '{' | '}' => {}
                 '[' | '(' => depth += 1,
                 ']' | ')' if depth == 1 => return end,
                 ']' | ')' => depth -= 1,
@@ -266,15 +272,39 @@ fn list_length(text: &str, mut depth: usize) -> usize {
     }
 }
 
+/// A value without quotes, and how many of its brackets are not closed.
+fn bare_value(text: &str) -> (&str, usize) {
+    let mut open = 0;
+    let end = text.find(|c| match c {
+        '[' | '(' => {
+            open += 1;
+            false
+        }
+        ']' | ')' if open > 0 => {
+            open -= 1;
+            false
+        }
+        ',' | ']' | ')' | '\n' => true,
+        _ => false,
+    });
+    (&text[..end.unwrap_or(text.len())], open)
+}
+
 /// Up to the end of the line or the quote that the line stands in; quotes after `=` belong to it (`Digest realm="x"`).
 fn line_length(text: &str, end: LineEnd) -> usize {
-    // How a shell has an apostrophe within apostrophes.
-    const APOSTROPHE: &str = r"'\''";
+    // How a shell has an apostrophe within apostrophes, plain and in a string of JSON.
+    const APOSTROPHES: [&str; 4] = [r"'\''", r"'\\''", r#"'"'"'"#, r#"'\"'\"'"#];
     let (mut previous, mut closing, mut from) = (' ', None, 0);
     for (at, c) in text.char_indices().filter(|(_, c)| *c != '\\') {
         if at < from {
             continue;
         }
+        let apostrophe = |at: usize| {
+            let is_here = |written: &&&str| {
+                end == LineEnd::Like('\'', 0) && text[at..].starts_with(**written)
+            };
+            APOSTROPHES.iter().find(is_here).map_or(0, |written| written.len())
+        };
         let is_end = || match end {
             LineEnd::Double => c == '"',
             LineEnd::Like(quote, backslashes) => {
@@ -283,9 +313,7 @@ fn line_length(text: &str, end: LineEnd) -> usize {
         };
         match closing {
             _ if matches!(c, '\n' | '\r') => return at,
-            _ if end == LineEnd::Like('\'', 0) && text[at..].starts_with(APOSTROPHE) => {
-                from = at + APOSTROPHE.len();
-            }
+            _ if apostrophe(at) > 0 => from = at + apostrophe(at),
             Some(open) if c == open => closing = None,
             Some(_) => {}
             None if previous == '=' && matches!(c, '"' | '\'' | '`') => closing = Some(c),

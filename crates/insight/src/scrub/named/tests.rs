@@ -2,9 +2,18 @@
 
 use super::*;
 
+/// What is kept of each text, however often it is hidden.
+fn check(rows: &[(&str, &str)]) {
+    for (text, kept) in rows {
+        let hidden = hide_named(text);
+        assert_eq!(hidden, *kept, "{text}");
+        assert_eq!(hide_named(&hidden), *kept, "twice: {text}");
+    }
+}
+
 #[test]
 fn what_its_name_calls_secret_is_hidden() {
-    for (text, kept) in [
+    check(&[
         (
             "Authorization: Bearer SECRET password: SECRET and token=SECRET",
             "Authorization: Bearer [secret] password: [secret] and token=[secret]",
@@ -55,14 +64,31 @@ SECRET"}"#,
             "Authorization: [secret]",
         ),
         ("'Authorization: AWS4 SECRET, SECRET' sent", "'Authorization: [secret]' sent"),
-        (r#""Authorization: token SECRET\""#, r#""Authorization: [secret]\""#),
+        (r#"an Authorization: token SECRET\""#, r#"an Authorization: [secret]\""#),
         ("Cookie: sid=SECRET; b=SECRET\r\nHost: h", "Cookie: [secret]\r\nHost: h"),
         ("Set-Cookie: sid=SECRET; Path=/", "Set-Cookie: [secret]"),
         ("Cookie: name=O'Brien; sid=SECRET", "Cookie: [secret]"),
         ("curl -H 'Cookie: a=1; sid=SECRET' https://h", "curl -H 'Cookie: [secret]' https://h"),
         (r"'Cookie: name=O\'Brien; sid=SECRET', x", "'Cookie: [secret]', x"),
         (r"curl -H 'Cookie: n=O'\''Brien; sid=SECRET' h", "curl -H 'Cookie: [secret]' h"),
-        // Lists.
+        // Other signs, other blanks.
+        (r#""password"=>"SECRET""#, r#""password"=>"[secret]""#),
+        (r#":password => "SECRET""#, r#":password => "[secret]""#),
+        ("password:\tSECRET", "password:\t[secret]"),
+        ("password:\n  SECRET", "password:\n  [secret]"),
+        ("password==SECRET", "password==[secret]"),
+        ("password%3DSECRET", "password%3D[secret]"),
+        ("password%3aSECRET x", "password%3a[secret] x"),
+        ("cb%26access_token%253dSECRET", "cb%26access_token%253d[secret]"),
+        ("user[password]=SECRET", "user[password]=[secret]"),
+        ("user%5Bpassword%5D=SECRET", "user%5Bpassword%5D=[secret]"),
+        ("%7B%22token%22%3A%22SECRET%22%7D", "%7B%22token%22%3A[secret]"),
+    ]);
+}
+
+#[test]
+fn lists_and_what_stands_in_them_are_hidden_whole() {
+    check(&[
         ("{ password: [ 'SECRET' ] }", "{ password: [ '[secret]' ] }"),
         (
             "\"password\": [\n  \"a\",\n  \"SECRET\"\n],\n\"n\": 1",
@@ -72,6 +98,18 @@ SECRET"}"#,
         (r#"{"password":["a",null,"SECRET"],"n":1}"#, r#"{"password":["[secret]"],"n":1}"#),
         (r#"{"password":[null,"SECRET"]}"#, r#"{"password":[[secret]"]}"#),
         (r#"{"jwt":[["a"],["SECRET"]],"n":1}"#, r#"{"jwt":[["[secret]"]],"n":1}"#),
+        (r#"{"password":[{"id":1,"token":"SECRET"}],"n":1}"#, r#"{"password":[[secret]"}],"n":1}"#),
+        (r#"cookie: [{"name":"sid","value":"SECRET"}], n"#, r#"cookie: [[secret]"}], n"#),
+        ("password=[pa(SECRET] x", "password=[[secret]"),
+        ("Authorization: [Bearer (SECRET)]", "Authorization: [Bearer [secret]]"),
+        ("Cookie:[a=(1); sid=SECRET]", "Cookie:[[secret]"),
+        ("Cookie: [x]=1; sid=SECRET", "Cookie: [[secret]"),
+        (r#""Cookie: prefs={\"a\":1}; sid=SECRET", "n""#, r#""Cookie: [secret]", "n""#),
+        (r#"curl -H 'Cookie: n=O'"'"'Brien; sid=SECRET' h"#, "curl -H 'Cookie: [secret]' h"),
+        (
+            r#"{"cmd":"curl -H 'Cookie: n=O'\\''Brien; sid=SECRET' h"}"#,
+            r#"{"cmd":"curl -H 'Cookie: [secret]' h"}"#,
+        ),
         ("{password=[a b, SECRET], n=1}", "{password=[[secret]], n=1}"),
         (
             "password (x): (SECRET\n    at f (https://h/app.js:3:14)",
@@ -87,23 +125,7 @@ SECRET"}"#,
         ),
         (r#"{"password":["a", "SECRET"]}"#, r#"{"password":["[secret]"]}"#),
         (r#"{\"jwt\":[\"a\",\"SECRET\"],\"b\":1}"#, r#"{\"jwt\":[\"[secret]\"],\"b\":1}"#),
-        // Other signs, other blanks.
-        (r#""password"=>"SECRET""#, r#""password"=>"[secret]""#),
-        (r#":password => "SECRET""#, r#":password => "[secret]""#),
-        ("password:\tSECRET", "password:\t[secret]"),
-        ("password:\n  SECRET", "password:\n  [secret]"),
-        ("password==SECRET", "password==[secret]"),
-        ("password%3DSECRET", "password%3D[secret]"),
-        ("password%3aSECRET x", "password%3a[secret] x"),
-        ("cb%26access_token%253dSECRET", "cb%26access_token%253d[secret]"),
-        ("user[password]=SECRET", "user[password]=[secret]"),
-        ("user%5Bpassword%5D=SECRET", "user%5Bpassword%5D=[secret]"),
-        ("%7B%22token%22%3A%22SECRET%22%7D", "%7B%22token%22%3A[secret]"),
-    ] {
-        let hidden = hide_named(text);
-        assert_eq!(hidden, kept, "{text}");
-        assert_eq!(hide_named(&hidden), kept, "twice: {text}");
-    }
+    ]);
 }
 
 #[test]
@@ -142,7 +164,13 @@ fn honest_texts_stay_whole() {
 /// Whatever stands before, every order of three pieces that matter and many by chance: a plain value is hidden, nothing panics.
 #[test]
 fn no_text_before_saves_a_secret() {
-    const PIECES: [&str; 24] = [
+    const PIECES: [&str; 30] = [
+        ",",
+        "(",
+        ")",
+        "{",
+        "}",
+        r"'\''",
         "password",
         "token",
         "cookie",
