@@ -132,6 +132,7 @@ impl Waits {
             let tick = Instant::now();
             tokio::select! {
                 biased;
+                // No wait for an event: how late it ends is what is measured.
                 () = tokio::time::sleep(TICK) => {
                     self.note(&self.0.1, tick.elapsed().saturating_sub(TICK));
                 }
