@@ -45,15 +45,26 @@ pub(crate) fn placed(program: &[String], place: Place) -> Command {
     command
 }
 
-/// Gives every thread of a process tree real-time priority, or takes it back. Refused without the right: then nothing changes.
+/// Gives the threads of a process tree real-time priority, or takes it back. Those that stand behind the others of their
+/// process (a nice level) stay there: real time would put them beside. Refused without the right: then nothing changes.
 pub(crate) fn set_real_time(pids: &[u32], on: RealTime) {
     let (policy, priority) = match on {
         RealTime::On => ("-r", "1"),
         RealTime::Off => ("-o", "0"),
     };
-    for pid in pids {
-        drop(Command::new("chrt").args(["-a", policy, "-p", priority, &pid.to_string()]).output());
+    let threads = pids.iter().flat_map(|pid| std::fs::read_dir(format!("/proc/{pid}/task")));
+    for thread in threads.flatten().flatten() {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        if nice_level(&stat).is_some_and(|nice| nice <= 0) {
+            let id = thread.file_name();
+            drop(Command::new("chrt").args([policy, "-p", priority]).arg(id).output());
+        }
     }
+}
+
+/// The 19th field of proc_pid_stat(5). The second, the name, may hold anything.
+fn nice_level(stat: &str) -> Option<i32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(16)?.parse().ok()
 }
 
 /// Whether threads run before everybody else's.

@@ -103,7 +103,11 @@ impl Db {
     ) -> Result<&'a mut SqliteConnection, sqlx::Error> {
         let conn = match slot.take() {
             Some(conn) => conn,
-            None => options::checkpoints(&self.0.path, &self.0.shape).connect().await?,
+            None => {
+                let mut conn = options::checkpoints(&self.0.path, &self.0.shape).connect().await?;
+                options::put_behind(&mut conn).await?;
+                conn
+            }
         };
         Ok(slot.insert(conn))
     }

@@ -86,6 +86,8 @@ impl Db {
             writer.direct = options::direct(&self.0.path, &self.0.shape).ok();
         }
         let shape = &self.0.shape;
+        // Sessions are asked for while a visitor waits, panels and counts are not.
+        let recorded = shape.recorded;
         self.0.readers.get_or_init(|| {
             SqlitePoolOptions::new()
                 .max_connections(shape.readers.max(1))
@@ -93,6 +95,11 @@ impl Db {
                 .test_before_acquire(false)
                 .idle_timeout(None)
                 .max_lifetime(None)
+                .after_connect(move |conn, _| {
+                    Box::pin(async move {
+                        if recorded { options::put_behind(conn).await } else { Ok(()) }
+                    })
+                })
                 .connect_lazy_with(options::reader(&self.0.path, shape))
         });
         Ok(())

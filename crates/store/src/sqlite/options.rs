@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection};
 
 use crate::Settings;
 
@@ -13,6 +13,9 @@ const PAGE_BYTES: u64 = 4_096;
 /// Distinct statements kept prepared on a connection that writes: seven bulk sizes of seven tables and the small ones.
 const WRITER_STATEMENTS: usize = 96;
 const READER_STATEMENTS: usize = 48;
+/// The nice level of threads that count, draw panels and copy the log: those who serve and record come first wherever
+/// there is no core for all. What `nice(1)` gives.
+const BEHIND: i32 = 10;
 /// How long commits may wait for readers that keep an overlong log alive.
 const READERS_PATIENCE: Duration = Duration::from_millis(250);
 
@@ -56,7 +59,9 @@ impl Shape {
 
 /// The writing connection: every commit is on disk before it returns (`synchronous=FULL` syncs the log per commit).
 pub(crate) fn writer(path: &Path, shape: &Shape) -> SqliteConnectOptions {
+    let name = if shape.recorded { "insight-write" } else { "core-write" };
     let options = common(path, shape)
+        .thread_name(move |_| name.into())
         .create_if_missing(true)
         .page_size(PAGE_BYTES as u32)
         .journal_mode(SqliteJournalMode::Wal)
@@ -103,6 +108,7 @@ fn write_pragmas(shape: &Shape) -> Vec<(&'static str, String)> {
 /// waits for readers only a moment.
 pub(crate) fn checkpoints(path: &Path, shape: &Shape) -> SqliteConnectOptions {
     common(path, shape)
+        .thread_name(|_| "insight-log".into())
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(shape.busy_timeout.min(READERS_PATIENCE))
         .statement_cache_capacity(4)
@@ -112,7 +118,9 @@ pub(crate) fn checkpoints(path: &Path, shape: &Shape) -> SqliteConnectOptions {
 
 /// A connection that cannot change anything.
 pub(crate) fn reader(path: &Path, shape: &Shape) -> SqliteConnectOptions {
+    let name = if shape.recorded { "insight-read" } else { "core-read" };
     common(path, shape)
+        .thread_name(move |_| name.into())
         .read_only(true)
         .statement_cache_capacity(READER_STATEMENTS)
         .pragma("cache_size", format!("-{}", shape.cache_kib / 4))
@@ -125,13 +133,32 @@ fn common(path: &Path, shape: &Shape) -> SqliteConnectOptions {
         .busy_timeout(shape.busy_timeout)
         .foreign_keys(true)
         .pragma("temp_store", "MEMORY")
+        .collation("behind", |a, b| {
+            stand_behind();
+            a.cmp(b)
+        })
         .disable_statement_logging()
+}
+
+/// Puts the thread of a connection behind those who serve and record. sqlx runs the statements of a connection on a
+/// thread of its own and has no way to it, but a collation is called there.
+pub(crate) async fn put_behind(conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT 'a' < 'b' COLLATE behind").execute(conn).await.map(drop)
+}
+
+/// Elsewhere a nice level is that of the whole process. A thread that is refused does the same work, only sooner.
+fn stand_behind() {
+    if cfg!(target_os = "linux") {
+        let now = rustix::process::getpriority_process(None).unwrap_or(0);
+        let _ = rustix::process::setpriority_process(None, now.max(BEHIND));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use rusqlite::Connection;
 
+    use super::BEHIND;
     use crate::contract::Fixture;
     use crate::error::Source;
 
@@ -147,6 +174,34 @@ mod tests {
         "temp_store",
         "wal_autocheckpoint",
     ];
+
+    /// The nice levels of this process's threads of that name.
+    fn nice_levels(name: &str) -> Vec<i32> {
+        let tasks = std::fs::read_dir("/proc/self/task").expect("a list of threads");
+        let stats =
+            tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
+        stats
+            .filter_map(|stat| {
+                let (front, rest) = stat.rsplit_once(')')?;
+                let is_named = front.ends_with(&format!("({name}"));
+                // The 19th of proc_pid_stat(5), the second is the name.
+                is_named.then(|| rest.split_whitespace().nth(16)?.parse().ok()).flatten()
+            })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn who_counts_and_copies_stands_behind_who_serves_and_records() {
+        let f = Fixture::sqlite().await;
+        drop(f.insight().file().readers().acquire().await.expect("a reader"));
+        drop(f.core().file().readers().acquire().await.expect("a reader"));
+        f.insight().file().copy_log_when_long().await.expect("a look at the log");
+        assert_eq!(nice_levels("insight-read"), [BEHIND]);
+        assert_eq!(nice_levels("insight-log"), [BEHIND]);
+        let own = nice_levels("core-read");
+        assert!(own.len() == 1 && own < vec![BEHIND], "{own:?}");
+        f.finish().await;
+    }
 
     #[tokio::test]
     async fn both_connections_that_write_are_set_up_alike() {
