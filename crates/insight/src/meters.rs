@@ -26,6 +26,7 @@ pub(crate) struct Meters {
     dropped: CounterFamily,
     pub(crate) active_users: Gauge,
     pub(crate) folds_failing: Gauge,
+    pub(crate) hours_failing: Gauge,
     bounded: Mutex<Bounded>,
 }
 
@@ -66,6 +67,7 @@ impl Meters {
             dropped: registry.counter_family(&names::EVENTS_DROPPED),
             active_users: registry.gauge(&names::ACTIVE_USERS),
             folds_failing: registry.gauge(&names::ROLLUP_FOLDS_FAILING),
+            hours_failing: registry.gauge(&names::ROLLUP_HOURS_FAILING),
             bounded: Mutex::new(bounded),
         }
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::convert::Infallible;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use mainstay_base::Timestamp;
@@ -34,6 +34,8 @@ pub(crate) struct Turns {
     tried: Option<Dirty>,
     /// Hours of which the log has been told that they cannot be counted.
     failing: BTreeSet<(Timestamp, String)>,
+    /// Sites of which the log has been told that their hours cannot be declared over.
+    stuck: BTreeSet<Arc<str>>,
 }
 
 /// Counts hours until told to stop.
@@ -61,29 +63,37 @@ pub(crate) async fn reconcile(insight: &Insight, stop: &Stop) -> Result<(), Erro
     }
     let db = &insight.latest();
     let over = insight.0.context.clock.now().minus(GRACE).floor_to(HOUR);
-    let mut outcome = count_hours(insight, db, over, stop).await;
+    let mut outcome = unless_away(count_hours(insight, db, over, stop).await)?;
     let sites = insight.list_sites();
     fold::keep_only(insight, &sites);
     for site in sites.iter() {
-        outcome = outcome.and(fold::fold_days(insight, db, site, over, stop).await);
+        let folded = fold::fold_days(insight, db, site, over, stop).await;
+        outcome = outcome.and(unless_away(folded)?);
     }
     outcome
 }
 
-/// One hour or site that fails is no reason not to go on, unless the store is away: the first error is answered.
+/// Who goes on asking a store that is away waits for it again and again.
+fn unless_away(outcome: Result<(), Error>) -> Result<Result<(), Error>, Error> {
+    match outcome {
+        Err(error) if fold::is_away(&error) => Err(error),
+        outcome => Ok(outcome),
+    }
+}
+
+/// One hour or site that fails is told of once, and is no reason not to go on, unless the store is away.
+///
+/// # Errors
+/// [`Error`] when the marked hours cannot be listed, or the store is away: then none is said to have failed.
 async fn count_hours(
     insight: &Insight,
     db: &Engine,
     over: Timestamp,
     stop: &Stop,
 ) -> Result<(), Error> {
-    let mut outcome = Ok(());
     for site in insight.list_sites().iter() {
-        let advanced = advance_watermark(db, site, over).await;
-        if advanced.as_ref().is_err_and(fold::is_away) {
-            return advanced;
-        }
-        outcome = outcome.and(advanced);
+        let advanced = unless_away(advance_watermark(db, site, over).await)?;
+        insight.note_advanced(site, advanced);
     }
     let mut theirs = HashSet::new();
     for dirty in choose_hours(insight, db).await? {
@@ -104,12 +114,10 @@ async fn count_hours(
             theirs.insert(day);
         }
         insight.note_tried(dirty, counted.as_ref());
-        match counted {
-            Err(error) if fold::is_away(&error) => return Err(error),
-            counted => outcome = outcome.and(counted.map(drop)),
-        }
+        // It was told of.
+        let _failed = unless_away(counted.map(drop))?;
     }
-    outcome
+    Ok(())
 }
 
 /// What became of a marked hour.
@@ -160,6 +168,7 @@ impl Insight {
         let is_marked =
             |hour: &Dirty, key: &(Timestamp, String)| (hour.hour, &hour.site) == (key.0, &key.1);
         turns.failing.retain(|key| marked.iter().any(|hour| is_marked(hour, key)));
+        self.0.meters.hours_failing.set(turns.failing.len() as f64);
     }
 
     /// Says of an hour that cannot be counted, once.
@@ -182,6 +191,20 @@ impl Insight {
             }
         }
         turns.tried = Some(hour);
+        self.0.meters.hours_failing.set(turns.failing.len() as f64);
+    }
+
+    /// Says of a site whose hours cannot be declared over, once.
+    fn note_advanced(&self, site: &Arc<str>, advanced: Result<(), Error>) {
+        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        match advanced {
+            Ok(()) => drop(turns.stuck.remove(site)),
+            Err(error) if turns.stuck.insert(Arc::clone(site)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(%site, error, "hours of the site could not be declared over; that is tried again");
+            }
+            Err(_) => {}
+        }
     }
 }
 

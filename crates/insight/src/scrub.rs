@@ -1,7 +1,6 @@
 //! Addresses and free text made safe to keep: no query, no fragment, no user name, bounded length; never decides what is stored, only what it looks like.
 
 mod campaign;
-mod named;
 mod secret;
 mod text;
 mod url;

@@ -1,6 +1,7 @@
 //! What must not be written down is taken out of text here: query strings, credentials, full client addresses. Nothing is written here.
 
 mod address;
+pub mod named;
 mod scan;
 
 use std::borrow::Cow;

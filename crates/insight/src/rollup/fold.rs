@@ -63,7 +63,6 @@ pub(super) async fn fold_days(
         round.ended_at
     });
     let chosen = choose(&listed, ended_at, insight.0.settings.rollup_hours_max.div_ceil(HOURS));
-    let mut outcome = Ok(());
     for (at, unfolded) in chosen.iter().enumerate() {
         if stop.is_soft() {
             break;
@@ -82,7 +81,7 @@ pub(super) async fn fold_days(
             }
         });
         match folded {
-            Err(error) if is_away => outcome = Err(error),
+            Err(error) if is_away => return Err(error),
             Err(error) if is_news => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(%site, %day, error, "a day could not be folded and is tried again");
@@ -91,7 +90,7 @@ pub(super) async fn fold_days(
             _ => {}
         }
     }
-    outcome
+    Ok(())
 }
 
 /// Whether the store failed, and not the day or hour: one that takes too long does so whenever it is tried.

@@ -5,8 +5,8 @@
 //! selectors (`div#main`) pass unharmed. The position at the end of a stack frame (`:3:14`) is kept.
 
 use mainstay_base::path::find_query;
+use mainstay_telemetry::redact::named::hide_named;
 
-use super::named::hide_named;
 use super::shorten;
 
 /// `text` without queries, fragments and user names of addresses, at most `bytes_max` bytes.

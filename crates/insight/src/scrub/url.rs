@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use mainstay_base::path::before_query;
+use mainstay_telemetry::redact::named::hide_assigned;
 
-use super::named::hide_named;
 use super::shorten;
 use super::text::drop_credentials;
 
@@ -72,16 +72,6 @@ fn path(tail: &str) -> Cow<'_, str> {
         return Cow::Owned(page(&hidden).into_owned());
     }
     page(path)
-}
-
-/// A path may hold pairs as a query does (`/cb&access_token=x`). Only an assignment is one: `/wiki/Password:_a_tale` is a page.
-fn hide_assigned(path: &str) -> Cow<'_, str> {
-    let is_encoded = || path.contains("3D") || path.contains("3d");
-    if path.contains('=') || (path.contains('%') && is_encoded()) {
-        hide_named(path)
-    } else {
-        path.into()
-    }
 }
 
 fn page(path: &str) -> Cow<'_, str> {

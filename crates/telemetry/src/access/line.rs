@@ -6,6 +6,7 @@ use mainstay_base::agent::AgentClass;
 use mainstay_base::{Timestamp, net, path};
 
 use crate::json;
+use crate::redact::named::hide_assigned;
 
 /// Bytes kept of a path.
 const PATH_BYTES_MAX: usize = 512;
@@ -85,7 +86,7 @@ impl Formatter {
         out.extend_from_slice(b"\",\"host\":\"");
         escape(out, line.host, NAME_BYTES_MAX);
         out.extend_from_slice(b"\",\"path\":\"");
-        escape(out, path::before_query(line.path), PATH_BYTES_MAX);
+        escape(out, &hide_assigned(path::before_query(line.path)), PATH_BYTES_MAX);
         out.extend_from_slice(b"\",\"route\":\"");
         escape(out, line.route, NAME_BYTES_MAX);
         out.extend_from_slice(b"\",\"status_code\":");

@@ -2,7 +2,8 @@
 //! names, judges no value.
 //!
 //! A name stands before a sign: `=`, `:`, `=>`, or the first two percent-encoded. In quotes, as in JSON, the value goes on
-//! to its own quote, else to the next blank or bracket, and after `Authorization` and `Cookie` to the end of the line.
+//! to its own quote, else to the next blank or bracket, and after `Authorization` and `Cookie` to the end of the line. Of
+//! a list or an object all that is in it is hidden.
 
 use std::borrow::Cow;
 
@@ -33,6 +34,11 @@ const PARSERS_SAY: [&str; 3] = ["expected", "unknown", "illegal"];
 const NAME_BYTES_MAX: usize = 40;
 /// Schemes of HTTP authentication (RFC 9110 §11.1) that stand before a secret of one word.
 const SCHEMES: [&str; 2] = ["bearer", "basic"];
+/// What begins and ends a list or an object.
+const OPENING: [char; 3] = ['[', '(', '{'];
+const CLOSING: [char; 3] = [']', ')', '}'];
+/// What an item of a list in YAML begins with.
+const ITEM: &str = "- ";
 /// Backslashes before a quote that is one: JSON in a string of JSON in a string of JSON has seven. Bounds how often a
 /// quote that never ends is looked for.
 const BACKSLASHES_MAX: usize = 7;
@@ -53,8 +59,23 @@ enum LineEnd {
     Like(char, usize),
 }
 
+/// `path` without such values. A path may hold pairs as a query does (`/cb&access_token=x`). Only an assignment is one:
+/// `/wiki/Password:_a_tale` is a page.
+#[must_use]
+pub fn hide_assigned(path: &str) -> Cow<'_, str> {
+    match memchr::memchr2(b'=', b'%', path.as_bytes()) {
+        Some(at) if is_assigned(&path[at..]) => hide_named(path),
+        _ => path.into(),
+    }
+}
+
+fn is_assigned(path: &str) -> bool {
+    path.contains('=') || path.contains("3D") || path.contains("3d")
+}
+
 /// `text` without such values.
-pub(super) fn hide_named(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn hide_named(text: &str) -> Cow<'_, str> {
     let (mut out, mut rest, mut from) = (String::new(), text, 0);
     // Every byte is looked at a bounded number of times: names are short, what is skipped holds no sign, and a value is
     // left behind.
@@ -178,9 +199,13 @@ fn value(text: &str, after: usize, extent: Extent) -> (usize, usize) {
         return none;
     }
     let is_hidden = |from: usize| text[from..].starts_with(REPLACEMENT);
-    // A list of values, or lists of them.
+    if text[after..blank].contains('\n') && text[blank..].starts_with(ITEM) {
+        let begin = blank + ITEM.len();
+        return if is_hidden(begin) { none } else { (begin, blank + items_length(&text[blank..])) };
+    }
+    // A list of values or an object, or such in such.
     let (mut open, mut depth) = (blank, 0);
-    while !is_hidden(open) && text[open..].starts_with(['[', '(']) {
+    while !is_hidden(open) && text[open..].starts_with(OPENING) {
         depth += 1;
         open = text.len() - text[open + 1..].trim_start().len();
     }
@@ -208,7 +233,7 @@ fn value(text: &str, after: usize, extent: Extent) -> (usize, usize) {
     let length = match (quoted, extent) {
         (Some((backslashes, at)), _) => quoted_length(rest, backslashes, text.as_bytes()[at]),
         (None, Extent::Line(end)) if begin == from => line_length(rest, end),
-        (None, _) => word_length(rest),
+        (None, _) => named_length(rest),
     };
     let is_frame = begin == after && is_position(&rest[..length]);
     if is_frame { none } else { (begin, begin + length) }
@@ -233,8 +258,15 @@ fn quoted_length(text: &str, backslashes: usize, quote: u8) -> usize {
     memchr::memchr(b'\n', text.as_bytes()).unwrap_or(text.len())
 }
 
-/// Up to the end of the last value of a list, or of lists in lists, which begins with its first value and is `depth` deep.
-/// Values have quotes of their own or end at the next comma, bracket or line; a comma stands between them.
+/// Up to the end of the last item of a list in YAML, which begins with its first.
+fn items_length(text: &str) -> usize {
+    let is_item = |line: &&str| line.trim_start().starts_with(ITEM);
+    let length = text.split_inclusive('\n').take_while(is_item).map(str::len).sum();
+    text[..length].trim_end().len()
+}
+
+/// Up to the end of the last value of a list or object, or of such in such, which begins with its first value and is
+/// `depth` deep. Values have quotes of their own or end at the next comma, bracket or line; a comma stands between them.
 fn list_length(text: &str, mut depth: usize) -> usize {
     let mut at = 0;
     loop {
@@ -254,12 +286,11 @@ fn list_length(text: &str, mut depth: usize) -> usize {
         let (mut is_next, mut next) = (false, None);
         for (behind, c) in text.get(at..).unwrap_or_default().char_indices() {
             match c {
-                // Of lists, and of pairs in them, whose names are left to what their list is called.
+                // Of lists, and of pairs, whose names are left to what the whole is called.
                 ',' | ':' | '=' | '>' => is_next = true,
-                '{' | '}' => {}
-                '[' | '(' => depth += 1,
-                ']' | ')' if depth == 1 => return end,
-                ']' | ')' => depth -= 1,
+                _ if OPENING.contains(&c) => depth += 1,
+                _ if CLOSING.contains(&c) && depth == 1 => return end,
+                _ if CLOSING.contains(&c) => depth -= 1,
                 _ if c.is_whitespace() => {}
                 _ => {
                     next = is_next.then_some(at + behind);
@@ -276,53 +307,56 @@ fn list_length(text: &str, mut depth: usize) -> usize {
 fn bare_value(text: &str) -> (&str, usize) {
     let mut open = 0;
     let end = text.find(|c| match c {
-        '[' | '(' => {
+        _ if OPENING.contains(&c) => {
             open += 1;
             false
         }
-        ']' | ')' if open > 0 => {
+        _ if CLOSING.contains(&c) && open > 0 => {
             open -= 1;
             false
         }
-        ',' | ']' | ')' | '\n' => true,
-        _ => false,
+        ',' | '\n' => true,
+        _ => CLOSING.contains(&c),
     });
     (&text[..end.unwrap_or(text.len())], open)
 }
 
-/// Up to the end of the line or the quote that the line stands in; quotes after `=` belong to it (`Digest realm="x"`).
+/// Up to the end of the line or the quote that the line stands in; quotes after `=` (`Digest realm="x"`) or in brackets
+/// (`prefs={"a":1}`) belong to it.
 fn line_length(text: &str, end: LineEnd) -> usize {
-    // How a shell has an apostrophe within apostrophes, plain and in a string of JSON.
-    const APOSTROPHES: [&str; 4] = [r"'\''", r"'\\''", r#"'"'"'"#, r#"'\"'\"'"#];
-    let (mut previous, mut closing, mut from) = (' ', None, 0);
+    let (mut previous, mut closing, mut from, mut depth) = (' ', None, 0, 0_usize);
     for (at, c) in text.char_indices().filter(|(_, c)| *c != '\\') {
         if at < from {
             continue;
         }
-        let apostrophe = |at: usize| {
-            let is_here = |written: &&&str| {
-                end == LineEnd::Like('\'', 0) && text[at..].starts_with(**written)
-            };
-            APOSTROPHES.iter().find(is_here).map_or(0, |written| written.len())
-        };
+        let apostrophe =
+            if end == LineEnd::Like('\'', 0) { apostrophe_length(&text[at..]) } else { 0 };
         let is_end = || match end {
-            LineEnd::Double => c == '"',
+            LineEnd::Double => c == '"' && depth == 0,
             LineEnd::Like(quote, backslashes) => {
                 c == quote && is_like(count_backslashes(&text[..at]), backslashes)
             }
         };
         match closing {
             _ if matches!(c, '\n' | '\r') => return at,
-            _ if apostrophe(at) > 0 => from = at + apostrophe(at),
+            _ if apostrophe > 0 => from = at + apostrophe,
             Some(open) if c == open => closing = None,
             Some(_) => {}
             None if previous == '=' && matches!(c, '"' | '\'' | '`') => closing = Some(c),
             None if is_end() => return text[..at].trim_end_matches('\\').len(),
+            None if OPENING.contains(&c) => depth += 1,
+            None if CLOSING.contains(&c) => depth = depth.saturating_sub(1),
             None => {}
         }
         previous = c;
     }
     text.len()
+}
+
+/// The length of what a shell writes for an apostrophe within apostrophes, plain and in a string of JSON; 0 for all else.
+fn apostrophe_length(text: &str) -> usize {
+    const WRITTEN: [&str; 4] = [r"'\''", r"'\\''", r#"'"'"'"#, r#"'\"'\"'"#];
+    WRITTEN.iter().find(|written| text.starts_with(**written)).map_or(0, |written| written.len())
 }
 
 fn count_backslashes(before: &str) -> usize {
@@ -334,6 +368,21 @@ fn count_backslashes(before: &str) -> usize {
 /// Each string that a string is put into doubles the backslashes and adds one: `"` is `\"`, then `\\\"`.
 fn is_like(before: usize, backslashes: usize) -> bool {
     before < backslashes || before % (2 * (backslashes + 1)) == backslashes
+}
+
+/// Up to the end of a word, and of the brackets that it opens or names: `Some("x")`, `Secret { value: "x" }`.
+fn named_length(text: &str) -> usize {
+    let word = word_length(text);
+    let count = |brackets: &[char]| text[..word].chars().filter(|c| brackets.contains(c)).count();
+    let open = count(&OPENING).saturating_sub(count(&CLOSING));
+    let named = text[word..].trim_start_matches(' ').strip_prefix('{').filter(|_| word > 0);
+    let (begin, depth) = match named {
+        _ if open > 0 => (word, open),
+        Some(inner) => (text.len() - inner.len(), 1),
+        None => return word,
+    };
+    let begin = text.len() - text[begin..].trim_start().len();
+    begin + list_length(&text[begin..], depth)
 }
 
 fn word_length(text: &str) -> usize {

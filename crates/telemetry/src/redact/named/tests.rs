@@ -98,8 +98,28 @@ fn lists_and_what_stands_in_them_are_hidden_whole() {
         (r#"{"password":["a",null,"SECRET"],"n":1}"#, r#"{"password":["[secret]"],"n":1}"#),
         (r#"{"password":[null,"SECRET"]}"#, r#"{"password":[[secret]"]}"#),
         (r#"{"jwt":[["a"],["SECRET"]],"n":1}"#, r#"{"jwt":[["[secret]"]],"n":1}"#),
-        (r#"{"password":[{"id":1,"token":"SECRET"}],"n":1}"#, r#"{"password":[[secret]"}],"n":1}"#),
-        (r#"cookie: [{"name":"sid","value":"SECRET"}], n"#, r#"cookie: [[secret]"}], n"#),
+        (
+            r#"{"password":[{"id":1,"token":"SECRET"}],"n":1}"#,
+            r#"{"password":[{"[secret]"}],"n":1}"#,
+        ),
+        (r#"cookie: [{"name":"sid","value":"SECRET"}], n"#, r#"cookie: [{"[secret]"}], n"#),
+        (r#"{"password":{"value":"SECRET"},"n":1}"#, r#"{"password":{"[secret]"},"n":1}"#),
+        (
+            r#"{"authorization":{"a":{"b":["x"]},"c":"SECRET"},"n":1}"#,
+            r#"{"authorization":{"[secret]"},"n":1}"#,
+        ),
+        (r#"{\"cookie\":{\"sid\":\"SECRET\"},\"n\":1}"#, r#"{\"cookie\":{\"[secret]\"},\"n\":1}"#),
+        ("{ token: { id: 'SECRET', n: { m: SECRET } }, n: 1 }", "{ token: { [secret] }, n: 1 }"),
+        (r#"User { password: Some("SECRET"), n: 1 }"#, r#"User { password: [secret]"), n: 1 }"#),
+        (
+            r#"User { password: Secret { value: "SECRET" }, n: 1 }"#,
+            r#"User { password: [secret] }, n: 1 }"#,
+        ),
+        (r#"token=Map(a -> "b", c -> "SECRET") n"#, "token=[secret]) n"),
+        ("password: {}, n: 1", "password: {}, n: 1"),
+        ("Cookie: {x}=1; sid=SECRET", "Cookie: {[secret]"),
+        (r#"Cookie: prefs={"a":"b"}; sid=SECRET"#, "Cookie: [secret]"),
+        ("password:\n  - SECRET\n  - b: SECRET\nuser: x", "password:\n  - [secret]\nuser: x"),
         ("password=[pa(SECRET] x", "password=[[secret]"),
         ("Authorization: [Bearer (SECRET)]", "Authorization: [Bearer [secret]]"),
         ("Cookie:[a=(1); sid=SECRET]", "Cookie:[[secret]"),
@@ -197,7 +217,11 @@ fn no_text_before_saves_a_secret() {
         "3:14",
     ];
     let check = |odd: &str| {
-        for text in [format!("{odd} password=SECRET"), format!("pwd=\"{odd}é\" pwd: SECRET")] {
+        for text in [
+            format!("{odd} password=SECRET"),
+            format!("pwd=\"{odd}é\" pwd: SECRET"),
+            format!("{odd} password={{x: {{y: SECRET}}, z: SECRET}}"),
+        ] {
             let hidden = hide_named(&text);
             assert!(!hidden.contains("SECRET"), "{text:?}: {hidden:?}");
         }
