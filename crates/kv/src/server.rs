@@ -262,7 +262,7 @@ impl Server {
     ///
     /// While a slot moves, the leave to ask its new node (ASKING) holds for the next command of a connection, which is
     /// another's where many share it. Whose leave was taken is sent back and forth until it is lucky. One that never is was
-    /// refused, and says nothing of the other slots.
+    /// refused, and says nothing of the other slots; one whose last question was met with silence was not.
     async fn send<T: FromRedisValue>(
         &self,
         handle: &Handle,
@@ -277,7 +277,7 @@ impl Server {
                     Err(error) if is_redirection(&error) => error,
                     answer => return answer,
                 };
-                unlucky = Some(Failure::of(&error, &handle.link));
+                unlucky = Some((Failure::of(&error, &handle.link), took()));
                 tokio::time::sleep(MOVING_REST).await;
             }
         };
@@ -286,7 +286,10 @@ impl Server {
         match answer {
             Ok(Ok(value)) => redis::from_redis_value(value).map_err(|_| Failure::unreadable()),
             Ok(Err(error)) => Err(Failure::of(&error, &handle.link)),
-            Err(_) => Err(unlucky.unwrap_or_else(|| Failure::late(within))),
+            Err(_) => Err(match unlucky {
+                Some((failure, at)) if within.saturating_sub(at) < within / 2 => failure,
+                _ => Failure::late(within),
+            }),
         }
     }
 

@@ -54,11 +54,11 @@ pub(super) fn is_redirection(error: &RedisError) -> bool {
 }
 
 fn is_outage(error: &RedisError) -> bool {
-    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
+    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly};
     match error.kind() {
         ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => true,
         // What a failover looks like from outside.
-        ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | ReadOnly | TryAgain) => true,
+        ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | ReadOnly) => true,
         _ => error.is_connection_dropped() || error.is_timeout(),
     }
 }

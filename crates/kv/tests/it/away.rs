@@ -29,7 +29,7 @@ async fn outage(what: &str, fail: impl Fn(&RedisNode), mend: impl Fn(&RedisNode)
     let (node, namespace) = (redis.node(), namespace());
     let process = Process::start(&[node.address()], &namespace).await;
     assert_eq!(process.set("changed", "before").await, Taken::Shared);
-    let waits = Waits::start(&process.group);
+    let waits = Waits::default();
     fail(node);
     for round in 0..50 {
         call_all(&process, &waits, round).await;
@@ -103,7 +103,7 @@ async fn few_calls_wait_before_nobody_asks_any_more() {
 async fn a_server_that_comes_later_is_found() {
     let redis = Redis::launch().late().start();
     let process = Process::start_away(&[redis.node().address()], &namespace(), |_| {});
-    let waits = Waits::start(&process.group);
+    let waits = Waits::default();
     for round in 0..50 {
         call_all(&process, &waits, round).await;
     }

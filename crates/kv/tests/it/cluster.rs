@@ -41,7 +41,7 @@ async fn a_killed_primary_is_survived_in_time() {
     let cluster = Arc::new(RedisCluster::start());
     let namespace = namespace();
     let process = Process::start(&cluster.addresses(), &namespace).await;
-    let (waits, done) = (Waits::start(&process.group), AtomicBool::new(false));
+    let (waits, done) = (Waits::default(), AtomicBool::new(false));
     let broken = async {
         assert!(all_taken(&process).await);
         // Beside the load, which must not wait for the end of a process.
@@ -97,7 +97,7 @@ async fn a_cluster_that_died_whole_is_used_again() {
     let process = Process::start(&cluster.addresses(), &namespace()).await;
     process.set("a", "before").await;
     cluster.nodes().iter().for_each(mainstay_testkit::RedisNode::kill);
-    let waits = Waits::start(&process.group);
+    let waits = Waits::default();
     until("away", async || waits.time(process.set("a", "meanwhile")).await == Taken::Locally).await;
     for _ in 0..100 {
         assert_eq!(waits.time(process.get("a")).await.as_deref(), Some("meanwhile"));
@@ -118,7 +118,7 @@ async fn a_way_to_one_primary_that_is_silent_is_survived_in_time() {
     let cluster = Redis::launch().proxied().start_cluster();
     let process = Process::start(&cluster.addresses(), &namespace()).await;
     assert!(all_taken(&process).await);
-    let (waits, done) = (Waits::start(&process.group), AtomicBool::new(false));
+    let (waits, done) = (Waits::default(), AtomicBool::new(false));
     let broken = async {
         cluster.nodes()[0].network().half_open();
         until("an outage", async || !all_taken(&process).await).await;
@@ -227,6 +227,39 @@ async fn a_slot_that_never_arrives_is_no_outage_of_the_others() {
     }
     assert_eq!(from.ask(&["CLUSTER", "SETSLOT", &slot, "STABLE"]), "OK");
     assert_eq!(process.set("{lost}", "found").await, Taken::Shared);
+    process.finish().await;
+}
+
+/// What begins with a refusal and ends in silence is an outage.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silence_after_a_refusal_counts_as_an_outage() {
+    let cluster = RedisCluster::start();
+    let namespace = namespace();
+    let one = |settings: &mut mainstay_kv::Settings| {
+        settings.answer_within = Span(Duration::from_secs(4));
+        settings.failures_max = 1;
+    };
+    let process = Process::start_with(&cluster.addresses(), &namespace, one).await;
+    let from = block_in_place(|| {
+        let name = format!("{namespace}:v0:{{lost}}");
+        let from = cluster.primary_of(&name);
+        let slot = from.ask(&["CLUSTER", "KEYSLOT", &name]);
+        let id = |node: &mainstay_testkit::RedisNode| node.ask(&["CLUSTER", "MYID"]);
+        let to = cluster.nodes()[..3].iter().find(|node| id(node) != id(from)).unwrap();
+        assert_eq!(from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]), "OK");
+        from
+    });
+    let silence = async {
+        until("a refusal", async || {
+            block_in_place(|| from.ask(&["INFO", "errorstats"])).contains("errorstat_ASK")
+        })
+        .await;
+        from.pause();
+    };
+    let (found, ()) = tokio::join!(process.get("{lost}"), silence);
+    assert_eq!(found, None);
+    assert!((process.metric("mainstay_kv_away") - 1.0).abs() < f64::EPSILON);
+    from.resume();
     process.finish().await;
 }
 
