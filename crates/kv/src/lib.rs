@@ -7,7 +7,8 @@
 //!   (in process).
 //! - While Redis is away, values and counters are kept in this process, in bounded memory, and are thrown away when it is
 //!   back. Nothing of them is pushed. What was changed meanwhile is made unreachable in Redis (a new *generation*), and every
-//!   subscriber on every process hears a gap.
+//!   subscriber on every process hears a gap. The other processes hear of a generation within `redis.probe_every`: so long
+//!   after an outage one may not see yet what another set.
 //! - A lease is granted by the store or not at all; of two grants of one name the later has the greater token.
 //! - A subscriber hears every message of its channel in order, or hears that it missed some.
 //! - An empty value is a value.

@@ -27,6 +27,7 @@ mod tls;
 mod tmpfs;
 mod upstream;
 mod wait;
+mod waits;
 
 pub use bytes::{find_bytes, list_files_with};
 pub use chaos::ChaosProxy;
@@ -46,3 +47,4 @@ pub use tls::{Authority, Pair, TlsClient};
 pub use tmpfs::Tmpfs;
 pub use upstream::{Heard, Upstream, Wire};
 pub use wait::{eventually, holds_for, until};
+pub use waits::Waits;

@@ -2,13 +2,14 @@
 //! killed, stopped and cut off. Afterwards no read has failed because of a replica or of Redis, and every acknowledged event is in the
 //! database, once.
 //!
-//! Half of the requests need the store (reads of the API, events); the rest are pages. Each cell has servers and a product
-//! of its own.
+//! Half of the requests are reads of the API and a quarter are events; the rest are pages. Where Redis is struck, two more
+//! processes use it all the while. Each cell has servers and a product of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -17,8 +18,10 @@ mod fault;
 mod seen;
 mod sender;
 mod servers;
+mod shared;
 
 pub use fault::{Blow, Fault, Struck};
+pub use shared::Used;
 
 use crate::server::{pause, retry};
 use crate::soak::product::{Home, Product};
@@ -67,6 +70,12 @@ pub struct Cell {
     pub missing: u64,
     /// Events that are there more than once.
     pub twice: u64,
+    /// Of the acknowledged events, those that the new primary lacked when it took the lost one's place, where that matters.
+    pub lacked: Option<u64>,
+    /// Reads that a database server answered, of the requests.
+    pub answered_reads: u64,
+    /// What came of shared state, where Redis is struck.
+    pub used: Option<Used>,
     /// From the moment the server was mended (or another took its place) until everything is as it was.
     pub recovered: Duration,
     /// Some of the failures.
@@ -90,6 +99,8 @@ impl Plan {
             (Blow::Stop, database(2)),
             (Blow::Cut, database(0)),
             (Blow::Promote, database(0)),
+            (Blow::PromoteBehind, database(0)),
+            (Blow::Return, database(0)),
             (Blow::Kill, Struck::RedisMaster),
             (Blow::Stop, Struck::Redis),
         ];
@@ -131,6 +142,10 @@ impl Outcome {
             let allowed = cell.requests * FAILED_PER_10_000 / 10_000;
             ensure!(cell.failed <= allowed, "too many requests failed: {self}");
             ensure!(!cell.is_beside_reads || cell.failed_reads == 0, "reads failed: {self}");
+            ensure!(cell.lacked != Some(0), "the new primary lacked nothing: {self}");
+            let reads = cell.requests / 2 - cell.failed_reads;
+            ensure!(cell.answered_reads >= reads, "no database server was asked: {self}");
+            cell.used.as_ref().map_or(Ok(()), Used::verdict).with_context(|| cell.name.clone())?;
         }
         Ok(())
     }
@@ -156,6 +171,30 @@ impl fmt::Display for Outcome {
                 cell.twice,
                 cell.recovered.as_secs_f64(),
             )?;
+        }
+        if self.cells.iter().any(|cell| cell.used.is_some()) {
+            writeln!(
+                f,
+                "\n| fault | calls | unanswered | longest wait, ms | changes Redis took | leases | in disorder | one truth after, s |"
+            )?;
+            writeln!(f, "|---|---:|---:|---:|---:|---:|---:|---:|")?;
+        }
+        for (cell, used) in self.cells.iter().filter_map(|cell| Some((cell, cell.used.as_ref()?))) {
+            writeln!(
+                f,
+                "| {} | {} | {} | {:.1} | {} | {} | {} | {:.1} |",
+                cell.name,
+                used.calls,
+                used.unanswered,
+                used.longest.as_secs_f64() * 1e3,
+                used.taken,
+                used.leases,
+                used.disorder,
+                used.agreed.as_secs_f64(),
+            )?;
+        }
+        for (cell, lacked) in self.cells.iter().filter_map(|cell| Some((cell, cell.lacked?))) {
+            writeln!(f, "{}: the new primary lacked {lacked} acknowledged events", cell.name)?;
         }
         for cell in self.cells.iter().filter(|cell| !cell.words.is_empty()) {
             writeln!(f, "{}: {:?}", cell.name, cell.words)?;
@@ -186,11 +225,15 @@ fn run_cell(plan: &Plan, fault: Fault) -> anyhow::Result<Cell> {
     wait_well(&product, &servers, &[0, 1, 2])?;
     wait_redis(&product, fault, "pass")?;
     let time = Duration::from_secs_f64(plan.requests as f64 / plan.rate as f64);
+    let reads_before = Seen::of(&product, &servers)?.reads()?;
     let begun = Instant::now();
     let each = plan.requests.div_ceil(LANES);
     let gap = Duration::from_secs_f64(LANES as f64 / plan.rate as f64);
-    let (sent, recovered) = std::thread::scope(|scope| {
-        let product = &product;
+    let (is_done, redis) = (&AtomicBool::new(false), servers.redis_addresses());
+    let (sent, recovered, lacked, used) = std::thread::scope(|scope| {
+        let (product, done) = (&product, Done(is_done));
+        let using = redis.as_ref();
+        let using = using.map(|nodes| scope.spawn(move || shared::use_until(nodes, is_done)));
         let lanes: Vec<_> = (0..LANES)
             .map(|lane| {
                 let first = begun + gap.mul_f64(lane as f64 / LANES as f64);
@@ -205,6 +248,7 @@ fn run_cell(plan: &Plan, fault: Fault) -> anyhow::Result<Cell> {
         let noticed = wait_noticed(product, &servers, fault, looked_at);
         // A third of the time it is away: longer than any time-out of ours in the long form.
         pause_until(begun + time * 7 / 12);
+        let lacked = (fault.blow == Blow::PromoteBehind).then(|| servers.count_lacking(1));
         mend();
         let mended = Instant::now();
         let recovered = wait_well(product, &servers, &well)
@@ -215,9 +259,20 @@ fn run_cell(plan: &Plan, fault: Fault) -> anyhow::Result<Cell> {
             sent.add(lane.join().map_err(|_| anyhow::anyhow!("a sender panicked"))?);
         }
         noticed?;
-        anyhow::Ok((sent, recovered?))
+        let recovered = recovered?;
+        drop(done);
+        let used = using.map(|using| {
+            using.join().map_err(|_| anyhow::anyhow!("who uses Redis panicked")).flatten()
+        });
+        anyhow::Ok((sent, recovered, lacked, used.transpose()?))
     })?;
     wait_well(&product, &servers, &well)?;
+    let seen = Seen::of(&product, &servers)?;
+    let answered_reads = seen.reads()? - reads_before;
+    if fault.blow == Blow::Return {
+        let role = product.find_role(servers.networks[0].address())?;
+        ensure!(role == "stale", "who was replaced and came back is {role}");
+    }
     product.stop(&home)?;
     let mut cell = Cell {
         name: fault.to_string(),
@@ -227,6 +282,9 @@ fn run_cell(plan: &Plan, fault: Fault) -> anyhow::Result<Cell> {
         failed_reads: sent.failed_reads,
         acknowledged: sent.acknowledged.len() as u64,
         recovered,
+        lacked,
+        answered_reads: answered_reads as u64,
+        used,
         words: sent.words,
         ..Cell::default()
     };
@@ -293,6 +351,15 @@ fn wait_redis(product: &Product, fault: Fault, status: &str) -> anyhow::Result<(
     })
 }
 
+/// Says so when it is dropped, whatever came before.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn pause_until(at: Instant) {
     pause(at.saturating_duration_since(Instant::now()));
 }
@@ -310,7 +377,9 @@ mod tests {
         for (requests, failed, is_kept) in
             [(20_016, 2, true), (20_016, 3, false), (1_824, 0, true), (1_824, 1, false)]
         {
-            let cell = Cell { requests, failed, acknowledged: 1, ..Cell::default() };
+            let answered_reads = requests;
+            let cell =
+                Cell { requests, failed, acknowledged: 1, answered_reads, ..Cell::default() };
             assert_eq!(outcome(cell).verdict().is_ok(), is_kept, "{failed} of {requests}");
         }
         assert!(Outcome::default().verdict().is_err(), "nothing is no proof");
@@ -330,6 +399,7 @@ mod tests {
             requests: 20_000,
             failed: 2,
             acknowledged: 5_000,
+            answered_reads: 10_000,
             ..Cell::default()
         };
         assert!(outcome(well.clone()).verdict().is_ok());
@@ -339,6 +409,9 @@ mod tests {
             Cell { missing: 1, ..well.clone() },
             Cell { twice: 1, ..well.clone() },
             Cell { acknowledged: 0, ..well.clone() },
+            Cell { answered_reads: 9_999, ..well.clone() },
+            Cell { lacked: Some(0), ..well.clone() },
+            Cell { used: Some(Used::default()), ..well.clone() },
         ] {
             assert!(outcome(broken.clone()).verdict().is_err(), "{broken:?}");
         }

@@ -135,6 +135,16 @@ impl Product {
         Ok(status.with_context(|| format!("no check {check}: {report}"))?.to_owned())
     }
 
+    /// What a database server is said to be.
+    pub(crate) fn find_role(&self, server: SocketAddr) -> anyhow::Result<String> {
+        let answer = wire::fetch(self.admin, "GET", "/api/v1/databases", &[Self::authorization()])?;
+        let list: serde_json::Value = serde_json::from_slice(&answer.body).context("databases")?;
+        let rows = list["data"].as_array().into_iter().flatten();
+        let mut own = rows.filter(|row| row["server"] == server.to_string());
+        let role = own.next().and_then(|row| row["role"].as_str());
+        Ok(role.with_context(|| format!("no role of {server}: {list}"))?.to_owned())
+    }
+
     /// Page views by path, of people and bots, over the last day.
     pub(crate) fn list_pages(&self) -> anyhow::Result<BTreeMap<String, u64>> {
         let mut pages = BTreeMap::new();

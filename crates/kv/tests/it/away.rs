@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mainstay_kv::{Error, Freshness, Role, Taken};
-use mainstay_testkit::{Redis, RedisNode};
+use mainstay_testkit::{Redis, RedisNode, Waits};
 
-use super::process::{HOUR, Process, WITHIN, Waits, namespace, until};
+use super::process::{HOUR, PROMISE, Process, WITHIN, namespace, until};
 
 /// One call of every kind, each in time.
 async fn call_all(process: &Process, waits: &Waits, round: usize) {
@@ -34,7 +34,7 @@ async fn outage(what: &str, fail: impl Fn(&RedisNode), mend: impl Fn(&RedisNode)
     for round in 0..50 {
         call_all(&process, &waits, round).await;
     }
-    waits.check(what);
+    waits.check(what, PROMISE);
     assert_eq!(process.set("changed", "meanwhile").await, Taken::Locally);
     assert_eq!(process.get("changed").await.as_deref(), Some("meanwhile"));
     let count = process.kv.increment("hits", 1, HOUR).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_server_that_comes_later_is_found() {
     for round in 0..50 {
         call_all(&process, &waits, round).await;
     }
-    waits.check("never there");
+    waits.check("never there", PROMISE);
     assert_eq!(process.set("a", "early").await, Taken::Locally);
     redis.node().restart();
     process.wait_ready().await;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use mainstay_base::units::Span;
 use mainstay_kv::{Freshness, Role, Taken};
-use mainstay_testkit::{Redis, RedisCluster};
+use mainstay_testkit::{Redis, RedisCluster, Waits};
 use tokio::task::block_in_place;
 
-use super::process::{HOUR, Process, WITHIN, Waits, namespace, until};
+use super::process::{HOUR, PROMISE, Process, WITHIN, namespace, until};
 
 /// Uses 30 keys all over the cluster, each call in time, until `done`.
 async fn load(process: &Process, waits: &Waits, done: &AtomicBool) -> usize {
@@ -52,7 +52,7 @@ async fn a_killed_primary_is_survived_in_time() {
         done.store(true, Ordering::Relaxed);
     };
     let (rounds, ()) = tokio::join!(load(&process, &waits, &done), broken);
-    waits.check("a killed primary");
+    waits.check("a killed primary", PROMISE);
     assert!(rounds > 50, "{rounds}");
     let other = Process::start(&cluster.addresses()[1..], &namespace).await;
     for n in 0..30 {
@@ -102,7 +102,7 @@ async fn a_cluster_that_died_whole_is_used_again() {
     for _ in 0..100 {
         assert_eq!(waits.time(process.get("a")).await.as_deref(), Some("meanwhile"));
     }
-    waits.check("all killed");
+    waits.check("all killed", PROMISE);
     block_in_place(|| {
         cluster.nodes().iter().for_each(mainstay_testkit::RedisNode::restart);
         cluster.wait_ok();
@@ -131,7 +131,7 @@ async fn a_way_to_one_primary_that_is_silent_is_survived_in_time() {
         done.store(true, Ordering::Relaxed);
     };
     tokio::join!(load(&process, &waits, &done), broken);
-    waits.check("one way silent, one cut");
+    waits.check("one way silent, one cut", PROMISE);
     process.finish().await;
 }
 

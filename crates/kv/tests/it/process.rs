@@ -1,8 +1,6 @@
 //! A process that uses shared state, as far as the store can tell, and how long it has to wait.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -100,51 +98,5 @@ pub(crate) async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
         assert!(began.elapsed() < WITHIN, "{what}: not within {WITHIN:?}");
         // The pause between two looks: what is awaited is another process's, which tells nobody.
         tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// The longest wait for an answer. What the machine was late by meanwhile is no part of the promise, what the call itself
-/// held up is.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Waits(Arc<AtomicU64>);
-
-impl Waits {
-    pub(crate) async fn time<T>(&self, call: impl Future<Output = T>) -> T {
-        // A timer in the same task: what holds up its thread holds up the timer as well.
-        const TICK: Duration = Duration::from_millis(2);
-        // The runtime's timers are whole milliseconds and end up to two later: that is nobody's delay.
-        const USUAL: Duration = Duration::from_millis(4);
-        let (began, mut late) = (Instant::now(), Duration::ZERO);
-        let mut call = std::pin::pin!(call);
-        let answer = loop {
-            let (tick, mut held) = (Instant::now(), Duration::ZERO);
-            let polled = std::future::poll_fn(|context| {
-                let began = Instant::now();
-                let outcome = call.as_mut().poll(context);
-                held += began.elapsed();
-                outcome
-            });
-            let answer = tokio::select! {
-                biased;
-                // No wait for an event: how late it ends is what is measured.
-                () = tokio::time::sleep(TICK) => None,
-                answer = polled => Some(answer),
-            };
-            late += tick.elapsed().saturating_sub(USUAL).saturating_sub(held);
-            if let Some(answer) = answer {
-                break answer;
-            }
-        };
-        let waited = began.elapsed().saturating_sub(late);
-        self.0.fetch_max(u64::try_from(waited.as_micros()).unwrap(), Ordering::Relaxed);
-        answer
-    }
-
-    pub(crate) fn check(&self, what: &str) {
-        let longest = Duration::from_micros(self.0.load(Ordering::Relaxed));
-        assert!(
-            longest <= PROMISE,
-            "{what}: waited {longest:?} beside what the machine was late by"
-        );
     }
 }

@@ -11,7 +11,7 @@ fn strike(fault: &str) {
 
 #[test]
 fn every_cell_of_the_short_form_has_a_test() {
-    assert_eq!(Plan::short("mainstay".into()).faults.len(), 6);
+    assert_eq!(Plan::short("mainstay".into()).faults.len(), 8);
 }
 
 #[test]
@@ -32,6 +32,16 @@ fn heavy_the_primary_is_cut_off() {
 #[test]
 fn heavy_the_primary_is_killed_and_a_replica_takes_its_place() {
     strike("SIGKILL primary, promotion");
+}
+
+#[test]
+fn heavy_the_primary_is_killed_and_a_late_replica_takes_its_place() {
+    strike("a late replica promoted");
+}
+
+#[test]
+fn heavy_a_stopped_primary_is_replaced_and_comes_back() {
+    strike("SIGSTOP primary, promotion, return");
 }
 
 #[test]

@@ -110,6 +110,17 @@ impl PostgresNode {
         self.alter("primary_conninfo", &conninfo(primary.port));
     }
 
+    /// Lets a replica that runs hear of nobody any more, and waits until it does.
+    ///
+    /// # Panics
+    /// When it still hears.
+    pub fn follow_nobody(&self) {
+        self.alter("primary_conninfo", "");
+        until("a replica that follows nobody", START, || {
+            self.query("postgres", "SELECT count(*) FROM pg_stat_wal_receiver") == "0"
+        });
+    }
+
     /// Throws its data away and makes it a replica of `primary`: how a primary comes back that was replaced.
     ///
     /// # Panics

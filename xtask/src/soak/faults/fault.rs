@@ -17,6 +17,10 @@ pub enum Blow {
     Silence,
     /// SIGKILL, and a replica takes its place.
     Promote,
+    /// The replicas hear no more of it, SIGKILL a while later, and a replica takes its place that lacks the last events.
+    PromoteBehind,
+    /// SIGSTOP, and a replica takes its place; goes on later, and would still take changes.
+    Return,
 }
 
 /// Whom it hits.
@@ -54,11 +58,18 @@ impl Fault {
             .chain(database(Blow::Cut, 0..=REPLICAS))
             .chain(database(Blow::Silence, 0..=REPLICAS))
             .chain(database(Blow::Promote, 0..=0))
+            .chain(database(Blow::PromoteBehind, 0..=0))
+            .chain(database(Blow::Return, 0..=0))
             .chain(redis(Blow::Kill))
             .chain(redis(Blow::Stop))
             .chain(redis(Blow::Cut))
             .chain(redis(Blow::Silence))
             .collect()
+    }
+
+    /// Whether another server takes the struck one's place for good.
+    pub(super) fn is_promotion(self) -> bool {
+        matches!(self.blow, Blow::Promote | Blow::PromoteBehind | Blow::Return)
     }
 
     /// Whether Redis is used at all.
@@ -86,6 +97,8 @@ impl fmt::Display for Fault {
             Blow::Cut => write!(f, "network to {server} cut"),
             Blow::Silence => write!(f, "network to {server} silent"),
             Blow::Promote => write!(f, "SIGKILL {server}, promotion"),
+            Blow::PromoteBehind => write!(f, "SIGKILL {server}, a late replica promoted"),
+            Blow::Return => write!(f, "SIGSTOP {server}, promotion, return"),
         }
     }
 }
@@ -103,7 +116,9 @@ mod tests {
                 assert!(all.contains(&Fault { blow, struck }), "{blow:?} {server}");
             }
         }
-        assert!(all.contains(&Fault { blow: Blow::Promote, struck: Struck::Database(0) }));
+        for blow in [Blow::Promote, Blow::PromoteBehind, Blow::Return] {
+            assert!(all.contains(&Fault { blow, struck: Struck::Database(0) }), "{blow:?}");
+        }
         for blow in [Blow::Kill, Blow::Stop, Blow::Cut, Blow::Silence] {
             for struck in [Struck::RedisMaster, Struck::Redis] {
                 assert!(all.contains(&Fault { blow, struck }), "{blow:?} {struck:?}");

@@ -27,6 +27,13 @@ impl<'a> Seen<'a> {
         self.value("mainstay_recorder_spooled_bytes ")
     }
 
+    /// Reads that database servers answered so far.
+    pub(super) fn reads(&self) -> anyhow::Result<f64> {
+        let name = "mainstay_database_reads_total{";
+        let lines = self.metrics.lines().filter(|line| line.starts_with(name));
+        lines.map(|line| Ok(line.rsplit(' ').next().unwrap_or_default().parse::<f64>()?)).sum()
+    }
+
     fn value(&self, series: &str) -> anyhow::Result<f64> {
         let line = self.metrics.lines().find_map(|line| line.strip_prefix(series));
         Ok(line.with_context(|| format!("no {series}"))?.trim().parse()?)

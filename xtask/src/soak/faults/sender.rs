@@ -60,10 +60,10 @@ impl Lane {
             pause(due.saturating_duration_since(Instant::now()));
             due += gap;
             self.sent.requests += 1;
-            // Of four requests one is a read and one an event.
+            // Of four requests two are reads and one is an event.
             let outcome = match (n + self.number) % 4 {
-                0 => self.read(),
-                1 => self.event(n),
+                0 | 1 => self.read(),
+                2 => self.event(n),
                 _ => self.page(),
             };
             if let Err(error) = outcome {

@@ -1,13 +1,18 @@
 //! A primary and its replicas, each behind a network that can fail, Redis beside them where a fault is its own, and what is
 //! done to them.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mainstay_testkit::{ChaosProxy, Postgres, PostgresNode, Redis, RedisCluster, RedisNode};
 
 use super::fault::{Blow, Fault, Struck};
 use super::{REPLICAS, WELL};
+use crate::server::pause;
 
+/// How long replicas hear nothing before their primary is killed.
+const BEHIND: Duration = Duration::from_secs(1);
 /// The key that every process looks at now and then, whatever it keeps in Redis.
 const LOOKED_AT: &str = "mainstay:generation";
 
@@ -17,6 +22,8 @@ pub(super) struct Servers {
     pub(super) networks: Vec<ChaosProxy>,
     pub(super) database: String,
     redis: Option<RedisCluster>,
+    /// Page views that the primary had before it was killed.
+    had: Cell<u64>,
 }
 
 impl Servers {
@@ -32,10 +39,10 @@ impl Servers {
         servers.wait_replicated(WELL);
         let redis = || match fault.blow {
             Blow::Cut | Blow::Silence => Redis::launch().proxied().start_cluster(),
-            Blow::Kill | Blow::Stop | Blow::Promote => RedisCluster::start(),
+            _ => RedisCluster::start(),
         };
         let redis = fault.is_of_redis().then(redis);
-        Self { servers, networks, database, redis }
+        Self { servers, networks, database, redis, had: Cell::default() }
     }
 
     pub(super) fn environment(&self) -> Vec<(String, String)> {
@@ -76,9 +83,20 @@ impl Servers {
             }
             Blow::Promote => {
                 node.kill();
+                Box::new(|| self.promote())
+            }
+            Blow::PromoteBehind => {
+                (1..=REPLICAS).for_each(|place| self.node(place).follow_nobody());
+                pause(BEHIND);
+                self.had.set(self.count_views(0));
+                node.kill();
+                Box::new(|| self.promote())
+            }
+            Blow::Return => {
+                node.pause();
                 Box::new(|| {
-                    self.node(1).promote();
-                    self.node(2).follow(self.node(1));
+                    self.promote();
+                    node.resume();
                 })
             }
             Blow::Stop => {
@@ -94,6 +112,26 @@ impl Servers {
                 Box::new(|| network.heal())
             }
         }
+    }
+
+    fn promote(&self) {
+        self.node(1).promote();
+        self.node(2).follow(self.node(1));
+    }
+
+    fn count_views(&self, place: usize) -> u64 {
+        let text = "SELECT count(*) FROM mainstay.page_views";
+        self.node(place).query(&self.database, text).parse().unwrap_or_default()
+    }
+
+    /// Page views that the killed primary had and this server has not.
+    pub(super) fn count_lacking(&self, place: usize) -> u64 {
+        self.had.get().saturating_sub(self.count_views(place))
+    }
+
+    /// Where Redis is, if this fault is its own.
+    pub(super) fn redis_addresses(&self) -> Option<Vec<SocketAddr>> {
+        self.redis.as_ref().map(RedisCluster::addresses)
     }
 
     /// The server of Redis that every process looks at now.
@@ -117,8 +155,10 @@ impl Servers {
             _ => redis.flat_map(RedisCluster::nodes).collect(),
         };
         let (strike, mend): (Act, Act) = match fault.blow {
-            Blow::Kill | Blow::Promote => (RedisNode::kill, RedisNode::restart),
-            Blow::Stop => (RedisNode::pause, RedisNode::resume),
+            Blow::Stop | Blow::Return => (RedisNode::pause, RedisNode::resume),
+            Blow::Kill | Blow::Promote | Blow::PromoteBehind => {
+                (RedisNode::kill, RedisNode::restart)
+            }
             Blow::Cut => (|node| node.network().cut(), |node| node.network().heal()),
             Blow::Silence => (|node| node.network().half_open(), |node| node.network().heal()),
         };
@@ -128,10 +168,7 @@ impl Servers {
 
     /// Who takes changes in the end, and who else must answer.
     pub(super) fn list_well(fault: Fault) -> (usize, Vec<usize>) {
-        match fault.blow {
-            Blow::Promote => (1, vec![1, 2]),
-            _ => (0, vec![0, 1, 2]),
-        }
+        if fault.is_promotion() { (1, vec![1, 2]) } else { (0, vec![0, 1, 2]) }
     }
 }
 
