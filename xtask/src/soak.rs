@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 
 pub mod faults;
 pub mod kill;
+pub mod pairs;
 mod product;
 
 /// `cargo xtask soak`.
@@ -39,6 +40,8 @@ enum Name {
     /// Servers of the database are killed, stopped, cut off and promoted while requests come, and those of Redis killed,
     /// stopped and cut off.
     Faults,
+    /// Writes through one process and reads with their tokens through two, while a replica is late.
+    Pairs,
 }
 
 /// Runs a check and says what came of it.
@@ -73,6 +76,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 None => plan,
             };
             let outcome = faults::run(&plan)?;
+            writeln!(std::io::stdout(), "{outcome}")?;
+            outcome.verdict()?;
+        }
+        Name::Pairs => {
+            let binary = binary()?;
+            let plan =
+                if args.long { pairs::Plan::long(binary) } else { pairs::Plan::short(binary) };
+            let outcome = pairs::run(&plan)?;
             writeln!(std::io::stdout(), "{outcome}")?;
             outcome.verdict()?;
         }
@@ -147,7 +158,7 @@ mod tests {
 
     #[test]
     fn flags_that_would_change_nothing_are_refused() {
-        for name in [Name::Kill, Name::Rollups, Name::Faults] {
+        for name in [Name::Kill, Name::Rollups, Name::Faults, Name::Pairs] {
             assert!(refuse_idle_flags(&args(name)).is_ok(), "{name:?}");
             let is_matrix = matches!(name, Name::Faults);
             let requests = Args { requests: Some(9), ..args(name) };

@@ -36,6 +36,7 @@ mod nodes;
 mod observability;
 mod observatory;
 mod openapi;
+mod pairs;
 mod panels;
 mod plain_app;
 mod protocol;
