@@ -16,8 +16,9 @@ use crate::{Engine, Error, Store, Ts};
 
 /// Where every reader sees everything, there is nothing to say.
 const EVERYTHING: &str = "0";
-/// By then every replica that may be asked has come as far, or lags too much to be asked.
-const LASTS: Duration = Duration::from_secs(300);
+/// After five minutes every replica that may be asked has come as far, or lags too much to be asked. Ten more are for
+/// clocks: whoever judges a token may be five minutes ahead, and whoever gave it five behind.
+const LASTS: Duration = Duration::from_secs(900);
 /// Bytes of the digest that are kept.
 const MAC: usize = 16;
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use mainstay_testkit::Postgres;
+use mainstay_testkit::{Postgres, moved_clock};
 
 use super::product::{Home, Product};
 use crate::wire;
@@ -34,6 +34,8 @@ pub struct Plan {
     pub binary: PathBuf,
     /// Writes, each with a read after it.
     pub pairs: u64,
+    /// By how many seconds the two processes' clocks are wrong.
+    pub clocks: [i64; 2],
 }
 
 /// What came of it.
@@ -57,13 +59,19 @@ impl Plan {
     /// The form that tests run.
     #[must_use]
     pub fn short(binary: PathBuf) -> Self {
-        Self { binary, pairs: 200 }
+        Self { binary, pairs: 200, clocks: [0, 0] }
+    }
+
+    /// The writer's clock is five minutes behind, and the second reader's five ahead.
+    #[must_use]
+    pub fn wrong_clocks(self) -> Self {
+        Self { clocks: [-300, 300], ..self }
     }
 
     /// The form for a soak.
     #[must_use]
     pub fn long(binary: PathBuf) -> Self {
-        Self { binary, pairs: 10_000 }
+        Self { binary, pairs: 10_000, clocks: [0, 0] }
     }
 }
 
@@ -105,7 +113,13 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     let servers = Postgres::launch().replicas(2).start();
     let database = servers.create_database();
     servers.wait_replicated(WELL);
-    let homes = [0, 1].map(|_| Home::with(&plan.binary, environment(&servers, &database)));
+    let homes = plan.clocks.map(|moved| {
+        let mut environment = environment(&servers, &database);
+        if moved != 0 {
+            environment.extend(moved_clock(moved));
+        }
+        Home::with(&plan.binary, environment)
+    });
     let [one, two] = homes;
     let (one, two) = (one?, two?);
     let products = [one.start()?, two.start()?];

@@ -3,6 +3,7 @@
 
 mod away;
 mod channels;
+mod clocks;
 mod cluster;
 mod coherence;
 mod cost;
