@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "in a test a failed expectation is a failed test")]
 
 mod access;
+mod alone;
 mod batches;
 mod browser;
 mod caching;
