@@ -181,11 +181,12 @@ fn what_is_hidden_makes_a_text_no_longer_than_its_marks() {
     }
 }
 
-/// A query without an end, a thousand times over, would take minutes if every mark looked at all that follows. Sixteen
-/// times the text costs sixteen times the work then, not 256 times: of the processor's time for this thread, which goes on
+/// A query without an end, a thousand times over, would take minutes if every mark looked at all that follows. So many
+/// times the text costs so many times the work, not their square: of the processor's time for this thread, which goes on
 /// for nobody else.
 #[test]
 fn work_grows_with_the_length_of_the_text_only() {
+    const SHORT: usize = 6_250;
     let spent = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("a time");
     let work = |text: &str| {
         let began = spent();
@@ -193,9 +194,15 @@ fn work_grows_with_the_length_of_the_text_only() {
         spent() - began
     };
     for pattern in MARKS {
-        let [short, long] = [25_000, 400_000].map(|bytes| pattern.repeat(bytes / pattern.len()));
+        let text = |times: usize| pattern.repeat(SHORT / pattern.len() * times);
+        let short = text(1);
         let least = (0..3).map(|_| work(&short)).min().expect("three");
-        let mut ratios = (0..3).map(|_| work(&long).div_duration_f64(least));
-        assert!(ratios.any(|ratio| ratio < 48.0), "{pattern:?}: {least:?} for the short one");
+        // The longest tells most, the others sooner.
+        for times in [4, 16, 64] {
+            let long = text(times);
+            let mut ratios = (0..3).map(|_| work(&long).div_duration_f64(least));
+            let most = 3.0 * times as f64;
+            assert!(ratios.any(|ratio| ratio < most), "{pattern:?} {times} times: {least:?} once");
+        }
     }
 }
