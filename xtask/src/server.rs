@@ -105,10 +105,13 @@ impl Server {
         self.child.try_wait().ok().flatten()
     }
 
-    /// SIGKILL to the whole group at once, then waits until it is gone.
-    pub(crate) fn kill(&mut self) {
+    /// SIGKILL to the whole group at once, then waits until it is gone; how it ended.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(crate) fn kill(&mut self) -> io::Result<ExitStatus> {
         self.signal(Signal::KILL);
-        drop(self.child.wait());
+        self.child.wait()
     }
 
     /// SIGTERM, and SIGKILL when that is not heeded in time.
@@ -117,7 +120,8 @@ impl Server {
         let until = Instant::now() + STOP_PATIENCE;
         while self.ended().is_none() {
             if Instant::now() > until {
-                return self.kill();
+                drop(self.kill());
+                return;
             }
             pause(LOOK_EVERY);
         }

@@ -43,7 +43,10 @@ pub(crate) fn newest(known: &Migrator) -> i64 {
 /// See [`Error`]; a schema that is newer than this version is one.
 pub async fn look(place: &Place<'_>) -> Result<Vec<State>, Error> {
     match place.database.filter(|database| database.is_set()) {
-        Some(database) => Ok(vec![look_at_database(&reach(place, database).await?).await?]),
+        Some(database) => {
+            let history = Kept::find(place.data_dir).await.only_to_look();
+            Ok(vec![look_at_database(&reach(place, database, history).await?).await?])
+        }
         None => {
             let (core, insight) = (Shape::core(place.settings), Shape::insight(place.settings));
             Ok(vec![
@@ -62,7 +65,8 @@ pub async fn bring_up_to_date(place: Place<'_>) -> Result<Vec<State>, Error> {
     let before = look(&place).await?;
     match place.database.filter(|database| database.is_set()) {
         Some(database) => {
-            let db = reach(&place, database).await?;
+            let history = Kept::find(place.data_dir).await;
+            let db = reach(&place, database, history).await?;
             migrate::run(&db.cluster, database).await?;
             let (engine, now) = (Engine::Postgres(db), place.clock.now());
             let made = partition::make_ahead(&engine, now, database.partitions_ahead).await;
@@ -79,9 +83,9 @@ pub async fn bring_up_to_date(place: Place<'_>) -> Result<Vec<State>, Error> {
     Ok(before)
 }
 
-async fn reach(place: &Place<'_>, database: &Database) -> Result<Db, Error> {
+async fn reach(place: &Place<'_>, database: &Database, history: Kept) -> Result<Db, Error> {
     let name = node::find_kept(place.data_dir).await.unwrap_or_default().to_string();
-    let cluster = database.open()?.knowing(Kept::find(place.data_dir).await);
+    let cluster = database.open()?.knowing(history);
     let db = Db::new(cluster, name.into());
     db.probe().await;
     match db.why_without_primary() {

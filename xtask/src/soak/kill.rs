@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ const IN_FLIGHT_SHARE_MIN: f64 = 0.8;
 /// How long a server may take to acknowledge something after its start.
 const FIRST_PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_micros(500);
+const SIGKILL: i32 = 9;
 
 /// How much is done.
 #[derive(Clone, Debug)]
@@ -154,13 +156,17 @@ fn live_and_die(
         });
         pause(moment);
         // In any case, or the senders would never end.
-        product.server.kill();
+        let status = product.server.kill();
         let mut in_flight = 0;
         for thread in sending {
             let Ok(ended) = thread.join() else { bail!("a sender panicked") };
             in_flight += usize::from(ended? == Ended::Unanswered);
         }
-        first.map(|()| in_flight)
+        first?;
+        let status = status.context("how the server ended is not known")?;
+        // One that had the time to end in order, or had crashed before, proves nothing.
+        ensure!(status.signal() == Some(SIGKILL), "the server was not killed: {status}");
+        Ok(in_flight)
     })
 }
 

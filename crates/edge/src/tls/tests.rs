@@ -271,6 +271,8 @@ fn a_certificate_that_was_not_valid_yet_is_told_to_have_ended() {
     let cert = params.self_signed(&key).expect("signed").pem();
     bench.write_pair(borrowed(&(cert, key.serialize_pem())));
     let tls = bench.open(&bench.settings(), &["a.test"]).expect("it is used before its time");
+    let found = check(&bench.settings(), vec![site("main", &["a.test"], None)], start);
+    assert!(found.len() == 1 && found[0].what.contains("from 2031-01-01T00:00:00Z"), "{found:?}");
     assert!(tls.0.in_use().held[0].told_of.is_some());
     let told = |days: u32| {
         bench.clock.advance(DAY * days);

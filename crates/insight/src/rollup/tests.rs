@@ -16,6 +16,13 @@ pub(super) async fn open_on(server: &mainstay_testkit::Postgres, name: &str) -> 
     House::open_with(midnight().plus(4 * DAY), &database).await
 }
 
+/// Runs statements in a database of the server.
+pub(super) fn sql_on(server: &mainstay_testkit::Postgres, name: &str) -> impl Fn(&str) {
+    |text| {
+        let _none = server.primary().query(name, text);
+    }
+}
+
 /// Everything the console may ask about the span, in one comparable value.
 pub(super) async fn ask(insight: &Insight, span: &Span<'_>) -> Vec<String> {
     let mut said = Vec::new();
@@ -213,9 +220,7 @@ async fn an_hour_that_cannot_be_counted_stops_no_other_hour_and_no_other_site() 
     let name = server.create_database();
     let house = open_on(&server, &name).await;
     house.insight.set_sites(vec!["odd".into(), "default".into()]);
-    let sql = |text: &str| {
-        let _none = server.primary().query(&name, text);
-    };
+    let sql = sql_on(&server, &name);
     sql("ALTER TABLE mainstay.rollup_watermark ADD CONSTRAINT odd CHECK (site <> 'odd')");
     sql("ALTER TABLE mainstay.rollup_total ADD CONSTRAINT odd
          CHECK (hour NOT IN ('2026-11-22T01:00:00Z', '2026-11-22T02:00:00Z'))");
@@ -239,6 +244,51 @@ async fn an_hour_that_cannot_be_counted_stops_no_other_hour_and_no_other_site() 
     reconcile(&two, &Stop::default()).await.expect("reconciled");
     assert_eq!(dirty(&house).await, []);
     assert_eq!(house.metric("mainstay_rollup_hours_failing"), Some(0.0));
+    house.close().await;
+}
+
+/// Holds the day's lock until somebody waits for it, and has changed the day then: what another server does that counts
+/// one of its hours meanwhile.
+fn change_day_meanwhile(server: &mainstay_testkit::Postgres, name: &str, day: Timestamp) {
+    let (lock, at) = (format!("default {}", day.as_micros()), day.to_rfc3339());
+    sql_on(server, name)(&format!(
+        "SET statement_timeout = '30s';
+         DO $$ BEGIN
+             PERFORM pg_advisory_xact_lock(hashtextextended('{lock}', 0));
+             LOOP
+                 EXIT WHEN EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted);
+             END LOOP;
+             UPDATE mainstay.rollup_day SET changes = changes + 1 WHERE site = 'default' AND day = '{at}';
+         END $$"
+    ));
+}
+
+/// Who goes on with the day would be refused in turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_that_another_server_counts_is_left_to_it_and_tried_again() {
+    let server = mainstay_testkit::Postgres::start();
+    let name = server.create_database();
+    let house = open_on(&server, &name).await;
+    mark(&house, &[0, 1, 24]).await;
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
+    assert_eq!(dirty(&house).await, []);
+    mark(&house, &[0, 1, 24]).await;
+    std::thread::scope(|scope| {
+        scope.spawn(|| change_day_meanwhile(&server, &name, midnight()));
+        let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted";
+        mainstay_testkit::until("the day is held", Duration::from_secs(30), || {
+            server.primary().query(&name, held) == "1"
+        });
+        tokio::task::block_in_place(|| {
+            let stop = Stop::default();
+            let reconciled = reconcile(&house.insight, &stop);
+            tokio::runtime::Handle::current().block_on(reconciled).expect("no error");
+        });
+    });
+    let left = [0, 1].map(|hour| ("default".to_owned(), hour));
+    assert_eq!(dirty(&house).await, left, "the other day is counted");
+    reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
+    assert_eq!(dirty(&house).await, []);
     house.close().await;
 }
 

@@ -1,5 +1,7 @@
 //! `mainstay migrate` as an operator meets it: exit codes and words, a server that goes on meanwhile, and sudden death.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{DirBuilder, File, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
@@ -310,6 +312,13 @@ fn what_keeps_it_from_copying_is_told_and_has_its_code() {
     check(&app, 4, "the database cannot be used");
 }
 
+/// Files and their sizes.
+fn files_in(dir: &Path) -> BTreeMap<OsString, u64> {
+    let entries = dir.read_dir().expect("a folder").map(|entry| entry.expect("an entry"));
+    let files = entries.filter(|entry| entry.path().is_file());
+    files.map(|file| (file.file_name(), file.metadata().expect("a file").len())).collect()
+}
+
 #[test]
 fn the_schema_is_brought_up_to_date_without_a_server() {
     let home = tempfile::tempdir().expect("a temp folder");
@@ -328,8 +337,10 @@ fn the_schema_is_brought_up_to_date_without_a_server() {
     let with = |arguments: &[&str]| {
         Process::run(migrate(&data, arguments).env("DATABASE_PRIMARY_URL", &url), PATIENCE)
     };
+    let before = files_in(&data);
     let looked = with(&["--dry-run"]);
     assert!(looked.stdout.contains("database: new\n  missing: 1 core\n"), "{looked:?}");
+    assert_eq!(files_in(&data), before, "nothing is changed by looking");
     assert!(with(&[]).stdout.contains("applied: 1 core\n"));
     assert!(with(&[]).stdout.starts_with("database: up to date"));
     // Nobody has worked with it yet: a copy may still go there.

@@ -68,6 +68,11 @@ fn errors_of_our_own_are_told_as_the_client_likes() {
                     "{what}"
                 );
                 assert_eq!(answer.count("content-security-policy"), 1, "{what}");
+                // A page has its style and the site's icon; who keeps it keeps it apart from the problem.
+                let policy = answer.header("content-security-policy").unwrap_or_default();
+                assert!(policy.contains("style-src 'sha256-"), "{what}: {policy}");
+                assert!(policy.contains("; img-src 'self';"), "{what}: {policy}");
+                assert_eq!(answer.header("vary"), Some("accept"), "{what}");
                 if is_problem {
                     let problem = answer.json();
                     assert_eq!(problem["status"], status, "{what}");

@@ -1,11 +1,28 @@
-//! Every hot question is answered through an index. SQLite only: plans are an engine's own.
+//! Every hot question is answered through an index. SQLite only: plans are an engine's own. What a test of PostgreSQL's plans begins with.
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::Fixture;
-use crate::Engine;
 use crate::tables::{
     custom_event, engagement, error_event, metric_series, page_view, performance_metric, report,
     retain, rollup, traffic, user_session,
 };
+use crate::{Database, Engine, Settings};
+
+/// A connection to a database of its own with every table, whose planner takes an index wherever one will do: of empty
+/// tables any plan is a good one.
+pub(crate) async fn connect_to_planner() -> PgConnection {
+    let server = mainstay_testkit::Postgres::shared();
+    let url = server.primary_url(&server.create_database());
+    let database = Database { primary: Some(url.clone()), pool_min: 0, ..Database::default() };
+    Fixture::open(&Settings::default(), &database).await.finish().await;
+    let mut conn = PgConnection::connect(&url).await.unwrap();
+    for scan in ["seqscan", "bitmapscan"] {
+        let text = AssertSqlSafe(format!("SET enable_{scan} = off"));
+        sqlx::query(text).execute(&mut conn).await.unwrap();
+    }
+    conn
+}
 
 #[tokio::test]
 async fn no_question_reads_more_than_its_time_span() {
@@ -51,7 +68,7 @@ fn is_bounded(step: &str) -> bool {
 
 async fn explain(db: &Engine, text: &str) -> Vec<String> {
     let db = db.file();
-    let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
+    let text = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
     let rows: Vec<(i64, i64, i64, String)> =
         sqlx::query_as(text).fetch_all(db.readers()).await.unwrap();
     rows.into_iter().map(|(.., detail)| detail).collect()

@@ -42,6 +42,8 @@ impl FromStr for History {
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     file: Option<PathBuf>,
+    /// What is found lies there as it is, whatever is seen.
+    is_read_only: bool,
     inner: Mutex<Inner>,
 }
 
@@ -97,7 +99,12 @@ impl Kept {
             }
         };
         let inner = Inner { newest, written: newest, ..Inner::default() };
-        Self { file: Some(file), inner: Mutex::new(inner) }
+        Self { file: Some(file), is_read_only: false, inner: Mutex::new(inner) }
+    }
+
+    /// The same for whoever only looks: nothing is written.
+    pub(crate) fn only_to_look(self) -> Self {
+        Self { is_read_only: true, ..self }
     }
 
     pub(crate) fn newest(&self) -> Option<History> {
@@ -149,7 +156,9 @@ impl Kept {
                 "the database is another cluster than the one that was seen last; its history counts from now on"
             );
         }
-        let Some(file) = self.file.as_deref().filter(|_| !is_written) else { return };
+        let Some(file) = self.file.as_deref().filter(|_| !is_written && !self.is_read_only) else {
+            return;
+        };
         let text = format!("{} {}\n", found.system, found.timeline);
         match whole::write(file, &text).await {
             Ok(()) => self.lock().written = Some(found),
@@ -211,6 +220,19 @@ mod tests {
         std::fs::create_dir(&data).unwrap();
         kept.settle(OURS).await;
         assert_eq!(Kept::find(&data).await.newest(), Some(OURS));
+    }
+
+    #[tokio::test]
+    async fn whoever_only_looks_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = Kept::find(dir.path()).await.only_to_look();
+        kept.settle(OURS).await;
+        assert_eq!((kept.newest(), dir.path().join(FILE).exists()), (Some(OURS), false));
+        Kept::find(dir.path()).await.settle(OURS).await;
+        let kept = Kept::find(dir.path()).await.only_to_look();
+        kept.settle(found(7, 3)).await;
+        assert_eq!(kept.judge(OURS, true), Some(Refused::Over { found: 2, newest: 3 }));
+        assert_eq!(Kept::find(dir.path()).await.newest(), Some(OURS));
     }
 
     #[tokio::test]

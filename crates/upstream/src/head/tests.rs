@@ -83,6 +83,62 @@ fn what_a_stranger_says_about_itself_is_replaced_or_dropped() {
     assert_eq!(values(&out, "host"), ["shop.example"]);
 }
 
+/// Every name by itself: who takes one from the tables sees which.
+#[test]
+fn what_only_proxies_or_we_may_say_passes_from_no_stranger() {
+    let told_by_proxies = [
+        "cf-connecting-ip",
+        "cf-connecting-ipv6",
+        "cf-ipcountry",
+        "cf-pseudo-ipv4",
+        "cf-ray",
+        "cf-visitor",
+        "client-ip",
+        "fastly-client-ip",
+        "fly-client-ip",
+        "tracestate",
+        "true-client-ip",
+        "x-appengine-user-ip",
+        "x-azure-clientip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+        "x-host",
+        "x-original-host",
+        "x-original-uri",
+        "x-url-scheme",
+        "x-forwarded-port",
+        "front-end-https",
+        "forwarded-for",
+        "forwarded-for-ip",
+    ];
+    let ours = [
+        "proxy-connection",
+        "proxy",
+        "proxy-authenticate",
+        "x-middleware-subrequest",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-accel-redirect",
+        "x-sendfile",
+        "x-mainstay-user",
+        "content-security-policy-report-only",
+    ];
+    let sent = |name| [("x-forwarded-for", "198.51.100.9"), (name, "planted")];
+    let trusted = &["203.0.113.0/24"];
+    for name in told_by_proxies {
+        assert!(!forwarded(&sent(name), &[]).contains_key(name), "{name}");
+        // A tracestate belongs to a trace.
+        let passes = name != "tracestate";
+        assert_eq!(forwarded(&sent(name), trusted).contains_key(name), passes, "{name}");
+    }
+    for name in ours {
+        for trust in [&[][..], trusted] {
+            assert!(!forwarded(&sent(name), trust).contains_key(name), "{name} {trust:?}");
+        }
+    }
+}
+
 #[test]
 fn what_a_trusted_proxy_says_is_kept_and_added_to() {
     let trace = "00-11111111111111111111111111111111-2222222222222222-01";
@@ -183,7 +239,13 @@ fn an_app_is_not_told_what_was_not_believed() {
         (Told::XForwardedFor, (XFF, "198.51.100.9"), true),
         (Told::Auto, (XFF, "198.51.100.9"), true),
     ] {
-        for name in ["x-forwarded-ssl", "x-forwarded-protocol", "front-end-https"] {
+        for name in [
+            "x-forwarded-ssl",
+            "x-forwarded-protocol",
+            "front-end-https",
+            "forwarded-for",
+            "forwarded-for-ip",
+        ] {
             let lines = [told, (name, "on"), ("trailer", name), ("cf-ray", "123")];
             let out = forwarded_by(header, &lines, &["203.0.113.0/24"]);
             assert_eq!(out.contains_key(name), passes, "{header:?} {lines:?}");

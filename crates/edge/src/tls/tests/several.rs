@@ -353,6 +353,20 @@ fn a_reload_takes_new_certificates_or_none() {
     assert_eq!(three.told(), ["", "journal"]);
 }
 
+/// Their ends are told by site, and each is renewed by itself.
+#[test]
+fn the_same_pair_under_another_sites_name_is_that_sites() {
+    let three = three();
+    let (bench, tls) = (&three.bench, &three.tls);
+    let mut wanted = sites(bench, &three.pairs);
+    wanted[2] = site("journal", &["blog.test"], wanted[2].files.clone());
+    tls.renew(tls.open_for(wanted.clone()).expect("good"));
+    assert_eq!(three.told(), ["", "journal", "shop"]);
+    wanted.push(site("diary", &["*.blog.test"], wanted[2].files.clone()));
+    tls.renew(tls.open_for(wanted).expect("good"));
+    assert_eq!(three.told(), ["", "diary", "journal", "shop"]);
+}
+
 #[test]
 fn a_host_is_anothers_only_where_the_one_that_was_shown_is_not_for_it() {
     let three = three();
@@ -439,6 +453,25 @@ fn a_name_that_is_made_another_in_front_of_us_needs_no_certificate_of_ours() {
     assert!(told.len() == 1 && told[0].what.contains("is not for shop.test of"), "{told:?}");
     let told = found(&["*.test".to_owned()]);
     assert!(told[0].what.contains("is not for *.test, shop.test of"), "{told:?}");
+}
+
+/// A browser that is given an address asks for no name (RFC 6066 §3), and so is shown what everybody is.
+#[test]
+fn an_address_needs_the_certificate_for_everybody() {
+    let bench = Bench::new();
+    let address = "192.0.2.1";
+    let told = |everybodys: &[&str], sites: &[&str]| {
+        bench.write_pair(borrowed(&pair_for(everybodys, 2400)));
+        let own = bench.write_files("shop", &pair_for(sites, 2400));
+        let sites = vec![site("shop", &["shop.test", address], Some(own))];
+        check(&bench.settings(), sites, bench.clock.now())
+            .into_iter()
+            .map(|one| one.what)
+            .collect::<Vec<_>>()
+    };
+    let found = told(&["main.test"], &["shop.test", address]);
+    assert!(found.len() == 1 && found[0].contains("is not for 192.0.2.1 of site"), "{found:?}");
+    assert_eq!(told(&["main.test", address], &["shop.test"]), [""; 0]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use mainstay_base::units::Span as Time;
 use mainstay_store::rollup::{Counted, Dirty, HourRollup, KeyRow, TotalRow, VitalRow};
 use mainstay_store::{Bots, Span};
 
-use super::super::tests::open_on;
+use super::super::tests::{open_on, sql_on};
 use super::super::{DAY, GRACE, reconcile};
 use super::*;
 use crate::Settings;
@@ -128,9 +128,7 @@ async fn a_day_that_fails_stops_no_other_day_and_no_other_site() {
             fill(&house, site, midnight().plus(DAY * n), &[]).await;
         }
     }
-    let sql = |text: &str| {
-        let _none = server.primary().query(&name, text);
-    };
+    let sql = sql_on(&server, &name);
     sql("ALTER TABLE mainstay.rollup_day_key ADD CONSTRAINT odd
          CHECK (site <> 'default' OR day <> '2026-11-23T00:00:00Z')");
     let failing = || house.metric("mainstay_rollup_folds_failing");
@@ -148,6 +146,16 @@ async fn a_day_that_fails_stops_no_other_day_and_no_other_site() {
     house.close().await;
 }
 
+/// Statements after which every fold fails with this condition, by a trigger called `failing`.
+fn fail_folds(condition: &str) -> String {
+    format!(
+        "CREATE FUNCTION failing() RETURNS trigger LANGUAGE plpgsql
+         AS $$ BEGIN RAISE 'on purpose' USING ERRCODE = '{condition}'; END $$;
+         CREATE TRIGGER failing BEFORE INSERT ON mainstay.rollup_day_key
+         FOR EACH STATEMENT EXECUTE FUNCTION failing()"
+    )
+}
+
 #[tokio::test]
 async fn a_store_that_is_full_is_no_day_that_fails() {
     let server = mainstay_testkit::Postgres::start();
@@ -156,16 +164,11 @@ async fn a_store_that_is_full_is_no_day_that_fails() {
     for n in 0..2 {
         fill(&house, "default", midnight().plus(DAY * n), &[]).await;
     }
-    let sql = |text: &str| {
-        let _none = server.primary().query(&name, text);
-    };
-    sql("CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql
-         AS $$ BEGIN RAISE 'full' USING ERRCODE = 'disk_full'; END $$");
-    sql("CREATE TRIGGER full_disk BEFORE INSERT ON mainstay.rollup_day_key
-         FOR EACH STATEMENT EXECUTE FUNCTION full_disk()");
+    let sql = sql_on(&server, &name);
+    sql(&fail_folds("disk_full"));
     reconcile(&house.insight, &Stop::default()).await.expect_err("full");
     assert_eq!(house.metric("mainstay_rollup_folds_failing"), Some(0.0));
-    sql("DROP TRIGGER full_disk ON mainstay.rollup_day_key");
+    sql("DROP TRIGGER failing ON mainstay.rollup_day_key");
     house.clock.advance(Duration::from_secs(60));
     reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
     assert_eq!(unfolded(&house, "default").await, NO_DAYS);
@@ -218,13 +221,7 @@ async fn a_day_that_takes_too_long_fails_and_not_one_whose_store_is_silent() {
     let name = server.create_database();
     let house = open_on(&server, &name).await;
     fill(&house, "default", midnight(), &[]).await;
-    let sql = |text: &str| {
-        let _none = server.primary().query(&name, text);
-    };
-    sql("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql
-         AS $$ BEGIN RAISE 'too long' USING ERRCODE = 'query_canceled'; END $$");
-    sql("CREATE TRIGGER slow BEFORE INSERT ON mainstay.rollup_day_key
-         FOR EACH STATEMENT EXECUTE FUNCTION slow()");
+    sql_on(&server, &name)(&fail_folds("query_canceled"));
     let error = fold_first(&house, &Stop::default()).await.expect_err("too long");
     assert!(!is_away(&error), "{error:?}");
     house.clock.advance(DAY);

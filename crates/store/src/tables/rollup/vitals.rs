@@ -301,25 +301,16 @@ pub(crate) fn list_texts() -> Vec<Sql> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::{AssertSqlSafe, Connection, PgConnection};
+    use sqlx::AssertSqlSafe;
 
     use super::*;
-    use crate::contract::{Fixture, NOON};
-    use crate::{Bots, Database, Settings};
+    use crate::Bots;
+    use crate::contract::{NOON, connect_to_planner};
 
     /// What comes from day rows comes in the order of their key: beside the hours nothing is sorted.
     #[tokio::test]
     async fn no_day_row_is_sorted_by_the_server() {
-        let server = mainstay_testkit::Postgres::shared();
-        let url = server.primary_url(&server.create_database());
-        let database = Database { primary: Some(url.clone()), pool_min: 0, ..Database::default() };
-        Fixture::open(&Settings::default(), &database).await.finish().await;
-        let mut conn = PgConnection::connect(&url).await.unwrap();
-        // Of empty tables any plan is a good one.
-        for scan in ["seqscan", "bitmapscan"] {
-            let text = AssertSqlSafe(format!("SET enable_{scan} = off"));
-            sqlx::query(text).execute(&mut conn).await.unwrap();
-        }
+        let mut conn = connect_to_planner().await;
         let text = AssertSqlSafe(format!("EXPLAIN {}", VITALS.postgres));
         let plan: Vec<String> = sqlx::query_scalar(text)
             .bind("default")

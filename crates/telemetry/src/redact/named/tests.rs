@@ -71,6 +71,17 @@ SECRET"}"#,
         ("curl -H 'Cookie: a=1; sid=SECRET' https://h", "curl -H 'Cookie: [secret]' https://h"),
         (r"'Cookie: name=O\'Brien; sid=SECRET', x", "'Cookie: [secret]', x"),
         (r"curl -H 'Cookie: n=O'\''Brien; sid=SECRET' h", "curl -H 'Cookie: [secret]' h"),
+        ("Authorization: Basic SECRET", "Authorization: Basic [secret]"),
+        // A quote in quotes of another kind ends no line.
+        (r#"Authorization: Digest realm='my "x"', nonce=SECRET"#, "Authorization: [secret]"),
+        (r#"Authorization: Digest realm=`my "x"`, nonce=SECRET"#, "Authorization: [secret]"),
+        // Other names.
+        ("passwd=SECRET aws-access-key: SECRET", "passwd=[secret] aws-access-key: [secret]"),
+        ("JSESSIONID=SECRET;x private_key=SECRET", "JSESSIONID=[secret];x private_key=[secret]"),
+        (
+            r#"\\\\\\\"pwd\\\\\\\":\\\\\\\"a SECRET\\\\\\\""#,
+            r#"\\\\\\\"pwd\\\\\\\":\\\\\\\"[secret]\\\\\\\""#,
+        ),
         // Other signs, other blanks.
         (r#""password"=>"SECRET""#, r#""password"=>"[secret]""#),
         (r#":password => "SECRET""#, r#":password => "[secret]""#),
@@ -130,7 +141,19 @@ fn lists_and_what_stands_in_them_are_hidden_whole() {
             r#"{"cmd":"curl -H 'Cookie: n=O'\\''Brien; sid=SECRET' h"}"#,
             r#"{"cmd":"curl -H 'Cookie: [secret]' h"}"#,
         ),
+        (
+            r#"{"cmd":"curl -H 'Cookie: n=O'\"'\"'Brien; sid=SECRET' h"}"#,
+            r#"{"cmd":"curl -H 'Cookie: [secret]' h"}"#,
+        ),
+        // What a shell has for an apostrophe is none in other quotes.
+        (r#"{"Cookie: sid=SECRET'"'"' x"#, r#"{"Cookie: [secret]"'"' x"#),
         ("{password=[a b, SECRET], n=1}", "{password=[[secret]], n=1}"),
+        ("{password=[a(b, c), SECRET], n=1}", "{password=[[secret]], n=1}"),
+        ("{password: [ SECRET ], n: 1}", "{password: [ [secret] ], n: 1}"),
+        (
+            r#"{"password":[{"id":"a","t":"b"},"SECRET"],"n":1}"#,
+            r#"{"password":[[secret]"],"n":1}"#,
+        ),
         (
             "password (x): (SECRET\n    at f (https://h/app.js:3:14)",
             "password (x): (SECRET\n    at f (https://h/app.js:3:14)",
@@ -156,6 +179,8 @@ fn honest_texts_stay_whole() {
         "Unexpected token = in JSON at position 4",
         "JSON.parse: unexpected token: x",
         "expected token: )",
+        "Unknown token: name",
+        "Illegal token: name",
         "SyntaxError: Unexpected token '='",
         "SyntaxError: Unexpected token '=' in expression",
         "SyntaxError: Unexpected token ':', \"a:b\" is not valid JSON",

@@ -1,11 +1,11 @@
 //! Tests of `rollup/day`.
 
 use mainstay_base::units::Span;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::AssertSqlSafe;
 
 use super::vitals::{HOUR_ROWS_MAX, HOUR_VITALS};
 use super::*;
-use crate::contract::{Fixture, NOON};
+use crate::contract::{Fixture, NOON, connect_to_planner};
 use crate::{Database, Settings};
 
 #[tokio::test]
@@ -39,16 +39,7 @@ async fn no_vital_of_an_hour_is_sorted_by_the_database() {
     assert!(plan.iter().all(|(.., step)| !step.contains("TEMP B-TREE")), "{plan:?}");
     f.finish().await;
 
-    let server = mainstay_testkit::Postgres::shared();
-    let url = server.primary_url(&server.create_database());
-    let database = Database { primary: Some(url.clone()), pool_min: 0, ..Database::default() };
-    Fixture::open(&Settings::default(), &database).await.finish().await;
-    let mut conn = PgConnection::connect(&url).await.unwrap();
-    // Of empty tables any plan is a good one.
-    for scan in ["seqscan", "bitmapscan"] {
-        let text = AssertSqlSafe(format!("SET enable_{scan} = off"));
-        sqlx::query(text).execute(&mut conn).await.unwrap();
-    }
+    let mut conn = connect_to_planner().await;
     let text = AssertSqlSafe(format!("EXPLAIN {}", HOUR_VITALS.postgres));
     let plan: Vec<String> = sqlx::query_scalar(text)
         .bind("default")
