@@ -152,7 +152,7 @@ fn lists_and_what_stands_in_them_are_hidden_whole() {
         ("{password: [ SECRET ], n: 1}", "{password: [ [secret] ], n: 1}"),
         (
             r#"{"password":[{"id":"a","t":"b"},"SECRET"],"n":1}"#,
-            r#"{"password":[[secret]"],"n":1}"#,
+            r#"{"password":[{"[secret]"],"n":1}"#,
         ),
         (
             "password (x): (SECRET\n    at f (https://h/app.js:3:14)",
