@@ -67,7 +67,7 @@ impl Meters {
             dropped: registry.counter_family(&names::EVENTS_DROPPED),
             active_users: registry.gauge(&names::ACTIVE_USERS),
             folds_failing: registry.gauge(&names::ROLLUP_FOLDS_FAILING),
-            hours_failing: registry.gauge(&names::ROLLUP_HOURS_FAILING),
+            hours_failing: registry.gauge(&names::ROLLUP_COUNTS_FAILING),
             bounded: Mutex::new(bounded),
         }
     }

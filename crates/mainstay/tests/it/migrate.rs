@@ -13,7 +13,7 @@ use mainstay_testkit::{
 };
 use serde_json::Value;
 
-use crate::launch;
+use crate::launch_bare;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -35,7 +35,7 @@ fn json(ended: &Ended) -> Value {
 }
 
 fn on(data: &Path) -> Launch {
-    launch().data_dir(data).site(Site::of(&[("index.html", "<p>home</p>")]))
+    launch_bare().data_dir(data).site(Site::of(&[("index.html", "<p>home</p>")]))
 }
 
 /// Events of a page view of its own.

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use mainstay_testkit::{Batch, CHROME, Request, Server, fresh_id, list_files_with, until};
+use mainstay_testkit::{Batch, CHROME, Request, Server, Site, fresh_id, list_files_with, until};
 use serde_json::json;
 
-use crate::serve;
+use crate::launch_bare;
 
 fn server() -> Server {
-    serve(&[
+    let site = Site::of(&[
         ("index.html", "<p>home</p>"),
         ("about.html", "<p>about</p>"),
         ("docs/index.html", "<p>docs</p>"),
-    ])
+    ]);
+    launch_bare().site(site).start()
 }
 
 fn with_secret_everywhere(secret: &str) -> Batch {

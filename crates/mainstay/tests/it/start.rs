@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mainstay_testkit::{Batch, Ended, Process, Site, free_port};
 
-use crate::{launch, serve};
+use crate::{launch, launch_bare, serve};
 
 fn assert_refused(ended: &Ended, words: &[&str]) {
     assert_eq!((ended.code, ended.signal), (Some(3), None), "{}", ended.stderr);
@@ -46,7 +46,7 @@ fn a_data_dir_that_cannot_be_written_is_refused() {
         "/sys/mainstay-data".into(),
     ] {
         assert_refused(
-            &launch().data_dir(&dir).run(),
+            &launch_bare().data_dir(&dir).run(),
             &[&dir.display().to_string(), "cannot be used"],
         );
     }
@@ -125,7 +125,7 @@ fn a_killed_server_leaves_a_data_dir_that_starts_again() {
 
 #[test]
 fn the_data_dir_is_for_its_owner_alone() {
-    let server = serve(&[]);
+    let server = launch_bare().start();
     let mode = |name: &str| {
         let metadata = std::fs::metadata(server.data_dir().join(name)).expect("there");
         metadata.permissions().mode() & 0o777

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use mainstay_testkit::{Batch, Launch, Request, Server, Site, until};
 
-use crate::launch;
+use crate::launch_bare;
 
 const SOON: Duration = Duration::from_secs(20);
 
 fn on(data: &Path) -> Launch {
     let site = Site::of(&[("index.html", "<p>home</p>")]);
-    launch()
+    launch_bare()
         .data_dir(data)
         .site(site)
         .config("[store]\nreopen_every = \"100ms\"\nrecorder_probe_every = \"100ms\"\n")
