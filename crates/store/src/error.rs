@@ -1,5 +1,7 @@
 //! How a question to the store can fail, and whether asking again may help. Never carries values that were bound.
 
+use std::io;
+
 use mainstay_base::{Coded, ErrorCode};
 use sqlx::postgres::PgDatabaseError;
 
@@ -38,6 +40,9 @@ pub(crate) enum Source {
     /// The recorder's own way into a file.
     #[error(transparent)]
     File(#[from] rusqlite::Error),
+    /// This machine's disk, beside a database on others.
+    #[error(transparent)]
+    Disk(#[from] io::Error),
 }
 
 // Primary result codes, https://www.sqlite.org/rescode.html; the extended code's low byte.
@@ -56,6 +61,8 @@ impl Error {
         let kind = match &source {
             Source::Sqlx(error) => kind_of(error),
             Source::File(error) => kind_of_code(error.sqlite_error().map(|e| e.extended_code)),
+            Source::Disk(error) if error.kind() == io::ErrorKind::StorageFull => Kind::Full,
+            Source::Disk(_) => Kind::Unavailable,
         };
         Self { op, kind, retryable: kind.is_passing(), source }
     }

@@ -1,6 +1,6 @@
 //! Records in files, first in first out: what could not be written to the database yet, or what only its primary is known
 //! to have. Bounded; a record is whole or it is not there. A file that a disk has damaged gives what is whole in it, and is
-//! kept aside.
+//! kept aside. One that the disk does not give back is set apart and tried again: what follows does not wait for it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use tokio::fs::{self, File};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
 
+mod around;
 mod kept;
 mod record;
 
@@ -18,6 +19,8 @@ use record::{Found, HEAD};
 /// Records go into files of about this size, so that old ones can be deleted one by one.
 const SEGMENT_BYTES: u64 = 4 << 20;
 const SUFFIX: &str = "journal";
+/// A file that could not be read so often is read around the places that cannot.
+const TRIES: u32 = 12;
 
 /// Whether a record must survive the machine, or this process alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +37,18 @@ struct Segment {
     number: u64,
     /// Of the records that were acknowledged. What lies behind them was refused, and is never read.
     bytes: u64,
+    /// Where the next record to be read begins.
+    read_at: u64,
     /// Something in it could not be read.
     is_damaged: bool,
+    /// How often the disk did not give it back.
+    failures: u32,
+}
+
+impl Segment {
+    fn new(number: u64, bytes: u64) -> Self {
+        Self { number, bytes, read_at: 0, is_damaged: false, failures: 0 }
+    }
 }
 
 #[derive(Debug)]
@@ -43,16 +56,18 @@ pub(crate) struct Journal {
     dir: PathBuf,
     bytes_max: u64,
     segments: VecDeque<Segment>,
+    /// The disk does not give them back now.
+    unreadable: VecDeque<Segment>,
     /// Let go, and not removed yet because the disk refused to.
     spent: Vec<Segment>,
     /// Never goes back, so that whoever notes a number means one file.
     next_number: u64,
     /// The last segment, open for writing; none after a failed write, whose rest must not be written behind.
     tail: Option<File>,
-    /// Where the next record to be read begins, in the first segment.
-    read_at: u64,
     /// Places that could not be read, since it was opened.
     damaged: u64,
+    /// What the disk refused, since it was opened.
+    errors: u64,
     kept: Kept,
 }
 
@@ -67,7 +82,7 @@ impl Journal {
             let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
             if let (Some(number), true) = (number, path.extension().is_some_and(|e| e == SUFFIX)) {
                 let bytes = entry.metadata().await?.len();
-                segments.push(Segment { number, bytes, is_damaged: false });
+                segments.push(Segment::new(number, bytes));
             }
         }
         segments.sort_by_key(|segment: &Segment| segment.number);
@@ -77,16 +92,27 @@ impl Journal {
             bytes_max,
             next_number: segments.last().map_or(1, |newest| newest.number + 1),
             segments: segments.into(),
+            unreadable: VecDeque::new(),
             spent: Vec::new(),
             tail: None,
-            read_at: 0,
             damaged: 0,
+            errors: 0,
         })
     }
 
     /// Places that could not be read, since it was opened.
     pub(crate) fn damaged(&self) -> u64 {
         self.damaged
+    }
+
+    /// Reads, writes and removals that the disk refused, since it was opened.
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors
+    }
+
+    /// Files that the disk does not give back now.
+    pub(crate) fn unreadable(&self) -> usize {
+        self.unreadable.len()
     }
 
     /// Damaged files that were kept aside and are still there.
@@ -103,14 +129,15 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether nothing is left to be read.
+    /// Whether nothing is left to be read; what the disk does not give back is not.
     pub(crate) fn is_empty(&self) -> bool {
         self.segments.is_empty()
     }
 
     /// Size of all files.
     pub(crate) fn bytes(&self) -> u64 {
-        self.segments.iter().chain(&self.spent).map(|segment| segment.bytes).sum()
+        let files = self.segments.iter().chain(&self.unreadable).chain(&self.spent);
+        files.map(|segment| segment.bytes).sum()
     }
 
     /// The newest segment's number: whoever notes it can let everything up to it go later.
@@ -154,6 +181,7 @@ impl Journal {
     async fn append_framed(&mut self, framed: &[u8], safety: Safety) -> io::Result<()> {
         let written = self.write(framed, safety).await;
         if written.is_err() {
+            self.errors += 1;
             self.cut_tail().await;
         } else if let Some(segment) = self.segments.back_mut() {
             segment.bytes += framed.len() as u64;
@@ -182,7 +210,7 @@ impl Journal {
         let mut options = fs::OpenOptions::new();
         options.create_new(true).append(true).mode(0o600);
         let file = options.open(self.path(number)).await?;
-        self.segments.push_back(Segment { number, bytes: 0, is_damaged: false });
+        self.segments.push_back(Segment::new(number, 0));
         // The file's name must be as safe as what is in it.
         File::open(&self.dir).await?.sync_all().await?;
         self.tail = Some(file);
@@ -208,20 +236,29 @@ impl Journal {
         }
     }
 
-    /// As many of the oldest records as lie in one file, until they have this many bytes; none at the end.
+    /// As many of the oldest records as lie in one file, until they have this many bytes; none at the end. A file that the
+    /// disk does not give back is set apart.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's, where it does not let a file go that is read to its end.
     pub(crate) async fn read_many(&mut self, bytes_max: u64) -> io::Result<Vec<Vec<u8>>> {
         while let Some(first) = self.segments.front().copied() {
-            let rest = read_between(&self.path(first.number), self.read_at, first.bytes).await;
-            let rest = match rest {
+            let rest = match self.read_rest(first).await {
+                Ok((rest, is_whole)) => {
+                    if !is_whole && self.keep_first_aside() {
+                        self.warn(first, "events that waited on this machine's disk lie in places that it does not give back: they are left out, and their file is kept aside");
+                    }
+                    rest
+                }
                 // Taken away by hand: what follows must not wait for it for ever.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     self.pass_over(None).await?;
                     continue;
                 }
-                rest => rest?,
+                Err(error) => {
+                    self.set_apart(&error);
+                    continue;
+                }
             };
             let (mut records, mut at) = (Vec::new(), 0);
             let mut damage = None;
@@ -249,6 +286,61 @@ impl Journal {
         Ok(Vec::new())
     }
 
+    /// What is left to be read of a file, and whether that is all of it.
+    async fn read_rest(&self, segment: Segment) -> io::Result<(Vec<u8>, bool)> {
+        let path = self.path(segment.number);
+        match read_between(&path, segment.read_at, segment.bytes).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound && segment.failures >= TRIES => {
+                let mut file = File::open(path).await?;
+                around::read(&mut file, segment.read_at, segment.bytes).await
+            }
+            rest => rest.map(|rest| (rest, true)),
+        }
+    }
+
+    /// The disk does not give the oldest file back now: the next one is read, and this one later.
+    fn set_apart(&mut self, error: &io::Error) {
+        let Some(mut first) = self.segments.pop_front() else { return };
+        if self.segments.is_empty() {
+            self.tail = None;
+        }
+        if first.failures == 0 {
+            self.warn(first, &format!("events that waited on this machine's disk cannot be read now, and are tried again: {error}"));
+        }
+        first.failures = first.failures.saturating_add(1);
+        self.errors += 1;
+        self.unreadable.push_back(first);
+    }
+
+    fn warn(&self, segment: Segment, message: &str) {
+        tracing::warn!(file = segment.number, folder = %self.dir.display(), "{message}");
+    }
+
+    /// What was set apart is read next. After a number of trials it is read around the places that cannot be.
+    pub(crate) fn try_unreadable(&mut self) {
+        while let Some(last) = self.unreadable.pop_back() {
+            self.segments.push_front(last);
+        }
+    }
+
+    /// Takes over the files of another journal that cannot be read now: they are tried again here.
+    ///
+    /// # Errors
+    /// The disk's; those that are left stay with the other.
+    pub(crate) async fn adopt_unreadable(&mut self, other: &mut Self) -> io::Result<()> {
+        while let Some(first) = other.unreadable.front().copied() {
+            let number = self.next_number;
+            self.next_number += 1;
+            match fs::rename(other.path(first.number), self.path(number)).await {
+                // Somebody took it away: what lay in it is missed where it would be read.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => self.unreadable.push_back(Segment { number, ..first }),
+            }
+            other.unreadable.pop_front();
+        }
+        Ok(())
+    }
+
     /// Takes note of a place that cannot be read, and goes on so many bytes behind it, where the next record can.
     async fn pass_over(&mut self, next: Option<usize>) -> io::Result<()> {
         self.damaged += 1;
@@ -257,14 +349,14 @@ impl Journal {
             tracing::warn!(
                 file = first.number,
                 folder = %self.dir.display(),
-                at = self.read_at,
+                at = first.read_at,
                 goes_on_after = next,
                 "events that waited on this machine's disk are damaged and left out; the file is kept aside"
             );
         }
-        match next {
-            Some(next) => self.read_at += next as u64,
-            None => self.drop_first().await?,
+        match (next, self.segments.front_mut()) {
+            (Some(next), Some(first)) => first.read_at += next as u64,
+            _ => self.drop_first().await?,
         }
         Ok(())
     }
@@ -283,8 +375,9 @@ impl Journal {
     /// # Errors
     /// The disk's; then the record comes again after a restart.
     pub(crate) async fn advance(&mut self, record: &[u8]) -> io::Result<()> {
-        self.read_at += (HEAD + record.len()) as u64;
-        if self.segments.front().is_some_and(|first| self.read_at >= first.bytes) {
+        let Some(first) = self.segments.front_mut() else { return Ok(()) };
+        first.read_at += (HEAD + record.len()) as u64;
+        if first.read_at >= first.bytes {
             self.drop_first().await?;
         }
         Ok(())
@@ -308,7 +401,6 @@ impl Journal {
     /// restart.
     pub(crate) async fn drop_first(&mut self) -> io::Result<()> {
         let Some(first) = self.segments.pop_front() else { return Ok(()) };
-        self.read_at = 0;
         if self.segments.is_empty() {
             self.tail = None;
         }
@@ -325,7 +417,10 @@ impl Journal {
                 fs::remove_file(&path).await
             };
             match removed {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    self.errors += 1;
+                    return Err(error);
+                }
                 _ => self.spent.pop(),
             };
         }
@@ -335,11 +430,6 @@ impl Journal {
     /// Begins another file: what is written from now on can be let go apart from what was written before.
     pub(crate) fn turn_page(&mut self) {
         self.tail = None;
-    }
-
-    /// Reads from the beginning again.
-    pub(crate) fn rewind(&mut self) {
-        self.read_at = 0;
     }
 
     fn path(&self, number: u64) -> PathBuf {
@@ -357,4 +447,4 @@ async fn read_between(path: &Path, from: u64, to: u64) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,7 @@ use mainstay_base::{Clock, Entropy, Timestamp};
 
 use super::commit::Committer;
 use super::sink_postgres::PostgresSink;
-use super::{Batch, Written};
+use super::{Batch, Faults, Written};
 use crate::error::{Kind, Source};
 use crate::{Engine, Error, Settings, Store, sqlite};
 
@@ -125,11 +125,11 @@ impl Sink {
         }
     }
 
-    /// Places of this machine's spool that could not be read, and the damaged files that lie there.
-    pub(super) fn damaged(&self) -> (u64, usize) {
+    /// How this machine's disk treats the spool.
+    pub(super) fn faults(&self) -> Faults {
         match self {
-            Self::Sqlite(_) => (0, 0),
-            Self::Postgres(sink) => sink.damaged(),
+            Self::Sqlite(_) => Faults::default(),
+            Self::Postgres(sink) => sink.faults(),
         }
     }
 

@@ -2,17 +2,19 @@
 //! have is remembered, and written once more when the primary is lost.
 
 use std::borrow::Cow;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mainstay_base::Entropy;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::commit_postgres::Committer;
 use super::sink::SinkContext;
 use super::spool::{Sealed, Spool};
-use super::{Batch, Written};
+use super::{Batch, Faults, Written};
 use crate::error::Kind;
 use crate::postgres::Db;
 use crate::postgres::position::Position;
@@ -23,7 +25,7 @@ const OP: &str = "recorder.spool";
 const TRY_AGAIN: Duration = Duration::from_millis(250);
 /// How often it is looked whether the replicas have come far enough.
 const CONFIRM_EVERY: Duration = Duration::from_millis(500);
-/// How often it is looked whether damaged files are still there.
+/// How often it is looked whether damaged files are still there, and whether the disk gives back those that it did not.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A group that the database has not taken by then is safe on this machine's disk at once, and its senders are answered.
 const TAKEN_WITHIN: Duration = Duration::from_secs(2);
@@ -48,6 +50,14 @@ pub(super) struct PostgresSink {
     written_to: u32,
     /// The last attempt to write failed.
     failed: bool,
+    /// This machine's disk does not take what is to wait.
+    refuses: Outage,
+    /// It does not take copies of what is in the primary.
+    forgets: Outage,
+    /// When files that the disk did not give back were last tried.
+    tried_at: Instant,
+    /// How often the spool could not be opened.
+    errors: u64,
     piece_bytes: u64,
 }
 
@@ -67,13 +77,22 @@ impl PostgresSink {
             bytes_max: settings.spool_max.0,
             spool: None,
             failed: false,
+            refuses: Outage::default(),
+            forgets: Outage::default(),
+            tried_at: Instant::now(),
+            errors: 0,
             piece_bytes: PIECE_BYTES,
         }
     }
 
     pub(super) async fn prepare(&mut self) -> Result<(), String> {
-        let opened = Spool::open(&self.dir, self.bytes_max).await;
-        self.spool = Some(opened.map_err(|error| format!("the spool cannot be opened: {error}"))?);
+        match Spool::open(&self.dir, self.bytes_max).await {
+            Ok(spool) => self.spool = Some(spool),
+            Err(error) => {
+                self.errors += 1;
+                return Err(format!("the spool cannot be opened: {error}"));
+            }
+        }
         self.put_back().await
     }
 
@@ -93,10 +112,9 @@ impl PostgresSink {
         match within(&self.db, TAKEN_WITHIN, taken).await {
             Ok(position) => {
                 self.failed = false;
-                if let (Some(position), Some(spool)) = (position, &mut self.spool)
-                    && let Err(error) = spool.remember(&sealed, position).await
-                {
-                    tracing::warn!(%error, "events are in the primary alone until a replica has them: this machine's disk does not take a copy");
+                self.refuses.ends();
+                if let Some(position) = position {
+                    self.remember(&sealed, position).await;
                 }
                 Ok(Written { position, waits: false })
             }
@@ -108,17 +126,38 @@ impl PostgresSink {
         }
     }
 
+    /// Until a replica has them they are kept here, too. Where the disk does not take that, it is told once.
+    async fn remember(&mut self, sealed: &[&Sealed<'_>], position: Position) {
+        let Some(spool) = &mut self.spool else { return };
+        match spool.remember(sealed, position).await {
+            Err(error) if self.forgets.begins() => {
+                tracing::warn!(%error, "events are in the primary alone until a replica has them: this machine's disk does not take a copy");
+            }
+            Ok(()) if self.forgets.ends() => {
+                tracing::info!("this machine's disk takes copies of events again");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+
     async fn keep(
         &mut self,
         sealed: &[&Sealed<'_>],
         because: Option<Error>,
     ) -> Result<Written, Error> {
-        let refused = |error| Error::new(OP, sqlx::Error::Io(error));
         let Some(spool) = &mut self.spool else {
-            let gone = || refused(std::io::Error::other("there is no spool"));
+            let gone = || Error::new(OP, io::Error::other("there is no spool"));
             return Err(because.unwrap_or_else(gone));
         };
-        spool.keep(sealed).await.map_err(refused)?;
+        if let Err(error) = spool.keep(sealed).await {
+            let reason =
+                format!("this machine's disk does not take events that are to wait: {error}");
+            if self.refuses.begins() {
+                tracing::warn!("{reason}; they are refused until it does, or the database is back");
+            }
+            return Err(Error::new(OP, io::Error::new(error.kind(), reason)));
+        }
+        self.refuses.ends();
         Ok(Written { position: None, waits: true })
     }
 
@@ -177,7 +216,7 @@ impl PostgresSink {
         if spool.awaits_confirmation() || spool.is_put_back_due() || self.failed {
             return Some(CONFIRM_EVERY);
         }
-        (spool.kept() > 0).then_some(LOOK_EVERY)
+        (spool.kept() + spool.unreadable() > 0).then_some(LOOK_EVERY)
     }
 
     /// One piece of what waits, or a look at how far the replicas are.
@@ -189,6 +228,7 @@ impl PostgresSink {
             return Ok(false);
         }
         let put_back = self.follow_promotion().await;
+        self.try_unreadable();
         if self.spool.as_ref().is_some_and(|spool| !spool.is_empty()) {
             // Also when there was no room to put back: this makes room.
             return self.drain().await;
@@ -202,6 +242,16 @@ impl PostgresSink {
             tracing::debug!(%error, "nobody knows whether the damaged files are still there");
         }
         Ok(false)
+    }
+
+    /// What the disk did not give back it may give back by now.
+    fn try_unreadable(&mut self) {
+        if let Some(spool) = self.spool.as_mut().filter(|spool| spool.unreadable() > 0)
+            && self.tried_at.elapsed() >= LOOK_EVERY
+        {
+            self.tried_at = Instant::now();
+            spool.try_unreadable();
+        }
     }
 
     /// What all replicas were found to have is let go.
@@ -223,9 +273,8 @@ impl PostgresSink {
             Ok(Some(next)) => next,
             Ok(None) => return Ok(false),
             Err(error) => {
-                // The disk may give it back later: it is tried again, and nothing is left out.
                 self.failed = true;
-                return Err(format!("a file of events that waited cannot be read: {error}"));
+                return Err(format!("this machine's disk does not let waiting events go: {error}"));
             }
         };
         match self.write(&batches).await {
@@ -233,7 +282,9 @@ impl PostgresSink {
                 self.failed = false;
                 self.piece_bytes = (self.piece_bytes * 2).min(PIECE_BYTES);
                 let Some(spool) = &mut self.spool else { return Ok(true) };
-                spool.done(&records).await.map(|()| true).map_err(|error| error.to_string())
+                spool.done(&records).await.map(|()| true).map_err(|error| {
+                    format!("this machine's disk does not let go of events that waited: {error}")
+                })
             }
             Err(error) => {
                 self.failed = true;
@@ -252,11 +303,7 @@ impl PostgresSink {
             let taken = self.committer.commit(&self.db, &sealed);
             match within(&self.db, PIECE_WITHIN, taken).await {
                 Ok(Some(position)) => {
-                    if let Some(spool) = &mut self.spool
-                        && let Err(error) = spool.remember(&sealed, position).await
-                    {
-                        tracing::warn!(%error, "this machine's disk does not take a copy of events");
-                    }
+                    self.remember(&sealed, position).await;
                 }
                 Ok(None) => {}
                 Err(error) if error.kind == Kind::Conflict && part.len() == 1 => {
@@ -288,17 +335,26 @@ impl PostgresSink {
                 "events that only a lost primary may have had are not written once more yet",
             );
         }
-        (self.failed || !spool.is_empty())
-            .then_some("the database does not take events, or has not taken all of them yet")
+        if self.failed || !spool.is_empty() {
+            return Some("the database does not take events, or has not taken all of them yet");
+        }
+        (spool.unreadable() > 0).then_some(
+            "some of the events that waited cannot be read from this machine's disk, which is tried again",
+        )
     }
 
     pub(super) fn spooled(&self) -> u64 {
         self.spool.as_ref().map_or(0, Spool::bytes)
     }
 
-    /// Places of the spool that could not be read, and the damaged files that lie there.
-    pub(super) fn damaged(&self) -> (u64, usize) {
-        self.spool.as_ref().map_or((0, 0), |spool| (spool.damaged(), spool.kept()))
+    /// How this machine's disk treats the spool.
+    pub(super) fn faults(&self) -> Faults {
+        let faults = self.spool.as_ref().map_or_else(Faults::default, |spool| Faults {
+            damaged: spool.damaged(),
+            kept: spool.kept(),
+            errors: spool.errors(),
+        });
+        Faults { errors: faults.errors + self.errors, ..faults }
     }
 
     /// A last try for what waits; what is left comes at the next start.
@@ -310,6 +366,24 @@ impl PostgresSink {
     }
 }
 
+/// Something that goes wrong again and again, and is told once.
+#[derive(Debug, Default)]
+struct Outage {
+    is_told: bool,
+}
+
+impl Outage {
+    /// Whether it begins now.
+    fn begins(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_told, true)
+    }
+
+    /// Whether it ends now.
+    fn ends(&mut self) -> bool {
+        std::mem::take(&mut self.is_told)
+    }
+}
+
 /// What became of a write, or that it took too long: then it may have been made, which the database knows by its keys.
 async fn within<T>(
     db: &Db,
@@ -318,7 +392,7 @@ async fn within<T>(
 ) -> Result<T, Error> {
     tokio::time::timeout(time, write).await.unwrap_or_else(|_| {
         db.suspect_primary();
-        let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "the database takes too long");
+        let late = io::Error::new(io::ErrorKind::TimedOut, "the database takes too long");
         Err(Error::new(OP, sqlx::Error::Io(late)))
     })
 }

@@ -72,6 +72,21 @@ impl Spool {
         self.waiting.damaged() + self.unconfirmed.damaged()
     }
 
+    /// What this machine's disk refused, since it was opened.
+    pub(super) fn errors(&self) -> u64 {
+        self.waiting.errors() + self.unconfirmed.errors()
+    }
+
+    /// Files that wait for the database and that the disk does not give back now. Nothing else waits for them.
+    pub(super) fn unreadable(&self) -> usize {
+        self.waiting.unreadable()
+    }
+
+    /// The files that the disk did not give back are read next.
+    pub(super) fn try_unreadable(&mut self) {
+        self.waiting.try_unreadable();
+    }
+
     /// Damaged files that lie beside the others.
     pub(super) fn kept(&self) -> usize {
         self.waiting.kept() + self.unconfirmed.kept()
@@ -193,12 +208,12 @@ impl Spool {
     }
 
     /// Puts what is due among what waits, in front of nothing else (events that wait are newer, and none depends on
-    /// another). A file at a time: it is deleted once its records are on disk in their new place.
+    /// another). A file at a time: it is deleted once its records are on disk in their new place. One that cannot be read
+    /// now goes there as it is.
     pub(super) async fn put_back(&mut self) -> io::Result<()> {
         if !self.put_back_due {
             return Ok(());
         }
-        self.unconfirmed.rewind();
         loop {
             let records = self.unconfirmed.read_many(u64::MAX).await?;
             if records.is_empty() {
@@ -210,6 +225,7 @@ impl Spool {
                 self.unconfirmed.advance(record).await?;
             }
         }
+        self.waiting.adopt_unreadable(&mut self.unconfirmed).await?;
         self.put_back_due = false;
         Ok(())
     }

@@ -203,7 +203,7 @@ impl Task {
             Some(reason) => self.degrade(reason.into()),
             None => self.recover(),
         }
-        self.shared.note_spool(self.sink.spooled(), self.sink.damaged());
+        self.shared.note_spool(self.sink.spooled(), self.sink.faults());
     }
 
     fn degrade(&mut self, reason: String) {
@@ -211,7 +211,7 @@ impl Task {
             tracing::warn!(%reason, "{}", self.sink.trouble());
         }
         degrade(&self.shared, self.clock.now(), reason);
-        self.shared.note_spool(self.sink.spooled(), self.sink.damaged());
+        self.shared.note_spool(self.sink.spooled(), self.sink.faults());
         self.degraded = true;
     }
 

@@ -1,7 +1,10 @@
 //! What waits and what is unconfirmed: nothing is let go too early, whatever this machine's disk does.
 
+use std::path::PathBuf;
+
 use mainstay_testkit::Tmpfs;
 
+use super::super::journal::tests::take_away;
 use super::*;
 use crate::contract::Sample;
 use crate::postgres::position::Lsn;
@@ -104,6 +107,63 @@ async fn after_a_loss_nothing_is_let_go_before_it_is_put_back() {
     spool.remember(&[&sealed(3)], at(2, 12)).await.unwrap();
     spool.confirm(&[at(2, 12)]).await.unwrap();
     assert_eq!(files(&dir.path().join("unconfirmed")), 0);
+}
+
+/// The only file of a queue.
+fn only_file(dir: &Path, queue: &str) -> PathBuf {
+    let files = std::fs::read_dir(dir.join(queue)).unwrap().map(|file| file.unwrap().path());
+    let files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|e| e == "journal")).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    files.into_iter().next().unwrap()
+}
+
+#[tokio::test]
+async fn what_was_lost_and_damaged_is_counted_once_however_often_it_is_put_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), MIB).await.unwrap();
+    for n in 1..=2 {
+        remember(&mut spool, n).await;
+    }
+    let path = only_file(dir.path(), "unconfirmed");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    spool.mark_lost();
+    // A file where a folder should be: nothing is written there.
+    let (waiting, aside) = (dir.path().join("waiting"), dir.path().join("aside"));
+    std::fs::rename(&waiting, &aside).unwrap();
+    std::fs::write(&waiting, "").unwrap();
+    for _ in 0..3 {
+        spool.put_back().await.unwrap_err();
+    }
+    assert_eq!((spool.damaged(), spool.errors()), (1, 3));
+    std::fs::remove_file(&waiting).unwrap();
+    std::fs::rename(&aside, &waiting).unwrap();
+    spool.put_back().await.unwrap();
+    assert_eq!(drain(&mut spool).await, ["2"]);
+    assert_eq!((spool.damaged(), spool.kept()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_was_lost_and_cannot_be_read_is_put_back_when_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), MIB).await.unwrap();
+    remember(&mut spool, 1).await;
+    let path = only_file(dir.path(), "unconfirmed");
+    spool.confirm(&[at(1, 0)]).await.unwrap();
+    remember(&mut spool, 2).await;
+    take_away(&path);
+    spool.mark_lost();
+    spool.put_back().await.unwrap();
+    assert!(!spool.is_put_back_due());
+    assert_eq!(drain(&mut spool).await, ["2"]);
+    assert_eq!((spool.is_empty(), spool.unreadable()), (true, 1));
+    // It lies among what waits now, whatever is confirmed.
+    std::fs::rename(path.with_extension("away"), only_file(dir.path(), "waiting")).unwrap();
+    spool.try_unreadable();
+    assert_eq!(drain(&mut spool).await, ["1"]);
+    assert_eq!((spool.unreadable(), spool.bytes()), (0, 0));
 }
 
 #[tokio::test]
