@@ -122,7 +122,7 @@ impl Db {
         Self { reads, ..self.clone() }
     }
 
-    /// The same database for the reads of one answer. They all go to the server that is asked first, which forgets nothing
+    /// The same database for the reads of one answer. They all go to the server that answers the first, which forgets nothing
     /// between two of them; where it fails in the middle, the rest go to the primary, which has what any replica had.
     pub(crate) fn pinned(&self) -> Self {
         Self { pin: Some(Arc::default()), ..self.clone() }
