@@ -79,6 +79,16 @@ impl Error {
         self.has_state(&["40P01", "40001"])
     }
 
+    /// A word for logs and health: the cause alone. Holds no value that was bound.
+    pub(crate) fn reason(&self) -> String {
+        match &self.source {
+            Source::Sqlx(error) if is_of_file(error) => error.to_string(),
+            Source::Sqlx(error) => crate::postgres::reason(error),
+            Source::File(error) => error.to_string(),
+            Source::Disk(error) => error.to_string(),
+        }
+    }
+
     fn has_state(&self, states: &[&str]) -> bool {
         let Source::Sqlx(error) = &self.source else { return false };
         let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
@@ -128,6 +138,10 @@ fn kind_of(error: &sqlx::Error) -> Kind {
         | sqlx::Error::WorkerCrashed => Kind::Unavailable,
         _ => Kind::Internal,
     }
+}
+
+fn is_of_file(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|e| e.try_downcast_ref::<PgDatabaseError>().is_none())
 }
 
 /// SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>, by its class.

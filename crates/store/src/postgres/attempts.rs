@@ -195,7 +195,7 @@ impl Attempts<'_> {
                 leased.give_back();
                 false
             }
-            Failure::ReplayConflict => {
+            Failure::ReplayConflict | Failure::Exhausted => {
                 leased.give_back();
                 true
             }

@@ -48,8 +48,10 @@ pub(super) struct PostgresSink {
     /// How far the replicas have come.
     received: watch::Receiver<Vec<Position>>,
     written_to: u32,
-    /// The last attempt to write failed.
-    failed: bool,
+    /// Why the last attempt to write failed, if it did.
+    failed: Option<String>,
+    /// The database has no room.
+    full: Outage,
     /// This machine's disk does not take what is to wait.
     refuses: Outage,
     /// It does not take copies of what is in the primary.
@@ -76,7 +78,8 @@ impl PostgresSink {
             dir: context.spool_dir,
             bytes_max: settings.spool_max.0,
             spool: None,
-            failed: false,
+            failed: None,
+            full: Outage::default(),
             refuses: Outage::default(),
             forgets: Outage::default(),
             tried_at: Instant::now(),
@@ -111,7 +114,7 @@ impl PostgresSink {
         let taken = self.committer.commit(&self.db, &sealed);
         match within(&self.db, TAKEN_WITHIN, taken).await {
             Ok(position) => {
-                self.failed = false;
+                self.note_taken();
                 self.refuses.ends();
                 if let Some(position) = position {
                     self.remember(&sealed, position).await;
@@ -120,7 +123,7 @@ impl PostgresSink {
             }
             Err(error) if error.kind == Kind::Conflict => Err(error),
             Err(error) => {
-                self.failed = true;
+                self.note_failed(&error);
                 self.keep(&sealed, Some(error)).await
             }
         }
@@ -207,13 +210,13 @@ impl PostgresSink {
         self.db.cluster.awaits.store(spool.awaits_confirmation(), Ordering::Relaxed);
         if !spool.is_empty() {
             // While it goes well, the next piece follows at once.
-            return Some(if self.failed || !self.store.is_open() {
+            return Some(if self.failed.is_some() || !self.store.is_open() {
                 TRY_AGAIN
             } else {
                 Duration::ZERO
             });
         }
-        if spool.awaits_confirmation() || spool.is_put_back_due() || self.failed {
+        if spool.awaits_confirmation() || spool.is_put_back_due() || self.failed.is_some() {
             return Some(CONFIRM_EVERY);
         }
         (spool.kept() + spool.unreadable() > 0).then_some(LOOK_EVERY)
@@ -234,7 +237,7 @@ impl PostgresSink {
             return self.drain().await;
         }
         put_back?;
-        self.failed = false;
+        self.failed = None;
         self.confirm().await;
         if let Some(spool) = self.spool.as_mut().filter(|spool| spool.kept() > 0)
             && let Err(error) = spool.look_at_kept().await
@@ -273,13 +276,14 @@ impl PostgresSink {
             Ok(Some(next)) => next,
             Ok(None) => return Ok(false),
             Err(error) => {
-                self.failed = true;
-                return Err(format!("this machine's disk does not let waiting events go: {error}"));
+                let reason = format!("this machine's disk does not let waiting events go: {error}");
+                self.failed = Some(reason.clone());
+                return Err(reason);
             }
         };
         match self.write(&batches).await {
             Ok(()) => {
-                self.failed = false;
+                self.note_taken();
                 self.piece_bytes = (self.piece_bytes * 2).min(PIECE_BYTES);
                 let Some(spool) = &mut self.spool else { return Ok(true) };
                 spool.done(&records).await.map(|()| true).map_err(|error| {
@@ -287,9 +291,8 @@ impl PostgresSink {
                 })
             }
             Err(error) => {
-                self.failed = true;
                 self.piece_bytes = (self.piece_bytes / 2).max(1);
-                Err(super::task::reason_of(&error))
+                Err(self.note_failed(&error))
             }
         }
     }
@@ -323,7 +326,30 @@ impl PostgresSink {
         Ok(())
     }
 
-    pub(super) fn why_away(&self) -> Option<&'static str> {
+    fn note_taken(&mut self) {
+        self.failed = None;
+        self.full.ends();
+    }
+
+    /// The reason. A database without room stays so until somebody makes some: that is told, also in an outage that began
+    /// with something else.
+    fn note_failed(&mut self, error: &Error) -> String {
+        let reason = error.reason();
+        if error.kind == Kind::Full && self.full.begins() {
+            tracing::warn!("events wait on this machine's disk for room in the database: {reason}");
+        }
+        self.failed = Some(reason.clone());
+        reason
+    }
+
+    pub(super) fn why_away(&self) -> Option<Cow<'static, str>> {
+        if let (true, Some(reason)) = (self.store.is_open(), &self.failed) {
+            return Some(format!("the database does not take events: {reason}").into());
+        }
+        self.why_waits().map(Cow::Borrowed)
+    }
+
+    fn why_waits(&self) -> Option<&'static str> {
         if !self.store.is_open() {
             return Some("the database is away");
         }
@@ -335,8 +361,8 @@ impl PostgresSink {
                 "events that only a lost primary may have had are not written once more yet",
             );
         }
-        if self.failed || !spool.is_empty() {
-            return Some("the database does not take events, or has not taken all of them yet");
+        if !spool.is_empty() {
+            return Some("the database has not taken all of them yet");
         }
         (spool.unreadable() > 0).then_some(
             "some of the events that waited cannot be read from this machine's disk, which is tried again",

@@ -432,3 +432,38 @@ async fn a_file_that_the_disk_does_not_give_back_keeps_nothing_else_waiting() {
     assert_eq!(house.recorder.damaged_files(), 0);
     house.finish().await;
 }
+
+#[tokio::test]
+async fn a_database_without_room_is_told_as_that_and_everything_waits() {
+    let warnings = Warnings::of("sink_postgres");
+    let servers = Postgres::start();
+    let name = servers.create_database();
+    let house = House::open(&database(&servers, &name)).await;
+    let primary = servers.primary();
+    let _ = primary.query(
+        &name,
+        "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END$$;
+         CREATE TRIGGER no_room BEFORE INSERT ON mainstay.page_views
+            FOR EACH STATEMENT EXECUTE FUNCTION no_room()",
+    );
+    let reason = || match house.recorder.health() {
+        crate::Health::Degraded { reason, .. } => reason,
+        crate::Health::Ok => String::new(),
+    };
+    for n in 0..20 {
+        assert!(house.record(n).await);
+        let reason = reason();
+        assert!(
+            reason.contains("the server's disk is full: could not extend file (SQLSTATE 53100)"),
+            "{reason}"
+        );
+    }
+    assert_eq!(warnings.count(), 1);
+    assert!(house.recorder.spooled() > 0);
+    assert!(!house.node(0).is_ejected(), "it answers all the same");
+    let _ = primary.query(&name, "DROP FUNCTION no_room() CASCADE");
+    until("there is room", LONG, || house.recorder.health() == crate::Health::Ok).await;
+    assert_eq!(tables_of(primary, &name), 20);
+    house.finish().await;
+}
