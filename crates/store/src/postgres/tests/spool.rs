@@ -257,8 +257,8 @@ async fn a_full_spool_refuses_and_never_blocks() {
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let house = House::open_with(dir, &database, &small).await;
     let (mut kept, mut refused) = (0, 0);
+    let began = std::time::Instant::now();
     for n in 0..400 {
-        let took = std::time::Instant::now();
         match house.recorder.record(view(n)).await {
             Ok(_) => kept += 1,
             Err(error) => {
@@ -266,8 +266,8 @@ async fn a_full_spool_refuses_and_never_blocks() {
                 refused += 1;
             }
         }
-        assert!(took.elapsed() < Duration::from_secs(2), "{:?}", took.elapsed());
     }
+    assert!(began.elapsed() < LONG, "each waits for the database: {:?}", began.elapsed());
     assert!(kept > 10 && refused > 10, "{kept} kept, {refused} refused");
     assert_eq!(house.recorder.shed_total(), refused);
     let crate::Health::Degraded { reason, .. } = house.recorder.health() else { panic!("well") };

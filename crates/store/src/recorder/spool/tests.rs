@@ -40,6 +40,12 @@ fn files(dir: &Path) -> usize {
     std::fs::read_dir(dir).unwrap().count()
 }
 
+/// Writes of this process so far, of whatever it writes to.
+fn count_writes() -> u64 {
+    let counts = std::fs::read_to_string("/proc/self/io").unwrap();
+    counts.lines().find_map(|line| line.strip_prefix("syscw: ")).unwrap().parse().unwrap()
+}
+
 #[tokio::test]
 async fn thousands_are_put_back_with_a_few_writes() {
     let dir = tempfile::tempdir().unwrap();
@@ -49,10 +55,11 @@ async fn thousands_are_put_back_with_a_few_writes() {
         remember(&mut spool, n).await;
     }
     spool.mark_lost();
-    let began = std::time::Instant::now();
+    let before = count_writes();
     spool.put_back().await.unwrap();
-    // One fsync for each would take seconds.
-    assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
+    // Among them the runtime's own, to wake its threads.
+    let writes = count_writes() - before;
+    assert!((1..500).contains(&writes), "{writes}");
     assert!(!spool.is_put_back_due());
     assert_eq!(files(&dir.path().join("unconfirmed")), 0);
     let expected = std::iter::once(9_999).chain(0..5_000).map(|n| n.to_string());
@@ -61,7 +68,7 @@ async fn thousands_are_put_back_with_a_few_writes() {
 
 #[tokio::test]
 async fn a_disk_that_the_spool_has_filled_is_emptied_and_then_the_rest_is_put_back() {
-    let Some(disk) = Tmpfs::mount(512) else { return };
+    let disk = Tmpfs::mount(512);
     let dir = disk.dir().join("spool");
     let mut spool = Spool::open(&dir, MIB).await.unwrap();
     // Larger than what will be left.
