@@ -7,11 +7,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio::fs::{self, File};
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
+use tokio::io::AsyncWriteExt;
 
 mod around;
 mod kept;
 mod record;
+mod unreadable;
 
 use kept::Kept;
 use record::{Found, HEAD};
@@ -19,8 +20,6 @@ use record::{Found, HEAD};
 /// Records go into files of about this size, so that old ones can be deleted one by one.
 const SEGMENT_BYTES: u64 = 4 << 20;
 const SUFFIX: &str = "journal";
-/// A file that could not be read so often is read around the places that cannot.
-const TRIES: u32 = 12;
 
 /// Whether a record must survive the machine, or this process alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,61 +285,6 @@ impl Journal {
         Ok(Vec::new())
     }
 
-    /// What is left to be read of a file, and whether that is all of it.
-    async fn read_rest(&self, segment: Segment) -> io::Result<(Vec<u8>, bool)> {
-        let path = self.path(segment.number);
-        match read_between(&path, segment.read_at, segment.bytes).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound && segment.failures >= TRIES => {
-                let mut file = File::open(path).await?;
-                around::read(&mut file, segment.read_at, segment.bytes).await
-            }
-            rest => rest.map(|rest| (rest, true)),
-        }
-    }
-
-    /// The disk does not give the oldest file back now: the next one is read, and this one later.
-    fn set_apart(&mut self, error: &io::Error) {
-        let Some(mut first) = self.segments.pop_front() else { return };
-        if self.segments.is_empty() {
-            self.tail = None;
-        }
-        if first.failures == 0 {
-            self.warn(first, &format!("events that waited on this machine's disk cannot be read now, and are tried again: {error}"));
-        }
-        first.failures = first.failures.saturating_add(1);
-        self.errors += 1;
-        self.unreadable.push_back(first);
-    }
-
-    fn warn(&self, segment: Segment, message: &str) {
-        tracing::warn!(file = segment.number, folder = %self.dir.display(), "{message}");
-    }
-
-    /// What was set apart is read next. After a number of trials it is read around the places that cannot be.
-    pub(crate) fn try_unreadable(&mut self) {
-        while let Some(last) = self.unreadable.pop_back() {
-            self.segments.push_front(last);
-        }
-    }
-
-    /// Takes over the files of another journal that cannot be read now: they are tried again here.
-    ///
-    /// # Errors
-    /// The disk's; those that are left stay with the other.
-    pub(crate) async fn adopt_unreadable(&mut self, other: &mut Self) -> io::Result<()> {
-        while let Some(first) = other.unreadable.front().copied() {
-            let number = self.next_number;
-            self.next_number += 1;
-            match fs::rename(other.path(first.number), self.path(number)).await {
-                // Somebody took it away: what lay in it is missed where it would be read.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => self.unreadable.push_back(Segment { number, ..first }),
-            }
-            other.unreadable.pop_front();
-        }
-        Ok(())
-    }
-
     /// Takes note of a place that cannot be read, and goes on so many bytes behind it, where the next record can.
     async fn pass_over(&mut self, next: Option<usize>) -> io::Result<()> {
         self.damaged += 1;
@@ -408,7 +352,16 @@ impl Journal {
         self.remove_spent().await
     }
 
-    async fn remove_spent(&mut self) -> io::Result<()> {
+    /// Files that were let go and lie there still.
+    pub(crate) fn spent(&self) -> usize {
+        self.spent.len()
+    }
+
+    /// Removes what was let go and could not be removed before.
+    ///
+    /// # Errors
+    /// The disk's; it is tried again with the next one.
+    pub(crate) async fn remove_spent(&mut self) -> io::Result<()> {
         while let Some(spent) = self.spent.last().copied() {
             let path = self.path(spent.number);
             let removed = if spent.is_damaged {
@@ -435,15 +388,6 @@ impl Journal {
     fn path(&self, number: u64) -> PathBuf {
         self.dir.join(format!("{number:012}.{SUFFIX}"))
     }
-}
-
-/// What lies in a file from here to there. Less where the file is shorter.
-async fn read_between(path: &Path, from: u64, to: u64) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path).await?;
-    file.seek(SeekFrom::Start(from)).await?;
-    let mut bytes = Vec::new();
-    file.take(to.saturating_sub(from)).read_to_end(&mut bytes).await?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

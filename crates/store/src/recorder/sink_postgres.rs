@@ -11,6 +11,7 @@ use mainstay_base::Entropy;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::reasons::Outage;
 use super::commit_postgres::Committer;
 use super::sink::SinkContext;
 use super::spool::{Sealed, Spool};
@@ -19,6 +20,8 @@ use crate::error::Kind;
 use crate::postgres::Db;
 use crate::postgres::position::Position;
 use crate::{Error, Settings, Store};
+
+mod reasons;
 
 const OP: &str = "recorder.spool";
 /// How soon it is tried again whether the database takes what waits.
@@ -219,7 +222,7 @@ impl PostgresSink {
         if spool.awaits_confirmation() || spool.is_put_back_due() || self.failed.is_some() {
             return Some(CONFIRM_EVERY);
         }
-        (spool.kept() + spool.unreadable() > 0).then_some(LOOK_EVERY)
+        spool.is_troubled().then_some(LOOK_EVERY)
     }
 
     /// One piece of what waits, or a look at how far the replicas are.
@@ -231,7 +234,7 @@ impl PostgresSink {
             return Ok(false);
         }
         let put_back = self.follow_promotion().await;
-        self.try_unreadable();
+        self.try_disk_again().await;
         if self.spool.as_ref().is_some_and(|spool| !spool.is_empty()) {
             // Also when there was no room to put back: this makes room.
             return self.drain().await;
@@ -247,13 +250,15 @@ impl PostgresSink {
         Ok(false)
     }
 
-    /// What the disk did not give back it may give back by now.
-    fn try_unreadable(&mut self) {
-        if let Some(spool) = self.spool.as_mut().filter(|spool| spool.unreadable() > 0)
+    /// What the disk did not give back, or let go of, it may by now.
+    async fn try_disk_again(&mut self) {
+        if let Some(spool) = self.spool.as_mut().filter(|spool| spool.is_troubled())
             && self.tried_at.elapsed() >= LOOK_EVERY
         {
             self.tried_at = Instant::now();
-            spool.try_unreadable();
+            if let Err(error) = spool.try_again().await {
+                tracing::debug!(%error, "files that are not needed any more stay on the disk");
+            }
         }
     }
 
@@ -326,49 +331,6 @@ impl PostgresSink {
         Ok(())
     }
 
-    fn note_taken(&mut self) {
-        self.failed = None;
-        self.full.ends();
-    }
-
-    /// The reason. A database without room stays so until somebody makes some: that is told, also in an outage that began
-    /// with something else.
-    fn note_failed(&mut self, error: &Error) -> String {
-        let reason = error.reason();
-        if error.kind == Kind::Full && self.full.begins() {
-            tracing::warn!("events wait on this machine's disk for room in the database: {reason}");
-        }
-        self.failed = Some(reason.clone());
-        reason
-    }
-
-    pub(super) fn why_away(&self) -> Option<Cow<'static, str>> {
-        if let (true, Some(reason)) = (self.store.is_open(), &self.failed) {
-            return Some(format!("the database does not take events: {reason}").into());
-        }
-        self.why_waits().map(Cow::Borrowed)
-    }
-
-    fn why_waits(&self) -> Option<&'static str> {
-        if !self.store.is_open() {
-            return Some("the database is away");
-        }
-        let Some(spool) = &self.spool else {
-            return Some("this machine's disk does not take events: there is no spool");
-        };
-        if spool.is_put_back_due() {
-            return Some(
-                "events that only a lost primary may have had are not written once more yet",
-            );
-        }
-        if !spool.is_empty() {
-            return Some("the database has not taken all of them yet");
-        }
-        (spool.unreadable() > 0).then_some(
-            "some of the events that waited cannot be read from this machine's disk, which is tried again",
-        )
-    }
-
     pub(super) fn spooled(&self) -> u64 {
         self.spool.as_ref().map_or(0, Spool::bytes)
     }
@@ -389,24 +351,6 @@ impl PostgresSink {
             && self.spool.as_ref().is_some_and(|spool| !spool.is_empty())
             && matches!(self.drain().await, Ok(true))
         {}
-    }
-}
-
-/// Something that goes wrong again and again, and is told once.
-#[derive(Debug, Default)]
-struct Outage {
-    is_told: bool,
-}
-
-impl Outage {
-    /// Whether it begins now.
-    fn begins(&mut self) -> bool {
-        !std::mem::replace(&mut self.is_told, true)
-    }
-
-    /// Whether it ends now.
-    fn ends(&mut self) -> bool {
-        std::mem::take(&mut self.is_told)
     }
 }
 

@@ -82,9 +82,17 @@ impl Spool {
         self.waiting.unreadable()
     }
 
-    /// The files that the disk did not give back are read next.
-    pub(super) fn try_unreadable(&mut self) {
+    /// Whether the disk is to be asked again for something, or somebody may have taken a damaged file away.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.kept() + self.unreadable() + self.waiting.spent() + self.unconfirmed.spent() > 0
+    }
+
+    /// What the disk refused is tried again: the files that it did not give back are read next, and those that it did not
+    /// let go of are removed. They would come again after a restart, when the database may have forgotten their ids.
+    pub(super) async fn try_again(&mut self) -> io::Result<()> {
         self.waiting.try_unreadable();
+        self.waiting.remove_spent().await?;
+        self.unconfirmed.remove_spent().await
     }
 
     /// Damaged files that lie beside the others.

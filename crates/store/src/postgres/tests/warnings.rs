@@ -19,7 +19,7 @@ struct Counter {
 }
 
 impl Warnings {
-    /// Those of one file of this crate.
+    /// Those of one file of this crate, and of those below it.
     pub(super) fn of(module: &'static str) -> Self {
         let counted = Arc::<AtomicUsize>::default();
         let counter = Counter { of: module, counted: Arc::clone(&counted) };
@@ -33,7 +33,7 @@ impl Warnings {
 
 impl Subscriber for Counter {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN && metadata.target().ends_with(self.of)
+        *metadata.level() == Level::WARN && metadata.target().contains(self.of)
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

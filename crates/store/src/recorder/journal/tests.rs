@@ -1,6 +1,7 @@
 //! Records come back whole and in order, whatever became of their files.
 
 use super::record::HEAD;
+use super::unreadable::TRIES;
 use super::*;
 
 async fn open(dir: &Path) -> Journal {

@@ -168,9 +168,28 @@ async fn what_was_lost_and_cannot_be_read_is_put_back_when_it_can() {
     assert_eq!((spool.is_empty(), spool.unreadable()), (true, 1));
     // It lies among what waits now, whatever is confirmed.
     std::fs::rename(path.with_extension("away"), only_file(dir.path(), "waiting")).unwrap();
-    spool.try_unreadable();
+    spool.try_again().await.unwrap();
     assert_eq!(drain(&mut spool).await, ["1"]);
     assert_eq!((spool.unreadable(), spool.bytes()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_the_disk_does_not_let_go_of_is_removed_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), MIB).await.unwrap();
+    spool.keep(&[&sealed(1)]).await.unwrap();
+    let (records, _) = spool.next(MIB).await.unwrap().unwrap();
+    // A folder in its place: removing that as a file fails.
+    let path = only_file(dir.path(), "waiting");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    spool.done(&records).await.unwrap_err();
+    spool.try_again().await.unwrap_err();
+    assert!(spool.is_empty() && spool.is_troubled() && spool.bytes() > 0);
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::write(&path, "").unwrap();
+    spool.try_again().await.unwrap();
+    assert_eq!((spool.is_troubled(), spool.bytes(), path.exists()), (false, 0, false));
 }
 
 #[tokio::test]
