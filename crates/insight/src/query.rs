@@ -10,6 +10,7 @@ use crate::Insight;
 use crate::vitals::{Rating, Vital};
 
 mod keys;
+mod most;
 mod series;
 mod tally;
 mod traffic;

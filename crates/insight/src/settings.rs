@@ -53,8 +53,9 @@ pub struct Settings {
     /// Most pages, sources or countries told apart per hour and per answer; the least viewed beyond are left out of
     /// lists, never out of totals. Default 10 000.
     pub keys_max: usize,
-    /// Most pages told apart by web vitals: per hour (or short range) those measured first in it, and per answer those
-    /// measured most of all that were told apart. Default 1000.
+    /// Most pages told apart by web vitals: per hour (or short range) those measured most in it, and per answer those
+    /// measured most of all that were told apart. Where an hour has more than eight times as many, one of them may be taken
+    /// for another that is measured as rarely. Default 1000.
     pub vital_keys_max: usize,
     /// How often old rows are deleted and old salts destroyed. Default 10 minutes.
     pub retain_every: Span,

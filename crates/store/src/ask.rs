@@ -33,19 +33,19 @@ pub(crate) use ask;
 /// A change that is its own transaction; the number of rows it touched. Repeated only where it was certainly not made
 /// (the server is a replica): nobody knows whether a change whose answer was lost was made.
 ///
-/// Who drops it half done, as the hard stop does, gives the lock of a file back while the statement still runs on the
-/// connection's own thread: the recorder, on the other connection, may then wait for it up to `store.busy_timeout`.
+/// Who drops it half done, as the hard stop does, ends the statement of a file with it (`sqlite::Writing`): the recorder,
+/// on the other connection, does not wait for it.
 macro_rules! change {
     ($db:expr, $op:expr, $sql:expr $(, $value:expr)* $(,)?) => {
         match $db {
             $crate::Engine::Sqlite(db) => {
                 let mut writer = db.writer().await;
-                match writer.conn().await {
+                let made = match writer.begin_work().await {
                     Ok(conn) => sqlx::query($sql.sqlite)$(.bind($value))*.execute(conn).await,
                     Err(e) => Err(e),
-                }
-                .map(|done| done.rows_affected())
-                .map_err(|e| $crate::Error::new($op, e))
+                };
+                writer.end_work();
+                made.map(|done| done.rows_affected()).map_err(|e| $crate::Error::new($op, e))
             }
             $crate::Engine::Postgres(db) => {
                 let mut may_repeat = true;

@@ -1,5 +1,7 @@
 //! How a question to the store can fail, and whether asking again may help. Never carries values that were bound.
 
+use std::io;
+
 use mainstay_base::{Coded, ErrorCode};
 use sqlx::postgres::PgDatabaseError;
 
@@ -38,6 +40,9 @@ pub(crate) enum Source {
     /// The recorder's own way into a file.
     #[error(transparent)]
     File(#[from] rusqlite::Error),
+    /// This machine's disk, beside a database on others.
+    #[error(transparent)]
+    Disk(#[from] io::Error),
 }
 
 // Primary result codes, https://www.sqlite.org/rescode.html; the extended code's low byte.
@@ -56,6 +61,8 @@ impl Error {
         let kind = match &source {
             Source::Sqlx(error) => kind_of(error),
             Source::File(error) => kind_of_code(error.sqlite_error().map(|e| e.extended_code)),
+            Source::Disk(error) if error.kind() == io::ErrorKind::StorageFull => Kind::Full,
+            Source::Disk(_) => Kind::Unavailable,
         };
         Self { op, kind, retryable: kind.is_passing(), source }
     }
@@ -70,6 +77,16 @@ impl Error {
     /// Lost a deadlock, or to another's change: the same transaction may well succeed at once.
     pub(crate) fn is_contended(&self) -> bool {
         self.has_state(&["40P01", "40001"])
+    }
+
+    /// A word for logs and health: the cause alone. Holds no value that was bound.
+    pub(crate) fn reason(&self) -> String {
+        match &self.source {
+            Source::Sqlx(error) if is_of_file(error) => error.to_string(),
+            Source::Sqlx(error) => crate::postgres::reason(error),
+            Source::File(error) => error.to_string(),
+            Source::Disk(error) => error.to_string(),
+        }
     }
 
     fn has_state(&self, states: &[&str]) -> bool {
@@ -121,6 +138,10 @@ fn kind_of(error: &sqlx::Error) -> Kind {
         | sqlx::Error::WorkerCrashed => Kind::Unavailable,
         _ => Kind::Internal,
     }
+}
+
+fn is_of_file(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|e| e.try_downcast_ref::<PgDatabaseError>().is_none())
 }
 
 /// SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>, by its class.

@@ -91,6 +91,17 @@ pub struct Recorder {
     committed: watch::Receiver<u64>,
 }
 
+/// How this machine's disk treats the spool.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    /// Places that could not be read.
+    pub(crate) damaged: u64,
+    /// The files that are kept because of them.
+    pub(crate) kept: usize,
+    /// What the disk refused.
+    pub(crate) errors: u64,
+}
+
 /// A batch and the one who waits for it.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -106,6 +117,7 @@ pub(crate) struct Shared {
     /// Places of the spool that could not be read, and the files that are kept because of them.
     damaged: AtomicU64,
     kept: AtomicUsize,
+    errors: AtomicU64,
     gathering: Gathering,
     store: Store,
     metrics: Metrics,
@@ -153,6 +165,10 @@ impl Store {
         let damaged = Arc::clone(&shared);
         registry.counter_fn(&names::RECORDER_DAMAGED, &[], move || {
             damaged.damaged.load(Ordering::Relaxed) as f64
+        });
+        let errors = Arc::clone(&shared);
+        registry.counter_fn(&names::RECORDER_SPOOL_ERRORS, &[], move || {
+            errors.errors.load(Ordering::Relaxed) as f64
         });
         let context = sink::SinkContext {
             store: self.clone(),
@@ -246,6 +262,7 @@ impl Shared {
             spooled: AtomicU64::new(0),
             damaged: AtomicU64::new(0),
             kept: AtomicUsize::new(0),
+            errors: AtomicU64::new(0),
             gathering: Gathering::new(),
             metrics: Metrics {
                 committed: registry.counter(&names::RECORDER_COMMITTED),
@@ -255,10 +272,11 @@ impl Shared {
         }
     }
 
-    pub(crate) fn note_spool(&self, bytes: u64, (damaged, kept): (u64, usize)) {
+    pub(crate) fn note_spool(&self, bytes: u64, faults: Faults) {
         self.spooled.store(bytes, Ordering::Relaxed);
-        self.damaged.store(damaged, Ordering::Relaxed);
-        self.kept.store(kept, Ordering::Relaxed);
+        self.damaged.store(faults.damaged, Ordering::Relaxed);
+        self.kept.store(faults.kept, Ordering::Relaxed);
+        self.errors.store(faults.errors, Ordering::Relaxed);
     }
 
     pub(crate) fn note_commit(&self, batches: usize, took: Duration) {

@@ -23,7 +23,7 @@ pub struct Settings {
     pub reopen_every: Span,
     /// Connections for reading, per database file. Default 2.
     pub readers: u32,
-    /// How long a statement waits for a lock on the file that another process holds, or a change of ours that was cut short, and a reader for a free connection. Default `"5s"`.
+    /// How long a statement waits for a lock on the file that another process holds, and a reader for a free connection. Default `"5s"`.
     pub busy_timeout: Span,
     /// Size of the write-ahead log at which it is copied into the database file, beside the commits. Kept alive by readers it may reach eight times as much; then commits wait until it is empty. Default `"32MiB"`.
     pub checkpoint_at: Size,

@@ -1,10 +1,9 @@
 //! A transaction on whichever engine. Dropped without commit it is undone.
 
 use sqlx::{PgConnection, SqliteConnection};
-use tokio::sync::MutexGuard;
 
 use crate::postgres::{Leased, Patience};
-use crate::sqlite::Writer;
+use crate::sqlite::Writing;
 use crate::{Engine, Error, postgres};
 
 /// A transaction of one operation.
@@ -19,7 +18,7 @@ pub(crate) enum Tx<'a> {
 #[derive(Debug)]
 pub(crate) struct SqliteTx<'a> {
     op: &'static str,
-    writer: MutexGuard<'a, Writer>,
+    writer: Writing<'a>,
     open: bool,
 }
 
@@ -37,10 +36,11 @@ impl Engine {
             Self::Sqlite(db) => {
                 let mut writer = db.writer().await;
                 // IMMEDIATE: a transaction that begins reading and then writes meets SQLITE_BUSY_SNAPSHOT.
-                let begun = match writer.conn().await {
+                let begun = match writer.begin_work().await {
                     Ok(conn) => sqlx::query("BEGIN IMMEDIATE").execute(conn).await.map(drop),
                     Err(e) => Err(e),
                 };
+                writer.end_work();
                 begun.map_err(|e| {
                     writer.suspect();
                     Error::new(op, e)
@@ -90,8 +90,7 @@ impl SqliteTx<'_> {
 }
 
 impl Drop for SqliteTx<'_> {
-    /// Without its connection nothing of it lasts; the next one to write connects anew, and waits up to
-    /// `store.busy_timeout` for the old connection's thread to end what it is at.
+    /// Without its connection nothing of it lasts: what still runs is ended, and the next one to write connects anew.
     fn drop(&mut self) {
         if self.open {
             self.writer.suspect();

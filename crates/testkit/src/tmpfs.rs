@@ -12,12 +12,21 @@ pub struct Tmpfs {
 }
 
 impl Tmpfs {
-    /// Mounts one of `kib` KiB; `None` where this process may not mount.
+    /// Mounts one of `kib` KiB.
+    ///
+    /// # Panics
+    /// Where this process may not mount: a test that nobody runs checks nothing.
+    #[must_use]
+    pub fn mount(kib: usize) -> Self {
+        Self::try_mount(kib).expect("a small disk to fill, which only root may mount")
+    }
+
+    /// The same; `None` where this process may not mount, for a test that has another way.
     ///
     /// # Panics
     /// When there is no temp folder.
     #[must_use]
-    pub fn mount(kib: usize) -> Option<Self> {
+    pub fn try_mount(kib: usize) -> Option<Self> {
         let dir = tempfile::Builder::new().prefix("tmpfs-").tempdir().expect("a temp folder");
         let size = format!("size={kib}k,mode=0700");
         let mounted = Command::new("mount")

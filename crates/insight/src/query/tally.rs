@@ -6,6 +6,7 @@ use mainstay_store::performance_metric::Values;
 use mainstay_store::rollup::{self, Counted, Page};
 use mainstay_store::{Cursor, Error, KeyCount};
 
+use super::most::Most;
 use crate::vitals::{ByVital, Vital, day};
 
 /// Most things one answer or one hour is made of.
@@ -18,6 +19,9 @@ pub(crate) struct Tally {
 /// Distributions by key.
 pub(crate) type Distributions = BTreeMap<Option<String>, ByVital>;
 
+/// Keys that are counted for each that is kept. With more keys than these, one that has less than its share of the
+/// measurements may be taken for one that has more.
+const COUNTED_PER_KEPT: usize = 8;
 /// Rows asked for at once.
 const PAGE: u32 = 1_000;
 /// Most keys of a window that goes on: there may be more by those of its last page.
@@ -42,21 +46,52 @@ pub(crate) async fn tally_keys<F: Future<Output = Result<Vec<KeyCount>, Error>>>
     Ok(keys)
 }
 
-/// The distributions of single measurements, of the first keys that come.
+/// The distributions of single measurements, of the keys measured most. Where there are more keys than that, everything is
+/// read twice: counted first, because a distribution of each of them would take too much room.
 pub(crate) async fn tally_vitals(
     tally: Tally,
     values: &mut Values<'_>,
 ) -> Result<Distributions, Error> {
+    let keys_max = tally.vital_keys_max;
     let mut found = Distributions::new();
+    let mut most: Option<Most> = None;
+    each_vital(values, |key, vital, value| match &mut most {
+        Some(most) => most.add(key),
+        None if found.len() < keys_max || found.contains_key(&key) => {
+            found.entry(key).or_default().of(vital).add(vital, value);
+        }
+        None => {
+            let counts = std::mem::take(&mut found).into_iter();
+            let counts = counts.map(|(key, all)| (key, all.samples()));
+            let counted_max = keys_max.saturating_mul(COUNTED_PER_KEPT);
+            most.insert(Most::from_counts(counted_max, counts)).add(key);
+        }
+    })
+    .await?;
+    let Some(most) = most else { return Ok(found) };
+    let kept = most.into_first(keys_max);
+    values.rewind();
+    each_vital(values, |key, vital, value| {
+        if kept.contains(&key) {
+            found.entry(key).or_default().of(vital).add(vital, value);
+        }
+    })
+    .await?;
+    Ok(found)
+}
+
+async fn each_vital(
+    values: &mut Values<'_>,
+    mut with: impl FnMut(Option<String>, Vital, f64),
+) -> Result<(), Error> {
     loop {
         let page = values.next_page().await?;
         if page.is_empty() {
-            return Ok(found);
+            return Ok(());
         }
         for value in page {
-            let Some(vital) = Vital::from_name(&value.metric_name) else { continue };
-            if found.len() < tally.vital_keys_max || found.contains_key(&value.key) {
-                found.entry(value.key).or_default().of(vital).add(vital, value.value);
+            if let Some(vital) = Vital::from_name(&value.metric_name) {
+                with(value.key, vital, value.value);
             }
         }
     }

@@ -388,3 +388,28 @@ async fn a_replica_that_is_behind_hides_no_hour() {
     }
     house.close().await;
 }
+
+#[tokio::test]
+async fn an_hour_keeps_the_pages_measured_most_however_late_they_come() {
+    let house = House::open().await;
+    let pages = ["first", "second", "third", "late", "third", "late", "late", "first", "late"];
+    for (sent, page) in (0..).zip(pages) {
+        let lcp = vital(sent, "LCP", 1_000.0, 10);
+        let body = events(sent, &format!("https://h/{page}"), &lcp);
+        assert!(house.send(&body).await.is_ok());
+        house.clock.advance(Duration::from_secs(1));
+    }
+    let few = |raw_range_max| Settings { raw_range_max, vital_keys_max: 2, ..Settings::default() };
+    let shown = async |insight: &Insight| {
+        let rows = insight.list_vitals(&house.last(3 * HOUR), Group::Page).await.expect("vitals");
+        rows.into_iter().map(|row| (row.key.expect("a page"), row.samples)).collect::<Vec<_>>()
+    };
+    let most = [("/late".to_owned(), 4), ("/first".to_owned(), 2)];
+    let raw = house.with_settings(few(units::Span::seconds(48 * 3_600))).await;
+    assert_eq!(shown(&raw).await, most);
+    house.clock.advance(HOUR + Duration::from_secs(60));
+    let counted = house.with_settings(few(units::Span::seconds(0))).await;
+    reconcile(&counted, &Stop::default()).await.expect("reconciled");
+    assert_eq!(shown(&counted).await, most);
+    house.close().await;
+}

@@ -27,17 +27,32 @@ pub(super) async fn a_claimed_day_is_left_to_who_claimed_it(f: &Fixture) {
     let mut first = claim(f, &list().await).await.unwrap();
     f.clock.advance(Duration::from_secs(29));
     assert!(claim(f, &list().await).await.is_none(), "its lease is not over");
+    a_lease_passes(f).await;
     assert!(first.add_keys(Dimension::Path).await.unwrap());
     f.clock.advance(Duration::from_secs(29));
     assert!(claim(f, &list().await).await.is_none(), "a step is a sign of life");
-    f.clock.advance(Duration::from_secs(1));
+    a_lease_passes(f).await;
     assert!(fold(f, &list().await).await, "nobody waits for ever");
     assert!(!first.finish().await.unwrap(), "what it wrote is gone");
     assert_eq!(look(f, &day()).await, (pages(1), vec![folded()]));
 }
 
-/// The clocks of two machines are never quite alike.
+/// The process's clock shows it where there is a file; where there is a server, the server's.
+pub(super) async fn a_lease_passes(f: &Fixture) {
+    const PASSED: Sql = sql!(
+        sqlite: "UPDATE rollup_day SET leased_until = leased_until",
+        postgres: "UPDATE mainstay.rollup_day SET leased_until = leased_until - INTERVAL '30 seconds'",
+    );
+    f.clock.advance(Duration::from_secs(30));
+    change!(f.insight(), "test", PASSED).unwrap();
+}
+
+/// The clocks of two machines are never quite alike, and one is put back now and then.
 pub(super) async fn clocks_that_differ_keep_nobody_from_a_day(f: &Fixture) {
+    const WAS_AHEAD: Sql = sql!(
+        sqlite: "UPDATE rollup_day SET leased_until = leased_until",
+        postgres: "UPDATE mainstay.rollup_day SET leased_until = leased_until + INTERVAL '1 day'",
+    );
     let list = async || list_unfolded(f, NOON.plus(DAY)).await[0];
     let behind = Clock::fixed(NOON.minus(Duration::from_secs(5)));
     fill_hour(f, NOON).await;
@@ -47,7 +62,9 @@ pub(super) async fn clocks_that_differ_keep_nobody_from_a_day(f: &Fixture) {
     assert!(next.is_some(), "what is finished is nobody's");
     fill_hour(f, NOON).await;
     let ahead = Clock::fixed(NOON.plus(DAY));
+    a_lease_passes(f).await;
     let first = claim_at(f, &ahead, &list().await).await.unwrap();
+    change!(f.insight(), "test", WAS_AHEAD).unwrap();
     assert!(fold(f, &list().await).await, "nobody has a lease for so long");
     assert!(!first.finish().await.unwrap());
     assert_eq!(look(f, &day()).await, (pages(1), vec![folded()]));

@@ -1,13 +1,12 @@
 //! Contract of day rows: when they answer, and which folds are refused.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use mainstay_base::Timestamp;
 
 use super::fixture::{Fixture, NOON, day};
 use super::rollup::{clear_all, fill_hour, hourly, list_vitals, replace_hour};
-use super::rollup_claim::claim_at;
+use super::rollup_claim::{a_lease_passes, claim_at};
 use crate::ask::{ask, run};
 use crate::sql::{Sql, sql};
 use crate::tables::rollup::{
@@ -191,7 +190,7 @@ pub(super) async fn what_changes_while_a_day_is_folded_ends_the_fold(f: &Fixture
         assert!(!fold.remove_vitals(Group::Site).await.unwrap());
         assert!(!fold.insert_vitals(&[]).await.unwrap());
         assert!(!fold.finish().await.unwrap());
-        f.clock.advance(Duration::from_secs(60));
+        a_lease_passes(f).await;
     }
     let listed = list_unfolded(f, NOON.plus(DAY)).await;
     assert!(fold(f, &listed[0]).await);
@@ -210,7 +209,7 @@ pub(super) async fn a_day_that_had_folded_hours_is_read_by_hours_while_it_is_fol
     let mut half = claim(f, &listed).await.unwrap();
     assert!(half.add_keys(Dimension::Path).await.unwrap());
     assert_eq!(look(f, &day()).await, (pages(3), hours.map(hourly).to_vec()));
-    f.clock.advance(Duration::from_secs(60));
+    a_lease_passes(f).await;
     assert!(fold(f, &list_unfolded(f, NOON.plus(2 * HOUR)).await[0]).await);
     assert_eq!(look(f, &day()).await, (pages(3), vec![folded()]));
 }

@@ -47,9 +47,6 @@ impl Attempts<'_> {
             let (place, error) = match self.choose().await? {
                 Ok(leased) => {
                     self.asked = Some(Arc::clone(leased.node()));
-                    if let Some(pin) = &self.db.pin {
-                        pin.node.get_or_init(|| Arc::clone(leased.node()));
-                    }
                     return Ok(leased);
                 }
                 Err(refused) => refused,
@@ -184,6 +181,9 @@ impl Attempts<'_> {
     ) -> Option<Result<T, Error>> {
         let error = match answer {
             Ok(answer) => {
+                if let Some(pin) = &self.db.pin {
+                    pin.node.get_or_init(|| Arc::clone(leased.node()));
+                }
                 leased.give_back();
                 return Some(Ok(answer));
             }
@@ -195,7 +195,7 @@ impl Attempts<'_> {
                 leased.give_back();
                 false
             }
-            Failure::ReplayConflict => {
+            Failure::ReplayConflict | Failure::Exhausted => {
                 leased.give_back();
                 true
             }

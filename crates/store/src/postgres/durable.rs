@@ -10,9 +10,18 @@
 
 use std::time::Duration;
 
-/// For all of a session.
-pub(crate) const SESSION: &str = "SELECT set_config('synchronous_commit', 'on', false)
-    WHERE current_setting('synchronous_commit') = 'off'";
+/// For all of a session whose statements may take as long as they need.
+pub(crate) fn session() -> String {
+    format!("SELECT {}", on_disk(false))
+}
+
+fn on_disk(is_local: bool) -> String {
+    format!(
+        "CASE current_setting('synchronous_commit')
+            WHEN 'off' THEN set_config('synchronous_commit', 'on', {is_local}) END"
+    )
+}
+
 /// READ WRITE: a server that became a replica behind a pooler says so now, not at the first change.
 const BEGIN: &str = "BEGIN READ WRITE";
 
@@ -36,9 +45,8 @@ impl Words {
         let told = format!(
             "SELECT set_config('statement_timeout', '{statement}', {is_local}),
                 set_config('idle_in_transaction_session_timeout', '{idle}', {is_local}),
-                set_config('jit', 'off', {is_local}),
-                CASE current_setting('synchronous_commit')
-                    WHEN 'off' THEN set_config('synchronous_commit', 'on', {is_local}) END"
+                set_config('jit', 'off', {is_local}), {}",
+            on_disk(is_local)
         );
         if pooled {
             // In one message.

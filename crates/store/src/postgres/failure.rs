@@ -15,6 +15,8 @@ pub(crate) enum Failure {
     Silence,
     /// A replica stopped a question that stood in the way of its replay; another one may answer it.
     ReplayConflict,
+    /// It has no room, memory or connection left for this statement: another server may.
+    Exhausted,
     /// It takes no changes: it is not the primary any more, or its role or database was told to read only. A probe finds
     /// out.
     NotPrimary,
@@ -32,6 +34,7 @@ pub(crate) fn of(error: &sqlx::Error) -> Failure {
             Some("57P01" | "57P02" | "57P03" | "57P05") => Failure::Connection,
             Some(code) if code.starts_with("08") => Failure::Connection,
             Some("25006") => Failure::NotPrimary,
+            Some(code) if code.starts_with("53") => Failure::Exhausted,
             // On a primary 40001 is a serialisation failure, which none of our transactions (READ COMMITTED) can meet.
             Some("40001") => Failure::ReplayConflict,
             _ => Failure::Statement,
@@ -60,12 +63,26 @@ pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
     }
 }
 
+/// What a server has too little of, in front of its own words: those speak of a file or a process.
+fn what_is_short(state: &str) -> &'static str {
+    match state {
+        "53100" => "the server's disk is full: ",
+        "53200" => "the server is out of memory: ",
+        "53300" => "the server takes no more connections: ",
+        "53400" => "a limit of the server is reached: ",
+        _ => "",
+    }
+}
+
 /// A word for logs and the console. Holds no value that was bound, and no address.
 pub(crate) fn reason(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Io(error) => error.to_string(),
         sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
-            Some(error) => format!("{} (SQLSTATE {})", error.message(), error.code()),
+            Some(error) => {
+                let what = what_is_short(error.code());
+                format!("{what}{} (SQLSTATE {})", error.message(), error.code())
+            }
             None => "the database refused".into(),
         },
         sqlx::Error::PoolTimedOut => "every connection is in use".into(),

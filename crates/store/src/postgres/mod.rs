@@ -4,8 +4,8 @@
 //! # Invariants
 //! - A change goes to the primary of the newest history that was seen. It is repeated only where it was certainly not
 //!   made, or where a repeat is known by its keys: refused by a server that follows another, undone with its transaction.
-//! - A read is repeated at most once, on another server, when its connection failed, its server fell silent, or a replica
-//!   cut it short to go on replaying.
+//! - A read is repeated at most once, on another server, when its connection failed, its server fell silent or has no room
+//!   for it, or a replica cut it short to go on replaying.
 //! - An error of a statement says nothing about the server; an error of the connection ejects it until a probe reaches it.
 //! - A read that must see a change goes to a server that has replayed it, or to the primary.
 
@@ -44,6 +44,7 @@ pub(crate) use attempts::Attempts;
 pub(crate) use cluster::Cluster;
 use cluster::Nobody;
 use failure::Failure;
+pub(crate) use failure::reason;
 pub(crate) use node::Leased;
 use node::Node;
 pub use node::Role;
@@ -122,7 +123,7 @@ impl Db {
         Self { reads, ..self.clone() }
     }
 
-    /// The same database for the reads of one answer. They all go to the server that is asked first, which forgets nothing
+    /// The same database for the reads of one answer. They all go to the server that answers the first, which forgets nothing
     /// between two of them; where it fails in the middle, the rest go to the primary, which has what any replica had.
     pub(crate) fn pinned(&self) -> Self {
         Self { pin: Some(Arc::default()), ..self.clone() }

@@ -181,7 +181,7 @@ impl Node {
             return false;
         }
         match failure::of(error) {
-            Failure::Statement | Failure::ReplayConflict => false,
+            Failure::Statement | Failure::ReplayConflict | Failure::Exhausted => false,
             Failure::Connection => {
                 // Its connections lead nowhere.
                 self.pool.forget_all();

@@ -1,6 +1,7 @@
 //! What becomes of questions and changes when servers fail: real servers that are killed, stopped, cut off and promoted.
 
 mod house;
+mod warnings;
 
 mod durable;
 mod failover;

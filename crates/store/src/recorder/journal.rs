@@ -1,16 +1,18 @@
 //! Records in files, first in first out: what could not be written to the database yet, or what only its primary is known
 //! to have. Bounded; a record is whole or it is not there. A file that a disk has damaged gives what is whole in it, and is
-//! kept aside.
+//! kept aside. One that the disk does not give back is set apart and tried again: what follows does not wait for it.
 
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio::fs::{self, File};
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
+use tokio::io::AsyncWriteExt;
 
+mod around;
 mod kept;
 mod record;
+mod unreadable;
 
 use kept::Kept;
 use record::{Found, HEAD};
@@ -34,8 +36,18 @@ struct Segment {
     number: u64,
     /// Of the records that were acknowledged. What lies behind them was refused, and is never read.
     bytes: u64,
+    /// Where the next record to be read begins.
+    read_at: u64,
     /// Something in it could not be read.
     is_damaged: bool,
+    /// How often the disk did not give it back.
+    failures: u32,
+}
+
+impl Segment {
+    fn new(number: u64, bytes: u64) -> Self {
+        Self { number, bytes, read_at: 0, is_damaged: false, failures: 0 }
+    }
 }
 
 #[derive(Debug)]
@@ -43,16 +55,18 @@ pub(crate) struct Journal {
     dir: PathBuf,
     bytes_max: u64,
     segments: VecDeque<Segment>,
+    /// The disk does not give them back now.
+    unreadable: VecDeque<Segment>,
     /// Let go, and not removed yet because the disk refused to.
     spent: Vec<Segment>,
     /// Never goes back, so that whoever notes a number means one file.
     next_number: u64,
     /// The last segment, open for writing; none after a failed write, whose rest must not be written behind.
     tail: Option<File>,
-    /// Where the next record to be read begins, in the first segment.
-    read_at: u64,
     /// Places that could not be read, since it was opened.
     damaged: u64,
+    /// What the disk refused, since it was opened.
+    errors: u64,
     kept: Kept,
 }
 
@@ -67,7 +81,7 @@ impl Journal {
             let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
             if let (Some(number), true) = (number, path.extension().is_some_and(|e| e == SUFFIX)) {
                 let bytes = entry.metadata().await?.len();
-                segments.push(Segment { number, bytes, is_damaged: false });
+                segments.push(Segment::new(number, bytes));
             }
         }
         segments.sort_by_key(|segment: &Segment| segment.number);
@@ -77,16 +91,27 @@ impl Journal {
             bytes_max,
             next_number: segments.last().map_or(1, |newest| newest.number + 1),
             segments: segments.into(),
+            unreadable: VecDeque::new(),
             spent: Vec::new(),
             tail: None,
-            read_at: 0,
             damaged: 0,
+            errors: 0,
         })
     }
 
     /// Places that could not be read, since it was opened.
     pub(crate) fn damaged(&self) -> u64 {
         self.damaged
+    }
+
+    /// Reads, writes and removals that the disk refused, since it was opened.
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors
+    }
+
+    /// Files that the disk does not give back now.
+    pub(crate) fn unreadable(&self) -> usize {
+        self.unreadable.len()
     }
 
     /// Damaged files that were kept aside and are still there.
@@ -103,14 +128,15 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether nothing is left to be read.
+    /// Whether nothing is left to be read; what the disk does not give back is not.
     pub(crate) fn is_empty(&self) -> bool {
         self.segments.is_empty()
     }
 
     /// Size of all files.
     pub(crate) fn bytes(&self) -> u64 {
-        self.segments.iter().chain(&self.spent).map(|segment| segment.bytes).sum()
+        let files = self.segments.iter().chain(&self.unreadable).chain(&self.spent);
+        files.map(|segment| segment.bytes).sum()
     }
 
     /// The newest segment's number: whoever notes it can let everything up to it go later.
@@ -154,6 +180,7 @@ impl Journal {
     async fn append_framed(&mut self, framed: &[u8], safety: Safety) -> io::Result<()> {
         let written = self.write(framed, safety).await;
         if written.is_err() {
+            self.errors += 1;
             self.cut_tail().await;
         } else if let Some(segment) = self.segments.back_mut() {
             segment.bytes += framed.len() as u64;
@@ -182,7 +209,7 @@ impl Journal {
         let mut options = fs::OpenOptions::new();
         options.create_new(true).append(true).mode(0o600);
         let file = options.open(self.path(number)).await?;
-        self.segments.push_back(Segment { number, bytes: 0, is_damaged: false });
+        self.segments.push_back(Segment::new(number, 0));
         // The file's name must be as safe as what is in it.
         File::open(&self.dir).await?.sync_all().await?;
         self.tail = Some(file);
@@ -208,20 +235,29 @@ impl Journal {
         }
     }
 
-    /// As many of the oldest records as lie in one file, until they have this many bytes; none at the end.
+    /// As many of the oldest records as lie in one file, until they have this many bytes; none at the end. A file that the
+    /// disk does not give back is set apart.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's, where it does not let a file go that is read to its end.
     pub(crate) async fn read_many(&mut self, bytes_max: u64) -> io::Result<Vec<Vec<u8>>> {
         while let Some(first) = self.segments.front().copied() {
-            let rest = read_between(&self.path(first.number), self.read_at, first.bytes).await;
-            let rest = match rest {
+            let rest = match self.read_rest(first).await {
+                Ok((rest, is_whole)) => {
+                    if !is_whole && self.keep_first_aside() {
+                        self.warn(first, "events that waited on this machine's disk lie in places that it does not give back: they are left out, and their file is kept aside");
+                    }
+                    rest
+                }
                 // Taken away by hand: what follows must not wait for it for ever.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     self.pass_over(None).await?;
                     continue;
                 }
-                rest => rest?,
+                Err(error) => {
+                    self.set_apart(&error);
+                    continue;
+                }
             };
             let (mut records, mut at) = (Vec::new(), 0);
             let mut damage = None;
@@ -257,14 +293,14 @@ impl Journal {
             tracing::warn!(
                 file = first.number,
                 folder = %self.dir.display(),
-                at = self.read_at,
+                at = first.read_at,
                 goes_on_after = next,
                 "events that waited on this machine's disk are damaged and left out; the file is kept aside"
             );
         }
-        match next {
-            Some(next) => self.read_at += next as u64,
-            None => self.drop_first().await?,
+        match (next, self.segments.front_mut()) {
+            (Some(next), Some(first)) => first.read_at += next as u64,
+            _ => self.drop_first().await?,
         }
         Ok(())
     }
@@ -283,8 +319,9 @@ impl Journal {
     /// # Errors
     /// The disk's; then the record comes again after a restart.
     pub(crate) async fn advance(&mut self, record: &[u8]) -> io::Result<()> {
-        self.read_at += (HEAD + record.len()) as u64;
-        if self.segments.front().is_some_and(|first| self.read_at >= first.bytes) {
+        let Some(first) = self.segments.front_mut() else { return Ok(()) };
+        first.read_at += (HEAD + record.len()) as u64;
+        if first.read_at >= first.bytes {
             self.drop_first().await?;
         }
         Ok(())
@@ -308,7 +345,6 @@ impl Journal {
     /// restart.
     pub(crate) async fn drop_first(&mut self) -> io::Result<()> {
         let Some(first) = self.segments.pop_front() else { return Ok(()) };
-        self.read_at = 0;
         if self.segments.is_empty() {
             self.tail = None;
         }
@@ -316,7 +352,16 @@ impl Journal {
         self.remove_spent().await
     }
 
-    async fn remove_spent(&mut self) -> io::Result<()> {
+    /// Files that were let go and lie there still.
+    pub(crate) fn spent(&self) -> usize {
+        self.spent.len()
+    }
+
+    /// Removes what was let go and could not be removed before.
+    ///
+    /// # Errors
+    /// The disk's; it is tried again with the next one.
+    pub(crate) async fn remove_spent(&mut self) -> io::Result<()> {
         while let Some(spent) = self.spent.last().copied() {
             let path = self.path(spent.number);
             let removed = if spent.is_damaged {
@@ -325,7 +370,10 @@ impl Journal {
                 fs::remove_file(&path).await
             };
             match removed {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    self.errors += 1;
+                    return Err(error);
+                }
                 _ => self.spent.pop(),
             };
         }
@@ -337,24 +385,10 @@ impl Journal {
         self.tail = None;
     }
 
-    /// Reads from the beginning again.
-    pub(crate) fn rewind(&mut self) {
-        self.read_at = 0;
-    }
-
     fn path(&self, number: u64) -> PathBuf {
         self.dir.join(format!("{number:012}.{SUFFIX}"))
     }
 }
 
-/// What lies in a file from here to there. Less where the file is shorter.
-async fn read_between(path: &Path, from: u64, to: u64) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path).await?;
-    file.seek(SeekFrom::Start(from)).await?;
-    let mut bytes = Vec::new();
-    file.take(to.saturating_sub(from)).read_to_end(&mut bytes).await?;
-    Ok(bytes)
-}
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

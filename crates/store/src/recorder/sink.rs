@@ -1,5 +1,6 @@
 //! Where groups go: into a file of this machine, or into PostgreSQL with a spool in front of it.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use mainstay_base::{Clock, Entropy, Timestamp};
 
 use super::commit::Committer;
 use super::sink_postgres::PostgresSink;
-use super::{Batch, Written};
+use super::{Batch, Faults, Written};
 use crate::error::{Kind, Source};
 use crate::{Engine, Error, Settings, Store, sqlite};
 
@@ -106,12 +107,12 @@ impl Sink {
     }
 
     /// Why the store does not take events now; none while it does.
-    pub(super) fn why_away(&self) -> Option<&'static str> {
+    pub(super) fn why_away(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::Sqlite(sink) if !sink.db.is_open() => Some(AWAY),
+            Self::Sqlite(sink) if !sink.db.is_open() => Some(AWAY.into()),
             Self::Sqlite(sink) => sink.failed.map(|kind| match kind {
-                Kind::Full => "the disk is full, or insight.db has reached its limit",
-                _ => "the disk does not take writes",
+                Kind::Full => "the disk is full, or insight.db has reached its limit".into(),
+                _ => "the disk does not take writes".into(),
             }),
             Self::Postgres(sink) => sink.why_away(),
         }
@@ -125,11 +126,11 @@ impl Sink {
         }
     }
 
-    /// Places of this machine's spool that could not be read, and the damaged files that lie there.
-    pub(super) fn damaged(&self) -> (u64, usize) {
+    /// How this machine's disk treats the spool.
+    pub(super) fn faults(&self) -> Faults {
         match self {
-            Self::Sqlite(_) => (0, 0),
-            Self::Postgres(sink) => sink.damaged(),
+            Self::Sqlite(_) => Faults::default(),
+            Self::Postgres(sink) => sink.faults(),
         }
     }
 

@@ -2,28 +2,33 @@
 //! have is remembered, and written once more when the primary is lost.
 
 use std::borrow::Cow;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mainstay_base::Entropy;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use self::reasons::Outage;
 use super::commit_postgres::Committer;
 use super::sink::SinkContext;
 use super::spool::{Sealed, Spool};
-use super::{Batch, Written};
+use super::{Batch, Faults, Written};
 use crate::error::Kind;
 use crate::postgres::Db;
 use crate::postgres::position::Position;
 use crate::{Error, Settings, Store};
+
+mod reasons;
 
 const OP: &str = "recorder.spool";
 /// How soon it is tried again whether the database takes what waits.
 const TRY_AGAIN: Duration = Duration::from_millis(250);
 /// How often it is looked whether the replicas have come far enough.
 const CONFIRM_EVERY: Duration = Duration::from_millis(500);
-/// How often it is looked whether damaged files are still there.
+/// How often it is looked whether damaged files are still there, and whether the disk gives back those that it did not.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A group that the database has not taken by then is safe on this machine's disk at once, and its senders are answered.
 const TAKEN_WITHIN: Duration = Duration::from_secs(2);
@@ -46,8 +51,18 @@ pub(super) struct PostgresSink {
     /// How far the replicas have come.
     received: watch::Receiver<Vec<Position>>,
     written_to: u32,
-    /// The last attempt to write failed.
-    failed: bool,
+    /// Why the last attempt to write failed, if it did.
+    failed: Option<String>,
+    /// The database has no room.
+    full: Outage,
+    /// This machine's disk does not take what is to wait.
+    refuses: Outage,
+    /// It does not take copies of what is in the primary.
+    forgets: Outage,
+    /// When files that the disk did not give back were last tried.
+    tried_at: Instant,
+    /// How often the spool could not be opened.
+    errors: u64,
     piece_bytes: u64,
 }
 
@@ -66,14 +81,24 @@ impl PostgresSink {
             dir: context.spool_dir,
             bytes_max: settings.spool_max.0,
             spool: None,
-            failed: false,
+            failed: None,
+            full: Outage::default(),
+            refuses: Outage::default(),
+            forgets: Outage::default(),
+            tried_at: Instant::now(),
+            errors: 0,
             piece_bytes: PIECE_BYTES,
         }
     }
 
     pub(super) async fn prepare(&mut self) -> Result<(), String> {
-        let opened = Spool::open(&self.dir, self.bytes_max).await;
-        self.spool = Some(opened.map_err(|error| format!("the spool cannot be opened: {error}"))?);
+        match Spool::open(&self.dir, self.bytes_max).await {
+            Ok(spool) => self.spool = Some(spool),
+            Err(error) => {
+                self.errors += 1;
+                return Err(format!("the spool cannot be opened: {error}"));
+            }
+        }
         self.put_back().await
     }
 
@@ -92,19 +117,32 @@ impl PostgresSink {
         let taken = self.committer.commit(&self.db, &sealed);
         match within(&self.db, TAKEN_WITHIN, taken).await {
             Ok(position) => {
-                self.failed = false;
-                if let (Some(position), Some(spool)) = (position, &mut self.spool)
-                    && let Err(error) = spool.remember(&sealed, position).await
-                {
-                    tracing::warn!(%error, "events are in the primary alone until a replica has them: this machine's disk does not take a copy");
+                self.note_taken();
+                self.refuses.ends();
+                if let Some(position) = position {
+                    self.remember(&sealed, position).await;
                 }
                 Ok(Written { position, waits: false })
             }
             Err(error) if error.kind == Kind::Conflict => Err(error),
             Err(error) => {
-                self.failed = true;
+                self.note_failed(&error);
                 self.keep(&sealed, Some(error)).await
             }
+        }
+    }
+
+    /// Until a replica has them they are kept here, too. Where the disk does not take that, it is told once.
+    async fn remember(&mut self, sealed: &[&Sealed<'_>], position: Position) {
+        let Some(spool) = &mut self.spool else { return };
+        match spool.remember(sealed, position).await {
+            Err(error) if self.forgets.begins() => {
+                tracing::warn!(%error, "events are in the primary alone until a replica has them: this machine's disk does not take a copy");
+            }
+            Ok(()) if self.forgets.ends() => {
+                tracing::info!("this machine's disk takes copies of events again");
+            }
+            Ok(()) | Err(_) => {}
         }
     }
 
@@ -113,12 +151,19 @@ impl PostgresSink {
         sealed: &[&Sealed<'_>],
         because: Option<Error>,
     ) -> Result<Written, Error> {
-        let refused = |error| Error::new(OP, sqlx::Error::Io(error));
         let Some(spool) = &mut self.spool else {
-            let gone = || refused(std::io::Error::other("there is no spool"));
+            let gone = || Error::new(OP, io::Error::other("there is no spool"));
             return Err(because.unwrap_or_else(gone));
         };
-        spool.keep(sealed).await.map_err(refused)?;
+        if let Err(error) = spool.keep(sealed).await {
+            let reason =
+                format!("this machine's disk does not take events that are to wait: {error}");
+            if self.refuses.begins() {
+                tracing::warn!("{reason}; they are refused until it does, or the database is back");
+            }
+            return Err(Error::new(OP, io::Error::new(error.kind(), reason)));
+        }
+        self.refuses.ends();
         Ok(Written { position: None, waits: true })
     }
 
@@ -168,16 +213,16 @@ impl PostgresSink {
         self.db.cluster.awaits.store(spool.awaits_confirmation(), Ordering::Relaxed);
         if !spool.is_empty() {
             // While it goes well, the next piece follows at once.
-            return Some(if self.failed || !self.store.is_open() {
+            return Some(if self.failed.is_some() || !self.store.is_open() {
                 TRY_AGAIN
             } else {
                 Duration::ZERO
             });
         }
-        if spool.awaits_confirmation() || spool.is_put_back_due() || self.failed {
+        if spool.awaits_confirmation() || spool.is_put_back_due() || self.failed.is_some() {
             return Some(CONFIRM_EVERY);
         }
-        (spool.kept() > 0).then_some(LOOK_EVERY)
+        spool.is_troubled().then_some(LOOK_EVERY)
     }
 
     /// One piece of what waits, or a look at how far the replicas are.
@@ -189,12 +234,13 @@ impl PostgresSink {
             return Ok(false);
         }
         let put_back = self.follow_promotion().await;
+        self.try_disk_again().await;
         if self.spool.as_ref().is_some_and(|spool| !spool.is_empty()) {
             // Also when there was no room to put back: this makes room.
             return self.drain().await;
         }
         put_back?;
-        self.failed = false;
+        self.failed = None;
         self.confirm().await;
         if let Some(spool) = self.spool.as_mut().filter(|spool| spool.kept() > 0)
             && let Err(error) = spool.look_at_kept().await
@@ -202,6 +248,18 @@ impl PostgresSink {
             tracing::debug!(%error, "nobody knows whether the damaged files are still there");
         }
         Ok(false)
+    }
+
+    /// What the disk did not give back, or let go of, it may by now.
+    async fn try_disk_again(&mut self) {
+        if let Some(spool) = self.spool.as_mut().filter(|spool| spool.is_troubled())
+            && self.tried_at.elapsed() >= LOOK_EVERY
+        {
+            self.tried_at = Instant::now();
+            if let Err(error) = spool.try_again().await {
+                tracing::debug!(%error, "files that are not needed any more stay on the disk");
+            }
+        }
     }
 
     /// What all replicas were found to have is let go.
@@ -223,22 +281,23 @@ impl PostgresSink {
             Ok(Some(next)) => next,
             Ok(None) => return Ok(false),
             Err(error) => {
-                // The disk may give it back later: it is tried again, and nothing is left out.
-                self.failed = true;
-                return Err(format!("a file of events that waited cannot be read: {error}"));
+                let reason = format!("this machine's disk does not let waiting events go: {error}");
+                self.failed = Some(reason.clone());
+                return Err(reason);
             }
         };
         match self.write(&batches).await {
             Ok(()) => {
-                self.failed = false;
+                self.note_taken();
                 self.piece_bytes = (self.piece_bytes * 2).min(PIECE_BYTES);
                 let Some(spool) = &mut self.spool else { return Ok(true) };
-                spool.done(&records).await.map(|()| true).map_err(|error| error.to_string())
+                spool.done(&records).await.map(|()| true).map_err(|error| {
+                    format!("this machine's disk does not let go of events that waited: {error}")
+                })
             }
             Err(error) => {
-                self.failed = true;
                 self.piece_bytes = (self.piece_bytes / 2).max(1);
-                Err(super::task::reason_of(&error))
+                Err(self.note_failed(&error))
             }
         }
     }
@@ -252,11 +311,7 @@ impl PostgresSink {
             let taken = self.committer.commit(&self.db, &sealed);
             match within(&self.db, PIECE_WITHIN, taken).await {
                 Ok(Some(position)) => {
-                    if let Some(spool) = &mut self.spool
-                        && let Err(error) = spool.remember(&sealed, position).await
-                    {
-                        tracing::warn!(%error, "this machine's disk does not take a copy of events");
-                    }
+                    self.remember(&sealed, position).await;
                 }
                 Ok(None) => {}
                 Err(error) if error.kind == Kind::Conflict && part.len() == 1 => {
@@ -276,29 +331,18 @@ impl PostgresSink {
         Ok(())
     }
 
-    pub(super) fn why_away(&self) -> Option<&'static str> {
-        if !self.store.is_open() {
-            return Some("the database is away");
-        }
-        let Some(spool) = &self.spool else {
-            return Some("this machine's disk does not take events: there is no spool");
-        };
-        if spool.is_put_back_due() {
-            return Some(
-                "events that only a lost primary may have had are not written once more yet",
-            );
-        }
-        (self.failed || !spool.is_empty())
-            .then_some("the database does not take events, or has not taken all of them yet")
-    }
-
     pub(super) fn spooled(&self) -> u64 {
         self.spool.as_ref().map_or(0, Spool::bytes)
     }
 
-    /// Places of the spool that could not be read, and the damaged files that lie there.
-    pub(super) fn damaged(&self) -> (u64, usize) {
-        self.spool.as_ref().map_or((0, 0), |spool| (spool.damaged(), spool.kept()))
+    /// How this machine's disk treats the spool.
+    pub(super) fn faults(&self) -> Faults {
+        let faults = self.spool.as_ref().map_or_else(Faults::default, |spool| Faults {
+            damaged: spool.damaged(),
+            kept: spool.kept(),
+            errors: spool.errors(),
+        });
+        Faults { errors: faults.errors + self.errors, ..faults }
     }
 
     /// A last try for what waits; what is left comes at the next start.
@@ -318,7 +362,7 @@ async fn within<T>(
 ) -> Result<T, Error> {
     tokio::time::timeout(time, write).await.unwrap_or_else(|_| {
         db.suspect_primary();
-        let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "the database takes too long");
+        let late = io::Error::new(io::ErrorKind::TimedOut, "the database takes too long");
         Err(Error::new(OP, sqlx::Error::Io(late)))
     })
 }

@@ -72,6 +72,29 @@ impl Spool {
         self.waiting.damaged() + self.unconfirmed.damaged()
     }
 
+    /// What this machine's disk refused, since it was opened.
+    pub(super) fn errors(&self) -> u64 {
+        self.waiting.errors() + self.unconfirmed.errors()
+    }
+
+    /// Files that wait for the database and that the disk does not give back now. Nothing else waits for them.
+    pub(super) fn unreadable(&self) -> usize {
+        self.waiting.unreadable()
+    }
+
+    /// Whether the disk is to be asked again for something, or somebody may have taken a damaged file away.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.kept() + self.unreadable() + self.waiting.spent() + self.unconfirmed.spent() > 0
+    }
+
+    /// What the disk refused is tried again: the files that it did not give back are read next, and those that it did not
+    /// let go of are removed. They would come again after a restart, when the database may have forgotten their ids.
+    pub(super) async fn try_again(&mut self) -> io::Result<()> {
+        self.waiting.try_unreadable();
+        self.waiting.remove_spent().await?;
+        self.unconfirmed.remove_spent().await
+    }
+
     /// Damaged files that lie beside the others.
     pub(super) fn kept(&self) -> usize {
         self.waiting.kept() + self.unconfirmed.kept()
@@ -193,12 +216,12 @@ impl Spool {
     }
 
     /// Puts what is due among what waits, in front of nothing else (events that wait are newer, and none depends on
-    /// another). A file at a time: it is deleted once its records are on disk in their new place.
+    /// another). A file at a time: it is deleted once its records are on disk in their new place. One that cannot be read
+    /// now goes there as it is.
     pub(super) async fn put_back(&mut self) -> io::Result<()> {
         if !self.put_back_due {
             return Ok(());
         }
-        self.unconfirmed.rewind();
         loop {
             let records = self.unconfirmed.read_many(u64::MAX).await?;
             if records.is_empty() {
@@ -210,6 +233,7 @@ impl Spool {
                 self.unconfirmed.advance(record).await?;
             }
         }
+        self.waiting.adopt_unreadable(&mut self.unconfirmed).await?;
         self.put_back_due = false;
         Ok(())
     }

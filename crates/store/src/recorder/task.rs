@@ -44,11 +44,12 @@ impl Task {
         let sink = Sink::new(context, settings);
         // Nothing is committed while the store is away: probes find out when it is open.
         let reason = sink.why_away();
+        let degraded = reason.is_some();
         if let Some(reason) = reason {
-            degrade(&shared, clock.now(), reason.into());
+            degrade(&shared, clock.now(), reason.into_owned());
         }
         Self {
-            degraded: reason.is_some(),
+            degraded,
             sink,
             clock,
             entries,
@@ -153,7 +154,7 @@ impl Task {
             match self.commit(&part).await {
                 Ok(written) => answer(part, Ok(written)),
                 Err(error) if error.retryable => {
-                    self.degrade(reason_of(&error));
+                    self.degrade(error.reason());
                     answer(part, Err(record::Error::Unavailable));
                 }
                 Err(error) if part.len() == 1 && error.kind == Kind::Conflict => {
@@ -162,7 +163,7 @@ impl Task {
                     answer(part, Err(record::Error::Refused));
                 }
                 Err(error) if part.len() == 1 => {
-                    self.degrade(reason_of(&error));
+                    self.degrade(error.reason());
                     answer(part, Err(record::Error::Unavailable));
                 }
                 Err(_) => {
@@ -200,10 +201,10 @@ impl Task {
 
     fn note_health(&mut self) {
         match self.sink.why_away() {
-            Some(reason) => self.degrade(reason.into()),
+            Some(reason) => self.degrade(reason.into_owned()),
             None => self.recover(),
         }
-        self.shared.note_spool(self.sink.spooled(), self.sink.damaged());
+        self.shared.note_spool(self.sink.spooled(), self.sink.faults());
     }
 
     fn degrade(&mut self, reason: String) {
@@ -211,7 +212,7 @@ impl Task {
             tracing::warn!(%reason, "{}", self.sink.trouble());
         }
         degrade(&self.shared, self.clock.now(), reason);
-        self.shared.note_spool(self.sink.spooled(), self.sink.damaged());
+        self.shared.note_spool(self.sink.spooled(), self.sink.faults());
         self.degraded = true;
     }
 
@@ -222,10 +223,6 @@ impl Task {
             tracing::info!("events are durable again");
         }
     }
-}
-
-pub(super) fn reason_of(error: &Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Notes that events do not reach the store, since when it began.

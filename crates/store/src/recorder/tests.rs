@@ -9,11 +9,13 @@ use tokio::sync::mpsc;
 
 use super::sink::{Sink, SinkContext};
 use super::{Entry, Gathering, answers};
+use crate::ask::{change, run};
 use crate::contract::{Fixture, Sample};
 use crate::error::Source;
+use crate::sql::{Sql, sql};
 use crate::tables::retain::{self, Table};
 use crate::tables::{page_view, user_session};
-use crate::{Batch, Bots, Health, Record, Settings, Span, record};
+use crate::{Batch, Bots, Error, Health, Record, Settings, Span, record};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -295,6 +297,44 @@ async fn a_transaction_left_open_is_cleared_away() {
     f.insight().begin("test.begin").await.unwrap().commit().await.unwrap();
     assert_eq!(f.try_record(batch(2).records, None).await, Ok(()));
     assert_eq!(f.recorder.health(), Health::Ok);
+    f.finish().await;
+}
+
+/// Takes the file's write lock and never ends.
+const ENDLESS: Sql = sql!(
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+     INSERT INTO mainstay.recorder_probe (id, at) SELECT 1, count(*) FROM n"
+);
+
+/// Gives up what it is at once that holds the file's write lock.
+async fn give_up_within(f: &Fixture, work: impl Future<Output = Result<(), Error>>) {
+    let other = Connection::open(f.insight().file().path()).unwrap();
+    other.busy_timeout(Duration::ZERO).unwrap();
+    let locked = async {
+        while other.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = work => panic!("it has ended: {ended:?}"),
+        () = locked => {}
+    }
+}
+
+#[tokio::test]
+async fn what_is_given_up_in_the_middle_ends_and_holds_up_nobody() {
+    let f =
+        Fixture::sqlite_with(&Settings { busy_timeout: Time(LONG), ..Settings::default() }).await;
+    let db = f.insight();
+    give_up_within(&f, async { change!(db, "test.change", ENDLESS).map(drop) }).await;
+    assert_eq!(f.try_record(batch(0).records, None).await, Ok(()));
+    give_up_within(&f, async {
+        let mut tx = db.begin("test.begin").await?;
+        run!(tx, ENDLESS).map(drop)
+    })
+    .await;
+    assert_eq!(f.try_record(batch(1).records, None).await, Ok(()));
+    assert_eq!(count(&f).await, 2);
     f.finish().await;
 }
 

@@ -2,7 +2,9 @@
 //! opened.
 
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -17,6 +19,9 @@ pub(crate) mod checkpoint;
 pub(crate) mod options;
 
 pub(crate) use options::Shape;
+
+/// Steps of SQLite's machine between two looks whether a statement is to end: well below a millisecond.
+const STEPS: i32 = 1_000;
 
 /// A database file. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,6 +52,10 @@ pub(crate) struct Writer {
     /// to the thread of `conn` and back.
     direct: Option<rusqlite::Connection>,
     options: SqliteConnectOptions,
+    /// Ends what runs on `conn`.
+    interrupt: Arc<AtomicBool>,
+    /// A statement was begun on `conn` and nobody has heard of its end.
+    at_work: bool,
     /// Why the file is away.
     reason: String,
 }
@@ -61,6 +70,8 @@ impl Db {
             conn: None,
             direct: None,
             options: options::writer(path, shape),
+            interrupt: Arc::default(),
+            at_work: false,
             reason: "it was not opened yet".into(),
         };
         Self(Arc::new(Inner {
@@ -77,7 +88,7 @@ impl Db {
     /// Opens or creates the file and brings its schema up to date; from then on questions and changes are taken.
     pub(crate) async fn open(&self, migrator: &Migrator) -> Result<(), MigrateError> {
         let mut writer = self.0.writer.lock().await;
-        let mut conn = writer.options.connect().await?;
+        let mut conn = writer.connect().await?;
         // `run` borrows in a way that the compiler cannot see to be `Send`; this is what it calls.
         migrator.run_direct(None, &mut conn, false).await?;
         (writer.conn, writer.open) = (Some(conn), true);
@@ -140,10 +151,10 @@ impl Db {
     }
 
     /// The connection for changes; waits for its turn, first come first served.
-    pub(crate) async fn writer(&self) -> MutexGuard<'_, Writer> {
+    pub(crate) async fn writer(&self) -> Writing<'_> {
         let writer = self.0.writer.lock().await;
         self.0.written.notify_one();
-        writer
+        Writing(writer)
     }
 
     /// Ends the readers and checkpoints. Later calls fail. A file that is away has nothing to be closed.
@@ -162,10 +173,30 @@ impl Writer {
         if !self.open {
             return Err(is_away(&self.reason));
         }
-        match &mut self.conn {
-            Some(conn) => Ok(conn),
-            none => Ok(none.insert(self.options.connect().await?)),
+        if self.conn.is_none() {
+            self.conn = Some(self.connect().await?);
         }
+        self.conn.as_mut().ok_or_else(|| is_away(&self.reason))
+    }
+
+    /// The same for a statement that ends with [`Writer::end_work`]: whoever leaves before that takes the statement with
+    /// him.
+    pub(crate) async fn begin_work(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        self.at_work = true;
+        self.conn().await
+    }
+
+    /// The statement has ended, in whichever way.
+    pub(crate) fn end_work(&mut self) {
+        self.at_work = false;
+    }
+
+    async fn connect(&mut self) -> Result<SqliteConnection, sqlx::Error> {
+        let mut conn = self.options.connect().await?;
+        let interrupt = Arc::clone(&self.interrupt);
+        let goes_on = move || !interrupt.load(Ordering::Relaxed);
+        conn.lock_handle().await?.set_progress_handler(STEPS, goes_on);
+        Ok(conn)
     }
 
     /// Does the recorder's work on its connection, and keeps that only when no transaction is left open on it, whatever
@@ -187,9 +218,38 @@ impl Writer {
         outcome
     }
 
-    /// Ends both connections, and with them what they left open: the next use connects anew.
+    /// Ends both connections, and with them what they left open or still run: the next use connects anew.
     pub(crate) fn suspect(&mut self) {
         (self.conn, self.direct) = (None, None);
+        std::mem::take(&mut self.interrupt).store(true, Ordering::Relaxed);
+        self.at_work = false;
+    }
+}
+
+/// The writer in somebody's hands. Dropped in the middle of a statement it ends that, so that the file's lock is free in a
+/// moment: the statement runs on a thread of its own, and would go on.
+#[derive(Debug)]
+pub(crate) struct Writing<'a>(MutexGuard<'a, Writer>);
+
+impl Deref for Writing<'_> {
+    type Target = Writer;
+
+    fn deref(&self) -> &Writer {
+        &self.0
+    }
+}
+
+impl DerefMut for Writing<'_> {
+    fn deref_mut(&mut self) -> &mut Writer {
+        &mut self.0
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if self.0.at_work {
+            self.0.suspect();
+        }
     }
 }
 

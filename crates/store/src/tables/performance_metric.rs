@@ -200,6 +200,11 @@ fn grouping(group: Group) -> Sql {
 }
 
 impl Values<'_> {
+    /// Begins again with the first page.
+    pub fn rewind(&mut self) {
+        (self.after, self.done) = (None, false);
+    }
+
     /// The next rows, at most 4,096; empty at the end.
     ///
     /// # Errors

@@ -74,7 +74,8 @@ impl Target {
         let conn = PATIENCE.keep(async {
             let mut conn = options.connect().await?;
             if direct.is_some() {
-                sqlx::raw_sql(durable::SESSION).execute(&mut conn).await?;
+                let words = AssertSqlSafe(durable::session());
+                sqlx::raw_sql(words).execute(&mut conn).await?;
             }
             Ok(conn)
         });

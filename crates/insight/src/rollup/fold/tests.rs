@@ -117,6 +117,9 @@ async fn hours_that_may_still_change_are_not_folded() {
     house.close().await;
 }
 
+/// The time of a lease passes by the server's clock.
+const NO_LEASES: &str = "UPDATE mainstay.rollup_day SET leased_until = 'epoch'";
+
 #[tokio::test]
 async fn a_day_that_fails_stops_no_other_day_and_no_other_site() {
     let server = mainstay_testkit::Postgres::start();
@@ -137,7 +140,7 @@ async fn a_day_that_fails_stops_no_other_day_and_no_other_site() {
         assert_eq!(unfolded(&house, "default").await, [1]);
         assert_eq!(unfolded(&house, "other").await, NO_DAYS);
         assert_eq!(failing(), Some(1.0));
-        house.clock.advance(Duration::from_secs(60));
+        sql(NO_LEASES);
     }
     sql("ALTER TABLE mainstay.rollup_day_key DROP CONSTRAINT odd");
     reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
@@ -169,7 +172,7 @@ async fn a_store_that_is_full_is_no_day_that_fails() {
     reconcile(&house.insight, &Stop::default()).await.expect_err("full");
     assert_eq!(house.metric("mainstay_rollup_folds_failing"), Some(0.0));
     sql("DROP TRIGGER failing ON mainstay.rollup_day_key");
-    house.clock.advance(Duration::from_secs(60));
+    sql(NO_LEASES);
     reconcile(&house.insight, &Stop::default()).await.expect("reconciled");
     assert_eq!(unfolded(&house, "default").await, NO_DAYS);
     house.close().await;
@@ -221,10 +224,11 @@ async fn a_day_that_takes_too_long_fails_and_not_one_whose_store_is_silent() {
     let name = server.create_database();
     let house = open_on(&server, &name).await;
     fill(&house, "default", midnight(), &[]).await;
-    sql_on(&server, &name)(&fail_folds("query_canceled"));
+    let sql = sql_on(&server, &name);
+    sql(&fail_folds("query_canceled"));
     let error = fold_first(&house, &Stop::default()).await.expect_err("too long");
     assert!(!is_away(&error), "{error:?}");
-    house.clock.advance(DAY);
+    sql(NO_LEASES);
     let db = house.insight.latest();
     let listed = rollup::list_unfolded(&db, "default", midnight().plus(DAY), 1).await;
     server.primary().pause();

@@ -6,6 +6,7 @@ use super::house::{count, database};
 use super::*;
 use crate::Database;
 use crate::postgres::Db;
+use crate::postgres::durable::session;
 
 /// A server whose buffers reach its disk only when somebody asks for it.
 fn lazy() -> Postgres {
@@ -77,4 +78,21 @@ async fn only_a_commit_that_waits_for_no_disk_is_changed() {
     assert_eq!(found(&db).await, ["off", "on"]);
     db.close().await;
     house.finish().await;
+}
+
+#[tokio::test]
+async fn a_session_of_its_own_is_told_no_more_than_that() {
+    use sqlx::Connection as _;
+    const SHOW: &str = "SELECT current_setting('synchronous_commit') || ' ' || current_setting('statement_timeout')";
+    let servers = Postgres::start();
+    let name = servers.create_database();
+    for (told, expected) in [("off", "on 0"), ("on", "on 0"), ("local", "local 0")] {
+        let text = format!("ALTER DATABASE {name} SET synchronous_commit = '{told}'");
+        let _ = servers.primary().query(&name, &text);
+        let mut conn = sqlx::PgConnection::connect(&servers.primary().url(&name)).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(session())).execute(&mut conn).await.unwrap();
+        let found: String = sqlx::query_scalar(SHOW).fetch_one(&mut conn).await.unwrap();
+        assert_eq!(found, expected, "{told}");
+        conn.close().await.unwrap();
+    }
 }

@@ -1,5 +1,7 @@
 //! The reads of one answer: none sees less than an earlier one did.
 
+use std::sync::Arc;
+
 use super::house::count;
 use super::*;
 
@@ -54,5 +56,32 @@ async fn an_answer_that_went_on_at_the_primary_ends_there() {
     house.is_fit(1).await;
     assert_eq!(count(house.store.insight()).await.unwrap(), 0, "it is back, and still behind");
     assert_eq!(count(&pinned).await.unwrap(), 1);
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_lost_before_it_answers_has_told_nothing() {
+    let (servers, _, house) = House::with_replicas(2).await;
+    let pinned = house.db().pinned();
+    let mut attempts = pinned.attempts("test.ask");
+    let mut leased = attempts.lease().await.unwrap();
+    let lost = Arc::clone(leased.node());
+    let place = 1 + usize::from(Arc::ptr_eq(&lost, house.node(2)));
+    servers.replicas()[place - 1].kill();
+    let answer = attempts.within(sqlx::query("SELECT 1").execute(leased.conn())).await;
+    assert!(attempts.settle(leased, answer).is_none(), "it is put once more");
+    let mut leased = attempts.lease().await.unwrap();
+    let other = Arc::clone(house.node(3 - place));
+    assert!(Arc::ptr_eq(leased.node(), &other), "{}", leased.node().target.name);
+    let answer = attempts.within(sqlx::query("SELECT 1").execute(leased.conn())).await;
+    attempts.settle(leased, answer).unwrap().unwrap();
+    // From its first answer on it is the only one.
+    servers.replicas()[place - 1].restart();
+    house.is_fit(place).await;
+    for _ in 0..5 {
+        let leased = pinned.attempts("test.ask").lease().await.unwrap();
+        assert!(Arc::ptr_eq(leased.node(), &other), "{}", leased.node().target.name);
+        leased.give_back();
+    }
     house.finish().await;
 }

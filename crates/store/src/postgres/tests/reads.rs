@@ -208,3 +208,30 @@ async fn that_break_a_rule_or_take_too_long_eject_nobody() {
     assert!(failed.is_empty(), "{} of {asked}: {:?}", failed.len(), &failed[..1]);
     house.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_a_replica_has_no_room_for_are_put_to_another_server() {
+    let (servers, name, house) = House::with_replicas(1).await;
+    let _ = servers.primary().query(
+        &name,
+        "CREATE FUNCTION public.needs_room() RETURNS int LANGUAGE plpgsql AS
+            $$BEGIN IF pg_is_in_recovery() THEN RAISE EXCEPTION 'could not write' USING ERRCODE = '53100'; END IF;
+            RETURN 1; END$$",
+    );
+    servers.wait_replicated(LONG);
+    let db = house.db();
+    let mut attempts = db.attempts("test.ask");
+    let mut asked = Vec::new();
+    let answer = loop {
+        let mut leased = attempts.lease().await.unwrap();
+        asked.push(leased.node().target.name.clone());
+        let question = sqlx::query_scalar::<_, i32>("SELECT public.needs_room()");
+        let answer = attempts.within(question.fetch_one(leased.conn())).await;
+        if let Some(outcome) = attempts.settle(leased, answer) {
+            break outcome;
+        }
+    };
+    assert_eq!((answer.unwrap(), asked.len()), (1, 2), "{asked:?}");
+    assert!(house.node(1).is_fit(), "it answers what needs no room");
+    house.finish().await;
+}

@@ -1,6 +1,7 @@
 //! Records come back whole and in order, whatever became of their files.
 
 use super::record::HEAD;
+use super::unreadable::TRIES;
 use super::*;
 
 async fn open(dir: &Path) -> Journal {
@@ -93,7 +94,7 @@ async fn a_record_that_was_refused_takes_no_other_with_it() {
 
 #[tokio::test]
 async fn a_full_disk_leaves_nothing_of_what_it_refused() {
-    let Some(disk) = mainstay_testkit::Tmpfs::mount(256) else { return };
+    let disk = mainstay_testkit::Tmpfs::mount(256);
     let mut journal = open(disk.dir()).await;
     let mut kept = Vec::new();
     // Larger than a page: the last one is written in part.
@@ -143,6 +144,45 @@ async fn a_file_that_was_taken_away_is_missed_and_holds_up_nothing() {
     std::fs::remove_file(&path).unwrap();
     assert_eq!(next(&mut journal).await.unwrap(), b"b");
     assert_eq!(journal.damaged(), 1);
+}
+
+/// The disk gives nothing of the file back: reading where this process has no memory is an I/O error.
+pub(crate) fn take_away(path: &Path) {
+    std::fs::rename(path, path.with_extension("away")).unwrap();
+    std::os::unix::fs::symlink("/proc/self/mem", path).unwrap();
+}
+
+pub(crate) fn bring_back(path: &Path) {
+    std::fs::rename(path.with_extension("away"), path).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_the_disk_does_not_give_back_holds_up_nothing_and_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path()).await;
+    for record in [b"1", b"2"] {
+        journal.append(record, Safety::Process).await.unwrap();
+    }
+    assert_eq!(next(&mut journal).await.unwrap(), b"1");
+    journal.advance(b"1").await.unwrap();
+    let path = journal.path(journal.newest().unwrap());
+    take_away(&path);
+    // The file is being written to; what is read meanwhile, and what comes, lies in another one.
+    assert_eq!(next(&mut journal).await, None);
+    journal.append(b"3", Safety::Process).await.unwrap();
+    assert_eq!(drain(&mut journal).await, [b"3"]);
+    assert!(journal.is_empty());
+    for _ in 0..2 * TRIES {
+        journal.try_unreadable();
+        assert_eq!(next(&mut journal).await, None);
+    }
+    assert_eq!((journal.unreadable(), journal.errors()), (1, 1 + 2 * u64::from(TRIES)));
+    assert!(journal.bytes() > 0);
+    bring_back(&path);
+    journal.try_unreadable();
+    assert_eq!(drain(&mut journal).await, [b"2"]);
+    assert_eq!((journal.unreadable(), journal.damaged(), journal.bytes()), (0, 0, 0));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]

@@ -12,9 +12,10 @@
 //!   token of the step before, and gives it the next number: a server that has the claim and lacks a step has another
 //!   token. Each read says nothing of a state in which it has another. So neither another fold, nor a count, nor a server
 //!   that is behind can bring back what is outdated, and no day is finished that lacks a step.
-//! - A claimed day is left to who claimed it until its lease is over, [`LEASE`] after its last step. A lease that ends
-//!   later than anybody's could is the word of a clock that is ahead, and binds nobody: a day taken too soon costs work,
-//!   no truth.
+//! - A claimed day is left to who claimed it until its lease is over, [`LEASE`] after its last step: on PostgreSQL by the
+//!   server's clock, whatever those of the processes say. A lease that ends later than anybody's could is the word of a
+//!   clock that has been put back since, or of another server's, and binds nobody: a day taken too soon costs work, no
+//!   truth.
 
 mod vitals;
 
@@ -114,16 +115,39 @@ impl Unfolded {
     }
 }
 
-/// Waits for whoever is changing an hour of the day.
+/// Waits for whoever is changing an hour of the day. Several processes share a server, whose clock decides; the one that
+/// has a file has its own.
+macro_rules! claim {
+    ($now:literal, $until:literal) => {
+        concat!(
+            "UPDATE mainstay.rollup_day SET hours = 0, claim = $6, leased_until = ",
+            $until,
+            " WHERE site = $1 AND day = $2 AND changes = $3 AND claim = $4 AND hours = $5
+            AND (leased_until <= ",
+            $now,
+            " OR leased_until > ",
+            $until,
+            ")"
+        )
+    };
+}
 const CLAIM: Sql = sql!(
-    "UPDATE mainstay.rollup_day SET hours = 0, claim = $8, leased_until = $7
-     WHERE site = $1 AND day = $2 AND changes = $3 AND claim = $4 AND hours = $5
-     AND (leased_until <= $6 OR leased_until > $7)"
+    sqlite: claim!("$8", "$8 + $7"),
+    postgres: claim!("clock_timestamp()", "clock_timestamp() + $7 * INTERVAL '1 microsecond'"),
 );
 /// The same; who changes an hour afterwards waits for the step's end.
+macro_rules! hold {
+    ($until:literal) => {
+        concat!(
+            "UPDATE mainstay.rollup_day SET claim = $5, leased_until = ",
+            $until,
+            " WHERE site = $1 AND day = $2 AND changes = $3 AND claim = $4"
+        )
+    };
+}
 const HOLD: Sql = sql!(
-    "UPDATE mainstay.rollup_day SET leased_until = $5, claim = $6
-     WHERE site = $1 AND day = $2 AND changes = $3 AND claim = $4"
+    sqlite: hold!("$7 + $6"),
+    postgres: hold!("clock_timestamp() + $6 * INTERVAL '1 microsecond'"),
 );
 const FINISH: Sql = sql!(
     "UPDATE mainstay.rollup_day SET hours = $5, leased_until = $6
@@ -182,7 +206,7 @@ pub async fn claim_day<'a>(
     let op = "rollup.claim_day";
     let claim = entropy.bytes().map_err(|e| Error::new(op, sqlx::Error::Encode(Box::new(e))))?;
     let claim = i64::from_le_bytes(claim);
-    let (now, lease) = (clock.now(), lease(db));
+    let lease = lease(db);
     let claimed = change!(
         db,
         op,
@@ -192,9 +216,9 @@ pub async fn claim_day<'a>(
         unfolded.changes,
         unfolded.claim,
         unfolded.folded,
-        Ts(now),
-        Ts(now.plus(lease)),
         claim,
+        micros(lease),
+        Ts(clock.now()),
     )?;
     let fold = || {
         let claimed = Unfolded { claim, ..*unfolded };
@@ -210,14 +234,19 @@ fn lease(db: &Engine) -> Duration {
     }
 }
 
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
 impl<'a> Fold<'a> {
     /// A transaction that holds the day; none when it is not as the step before left it.
     async fn step(&mut self) -> Result<Option<Tx<'a>>, Error> {
         let db = self.db;
         let mut tx = db.begin("rollup.fold_day").await?;
         let Unfolded { day, changes, claim, .. } = self.claimed;
-        let (until, next) = (Ts(self.clock.now().plus(self.lease)), claim.wrapping_add(1));
-        if run!(tx, HOLD, self.site, Ts(day), changes, claim, until, next)? == 1 {
+        let (next, now) = (claim.wrapping_add(1), Ts(self.clock.now()));
+        let lease = micros(self.lease);
+        if run!(tx, HOLD, self.site, Ts(day), changes, claim, next, lease, now)? == 1 {
             self.claimed.claim = next;
             return Ok(Some(tx));
         }

@@ -5,7 +5,8 @@ use sqlx::AssertSqlSafe;
 
 use super::vitals::{HOUR_ROWS_MAX, HOUR_VITALS};
 use super::*;
-use crate::contract::{Fixture, NOON, connect_to_planner};
+use crate::contract::{Fixture, NOON, connect_to_planner, replace_hour};
+use crate::rollup::{HourRollup, TotalRow};
 use crate::{Database, Settings};
 
 #[tokio::test]
@@ -25,6 +26,27 @@ async fn a_lease_lasts_for_longer_than_a_step() {
     }
     let f = Fixture::sqlite().await;
     assert_eq!(lease(f.insight()), LEASE);
+    f.finish().await;
+}
+
+#[tokio::test]
+async fn the_clock_of_a_process_takes_no_day_from_another() {
+    let f = Fixture::postgres().await;
+    let total =
+        TotalRow { bot: false, pageviews: 1, visitors: 1, sessions: 1, bounces: 1, engaged_ms: 0 };
+    let counted = HourRollup { totals: vec![total], ..HourRollup::default() };
+    replace_hour(f.insight(), NOON, &counted).await;
+    let list = async || list_unfolded(f.insight(), "default", NOON.plus(DAY), 1).await.unwrap()[0];
+    let claim_at = async |clock: &Clock| {
+        let listed = list().await;
+        let claimed = claim_day(f.insight(), clock, &Entropy::System, "default", &listed);
+        claimed.await.unwrap().is_some()
+    };
+    let five_minutes = Duration::from_secs(300);
+    let (ahead, behind) =
+        (Clock::fixed(NOON.plus(five_minutes)), Clock::fixed(NOON.minus(five_minutes)));
+    assert!(claim_at(&f.clock).await);
+    assert!(!claim_at(&ahead).await && !claim_at(&behind).await);
     f.finish().await;
 }
 
