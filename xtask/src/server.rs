@@ -46,7 +46,7 @@ pub(crate) fn placed(program: &[String], place: Place) -> Command {
 }
 
 /// Gives the threads of a process tree real-time priority, or takes it back. Those that stand behind the others of their
-/// process (a nice level) stay there: real time would put them beside. Refused without the right: then nothing changes.
+/// process (a nice level) get none: real time would put them beside. Refused without the right: then nothing changes.
 pub(crate) fn set_real_time(pids: &[u32], on: RealTime) {
     let (policy, priority) = match on {
         RealTime::On => ("-r", "1"),
@@ -55,7 +55,8 @@ pub(crate) fn set_real_time(pids: &[u32], on: RealTime) {
     let threads = pids.iter().flat_map(|pid| std::fs::read_dir(format!("/proc/{pid}/task")));
     for thread in threads.flatten().flatten() {
         let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        if nice_level(&stat).is_some_and(|nice| nice <= 0) {
+        // Who began meanwhile has inherited it, behind or not.
+        if matches!(on, RealTime::Off) || nice_level(&stat).is_some_and(|nice| nice <= 0) {
             let id = thread.file_name();
             drop(Command::new("chrt").args([policy, "-p", priority]).arg(id).output());
         }

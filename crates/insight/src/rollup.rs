@@ -91,7 +91,9 @@ async fn count_hours(
     over: Timestamp,
     stop: &Stop,
 ) -> Result<(), Error> {
-    for site in insight.list_sites().iter() {
+    let sites = insight.list_sites();
+    insight.keep_stuck(&sites);
+    for site in sites.iter() {
         let advanced = unless_away(advance_watermark(db, site, over).await)?;
         insight.note_advanced(site, advanced);
     }
@@ -168,7 +170,7 @@ impl Insight {
         let is_marked =
             |hour: &Dirty, key: &(Timestamp, String)| (hour.hour, &hour.site) == (key.0, &key.1);
         turns.failing.retain(|key| marked.iter().any(|hour| is_marked(hour, key)));
-        self.0.meters.hours_failing.set(turns.failing.len() as f64);
+        self.show_failing(&turns);
     }
 
     /// Says of an hour that cannot be counted, once.
@@ -191,20 +193,33 @@ impl Insight {
             }
         }
         turns.tried = Some(hour);
-        self.0.meters.hours_failing.set(turns.failing.len() as f64);
+        self.show_failing(&turns);
+    }
+
+    /// Forgets sites that are gone.
+    fn keep_stuck(&self, sites: &[Arc<str>]) {
+        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.stuck.retain(|site| sites.contains(site));
     }
 
     /// Says of a site whose hours cannot be declared over, once.
     fn note_advanced(&self, site: &Arc<str>, advanced: Result<(), Error>) {
         let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
         match advanced {
-            Ok(()) => drop(turns.stuck.remove(site)),
+            Ok(()) if turns.stuck.remove(site) => {
+                tracing::info!(%site, "hours of the site are declared over again");
+            }
             Err(error) if turns.stuck.insert(Arc::clone(site)) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(%site, error, "hours of the site could not be declared over; that is tried again");
             }
-            Err(_) => {}
+            Ok(()) | Err(_) => {}
         }
+        self.show_failing(&turns);
+    }
+
+    fn show_failing(&self, turns: &Turns) {
+        self.0.meters.hours_failing.set((turns.failing.len() + turns.stuck.len()) as f64);
     }
 }
 

@@ -115,7 +115,7 @@ table! {
     REPORTS_ACCEPTED Counter "mainstay_reports_accepted_total" ["type"], "Reports of browsers made durable.";
     REPORTS_DROPPED Counter "mainstay_reports_dropped_total" ["reason"], "Reports of browsers not kept, noise among them.";
     ROLLUP_FOLDS_FAILING Gauge "mainstay_rollup_folds_failing" [], "Days whose counted hours could not be folded when that was last tried: questions read their hours.";
-    ROLLUP_COUNTS_FAILING Gauge "mainstay_rollup_counts_failing" [], "Hours that could not be counted when that was last tried.";
+    ROLLUP_COUNTS_FAILING Gauge "mainstay_rollup_counts_failing" [], "Hours that could not be counted when that was last tried, and sites whose hours could not be declared over.";
     RECORDER_QUEUE Gauge "mainstay_recorder_queue" [], "Batches waiting to be made durable.";
     RECORDER_SPOOLED Gauge "mainstay_recorder_spooled_bytes" [], "Events on this machine's disk that wait for the database.";
     RECORDER_DAMAGED Counter "mainstay_recorder_spool_damaged_total" [], "Places in the files of waiting events that could not be read: what lay there is left out.";

@@ -1,4 +1,4 @@
-//! How long calls wait, beside what the machine itself was late by.
+//! How long calls wait, beside what the machine itself was late by. Nobody else's tasks may run on the caller's thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -132,7 +132,7 @@ fn errors_lose_mail_addresses_but_not_frames() {
 }
 
 /// Each of them may let a careless reader look at all that follows, or at all that came before.
-const MARKS: [&str; 36] = [
+const MARKS: [&str; 45] = [
     "?",
     "a?b",
     "/?",
@@ -169,6 +169,15 @@ const MARKS: [&str; 36] = [
     "'cookie=a'\\''",
     "cookie=a'",
     "%22",
+    "pwd={",
+    "pwd={\"a\":{",
+    "pwd=a {",
+    "pwd=Some(",
+    "pwd:\n- ",
+    "pwd:\n a",
+    "pwd:\n  \n",
+    "cookie: {",
+    "cookie={\"",
 ];
 
 #[test]

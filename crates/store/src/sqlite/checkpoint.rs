@@ -78,8 +78,10 @@ impl Db {
             }
         }
         if log.left > 0 {
-            let _commits_wait = self.0.writer.lock().await;
-            ask(conn, if log.pages < long * BOUND { PASS } else { EMPTY }).await?;
+            // Commits wait: not on the connection whose thread stands behind everybody.
+            let mut writer = self.0.writer.lock().await;
+            let last = if log.pages < long * BOUND { PASS } else { EMPTY };
+            ask(writer.conn().await?, last).await?;
         }
         Ok(())
     }

@@ -199,9 +199,9 @@ fn value(text: &str, after: usize, extent: Extent) -> (usize, usize) {
         return none;
     }
     let is_hidden = |from: usize| text[from..].starts_with(REPLACEMENT);
-    if text[after..blank].contains('\n') && text[blank..].starts_with(ITEM) {
-        let begin = blank + ITEM.len();
-        return if is_hidden(begin) { none } else { (begin, blank + items_length(&text[blank..])) };
+    if let Some(end) = block_end(text, after, blank) {
+        let begin = if text[blank..].starts_with(ITEM) { blank + ITEM.len() } else { blank };
+        return if is_hidden(begin) { none } else { (begin, end) };
     }
     // A list of values or an object, or such in such.
     let (mut open, mut depth) = (blank, 0);
@@ -258,11 +258,33 @@ fn quoted_length(text: &str, backslashes: usize, quote: u8) -> usize {
     memchr::memchr(b'\n', text.as_bytes()).unwrap_or(text.len())
 }
 
-/// Up to the end of the last item of a list in YAML, which begins with its first.
-fn items_length(text: &str) -> usize {
-    let is_item = |line: &&str| line.trim_start().starts_with(ITEM);
-    let length = text.split_inclusive('\n').take_while(is_item).map(str::len).sum();
-    text[..length].trim_end().len()
+/// Where a block ends, as YAML has it, that begins at `first` on a line of its own: what is indented deeper than the line
+/// of its name, or the items of a list. None where there is no block: then a value stands on that line.
+fn block_end(text: &str, after: usize, first: usize) -> Option<usize> {
+    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
+    let line = after + text[after..first].rfind('\n')? + 1;
+    let named = text[..after].rfind('\n').map_or(0, |at| at + 1);
+    let (own, outer) = (first - line, indent(&text[named..]));
+    let is_list = text[first..].starts_with(ITEM);
+    let is_block = if is_list { own >= outer } else { own > outer };
+    let is_value = first == text.len() || text[first..].starts_with(['"', '\'', '`', '\\']);
+    if !is_block || is_value || text[first..].starts_with(OPENING) {
+        return None;
+    }
+    let (mut at, mut end) = (line, first);
+    for line in text[line..].split_inclusive('\n') {
+        let (depth, inner) = (indent(line), line.trim());
+        let is_within = depth > own || (depth == own && (!is_list || inner.starts_with(ITEM)));
+        // A message that ends in a block; its stack.
+        if !inner.is_empty() && (!is_within || inner.starts_with("at ")) {
+            break;
+        }
+        if !inner.is_empty() {
+            end = at + line.trim_end().len();
+        }
+        at += line.len();
+    }
+    Some(end)
 }
 
 /// Up to the end of the last value of a list or object, or of such in such, which begins with its first value and is
