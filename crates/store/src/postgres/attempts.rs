@@ -195,9 +195,14 @@ impl Attempts<'_> {
                 leased.give_back();
                 false
             }
-            Failure::ReplayConflict | Failure::Exhausted => {
+            Failure::ReplayConflict => {
                 leased.give_back();
                 true
+            }
+            // Nobody stands in for the primary: it would be asked again.
+            Failure::Exhausted => {
+                leased.give_back();
+                !self.db.cluster.primary().is_some_and(|primary| Arc::ptr_eq(primary, &node))
             }
             Failure::Connection | Failure::Silence | Failure::NotPrimary => {
                 self.db.cluster.note(&node, &error);

@@ -7,6 +7,8 @@ use mainstay_testkit::{ChaosProxy, Postgres};
 
 use super::house::{behind, count, database};
 use super::*;
+use crate::Error;
+use crate::postgres::{Db, Reads};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn are_spread_over_the_replicas_one_by_one_and_many_at_a_time() {
@@ -209,6 +211,20 @@ async fn that_break_a_rule_or_take_too_long_eject_nobody() {
     house.finish().await;
 }
 
+/// Asks what takes room; the answer, and who was asked.
+async fn ask_for_room(db: &Db) -> (Result<i32, Error>, Vec<String>) {
+    let (mut attempts, mut asked) = (db.attempts("test.ask"), Vec::new());
+    loop {
+        let mut leased = attempts.lease().await.unwrap();
+        asked.push(leased.node().target.name.clone());
+        let question = sqlx::query_scalar::<_, i32>("SELECT public.needs_room()");
+        let answer = attempts.within(question.fetch_one(leased.conn())).await;
+        if let Some(outcome) = attempts.settle(leased, answer) {
+            return (outcome, asked);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn that_a_replica_has_no_room_for_are_put_to_another_server() {
     let (servers, name, house) = House::with_replicas(1).await;
@@ -219,19 +235,20 @@ async fn that_a_replica_has_no_room_for_are_put_to_another_server() {
             RETURN 1; END$$",
     );
     servers.wait_replicated(LONG);
-    let db = house.db();
-    let mut attempts = db.attempts("test.ask");
-    let mut asked = Vec::new();
-    let answer = loop {
-        let mut leased = attempts.lease().await.unwrap();
-        asked.push(leased.node().target.name.clone());
-        let question = sqlx::query_scalar::<_, i32>("SELECT public.needs_room()");
-        let answer = attempts.within(question.fetch_one(leased.conn())).await;
-        if let Some(outcome) = attempts.settle(leased, answer) {
-            break outcome;
-        }
-    };
+    let (answer, asked) = ask_for_room(house.db()).await;
     assert_eq!((answer.unwrap(), asked.len()), (1, 2), "{asked:?}");
     assert!(house.node(1).is_fit(), "it answers what needs no room");
+    let _ = servers.primary().query(
+        &name,
+        "CREATE OR REPLACE FUNCTION public.needs_room() RETURNS int LANGUAGE plpgsql AS
+            $$BEGIN RAISE EXCEPTION 'could not write' USING ERRCODE = '53100'; END$$",
+    );
+    servers.wait_replicated(LONG);
+    let (answer, asked) = ask_for_room(house.db()).await;
+    assert!(answer.is_err());
+    assert_eq!(asked.len(), 2, "nobody stands in for the primary: {asked:?}");
+    let (answer, asked) = ask_for_room(&house.db().reading(Reads::Latest)).await;
+    assert!(answer.is_err());
+    assert_eq!(asked.len(), 1, "nobody stands in for the primary: {asked:?}");
     house.finish().await;
 }
