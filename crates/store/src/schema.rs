@@ -79,6 +79,52 @@ pub async fn bring_up_to_date(place: Place<'_>) -> Result<Vec<State>, Error> {
     Ok(before)
 }
 
+/// Rows of one table that lie in no partition of their day.
+#[derive(Debug)]
+pub struct Strays {
+    /// Its name.
+    pub table: &'static str,
+    /// How many; of those that were only counted a million at most.
+    pub rows: u64,
+    /// Why they stay where they are.
+    pub kept: Option<crate::Error>,
+}
+
+/// What lies in no partition of its day; nothing on files, in a database without a schema, and where TimescaleDB keeps the
+/// days. Changes nothing.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn list_strays(place: &Place<'_>) -> Result<Vec<Strays>, Error> {
+    let Some(db) = reach_strays(place).await? else { return Ok(Vec::new()) };
+    let listed = partition::list_strays(&db).await.map_err(migrate::Error::Unfinished)?;
+    let told = |(table, rows): (_, i64)| Strays { table, rows: rows.cast_unsigned(), kept: None };
+    Ok(listed.into_iter().map(told).filter(|strays| strays.rows > 0).collect())
+}
+
+/// Puts them into partitions of their days, beside servers that go on.
+///
+/// # Errors
+/// See [`Error`]; what is in the way of one table is told with it.
+pub async fn split(place: &Place<'_>) -> Result<Vec<Strays>, Error> {
+    let Some(db) = reach_strays(place).await? else { return Ok(Vec::new()) };
+    let split = partition::split_defaults(&db, || true).await;
+    let told = |(table, split): (_, Result<u64, _>)| match split {
+        Ok(rows) => Strays { table, rows, kept: None },
+        Err(error) => Strays { table, rows: 0, kept: Some(error) },
+    };
+    Ok(split.map_err(migrate::Error::Unfinished)?.into_iter().map(told).collect())
+}
+
+async fn reach_strays(place: &Place<'_>) -> Result<Option<Db>, Error> {
+    let Some(database) = place.database.filter(|database| database.is_set()) else {
+        return Ok(None);
+    };
+    let db = reach(place, database).await?;
+    let is_there = look_at_database(&db).await?.found.is_some();
+    Ok(is_there.then_some(db))
+}
+
 async fn reach(place: &Place<'_>, database: &Database) -> Result<Db, Error> {
     let name = node::find_kept(place.data_dir).await.unwrap_or_default().to_string();
     let cluster = database.open()?.knowing(Kept::find(place.data_dir).await);

@@ -95,6 +95,40 @@ fn an_installation_moves_while_it_serves_and_goes_on_where_it_was() {
     assert!(undone.stderr.contains("a server has already worked with this database"), "{undone:?}");
 }
 
+/// By hand, where no server runs that would do it.
+#[test]
+fn rows_without_a_partition_are_split_by_hand() {
+    const ROWS: &str = "INSERT INTO mainstay.engagement_default
+        (id, page_id, recorded_at, path, engaged_ms, scroll_percent)
+        SELECT 'event-of-day-' || (1000 + day), 'page', now() + day * INTERVAL '1 day', '/', 1, 1
+        FROM generate_series(20, 59) AS day";
+    let data = tempfile::tempdir().expect("a temp folder");
+    let postgres = Postgres::start();
+    let database = postgres.create_database();
+    let url = postgres.primary().url(&database);
+    let split = |arguments: &[&str]| {
+        let mut command = migrate(data.path(), &["--split"]);
+        Process::run(command.args(arguments).env("DATABASE_PRIMARY_URL", &url), PATIENCE)
+    };
+    let none = split(&[]);
+    assert_eq!(none.code, Some(0), "{none:?}");
+    assert!(none.stdout.contains("every row lies in the partition"), "no schema: {none:?}");
+    let up = Process::run(migrate(data.path(), &[]).env("DATABASE_PRIMARY_URL", &url), PATIENCE);
+    assert_eq!(up.code, Some(0), "{up:?}");
+    let _ = postgres.primary().query(&database, ROWS);
+    let told = json(&split(&["--dry-run", "--json"]));
+    let row = &told["tables"][0];
+    assert_eq!((&row["table"], &row["rows"]), (&"engagement".into(), &40.into()), "{told}");
+    assert_eq!(row["moved"], false);
+    let moved = split(&[]);
+    assert_eq!(moved.code, Some(0), "{moved:?}");
+    assert!(moved.stdout.contains("engagement: 40 rows put into partitions"), "{moved:?}");
+    let left = "SELECT (SELECT count(*) FROM mainstay.engagement_default), count(*) FROM mainstay.engagement";
+    assert_eq!(postgres.primary().query(&database, left), "0|40");
+    postgres.primary().stop();
+    assert_eq!(split(&[]).code, Some(4));
+}
+
 /// Sessions that sleep. They end with it, so that nobody waits for them where a test fails meanwhile.
 struct Sleepers<'a> {
     primary: &'a PostgresNode,

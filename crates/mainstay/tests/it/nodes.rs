@@ -131,7 +131,7 @@ fn heavy_without_any_database_a_process_tells_of_itself() {
     assert_eq!(health(&server)["status"], "warn");
 }
 
-/// Days whose rows lie outside their partitions get one, a month of them at a time: of a hundred some are left.
+/// They are told although they are put into partitions of their days at once.
 #[test]
 fn heavy_rows_without_a_partition_are_a_warning() {
     const ROWS: &str = "INSERT INTO mainstay.engagement_default
