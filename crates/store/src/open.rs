@@ -27,7 +27,7 @@ pub(crate) mod node;
 mod trying;
 
 pub use error::Error;
-use error::classified;
+pub(crate) use error::classified;
 
 pub(crate) static CORE: Migrator = sqlx::migrate!("migrations/core_sqlite");
 pub(crate) static INSIGHT: Migrator = sqlx::migrate!("migrations/insight_sqlite");

@@ -5,8 +5,9 @@ use std::path::Path;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
-use crate::open::{CORE, Error, INSIGHT, node};
+use crate::open::{CORE, Error, INSIGHT, classified, node};
 use crate::postgres::history::Kept;
+use crate::postgres::migrate::Taken;
 use crate::postgres::settings::Database;
 use crate::postgres::{Db, migrate, partition};
 use crate::sqlite::{Shape, options};
@@ -142,10 +143,7 @@ async fn look_at_database(db: &Db) -> Result<State, Error> {
     let mut leased = db.writing(OP).await.map_err(failed)?;
     let taken = db.within(migrate::list_taken(leased.conn())).await;
     let taken = db.settle_write(OP, leased, taken).map_err(failed)?;
-    match state("database", taken, migrate::known()) {
-        Ok(state) => Ok(state),
-        Err(version) => Err(migrate::Error::from(MigrateError::VersionMissing(version)).into()),
-    }
+    state("database", taken, migrate::known()).map_err(|error| migrate::Error::from(error).into())
 }
 
 async fn look_at_file(
@@ -162,29 +160,31 @@ async fn look_at_file(
             let mut conn = options::reader(&path, shape).connect().await?;
             let there = "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
             let there: i64 = sqlx::query_scalar(there).fetch_one(&mut conn).await?;
-            let all = AssertSqlSafe("SELECT version FROM _sqlx_migrations WHERE success");
             if there == 0 {
-                Ok(None)
-            } else {
-                sqlx::query_scalar(all).fetch_all(&mut conn).await.map(Some)
+                return Ok(None);
             }
+            let all = format!("SELECT {} FROM _sqlx_migrations WHERE success", Taken::COLUMNS);
+            sqlx::query_as(AssertSqlSafe(all)).fetch_all(&mut conn).await.map(Some)
         };
         taken = read.await.map_err(|source: sqlx::Error| Error::Open {
             path: path.clone(),
             source: MigrateError::Execute(source),
         })?;
     }
-    state(part, taken, known).map_err(|version| Error::Newer { path, version })
+    state(part, taken, known).map_err(|error| classified(path, error))
 }
 
-/// How it stands, or the step that this version does not know.
-fn state(part: &'static str, taken: Option<Vec<i64>>, known: &Migrator) -> Result<State, i64> {
-    let found = taken.as_ref().map(|taken| taken.iter().copied().max().unwrap_or(0));
+/// How it stands; a step that this version does not know, or knows in other words, is an error.
+fn state(
+    part: &'static str,
+    taken: Option<Vec<Taken>>,
+    known: &Migrator,
+) -> Result<State, MigrateError> {
+    let versions = |taken: &[Taken]| taken.iter().map(|step| step.version).collect::<Vec<_>>();
+    let found = taken.as_ref().map(|taken| versions(taken).into_iter().max().unwrap_or(0));
     let taken = taken.unwrap_or_default();
-    let is_known = |version: &i64| known.iter().any(|migration| migration.version == *version);
-    if let Some(version) = taken.iter().copied().find(|version| !is_known(version)) {
-        return Err(version);
-    }
+    taken.iter().try_for_each(|step| step.check(known))?;
+    let taken = versions(&taken);
     let missing = known.iter().filter(|migration| !taken.contains(&migration.version));
     let step = |migration: &sqlx::migrate::Migration| Step {
         version: migration.version,
@@ -192,3 +192,6 @@ fn state(part: &'static str, taken: Option<Vec<i64>>, known: &Migrator) -> Resul
     };
     Ok(State { part, found, missing: missing.map(step).collect() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,6 +95,35 @@ fn an_installation_moves_while_it_serves_and_goes_on_where_it_was() {
     assert!(undone.stderr.contains("a server has already worked with this database"), "{undone:?}");
 }
 
+/// Whoever is told so can do nothing but bring the version that made it.
+#[test]
+fn a_step_of_the_schema_in_other_words_ends_every_start() {
+    let data = tempfile::tempdir().expect("a temp folder");
+    let postgres = Postgres::start();
+    let database = postgres.create_database();
+    let url = postgres.primary().url(&database);
+    let migrate = |url: &str, arguments: &[&str]| {
+        let mut command = migrate(data.path(), arguments);
+        Process::run(command.env("DATABASE_PRIMARY_URL", url), PATIENCE)
+    };
+    assert_eq!(migrate(&url, &[]).code, Some(0));
+    let other = "UPDATE mainstay._sqlx_migrations SET checksum = '' WHERE version = 3";
+    let _ = postgres.primary().query(&database, other);
+    let pooled = format!("{url}?pooled=true");
+    let served = tempfile::tempdir().expect("a temp folder");
+    let refused = [
+        migrate(&url, &["--dry-run"]),
+        migrate(&url, &[]),
+        migrate(&pooled, &[]),
+        on(served.path()).variable("DATABASE_PRIMARY_URL", &url).run(),
+        on(served.path()).variable("DATABASE_PRIMARY_URL", &pooled).run(),
+    ];
+    for ended in refused {
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        assert!(ended.stderr.contains("migration 3 was previously applied"), "{ended:?}");
+    }
+}
+
 /// By hand, where no server runs that would do it.
 #[test]
 fn rows_without_a_partition_are_split_by_hand() {

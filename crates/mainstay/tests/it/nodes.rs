@@ -91,6 +91,7 @@ fn heavy_a_replica_that_is_away_is_a_warning_with_its_name() {
     };
     let well = roles(true);
     assert_eq!(well["server"], format!("127.0.0.1:{}", replica.port()));
+    assert_eq!(well["time_series"], "native partitions", "{well}");
     assert!(well["lag_bytes"].is_u64() && well["connections_idle"].is_u64(), "{well}");
     until("health passes", SOON, || health(&server)["status"] == "pass");
 
