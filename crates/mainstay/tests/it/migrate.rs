@@ -355,7 +355,7 @@ fn what_keeps_it_from_copying_is_told_and_has_its_code() {
     check(&format!("{pooled}?pooled=true"), 3, "give the database's direct address");
     let poor = postgres.create_database();
     let _ = primary.query(&poor, "CREATE ROLE poor LOGIN");
-    let url = primary.url(&poor).replace("app@", "poor@");
+    let url = primary.superuser_url(&poor).replace("app@", "poor@");
     let ended = run(data.path(), &["--to", &url]);
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("permission denied for database"), "{ended:?}");

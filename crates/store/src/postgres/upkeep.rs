@@ -10,7 +10,7 @@ use mainstay_base::Timestamp;
 use mainstay_base::task::Stop;
 use uuid::Uuid;
 
-use super::{Db, partition};
+use super::{Db, Role, partition};
 use crate::ask::{ask, change};
 use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Store, Ts};
@@ -143,6 +143,46 @@ async fn tell_here(store: &Store, db: &Db, started: Timestamp) {
         let error = &error as &dyn std::error::Error;
         tracing::debug!(error, "not counted among the processes");
     }
+    show_history(db).await;
+}
+
+/// A replica that follows a promoted server tells an ordinary role of the new history once its control file knows of it,
+/// which may take minutes: until then it counts as of the old one. Replaying that a table is gone, it writes that file
+/// (`UpdateMinRecoveryPoint` in PostgreSQL's `xact_redo_commit`).
+async fn show_history(db: &Db) {
+    const OP: &str = "node.show_history";
+    let cluster = &db.cluster;
+    let Some(primary) = cluster.primary().map(|node| node.state().position.timeline) else {
+        return;
+    };
+    let is_behind = |state: &super::node::State| {
+        let follows = state.role == Role::Replica && state.ejected.is_none();
+        follows && state.position.timeline < primary
+    };
+    if !cluster.nodes.iter().any(|node| is_behind(&node.state())) {
+        return;
+    }
+    let shown = async {
+        let mut leased = db.begin(OP).await?;
+        let words = "CREATE TABLE mainstay.of_a_moment (); DROP TABLE mainstay.of_a_moment; COMMIT";
+        match db.within(sqlx::raw_sql(words).execute(leased.conn())).await {
+            Ok(_) => {
+                leased.give_back();
+                Ok(())
+            }
+            Err(error) => {
+                cluster.note(leased.node(), &error);
+                Err(Error::new(OP, error))
+            }
+        }
+    };
+    if let Err(error) = shown.await {
+        // Another process may be at it.
+        let error = &error as &dyn std::error::Error;
+        tracing::debug!(error, "replicas may not know of the new history yet");
+    }
+    cluster.ask_all.store(true, Ordering::Relaxed);
+    cluster.alarm.notify_one();
 }
 
 fn own_id(db: &Db) -> Uuid {
