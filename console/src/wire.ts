@@ -199,6 +199,7 @@ export interface DatabaseRow {
   region: string | null;
   healthy: boolean;
   reason: string | null;
+  time_series: string | null;
   lag_bytes: Cell;
   lag_ms: Cell;
   connections_active: Cell;

@@ -404,7 +404,7 @@ describe("machines", () => {
     stand.machines = "shared";
     const { page, faults } = await show("/#page=machines");
     await row(page, "databases", "db-1").waitFor();
-    assert.match(await row(page, "databases", "db-1").innerText(), /● Primary\s+eu-central-1 · 3 of 8 connections in use · 3 under way/);
+    assert.match(await row(page, "databases", "db-1").innerText(), /● Primary\s+eu-central-1 · TimescaleDB \(Apache\) · 3 of 8 connections in use · 3 under way/);
     assert.match(await row(page, "databases", "db-2").innerText(), /● Replica\s+eu-central-1 · 1\.3 MB, 412 ms behind · 1 of 7 connections/);
     assert.match(await row(page, "databases", "db-3").innerText(), /▲ Replica, not asked\s+us-east-1 · no connection\s+connection refused <img src=x/);
     assert.equal(await page.locator("main img").count(), 0);

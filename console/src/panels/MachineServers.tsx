@@ -38,6 +38,7 @@ function Server({ row }: { row: DatabaseRow }) {
         row.size_bytes === null ? null : bytes(row.size_bytes),
         row.wal_bytes === null ? null : `log ${bytes(row.wal_bytes)}`,
         row.region,
+        row.role === "primary" ? row.time_series : null,
         lag(row),
         pool(row),
         row.in_flight === null || row.in_flight === 0 ? null : `${count(row.in_flight)} under way`,

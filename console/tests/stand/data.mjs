@@ -156,7 +156,7 @@ export function snapshotOf(scene, nowMs, site, sites = [site], copies = []) {
 /** @typedef {"alone" | "shared" | "by itself" | "cut off"} Machines */
 
 /** @type {import("../../src/wire.ts").DatabaseRow} */
-const BARE = { server: "", engine: "postgres", role: "replica", region: null, healthy: true, reason: null, lag_bytes: null, lag_ms: null, connections_active: 0, connections_idle: 5, in_flight: 0, size_bytes: null, wal_bytes: null };
+const BARE = { server: "", engine: "postgres", role: "replica", region: null, healthy: true, reason: null, time_series: null, lag_bytes: null, lag_ms: null, connections_active: 0, connections_idle: 5, in_flight: 0, size_bytes: null, wal_bytes: null };
 
 /** Files alone; or a primary with two replicas of which one is away, with Redis. @param {Machines} machines @returns {import("../../src/wire.ts").DatabaseRow[]} */
 export function databasesOf(machines) {
@@ -169,8 +169,8 @@ export function databasesOf(machines) {
   }
   const redis = { ...BARE, engine: "redis", connections_active: null, connections_idle: null, in_flight: null };
   const servers = [
-    { ...BARE, server: "db-1.internal.example:5432", role: "primary", region: "eu-central-1", lag_bytes: 0, lag_ms: 0, connections_active: 3, connections_idle: 5, in_flight: 3 },
-    { ...BARE, server: "db-2.internal.example:5432", region: "eu-central-1", lag_bytes: 1_310_720, lag_ms: 412, connections_active: 1, connections_idle: 6, in_flight: 1 },
+    { ...BARE, server: "db-1.internal.example:5432", role: "primary", region: "eu-central-1", time_series: "TimescaleDB (Apache)", lag_bytes: 0, lag_ms: 0, connections_active: 3, connections_idle: 5, in_flight: 3 },
+    { ...BARE, server: "db-2.internal.example:5432", region: "eu-central-1", time_series: "TimescaleDB (Apache)", lag_bytes: 1_310_720, lag_ms: 412, connections_active: 1, connections_idle: 6, in_flight: 1 },
     { ...BARE, server: "db-3.internal.example:5432", region: "us-east-1", healthy: false, reason: "connection refused <img src=x onerror=alert(1)>", lag_bytes: 0, lag_ms: 0, connections_idle: 0 },
   ];
   if (machines === "cut off") return servers.map((row) => ({ ...row, healthy: false, reason: "timed out", connections_active: 0, connections_idle: 0 }));

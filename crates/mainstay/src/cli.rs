@@ -166,6 +166,9 @@ pub struct Migrate {
     /// Copy the files of the data dir into this database while the server goes on, and prove that both hold the same.
     #[arg(long, value_name = "postgres://…")]
     pub to: Option<String>,
+    /// Put rows of a shared database that lie in no partition of their day into one; servers do it by themselves.
+    #[arg(long, conflicts_with = "to")]
+    pub split: bool,
     /// Say what would be done, and change nothing.
     #[arg(long)]
     pub dry_run: bool,
@@ -300,6 +303,7 @@ mod tests {
             "mainstay serve a b",
             "mainstay serve --json",
             "mainstay admin",
+            "mainstay migrate --split --to postgres://a@b/c",
             "mainstay check --workers 2",
             "mainstay doctor",
             "mainstay doctor --edge --address localhost",
@@ -319,6 +323,7 @@ mod tests {
             "mainstay doctor --edge --address [::1]:80 --host a --config f --data-dir d --json",
             "mainstay probe readyz --config f --data-dir d",
             "mainstay migrate --to postgres://a@b/c --dry-run --config f --data-dir d --json",
+            "mainstay migrate --split --dry-run --config f --data-dir d --json",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }

@@ -48,6 +48,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
             let inputs = cli.place.inputs();
             match &cli.to {
                 Some(url) => migrate::copy_to(&inputs, url, mode, format, out),
+                None if cli.split => migrate::split(&inputs, mode, format, out),
                 None => migrate::bring_up_to_date(&inputs, mode, format, out),
             }
         }

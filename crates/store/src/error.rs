@@ -89,6 +89,11 @@ impl Error {
         }
     }
 
+    /// A lock was not had within the time that was given for it: the same may well succeed in a moment.
+    pub(crate) fn is_locked_out(&self) -> bool {
+        self.has_state(&["55P03"])
+    }
+
     fn has_state(&self, states: &[&str]) -> bool {
         let Source::Sqlx(error) = &self.source else { return false };
         let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code);

@@ -5,8 +5,9 @@ use std::path::Path;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
-use crate::open::{CORE, Error, INSIGHT, node};
+use crate::open::{CORE, Error, INSIGHT, classified, node};
 use crate::postgres::history::Kept;
+use crate::postgres::migrate::Taken;
 use crate::postgres::settings::Database;
 use crate::postgres::{Db, migrate, partition};
 use crate::sqlite::{Shape, options};
@@ -83,6 +84,54 @@ pub async fn bring_up_to_date(place: Place<'_>) -> Result<Vec<State>, Error> {
     Ok(before)
 }
 
+/// Rows of one table that lie in no partition of their day.
+#[derive(Debug)]
+pub struct Strays {
+    /// Its name.
+    pub table: &'static str,
+    /// How many; of those that were only counted a million at most.
+    pub rows: u64,
+    /// Why they stay where they are.
+    pub kept: Option<crate::Error>,
+}
+
+/// What lies in no partition of its day; nothing on files, in a database without a schema, and where TimescaleDB keeps the
+/// days. Changes nothing.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn list_strays(place: &Place<'_>) -> Result<Vec<Strays>, Error> {
+    let history = Kept::find(place.data_dir).await.only_to_look();
+    let Some(db) = reach_strays(place, history).await? else { return Ok(Vec::new()) };
+    let listed = partition::list_strays(&db).await.map_err(migrate::Error::Unfinished)?;
+    let told = |(table, rows): (_, i64)| Strays { table, rows: rows.cast_unsigned(), kept: None };
+    Ok(listed.into_iter().map(told).filter(|strays| strays.rows > 0).collect())
+}
+
+/// Puts them into partitions of their days, beside servers that go on.
+///
+/// # Errors
+/// See [`Error`]; what is in the way of one table is told with it.
+pub async fn split(place: &Place<'_>) -> Result<Vec<Strays>, Error> {
+    let history = Kept::find(place.data_dir).await;
+    let Some(db) = reach_strays(place, history).await? else { return Ok(Vec::new()) };
+    let split = partition::split_defaults(&db, || true).await;
+    let told = |(table, split): (_, Result<u64, _>)| match split {
+        Ok(rows) => Strays { table, rows, kept: None },
+        Err(error) => Strays { table, rows: 0, kept: Some(error) },
+    };
+    Ok(split.map_err(migrate::Error::Unfinished)?.into_iter().map(told).collect())
+}
+
+async fn reach_strays(place: &Place<'_>, history: Kept) -> Result<Option<Db>, Error> {
+    let Some(database) = place.database.filter(|database| database.is_set()) else {
+        return Ok(None);
+    };
+    let db = reach(place, database, history).await?;
+    let is_there = look_at_database(&db).await?.found.is_some();
+    Ok(is_there.then_some(db))
+}
+
 async fn reach(place: &Place<'_>, database: &Database, history: Kept) -> Result<Db, Error> {
     let name = node::find_kept(place.data_dir).await.unwrap_or_default().to_string();
     let cluster = database.open()?.knowing(history);
@@ -100,10 +149,7 @@ async fn look_at_database(db: &Db) -> Result<State, Error> {
     let mut leased = db.writing(OP).await.map_err(failed)?;
     let taken = db.within(migrate::list_taken(leased.conn())).await;
     let taken = db.settle_write(OP, leased, taken).map_err(failed)?;
-    match state("database", taken, migrate::known()) {
-        Ok(state) => Ok(state),
-        Err(version) => Err(migrate::Error::from(MigrateError::VersionMissing(version)).into()),
-    }
+    state("database", taken, migrate::known()).map_err(|error| migrate::Error::from(error).into())
 }
 
 async fn look_at_file(
@@ -120,29 +166,31 @@ async fn look_at_file(
             let mut conn = options::reader(&path, shape).connect().await?;
             let there = "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
             let there: i64 = sqlx::query_scalar(there).fetch_one(&mut conn).await?;
-            let all = AssertSqlSafe("SELECT version FROM _sqlx_migrations WHERE success");
             if there == 0 {
-                Ok(None)
-            } else {
-                sqlx::query_scalar(all).fetch_all(&mut conn).await.map(Some)
+                return Ok(None);
             }
+            let all = format!("SELECT {} FROM _sqlx_migrations WHERE success", Taken::COLUMNS);
+            sqlx::query_as(AssertSqlSafe(all)).fetch_all(&mut conn).await.map(Some)
         };
         taken = read.await.map_err(|source: sqlx::Error| Error::Open {
             path: path.clone(),
             source: MigrateError::Execute(source),
         })?;
     }
-    state(part, taken, known).map_err(|version| Error::Newer { path, version })
+    state(part, taken, known).map_err(|error| classified(path, error))
 }
 
-/// How it stands, or the step that this version does not know.
-fn state(part: &'static str, taken: Option<Vec<i64>>, known: &Migrator) -> Result<State, i64> {
-    let found = taken.as_ref().map(|taken| taken.iter().copied().max().unwrap_or(0));
+/// How it stands; a step that this version does not know, or knows in other words, is an error.
+fn state(
+    part: &'static str,
+    taken: Option<Vec<Taken>>,
+    known: &Migrator,
+) -> Result<State, MigrateError> {
+    let versions = |taken: &[Taken]| taken.iter().map(|step| step.version).collect::<Vec<_>>();
+    let found = taken.as_ref().map(|taken| versions(taken).into_iter().max().unwrap_or(0));
     let taken = taken.unwrap_or_default();
-    let is_known = |version: &i64| known.iter().any(|migration| migration.version == *version);
-    if let Some(version) = taken.iter().copied().find(|version| !is_known(version)) {
-        return Err(version);
-    }
+    taken.iter().try_for_each(|step| step.check(known))?;
+    let taken = versions(&taken);
     let missing = known.iter().filter(|migration| !taken.contains(&migration.version));
     let step = |migration: &sqlx::migrate::Migration| Step {
         version: migration.version,
@@ -150,3 +198,6 @@ fn state(part: &'static str, taken: Option<Vec<i64>>, known: &Migrator) -> Resul
     };
     Ok(State { part, found, missing: missing.map(step).collect() })
 }
+
+#[cfg(test)]
+mod tests;

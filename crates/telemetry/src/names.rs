@@ -92,7 +92,7 @@ table! {
     DATABASE_UP Gauge "mainstay_database_up" ["server"], "1 while a database server answers, 0 while it is not asked.";
     DATABASE_LAG_BYTES Gauge "mainstay_database_replica_lag_bytes" ["server"], "What a replica has not replayed of what the primary had written.";
     DATABASE_LAG Gauge "mainstay_database_replica_lag_seconds" ["server"], "How long a replica has been behind; 0 when it lacks nothing.";
-    DATABASE_STRAYS Gauge "mainstay_database_default_partition_rows" [], "Rows in default partitions: more than none means that partitions were not made ahead.";
+    DATABASE_STRAYS Gauge "mainstay_database_default_partition_rows" [], "Rows in default partitions, a million of each table at most: more than none means that partitions were not made ahead.";
     DATABASE_READS Counter "mainstay_database_reads_total" ["answered_by"], "Reads of PostgreSQL, by who answered: a replica, the primary alone (single), the primary because everything had to be seen (latest), because the replicas had not come far enough (token), or because none was fit (no_replica).";
     PROCESS_CPU Counter "process_cpu_seconds_total" [], "Processor time used by the process, user and system.";
     PROCESS_MEMORY Gauge "process_resident_memory_bytes" [], "Memory of the process that is in RAM.";

@@ -1,5 +1,6 @@
 //! A PostgreSQL of a test's own: a primary and streaming replicas on free ports, to be killed, stopped, delayed and promoted. Never touches a system's server.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -91,6 +92,12 @@ impl Postgres {
     #[must_use]
     pub fn create_database(&self) -> String {
         create_database(self.primary().port())
+    }
+
+    /// How the ordinary role reaches a database of a server of ours behind this address.
+    #[must_use]
+    pub fn url_at(address: SocketAddr, database: &str) -> String {
+        format!("postgres://{}:{}@{address}/{database}", node::ROLE, node::PASSWORD)
     }
 
     /// Waits until every replica has replayed what the primary has written so far.
@@ -185,11 +192,12 @@ impl Postgres {
     }
 }
 
-/// Creates an empty database under a name of its own. Written to the log (the default strategy): faster than copying
+/// Creates an empty database of the ordinary role under a name of its own. Written to the log (the default strategy): faster than copying
 /// files, which begins with a checkpoint.
 fn create_database(port: u16) -> String {
     let name = format!("test_{}", crate::fresh_id().replace('-', "_"));
-    let created = node::try_sql(port, "postgres", &format!("CREATE DATABASE {name}"));
+    let created =
+        node::try_sql(port, "postgres", &format!("CREATE DATABASE {name} OWNER {}", node::ROLE));
     created.unwrap_or_else(|said| panic!("no database: {said}"));
     name
 }

@@ -29,6 +29,9 @@ pub(crate) struct Row {
     healthy: bool,
     /// Why it is not.
     reason: Option<String>,
+    /// How it keeps the days of events: `native partitions`, `TimescaleDB (Apache)` or `TimescaleDB (Community)`; null of files
+    /// and Redis, and before the database was opened.
+    time_series: Option<&'static str>,
     /// Bytes of changes it has not replayed; null where nothing is replayed.
     lag_bytes: Option<u64>,
     /// How long it has been behind; null where nothing is replayed.
@@ -54,6 +57,7 @@ impl Row {
             region: None,
             healthy: true,
             reason: None,
+            time_series: None,
             lag_bytes: None,
             lag_ms: None,
             connections_active: None,
@@ -71,6 +75,7 @@ impl Row {
             region: view.region,
             healthy: view.healthy,
             reason: view.reason,
+            time_series: view.time_series,
             lag_bytes: replays.then_some(view.lag_bytes),
             lag_ms: replays.then_some(lag_ms),
             connections_active: Some(view.connections_active),
@@ -132,6 +137,7 @@ mod tests {
             role,
             healthy: role != Role::Unknown,
             reason: None,
+            time_series: Some("native partitions"),
             lag_bytes: 7,
             lag: Duration::from_millis(3),
             connections_active: 1,

@@ -108,6 +108,49 @@ pub fn bring_up_to_date(
     }
 }
 
+/// Puts rows of the configured database that lie in no partition of their day into one, or says how many there are.
+///
+/// # Errors
+/// When standard output is closed or the system gives no threads.
+pub fn split(
+    inputs: &Inputs,
+    mode: Mode,
+    format: Format,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let settings = match load(inputs) {
+        Ok(loaded) => loaded.settings,
+        Err(problems) => return Ok(refuse_settings(&problems.0)?),
+    };
+    let place = Place {
+        settings: &settings.store,
+        database: Some(&settings.database),
+        data_dir: &settings.data_dir,
+        clock: Clock::System,
+        entropy: Entropy::System,
+    };
+    let found = runtime()?.block_on(async {
+        match mode {
+            Mode::Do => schema::split(&place).await,
+            Mode::DryRun => schema::list_strays(&place).await,
+        }
+    });
+    let strays = match found {
+        Ok(strays) => strays,
+        Err(error) if error.code() == ErrorCode::Unavailable => {
+            return refuse(&error, Exit::Unavailable);
+        }
+        Err(error) => return refuse(&error, Exit::Refused),
+    };
+    words::strays(&strays, mode, format, out)?;
+    let mut exit = Exit::Done;
+    for (table, error) in strays.iter().filter_map(|s| Some((s.table, s.kept.as_ref()?))) {
+        write!(std::io::stderr(), "{table} stays as it is for now: ")?;
+        exit = refuse(error, Exit::Unwell)?;
+    }
+    Ok(exit)
+}
+
 /// Copies the files of the data dir to a database, or says what that would be.
 ///
 /// # Errors

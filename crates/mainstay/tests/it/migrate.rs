@@ -97,6 +97,69 @@ fn an_installation_moves_while_it_serves_and_goes_on_where_it_was() {
     assert!(undone.stderr.contains("a server has already worked with this database"), "{undone:?}");
 }
 
+/// Whoever is told so can do nothing but bring the version that made it.
+#[test]
+fn a_step_of_the_schema_in_other_words_ends_every_start() {
+    let data = tempfile::tempdir().expect("a temp folder");
+    let postgres = Postgres::start();
+    let database = postgres.create_database();
+    let url = postgres.primary().url(&database);
+    let migrate = |url: &str, arguments: &[&str]| {
+        let mut command = migrate(data.path(), arguments);
+        Process::run(command.env("DATABASE_PRIMARY_URL", url), PATIENCE)
+    };
+    assert_eq!(migrate(&url, &[]).code, Some(0));
+    let other = "UPDATE mainstay._sqlx_migrations SET checksum = '' WHERE version = 3";
+    let _ = postgres.primary().query(&database, other);
+    let pooled = format!("{url}?pooled=true");
+    let served = tempfile::tempdir().expect("a temp folder");
+    let refused = [
+        migrate(&url, &["--dry-run"]),
+        migrate(&url, &[]),
+        migrate(&pooled, &[]),
+        on(served.path()).variable("DATABASE_PRIMARY_URL", &url).run(),
+        on(served.path()).variable("DATABASE_PRIMARY_URL", &pooled).run(),
+    ];
+    for ended in refused {
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        assert!(ended.stderr.contains("migration 3 was previously applied"), "{ended:?}");
+    }
+}
+
+/// By hand, where no server runs that would do it.
+#[test]
+fn rows_without_a_partition_are_split_by_hand() {
+    const ROWS: &str = "INSERT INTO mainstay.engagement_default
+        (id, page_id, recorded_at, path, engaged_ms, scroll_percent)
+        SELECT 'event-of-day-' || (1000 + day), 'page', now() + day * INTERVAL '1 day', '/', 1, 1
+        FROM generate_series(20, 59) AS day";
+    let data = tempfile::tempdir().expect("a temp folder");
+    let postgres = Postgres::start();
+    let database = postgres.create_database();
+    let url = postgres.primary().url(&database);
+    let split = |arguments: &[&str]| {
+        let mut command = migrate(data.path(), &["--split"]);
+        Process::run(command.args(arguments).env("DATABASE_PRIMARY_URL", &url), PATIENCE)
+    };
+    let none = split(&[]);
+    assert_eq!(none.code, Some(0), "{none:?}");
+    assert!(none.stdout.contains("every row lies in the partition"), "no schema: {none:?}");
+    let up = Process::run(migrate(data.path(), &[]).env("DATABASE_PRIMARY_URL", &url), PATIENCE);
+    assert_eq!(up.code, Some(0), "{up:?}");
+    let _ = postgres.primary().query(&database, ROWS);
+    let told = json(&split(&["--dry-run", "--json"]));
+    let row = &told["tables"][0];
+    assert_eq!((&row["table"], &row["rows"]), (&"engagement".into(), &40.into()), "{told}");
+    assert_eq!(row["moved"], false);
+    let moved = split(&[]);
+    assert_eq!(moved.code, Some(0), "{moved:?}");
+    assert!(moved.stdout.contains("engagement: 40 rows put into partitions"), "{moved:?}");
+    let left = "SELECT (SELECT count(*) FROM mainstay.engagement_default), count(*) FROM mainstay.engagement";
+    assert_eq!(postgres.primary().query(&database, left), "0|40");
+    postgres.primary().stop();
+    assert_eq!(split(&[]).code, Some(4));
+}
+
 /// Sessions that sleep. They end with it, so that nobody waits for them where a test fails meanwhile.
 struct Sleepers<'a> {
     primary: &'a PostgresNode,
@@ -294,7 +357,7 @@ fn what_keeps_it_from_copying_is_told_and_has_its_code() {
     check(&format!("{pooled}?pooled=true"), 3, "give the database's direct address");
     let poor = postgres.create_database();
     let _ = primary.query(&poor, "CREATE ROLE poor LOGIN");
-    let url = primary.url(&poor).replace("app@", "poor@");
+    let url = primary.superuser_url(&poor).replace("app@", "poor@");
     let ended = run(data.path(), &["--to", &url]);
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("permission denied for database"), "{ended:?}");

@@ -91,6 +91,7 @@ fn heavy_a_replica_that_is_away_is_a_warning_with_its_name() {
     };
     let well = roles(true);
     assert_eq!(well["server"], format!("127.0.0.1:{}", replica.port()));
+    assert_eq!(well["time_series"], "native partitions", "{well}");
     assert!(well["lag_bytes"].is_u64() && well["connections_idle"].is_u64(), "{well}");
     until("health passes", SOON, || health(&server)["status"] == "pass");
 
@@ -131,7 +132,7 @@ fn heavy_without_any_database_a_process_tells_of_itself() {
     assert_eq!(health(&server)["status"], "warn");
 }
 
-/// Days whose rows lie outside their partitions get one, a month of them at a time: of a hundred some are left.
+/// They are told although they are put into partitions of their days at once.
 #[test]
 fn heavy_rows_without_a_partition_are_a_warning() {
     const ROWS: &str = "INSERT INTO mainstay.engagement_default

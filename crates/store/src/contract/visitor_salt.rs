@@ -1,8 +1,10 @@
 //! Contract of `visitor_salt`.
 
 use super::fixture::Fixture;
+use sqlx::Connection as _;
+
 use crate::Engine;
-use crate::ask::{ask, change};
+use crate::ask::ask;
 use crate::sql::{Sql, sql};
 use crate::tables::visitor_salt;
 
@@ -37,12 +39,14 @@ async fn is_on_disk(f: &Fixture, bytes: &[u8]) -> bool {
             files.any(|file| file.windows(bytes.len()).any(|window| window == bytes))
         }
         Engine::Postgres(_) => {
-            const FLUSH: Sql = sql!("CHECKPOINT");
-            const FIND: Sql = sql!(
-                "SELECT position($1 IN pg_read_binary_file(pg_relation_filepath('mainstay.visitor_salt'))) > 0"
-            );
-            change!(f.core(), "test", FLUSH).unwrap();
-            ask!(f.core(), "test", query_scalar(FIND).fetch_one, bytes).unwrap()
+            const NAME: Sql = sql!("SELECT current_database()::text");
+            let name: String = ask!(f.core(), "test", query_scalar(NAME).fetch_one).unwrap();
+            // Files are a superuser's to read.
+            let url = mainstay_testkit::Postgres::shared().superuser_url(&name);
+            let mut conn = sqlx::PgConnection::connect(&url).await.unwrap();
+            sqlx::raw_sql("CHECKPOINT").execute(&mut conn).await.unwrap();
+            let find = "SELECT position($1 IN pg_read_binary_file(pg_relation_filepath('mainstay.visitor_salt'))) > 0";
+            sqlx::query_scalar(find).bind(bytes).fetch_one(&mut conn).await.unwrap()
         }
     }
 }

@@ -29,7 +29,18 @@ pub enum Error {
         /// The unknown version.
         version: i64,
     },
-    /// The database cannot be used: an address is wrong, it is away, or its schema is newer than this version.
+    /// A step of the schema was taken in other words than this version has for it.
+    #[error(
+        "{path} has step {version} of the schema in another form than this version knows: it was made by a version that is no ancestor of this one",
+        path = path.display()
+    )]
+    Changed {
+        /// Which file.
+        path: PathBuf,
+        /// The step.
+        version: i64,
+    },
+    /// The database cannot be used: an address is wrong, it is away, or its schema is another version's.
     #[error("the database cannot be used")]
     Database {
         /// The reason.
@@ -78,8 +89,9 @@ impl Error {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::File { .. } | Self::Open { .. } | Self::Damaged { .. } => true,
-            Self::Database { source } => !source.is_newer(),
+            Self::Database { source } => !source.is_of_another(),
             Self::Newer { .. }
+            | Self::Changed { .. }
             | Self::HalfCopied
             | Self::Locked { .. }
             | Self::Settings(_)
@@ -122,10 +134,12 @@ impl Coded for Error {
             Self::File { .. } | Self::Open { .. } | Self::Damaged { .. } | Self::Entropy(_) => {
                 ErrorCode::Unavailable
             }
-            Self::Database { source } if source.is_newer() => ErrorCode::Conflict,
+            Self::Database { source } if source.is_of_another() => ErrorCode::Conflict,
             Self::Database { .. } => ErrorCode::Unavailable,
             Self::Settings(_) => ErrorCode::Invalid,
-            Self::Newer { .. } | Self::HalfCopied | Self::Locked { .. } => ErrorCode::Conflict,
+            Self::Newer { .. } | Self::Changed { .. } | Self::HalfCopied | Self::Locked { .. } => {
+                ErrorCode::Conflict
+            }
         }
     }
 
@@ -141,9 +155,12 @@ const SQLITE_CORRUPT: i32 = 11;
 const SQLITE_NOTADB: i32 = 26;
 
 /// What kind of failure this is.
-pub(super) fn classified(path: PathBuf, source: MigrateError) -> Error {
+pub(crate) fn classified(path: PathBuf, source: MigrateError) -> Error {
     let code = match &source {
         MigrateError::VersionMissing(version) => return Error::Newer { path, version: *version },
+        MigrateError::VersionMismatch(version) => {
+            return Error::Changed { path, version: *version };
+        }
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             error.as_database_error().and_then(sqlx::error::DatabaseError::code)
         }

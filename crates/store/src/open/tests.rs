@@ -4,15 +4,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use mainstay_base::Clock;
 use mainstay_base::task::Group;
+use mainstay_base::{Clock, Coded as _, ErrorCode};
 use mainstay_telemetry::metrics::Registry;
 use mainstay_telemetry::settings::Metrics;
 
 use super::{Error, Place, Store};
 use crate::contract::NOON;
 use crate::error::Kind;
-use crate::{Settings, rollup, visitor_salt};
+use crate::{Settings, rollup, schema, visitor_salt};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -108,6 +108,27 @@ async fn a_newer_schema_is_refused_by_name_and_version() {
     let error = open(dir.path()).await.unwrap_err();
     let Error::Newer { path, version } = error else { panic!("{error}") };
     assert_eq!((path, version), (dir.path().join("insight.db"), 9_999));
+}
+
+#[tokio::test]
+async fn a_step_in_other_words_is_refused_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await.unwrap();
+    let db = store.insight().file();
+    sqlx::query("UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 3")
+        .execute(db.writer().await.conn().await.unwrap())
+        .await
+        .unwrap();
+    store.close().await.unwrap();
+    let settings = Settings::default();
+    let looked = schema::look(&place(&settings, dir.path())).await.unwrap_err();
+    let waited = Store::open_or_away(place(&settings, dir.path())).await.unwrap_err();
+    for error in [looked, waited] {
+        let Error::Changed { path, version } = &error else { panic!("{error}") };
+        assert_eq!((path.file_name().unwrap().to_str(), version), (Some("insight.db"), &3));
+        assert!(error.to_string().contains("step 3 of the schema"), "{error}");
+        assert_eq!(error.code(), ErrorCode::Conflict);
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! The servers together: which one is the primary, and which one answers a read.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
 use super::history::{Kept, Refused};
+use super::migrate::TimeSeries;
 use super::node::{Node, Place, Role};
 use super::patience::Patience;
 use super::position::Position;
@@ -54,6 +55,8 @@ pub(crate) struct Cluster {
     pub(crate) reads: Answered,
     /// Rows in default partitions, as they were last counted.
     pub(crate) strays: AtomicU64,
+    /// How the days of events are kept, once the schema was brought up to date.
+    pub(crate) time_series: OnceLock<TimeSeries>,
     /// Somebody asked since the last probe.
     pub(crate) used: AtomicBool,
     /// Somebody waits to know how far the replicas have come.
@@ -143,6 +146,7 @@ impl Cluster {
             turn: AtomicUsize::new(0),
             reads: Answered::default(),
             strays: AtomicU64::new(0),
+            time_series: OnceLock::new(),
             used: AtomicBool::new(false),
             awaits: AtomicBool::new(false),
             received: watch::Sender::default(),

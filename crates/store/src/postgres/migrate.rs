@@ -17,6 +17,10 @@ const WITHIN: std::time::Duration = std::time::Duration::from_secs(120);
 /// Where sqlx keeps what was applied.
 const APPLIED: &str = "mainstay._sqlx_migrations";
 
+/// Held by a session, in which several transactions belong together.
+const LOCK: &str = "SELECT pg_advisory_lock(hashtextextended('mainstay migrations', 0))";
+const UNLOCK: &str = "SELECT pg_advisory_unlock(hashtextextended('mainstay migrations', 0))";
+
 /// How the schema could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -41,6 +45,11 @@ impl Error {
     /// A newer program has been here.
     pub(crate) fn is_newer(&self) -> bool {
         matches!(self, Self::Migrate(MigrateError::VersionMissing(_)))
+    }
+
+    /// The schema has steps that this program does not know, or knows in other words: no time mends that.
+    pub(crate) fn is_of_another(&self) -> bool {
+        self.is_newer() || matches!(self, Self::Migrate(MigrateError::VersionMismatch(_)))
     }
 
     /// Whether it may succeed later although nobody changes anything.
@@ -76,18 +85,55 @@ pub(crate) enum TimeSeries {
     /// Native partitions.
     Native,
     /// Hypertables.
-    Timescale,
+    Timescale(License),
+}
+
+/// What of TimescaleDB may be used, <https://docs.timescale.com/about/latest/timescaledb-editions/>. Hypertables and
+/// `drop_chunks`, which is all that is used here, are in both; policies, compression and continuous aggregates are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum License {
+    /// What is under the Apache licence.
+    Apache,
+    /// Everything.
+    Community,
+}
+
+impl TimeSeries {
+    /// As the console and the API name it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native partitions",
+            Self::Timescale(License::Apache) => "TimescaleDB (Apache)",
+            Self::Timescale(License::Community) => "TimescaleDB (Community)",
+        }
+    }
+
+    /// As the migrations are told.
+    fn as_setting(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Timescale(_) => "timescale",
+        }
+    }
 }
 
 /// Brings the schema up to date on the primary. Others who do the same wait for each other.
-pub(crate) async fn run(cluster: &Cluster, settings: &Database) -> Result<TimeSeries, Error> {
+pub(crate) async fn run(cluster: &Cluster, settings: &Database) -> Result<(), Error> {
     let primary = cluster.primary().ok_or(Error::Away)?;
     // A server that falls silent in the middle must not keep anybody from trying another.
     let done = tokio::time::timeout(WITHIN, run_on(primary, settings)).await;
-    done.unwrap_or_else(|_| {
+    let kept = done.unwrap_or_else(|_| {
         let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
         Err(MigrateError::Execute(sqlx::Error::Io(late)).into())
-    })
+    })?;
+    if cluster.time_series.set(kept).is_ok() {
+        tracing::info!(
+            node = primary.target.name,
+            days = kept.as_str(),
+            "the schema is up to date"
+        );
+    }
+    Ok(())
 }
 
 async fn run_on(primary: &Arc<Node>, settings: &Database) -> Result<TimeSeries, Error> {
@@ -116,23 +162,43 @@ async fn run_on(primary: &Arc<Node>, settings: &Database) -> Result<TimeSeries, 
 /// How days are kept, where no step is missing: then there is nothing that a pooler stands in the way of.
 async fn find_complete(conn: &mut PgConnection) -> Result<Option<TimeSeries>, Error> {
     let taken = list_taken(conn).await.map_err(MigrateError::from)?.unwrap_or_default();
-    if let Some(version) = taken.iter().find(|version| !POSTGRES.version_exists(**version)) {
-        return Err(MigrateError::VersionMissing(*version).into());
-    }
-    if !POSTGRES.iter().all(|step| taken.contains(&step.version)) {
+    taken.iter().try_for_each(|step| step.check(&POSTGRES))?;
+    if !POSTGRES.iter().all(|step| taken.iter().any(|taken| taken.version == step.version)) {
         return Ok(None);
     }
     Ok(find_begun(conn).await.map_err(MigrateError::from)?)
 }
 
-/// The numbers of the steps that were taken; none where nothing is there yet.
-pub(crate) async fn list_taken(conn: &mut PgConnection) -> Result<Option<Vec<i64>>, sqlx::Error> {
+/// A step as the database remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct Taken {
+    pub(crate) version: i64,
+    /// Of its words.
+    pub(crate) checksum: Vec<u8>,
+}
+
+impl Taken {
+    /// All there is to know of one, as sqlx's own table has it.
+    pub(crate) const COLUMNS: &str = "version, checksum";
+
+    /// Whether this program knows it, in the same words.
+    pub(crate) fn check(&self, known: &Migrator) -> Result<(), MigrateError> {
+        match known.iter().find(|step| step.version == self.version) {
+            None => Err(MigrateError::VersionMissing(self.version)),
+            Some(step) if *step.checksum == *self.checksum => Ok(()),
+            Some(_) => Err(MigrateError::VersionMismatch(self.version)),
+        }
+    }
+}
+
+/// The steps that were taken; none where nothing is there yet.
+pub(crate) async fn list_taken(conn: &mut PgConnection) -> Result<Option<Vec<Taken>>, sqlx::Error> {
     let there = "SELECT to_regclass('mainstay._sqlx_migrations') IS NOT NULL";
     if !sqlx::query_scalar(there).fetch_one(&mut *conn).await? {
         return Ok(None);
     }
-    let all = "SELECT version FROM mainstay._sqlx_migrations WHERE success";
-    sqlx::query_scalar(all).fetch_all(conn).await.map(Some)
+    let all = format!("SELECT {} FROM mainstay._sqlx_migrations WHERE success", Taken::COLUMNS);
+    sqlx::query_as(AssertSqlSafe(all)).fetch_all(conn).await.map(Some)
 }
 
 async fn take_steps(conn: &mut PgConnection, settings: &Database) -> Result<TimeSeries, Error> {
@@ -140,8 +206,12 @@ async fn take_steps(conn: &mut PgConnection, settings: &Database) -> Result<Time
     let patient = sqlx::query("SELECT set_config('statement_timeout', $1, false)")
         .bind(WITHIN.as_millis().to_string());
     patient.execute(&mut *conn).await.map_err(MigrateError::from)?;
+    // Before anything is looked at: of many who start on an empty database the first one chooses for all. Whoever fails
+    // gives it back with the connection.
+    sqlx::query(LOCK).execute(&mut *conn).await.map_err(MigrateError::from)?;
     let kept = find_time_series(conn, settings.timescale).await.map_err(MigrateError::from)?;
     migrator().run_direct(None, conn, false).await?;
+    sqlx::query(UNLOCK).execute(conn).await.map_err(MigrateError::from)?;
     Ok(kept)
 }
 
@@ -172,15 +242,13 @@ async fn find_time_series(
 ) -> Result<TimeSeries, sqlx::Error> {
     let kept = match find_begun(conn).await? {
         Some(begun) => begun,
-        None if wanted && has_timescale(conn).await? => TimeSeries::Timescale,
+        None if wanted && has_timescale(conn).await? => {
+            TimeSeries::Timescale(find_license(conn).await?)
+        }
         None => TimeSeries::Native,
     };
-    let word = match kept {
-        TimeSeries::Native => "native",
-        TimeSeries::Timescale => "timescale",
-    };
     sqlx::query("SELECT set_config('mainstay.time_series', $1, false)")
-        .bind(word)
+        .bind(kept.as_setting())
         .execute(conn)
         .await?;
     Ok(kept)
@@ -192,10 +260,23 @@ async fn find_begun(conn: &mut PgConnection) -> Result<Option<TimeSeries>, sqlx:
         "SELECT c.relkind = 'p' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname = 'mainstay' AND c.relname = 'page_views'",
     )
-    .fetch_optional(conn)
+    .fetch_optional(&mut *conn)
     .await?;
-    let kept = |native| if native { TimeSeries::Native } else { TimeSeries::Timescale };
-    Ok(begun.map(kept))
+    Ok(match begun {
+        None => None,
+        Some(true) => Some(TimeSeries::Native),
+        Some(false) => Some(TimeSeries::Timescale(find_license(conn).await?)),
+    })
+}
+
+/// Whoever cannot tell counts on less.
+pub(super) async fn find_license(conn: &mut PgConnection) -> Result<License, sqlx::Error> {
+    let text = "SELECT current_setting('timescaledb.license', true)";
+    let found: Option<String> = sqlx::query_scalar(text).fetch_one(conn).await?;
+    Ok(match found.as_deref() {
+        Some("timescale") => License::Community,
+        _ => License::Apache,
+    })
 }
 
 /// The extension may be there and not be ours to make: then days are native partitions.

@@ -19,6 +19,9 @@ pub struct NodeView {
     pub healthy: bool,
     /// Why not, when it may not.
     pub reason: Option<String>,
+    /// How it keeps the days of events: native partitions, or TimescaleDB and under which licence. None before it was
+    /// opened.
+    pub time_series: Option<&'static str>,
     /// Bytes it has not replayed.
     pub lag_bytes: u64,
     /// How long it has been behind.
@@ -52,6 +55,7 @@ pub fn list_nodes(db: &Db) -> Vec<NodeView> {
                 role: state.role,
                 healthy: reason.is_none() && state.role != Role::Unknown,
                 reason,
+                time_series: db.cluster.time_series.get().map(|kept| kept.as_str()),
                 lag_bytes: state.lag_bytes,
                 lag: state.lag,
                 connections_active,

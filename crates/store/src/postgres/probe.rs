@@ -26,15 +26,16 @@ const BREATH: Duration = Duration::from_millis(20);
 /// Without a primary, whoever follows is asked so often whether it has been promoted.
 const PROMOTED_EVERY: Duration = Duration::from_millis(500);
 
-/// What a server says of itself. The replica's history is that of what it receives, where we may see it, else that of
-/// its last restart point, which is never newer than the truth.
+/// What a server says of itself. The replica's history is that of what it receives, where we may see it (`pg_monitor`), else
+/// the newest that its control file knows of, which is never newer than the truth.
 const PROBE: &str = "SELECT recovering,
     (CASE WHEN recovering THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END
         - '0/0'::pg_lsn)::bigint,
     (CASE WHEN recovering THEN coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
         ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint,
     CASE WHEN recovering
-        THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint()))
+        THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+            (SELECT greatest(timeline_id, min_recovery_end_timeline) FROM pg_control_checkpoint(), pg_control_recovery()))
         ELSE ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int END,
     coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0)::float8,
     (SELECT system_identifier FROM pg_control_system())
@@ -42,7 +43,8 @@ const PROBE: &str = "SELECT recovering,
 
 /// How far what a replica received is safe on its disk, and of which history that is.
 const RECEIVED: &str = "SELECT
-    coalesce((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint())),
+    coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+        (SELECT greatest(timeline_id, min_recovery_end_timeline) FROM pg_control_checkpoint(), pg_control_recovery())),
     coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0'::pg_lsn, 0)::bigint";
 
 /// The answer to a probe.

@@ -10,15 +10,16 @@ use mainstay_base::Timestamp;
 use mainstay_base::task::Stop;
 use uuid::Uuid;
 
-use super::{Db, partition};
+use super::{Db, Role, partition};
 use crate::ask::{ask, change};
 use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Store, Ts};
 
 /// How often a process says that it is there. One that was not heard of for three times as long is gone.
 const SEEN_EVERY: Duration = Duration::from_secs(10);
-/// How often days are made and old ids forgotten.
+/// How often days are made and old ids forgotten; after a round in which something went wrong, sooner.
 const ROUND_EVERY: Duration = Duration::from_secs(600);
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Ids forgotten in one statement.
 const FORGET_MAX: i64 = 20_000;
 
@@ -88,15 +89,13 @@ pub(crate) async fn run(store: Store, stop: Stop) -> Result<(), Infallible> {
         // Whoever asks later is told when it began.
         let _outage = store.find_outage();
         if store.is_awake() {
-            if let Err(error) = say_here(&store, &db, started).await {
-                tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "not counted among the processes"
-                );
-            }
-            if store.clock.now() >= next_round {
-                next_round = store.clock.now().plus(ROUND_EVERY);
-                if let Err(error) = round(&store, &db, &stop).await {
+            tell_here(&store, &db, started).await;
+            let now = store.clock.now();
+            if now >= next_round {
+                let done = while_here(&store, &db, started, &stop, round(&store, &db, &stop)).await;
+                let pause = if done.is_ok() { ROUND_EVERY } else { AGAIN_AFTER };
+                next_round = now.plus(pause);
+                if let Err(error) = done {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         "the database's upkeep is put off"
@@ -119,6 +118,73 @@ pub(crate) async fn run(store: Store, stop: Stop) -> Result<(), Infallible> {
     Ok(())
 }
 
+/// A round may take long; meanwhile the others hear of this process as ever. Ends at a soft stop, wherever it is.
+async fn while_here(
+    store: &Store,
+    db: &Db,
+    started: Timestamp,
+    stop: &Stop,
+    round: impl Future<Output = Result<(), Error>>,
+) -> Result<(), Error> {
+    let telling = async {
+        while stop.rested(SEEN_EVERY).await {
+            tell_here(store, db, started).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        done = round => done,
+        () = telling => Ok(()),
+    }
+}
+
+async fn tell_here(store: &Store, db: &Db, started: Timestamp) {
+    if let Err(error) = say_here(store, db, started).await {
+        let error = &error as &dyn std::error::Error;
+        tracing::debug!(error, "not counted among the processes");
+    }
+    show_history(db).await;
+}
+
+/// A replica that follows a promoted server tells an ordinary role of the new history once its control file knows of it,
+/// which may take minutes: until then it counts as of the old one. Replaying that a table is gone, it writes that file
+/// (`UpdateMinRecoveryPoint` in PostgreSQL's `xact_redo_commit`).
+async fn show_history(db: &Db) {
+    const OP: &str = "node.show_history";
+    let cluster = &db.cluster;
+    let Some(primary) = cluster.primary().map(|node| node.state().position.timeline) else {
+        return;
+    };
+    let is_behind = |state: &super::node::State| {
+        let follows = state.role == Role::Replica && state.ejected.is_none();
+        follows && state.position.timeline < primary
+    };
+    if !cluster.nodes.iter().any(|node| is_behind(&node.state())) {
+        return;
+    }
+    let shown = async {
+        let mut leased = db.begin(OP).await?;
+        let words = "CREATE TABLE mainstay.of_a_moment (); DROP TABLE mainstay.of_a_moment; COMMIT";
+        match db.within(sqlx::raw_sql(words).execute(leased.conn())).await {
+            Ok(_) => {
+                leased.give_back();
+                Ok(())
+            }
+            Err(error) => {
+                cluster.note(leased.node(), &error);
+                Err(Error::new(OP, error))
+            }
+        }
+    };
+    if let Err(error) = shown.await {
+        // Another process may be at it.
+        let error = &error as &dyn std::error::Error;
+        tracing::debug!(error, "replicas may not know of the new history yet");
+    }
+    cluster.ask_all.store(true, Ordering::Relaxed);
+    cluster.alarm.notify_one();
+}
+
 fn own_id(db: &Db) -> Uuid {
     Uuid::parse_str(db.node()).unwrap_or_default()
 }
@@ -132,14 +198,33 @@ async fn say_here(store: &Store, db: &Db, started: Timestamp) -> Result<(), Erro
     Ok(())
 }
 
+/// Tries everything, and answers the first thing that went wrong.
 async fn round(store: &Store, db: &Db, stop: &Stop) -> Result<(), Error> {
     // Counted first: those that are found are moved at once, and somebody should hear that there were any.
-    let counted = partition::count_strays(db).await;
-    if let Ok(strays) = &counted {
-        db.cluster.strays.store(u64::try_from(*strays).unwrap_or(0), Ordering::Relaxed);
+    let counted = partition::list_strays(db).await;
+    if let Ok(tables) = &counted {
+        let strays: i64 = tables.iter().map(|(_, rows)| rows).sum();
+        db.cluster.strays.store(u64::try_from(strays).unwrap_or(0), Ordering::Relaxed);
     }
-    // Whatever became of that: so many that they cannot be counted in time are the more reason to move them.
-    partition::make_ahead(store.core(), store.clock.now(), store.database.partitions_ahead).await?;
+    // Whatever became of that: so many that they cannot be counted in time are the more reason to move them. Before that
+    // the days of whoever has none, because moving may take long; after it the days that had to wait for it.
+    let ahead = async || {
+        let (now, days) = (store.clock.now(), store.database.partitions_ahead);
+        partition::make_ahead(store.core(), now, days).await
+    };
+    let mut made = ahead().await;
+    let split = match partition::split_defaults(db, || !stop.is_soft()).await {
+        Ok(tables) if tables.is_empty() => Ok(()),
+        Ok(tables) => {
+            made = ahead().await;
+            tables.into_iter().try_for_each(|(_, split)| split.map(drop))
+        }
+        Err(error) => Err(error),
+    };
+    forget_ids(store, stop).await.and(counted.map(drop)).and(made).and(split)
+}
+
+async fn forget_ids(store: &Store, stop: &Stop) -> Result<(), Error> {
     let before = store.clock.now().minus(store.database.event_ids_kept.0);
     while !stop.is_soft() {
         let gone = change!(store.core(), "event_keys.forget", FORGET, Ts(before), FORGET_MAX)?;
@@ -147,7 +232,7 @@ async fn round(store: &Store, db: &Db, stop: &Stop) -> Result<(), Error> {
             break;
         }
     }
-    counted.map(drop)
+    Ok(())
 }
 
 impl Store {

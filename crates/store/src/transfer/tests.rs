@@ -98,7 +98,7 @@ impl Move {
     }
 
     fn database_through(&self, network: &ChaosProxy) -> Database {
-        let primary = Some(format!("postgres://app@{}/{}", network.address(), self.name));
+        let primary = Some(Postgres::url_at(network.address(), &self.name));
         Database { primary, ..self.database.clone() }
     }
 

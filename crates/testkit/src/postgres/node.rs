@@ -1,16 +1,21 @@
 //! One PostgreSQL server: what it is asked, and what is done to it.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::{START, program, run};
+use super::{Postgres, START, program, run};
 use crate::daemon::{Daemon, as_nobody};
 use crate::home::{create_private, give_away};
 use crate::tls::Pair;
 use crate::wait::{eventually, until};
+
+/// Owns the databases of tests. It is no superuser and has no right but those of an owner.
+pub(super) const ROLE: &str = "mainstay";
+pub(super) const PASSWORD: &str = "known-to-all-tests";
 
 /// A server, running or not.
 #[derive(Debug)]
@@ -30,13 +35,19 @@ impl PostgresNode {
         self.port
     }
 
-    /// How a client reaches a database of it, as the superuser `app`, without a password.
+    /// How a client reaches a database of it, as an ordinary role with a password.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        url(self.port, database)
+        Postgres::url_at(SocketAddr::from(([127, 0, 0, 1], self.port)), database)
     }
 
-    /// Runs statements and answers what they print, a line per row, `|` between columns.
+    /// The same as the superuser `app`, without a password.
+    #[must_use]
+    pub fn superuser_url(&self, database: &str) -> String {
+        superuser_url(self.port, database)
+    }
+
+    /// Runs statements as the superuser and answers what they print, a line per row, `|` between columns.
     ///
     /// # Panics
     /// When it refuses.
@@ -210,13 +221,13 @@ impl PostgresNode {
     }
 }
 
-pub(super) fn url(port: u16, database: &str) -> String {
+pub(super) fn superuser_url(port: u16, database: &str) -> String {
     format!("postgres://app@127.0.0.1:{port}/{database}")
 }
 
 pub(super) fn try_sql(port: u16, database: &str, sql: &str) -> Result<String, String> {
     let mut psql = Command::new(program("psql"));
-    psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql, &url(port, database)]);
+    psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql, &superuser_url(port, database)]);
     psql.env_clear().env("LC_ALL", "C.UTF-8").env("PGCONNECT_TIMEOUT", "5").current_dir("/");
     let output = as_nobody(&mut psql).output().map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();

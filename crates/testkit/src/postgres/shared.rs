@@ -1,6 +1,8 @@
 //! A primary and two replicas for the whole test run. Tests that stop, kill or promote start their own.
 
-use super::{PostgresLaunch, create_database, node};
+use std::net::SocketAddr;
+
+use super::{Postgres, PostgresLaunch, create_database, node};
 use crate::shared::find_or_start;
 
 /// Servers that other tests use, too.
@@ -31,15 +33,25 @@ impl SharedPostgres {
         create_database(self.ports[0])
     }
 
-    /// How a client reaches a database on the primary, as the superuser `app`, without a password.
+    /// How a client reaches a database on the primary, as an ordinary role with a password.
     #[must_use]
     pub fn primary_url(&self, database: &str) -> String {
-        node::url(self.ports[0], database)
+        self.url(0, database)
+    }
+
+    /// The same as the superuser `app`, without a password.
+    #[must_use]
+    pub fn superuser_url(&self, database: &str) -> String {
+        node::superuser_url(self.ports[0], database)
     }
 
     /// How a client reaches a database on each replica.
     #[must_use]
     pub fn replica_urls(&self, database: &str) -> Vec<String> {
-        self.ports[1..].iter().map(|port| node::url(*port, database)).collect()
+        (1..self.ports.len()).map(|place| self.url(place, database)).collect()
+    }
+
+    fn url(&self, place: usize, database: &str) -> String {
+        Postgres::url_at(SocketAddr::from(([127, 0, 0, 1], self.ports[place])), database)
     }
 }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::node::{PASSWORD, ROLE};
 use super::{program, run};
 use crate::home::{Home, NOBODY, is_root};
 
 /// Changes when the way it is made does.
-const RECIPE: u32 = 2;
+const RECIPE: u32 = 3;
 const SMALLEST: [&str; 5] = [
     "max_connections=5",
     "max_wal_senders=1",
@@ -57,8 +58,24 @@ fn make(home: &Home) -> PathBuf {
     let mut initdb = Command::new(program("initdb"));
     initdb.args(["-U", "app", "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8", "-D"]);
     run(initdb.arg(&dir).current_dir(&dir));
+    add_role(&dir);
     shrink(&dir);
     dir
+}
+
+/// The role of whoever is under test: it is nobody special, and says a password.
+fn add_role(dir: &Path) {
+    let rules = dir.join("pg_hba.conf");
+    let before = std::fs::read_to_string(&rules).expect("the rules of who may come");
+    let first = format!("host all {ROLE} 127.0.0.1/32 scram-sha-256\n{before}");
+    std::fs::write(&rules, first).expect("written");
+    let words = dir.join("role.sql");
+    std::fs::write(&words, format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'\n"))
+        .expect("written");
+    let mut once = Command::new(program("postgres"));
+    once.args(["--single", "-D"]).arg(dir).arg("postgres");
+    run(once.stdin(File::open(&words).expect("just written")).current_dir(dir));
+    std::fs::remove_file(words).expect("just written");
 }
 
 /// A replica refuses settings below those its data were last written with: the template is written with the smallest.

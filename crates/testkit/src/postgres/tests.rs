@@ -87,3 +87,26 @@ fn a_run_shares_servers_and_no_databases() {
     let again = Postgres::shared();
     assert_eq!(again.primary_url(&one), shared.primary_url(&one));
 }
+
+#[test]
+fn who_is_tested_is_an_ordinary_role_that_says_its_password() {
+    let shared = Postgres::shared();
+    let database = shared.create_database();
+    let ask = |url: &str| {
+        let mut psql = Command::new(program("psql"));
+        let text = "SELECT current_user, rolsuper, pg_catalog.pg_get_userbyid(datdba)
+            FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()";
+        psql.args(["-XAtqw", "-c", text, url]).env_clear().current_dir("/");
+        let output = as_nobody(&mut psql).output().expect("psql");
+        String::from_utf8_lossy(if output.status.success() {
+            &output.stdout
+        } else {
+            &output.stderr
+        })
+        .into_owned()
+    };
+    let url = shared.primary_url(&database);
+    assert_eq!(ask(&url).trim_end(), "mainstay|f|mainstay");
+    let wrong = url.replacen(":known", ":unknown", 1);
+    assert!(ask(&wrong).contains("password authentication failed"), "{}", ask(&wrong));
+}

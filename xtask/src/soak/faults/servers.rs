@@ -50,9 +50,7 @@ impl Servers {
             0 => "DATABASE_PRIMARY_URL".to_owned(),
             n => format!("DATABASE_REPLICA_{n}_URL"),
         };
-        let url = |network: &ChaosProxy| {
-            format!("postgres://app@{}/{}", network.address(), self.database)
-        };
+        let url = |network: &ChaosProxy| Postgres::url_at(network.address(), &self.database);
         let database = self.networks.iter().enumerate().map(|(place, n)| (name(place), url(n)));
         let redis = self.redis.iter().flat_map(RedisCluster::addresses).enumerate();
         let redis = redis.flat_map(|(place, address)| {

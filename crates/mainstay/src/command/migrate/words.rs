@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use mainstay_store::schema::Strays;
 use mainstay_store::transfer::{Compared, Report};
 use serde::Serialize;
 
@@ -64,6 +65,30 @@ pub(super) fn schema(
         }
     }
     if mode == Mode::DryRun && parts.iter().any(|part| !part.steps.is_empty()) {
+        writeln!(out, "nothing was changed")?;
+    }
+    Ok(())
+}
+
+pub(super) fn strays(
+    strays: &[Strays],
+    mode: Mode,
+    format: Format,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    if format == Format::Json {
+        let row = |s: &Strays| serde_json::json!({ "table": s.table, "rows": s.rows, "moved": mode == Mode::Do && s.kept.is_none() });
+        let tables: Vec<_> = strays.iter().map(row).collect();
+        return writeln!(out, "{}", serde_json::json!({ "tables": tables }));
+    }
+    if strays.is_empty() {
+        return writeln!(out, "every row lies in the partition of its day");
+    }
+    let done = if mode == Mode::Do { "put into partitions of their days" } else { "in none" };
+    for Strays { table, rows, .. } in strays.iter().filter(|strays| strays.kept.is_none()) {
+        writeln!(out, "{table}: {rows} rows {done}")?;
+    }
+    if mode == Mode::DryRun {
         writeln!(out, "nothing was changed")?;
     }
     Ok(())

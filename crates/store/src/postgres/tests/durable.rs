@@ -64,7 +64,7 @@ async fn only_a_commit_that_waits_for_no_disk_is_changed() {
     }
     // The role's own.
     let name = servers.create_database();
-    let _ = servers.primary().query(&name, "ALTER ROLE app SET synchronous_commit = 'off'");
+    let _ = servers.primary().query(&name, "ALTER ROLE mainstay SET synchronous_commit = 'off'");
     let house = House::open(&database(&servers, &name)).await;
     assert_eq!(found(house.db()).await, ["on"; 2]);
     // Behind a pooler the session is left as it is, because others will have it; the transaction is not.

@@ -47,7 +47,7 @@ pub(super) fn database(servers: &Postgres, name: &str) -> Database {
 
 /// The same behind other ports, in the order primary, replicas.
 pub(super) fn behind(ports: &[SocketAddr], name: &str) -> Database {
-    let mut urls = ports.iter().map(|port| format!("postgres://app@{port}/{name}"));
+    let mut urls = ports.iter().map(|port| Postgres::url_at(*port, name));
     Database {
         primary: urls.next(),
         replicas: urls.collect(),

@@ -17,9 +17,9 @@ impl Move {
 
     /// A database whose texts are in the order of a language.
     async fn in_english_order(mut self) -> Self {
-        let url = self.server.primary_url(&self.name);
+        let url = self.server.superuser_url(&self.name);
         self.name.push_str("_en");
-        let text = "LOCALE_PROVIDER icu ICU_LOCALE 'en-US' TEMPLATE template0";
+        let text = "OWNER mainstay LOCALE_PROVIDER icu ICU_LOCALE 'en-US' TEMPLATE template0";
         sql(&url, &format!("CREATE DATABASE {} {text}", self.name)).await;
         self.database.primary = Some(self.server.primary_url(&self.name));
         self

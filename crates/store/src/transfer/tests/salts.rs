@@ -35,10 +35,12 @@ impl Move {
 
     /// Whether the table's file holds it, deleted or not.
     async fn is_on_disk(&self, n: u8) -> bool {
-        self.sql("CHECKPOINT").await;
+        // Files are a superuser's to read.
+        let url = self.server.superuser_url(&self.name);
+        sql(&url, "CHECKPOINT").await;
         let hex: String = salt(n).iter().map(|byte| format!("{byte:02x}")).collect();
         let file = "pg_read_binary_file(pg_relation_filepath('mainstay.visitor_salt'))";
-        self.sql(&format!("SELECT 1 WHERE position('\\x{hex}'::bytea IN {file}) > 0")).await == 1
+        sql(&url, &format!("SELECT 1 WHERE position('\\x{hex}'::bytea IN {file}) > 0")).await == 1
     }
 }
 
