@@ -69,8 +69,9 @@ async function talk(page, name) {
 async function turnBack(page) {
   await whenLoaded(page);
   const read = () => countViews(["/bench", "/bench/aside"]);
-  const before = await until("the view of the bench", async () => {
+  const before = await until("the view of the bench", async (note) => {
     const seen = await read();
+    note(seen);
     // Who was here before left two of the bench and one aside; the latest of them may still be on its way.
     return seen[0] === 2 * seen[1] + 1 && seen;
   });

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 mod arrows;
+mod contract;
 mod length;
 mod licences;
 mod locks;
@@ -68,6 +69,7 @@ pub fn list_findings(root: &Path) -> anyhow::Result<Vec<Finding>> {
     findings.extend(length::check(&tree.files, length::EXCEPTIONS));
     findings.extend(words::check(&tree.files));
     findings.extend(locks::check(&tree.files));
+    findings.extend(contract::check(&tree.files));
     findings.extend(metrics::check(tree.find_text(metrics::PATH)));
     findings.extend(licences::check(root)?);
     findings.sort();

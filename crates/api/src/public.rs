@@ -12,6 +12,7 @@ use mainstay_guard::csp;
 use mainstay_guard::headers::{Kind, security_headers};
 use mainstay_guard::settings::{Environment, Headers};
 use mainstay_insight::Insight;
+use mainstay_telemetry::http::OURS_ROUTE;
 
 use crate::problem::Problem;
 use crate::script::Script;
@@ -89,10 +90,10 @@ impl Public {
                 let answer = Box::pin(reports::reports(&self.insight, head, body)).await;
                 ("/_mainstay/reports", answer)
             }
-            ("/m.js" | "/m.lite.js", ..) => ("{mainstay}", wrong_method("GET, HEAD")),
-            ("/events" | "/reports", ..) => ("{mainstay}", wrong_method("POST")),
+            ("/m.js" | "/m.lite.js", ..) => (OURS_ROUTE, wrong_method("GET, HEAD")),
+            ("/events" | "/reports", ..) => (OURS_ROUTE, wrong_method("POST")),
             _ => (
-                "{mainstay}",
+                OURS_ROUTE,
                 Problem::new(ErrorCode::NotFound, "There is nothing at this address.").into_bytes(),
             ),
         }

@@ -5,14 +5,12 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use mainstay_guard::cors::{self, Decision};
 use mainstay_guard::settings::Cors;
+use mainstay_telemetry::http::OURS_ROUTE;
 
 use crate::body::Body;
 use crate::phases::{Answer, Asking};
 use crate::site::Site;
 use crate::worker::Shared;
-
-/// The route of pre-flights of our own paths, and of whatever else is asked below them of no endpoint.
-const OURS_ROUTE: &str = "{mainstay}";
 
 /// What becomes of a request to a site with these settings.
 pub(crate) fn decide(settings: &Cors, method: &Method, headers: &HeaderMap) -> Decision {

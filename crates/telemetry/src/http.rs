@@ -25,6 +25,8 @@ use site::Counts;
 
 /// The route of every request whose own route did not fit.
 pub const OTHER_ROUTE: &str = "{other}";
+/// The route of whatever is asked below our own paths of no endpoint, pre-flights included.
+pub const OURS_ROUTE: &str = "{mainstay}";
 /// The site of every request whose own site did not fit.
 pub const OTHER_SITE: &str = "{other}";
 

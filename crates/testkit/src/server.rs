@@ -232,9 +232,9 @@ impl Server {
         self.process.wait(STOP)
     }
 
-    /// Ends it at once (SIGKILL).
-    pub fn kill(&mut self) {
-        self.process.kill();
+    /// Ends it at once (SIGKILL); the signal that ended it, none when it had ended by itself.
+    pub fn kill(&mut self) -> Option<i32> {
+        self.process.kill()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Events are loaded over several connections and the server is killed (SIGKILL) while some are unanswered. Afterwards every acknowledged event is there, and none twice.
 //!
 //! What was unanswered is sent again after the restart with the same ids, as a browser would; so in the end every
-//! event was acknowledged and each page's count is exact.
+//! event was acknowledged, and the count of each kind of event of each page is exact. Page views are counted by what the API
+//! says, the other kinds by the rows in the file of the stopped server.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use mainstay_base::Entropy;
 
+mod rows;
 mod sender;
 
 use crate::server::{pause, retry};
 use crate::soak::product::{Home, Product};
+use rows::Counts;
 use sender::{Ended, Sender};
 
 /// Share of kills that must meet at least one unanswered request; below it the check proves nothing.
@@ -54,8 +56,10 @@ pub struct Outcome {
     pub lost: u64,
     /// Events that are there more than once.
     pub repeated: u64,
-    /// Pages that nobody viewed.
+    /// Events that nobody sent, or not as they are there.
     pub invented: u64,
+    /// One of those that are lost, repeated or invented.
+    pub example: Option<String>,
     /// How long it took.
     pub took: Duration,
 }
@@ -103,7 +107,8 @@ impl fmt::Display for Outcome {
             self.repeated,
             self.invented,
             self.took.as_secs_f64(),
-        )
+        )?;
+        self.example.iter().try_for_each(|event| write!(f, "; for one: {event}"))
     }
 }
 
@@ -127,11 +132,15 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
         sender.finish(product.public)?;
     }
     outcome.resent = senders.iter().map(|sender| sender.resent).sum();
-    let mut expected = BTreeMap::new();
+    let mut expected = Counts::new();
     for sender in senders {
         expected.extend(sender.acknowledged);
     }
-    compare(&expected, &product.list_pages()?, &mut outcome);
+    let pages = product.list_pages()?.into_iter();
+    let mut found: Counts = pages.map(|(path, views)| (rows::view(&path), views)).collect();
+    product.stop(&home)?;
+    found.extend(rows::count(&home.data().join("insight.db"))?);
+    compare(&expected, &found, &mut outcome);
     outcome.took = begun.elapsed();
     Ok(outcome)
 }
@@ -170,14 +179,20 @@ fn live_and_die(
     })
 }
 
-fn compare(expected: &BTreeMap<String, u64>, found: &BTreeMap<String, u64>, outcome: &mut Outcome) {
+fn compare(expected: &Counts, found: &Counts, outcome: &mut Outcome) {
     outcome.acknowledged = expected.values().sum();
-    for (path, views) in expected {
-        let stored = found.get(path).copied().unwrap_or(0);
-        outcome.lost += views.saturating_sub(stored);
-        outcome.repeated += stored.saturating_sub(*views);
+    for (event, sent) in expected {
+        let stored = found.get(event).copied().unwrap_or(0);
+        outcome.lost += sent.saturating_sub(stored);
+        outcome.repeated += stored.saturating_sub(*sent);
+        if stored != *sent {
+            outcome.example = Some(event.clone());
+        }
     }
-    outcome.invented = found.keys().filter(|path| !expected.contains_key(*path)).count() as u64;
+    for event in found.keys().filter(|event| !expected.contains_key(*event)) {
+        outcome.invented += 1;
+        outcome.example = Some(event.clone());
+    }
 }
 
 fn random_part(of: Duration) -> anyhow::Result<Duration> {
@@ -189,13 +204,13 @@ fn random_part(of: Duration) -> anyhow::Result<Duration> {
 mod tests {
     use super::*;
 
-    fn pages(rows: &[(&str, u64)]) -> BTreeMap<String, u64> {
-        rows.iter().map(|(path, views)| ((*path).to_owned(), *views)).collect()
+    fn counts(rows: &[(&str, u64)]) -> Counts {
+        rows.iter().map(|(event, count)| ((*event).to_owned(), *count)).collect()
     }
 
     fn outcome(expected: &[(&str, u64)], found: &[(&str, u64)]) -> Outcome {
         let mut outcome = Outcome { kills: 10, kills_in_flight: 8, ..Outcome::default() };
-        compare(&pages(expected), &pages(found), &mut outcome);
+        compare(&counts(expected), &counts(found), &mut outcome);
         outcome
     }
 
@@ -214,6 +229,7 @@ mod tests {
             let outcome = outcome(&sent, &found);
             assert_eq!((outcome.lost, outcome.repeated, outcome.invented), counts);
             assert!(outcome.verdict().is_err(), "{outcome}");
+            assert!(outcome.to_string().contains("for one: /"), "{outcome}");
         }
     }
 

@@ -68,6 +68,11 @@ impl Home {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
+    /// Its data dir.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     /// Starts the product on free ports and waits until it is ready.
     pub(crate) fn start(&self) -> anyhow::Result<Product> {
         let path = |name: &str| self.dir.path().join(name).display().to_string();

@@ -40,14 +40,14 @@ fn now() -> Duration {
 
 /// Run by [`elsewhere`], in a process of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the other half of `a_wrong_clock_changes_no_counter_and_no_lease`"]
 #[expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "what it was told, and its answer"
 )]
 async fn in_another_process() {
-    let told = std::env::var(NODES).unwrap();
+    // The other half of the test below: by itself it has nobody to ask.
+    let Ok(told) = std::env::var(NODES) else { return };
     let (namespace, nodes) = told.split_once(' ').unwrap();
     let nodes: Vec<SocketAddr> = nodes.split(' ').map(|at| at.parse().unwrap()).collect();
     let process = Process::start(&nodes, namespace).await;
@@ -67,7 +67,7 @@ async fn in_another_process() {
 fn elsewhere(nodes: &[SocketAddr], namespace: &str, seconds: i64) -> Saw {
     let nodes: Vec<_> = nodes.iter().map(ToString::to_string).collect();
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "clocks::in_another_process", "--ignored", "--nocapture"])
+        .args(["--exact", "clocks::in_another_process", "--nocapture"])
         .env(NODES, format!("{namespace} {}", nodes.join(" ")))
         .envs(moved_clock(seconds))
         .output()

@@ -1,8 +1,10 @@
 //! `deploy/kubernetes`: the manifests agree with each other and with the binary: ports, names, settings, variables, commands.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 
+use mainstay_base::units::Size;
 use mainstay_testkit::Site;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -39,8 +41,12 @@ impl Manifests {
         &self.0[&key]
     }
 
+    fn set(&self) -> &Value {
+        &self.find("StatefulSet", "mainstay")["spec"]
+    }
+
     fn pod(&self) -> &Value {
-        &self.find("Deployment", "mainstay")["spec"]["template"]["spec"]
+        &self.set()["template"]["spec"]
     }
 
     fn container(&self) -> &Value {
@@ -66,7 +72,7 @@ fn every_object_is_of_a_version_that_its_kind_has() {
     for ((kind, name), object) in &manifests.0 {
         let version = match kind.as_str() {
             "ConfigMap" | "Secret" | "Service" => "v1",
-            "Deployment" => "apps/v1",
+            "StatefulSet" => "apps/v1",
             "PodDisruptionBudget" => "policy/v1",
             "NetworkPolicy" => "networking.k8s.io/v1",
             other => panic!("{other} is not expected here"),
@@ -81,14 +87,15 @@ fn every_object_is_of_a_version_that_its_kind_has() {
 #[test]
 fn what_selects_pods_selects_ours() {
     let manifests = Manifests::read();
-    let deployment = &manifests.find("Deployment", "mainstay")["spec"];
-    let labels = &deployment["template"]["metadata"]["labels"];
+    let set = manifests.set();
+    let labels = &set["template"]["metadata"]["labels"];
     assert_eq!(labels, &json!({"app.kubernetes.io/name": "mainstay"}));
-    assert_eq!(&deployment["selector"]["matchLabels"], labels);
+    assert_eq!(&set["selector"]["matchLabels"], labels);
     assert_eq!(&manifests.find("Service", "mainstay")["spec"]["selector"], labels);
     let budget = &manifests.find("PodDisruptionBudget", "mainstay")["spec"];
     assert_eq!(&budget["selector"]["matchLabels"], labels);
-    let replicas = deployment["replicas"].as_u64().expect("a number");
+    drop(manifests.find("Service", set["serviceName"].as_str().expect("a Service")).clone());
+    let replicas = set["replicas"].as_u64().expect("a number");
     assert_eq!(replicas, 2);
     assert!(budget["minAvailable"].as_u64().is_some_and(|least| (1..replicas).contains(&least)));
     let policy = &manifests.find("NetworkPolicy", "mainstay")["spec"];
@@ -124,17 +131,22 @@ fn every_volume_and_secret_that_is_named_is_there() {
         names.sort();
         names
     };
-    assert_eq!(names(&pod["volumes"]), names(&container["volumeMounts"]));
+    let claims = manifests.set()["volumeClaimTemplates"].as_array().expect("claims");
+    let mut volumes = names(&pod["volumes"]);
+    volumes.extend(claims.iter().map(|claim| claim["metadata"]["name"].to_string()));
+    volumes.sort();
+    assert_eq!(volumes, names(&container["volumeMounts"]));
     for volume in pod["volumes"].as_array().expect("volumes") {
         match (&volume["configMap"]["name"], &volume["secret"]["secretName"]) {
             (Value::String(name), _) => drop(manifests.find("ConfigMap", name).clone()),
             (_, Value::String(name)) => drop(manifests.find("Secret", name).clone()),
-            _ => assert!(volume["emptyDir"].is_object(), "{volume}"),
+            // What a pod takes with it may hold nothing that was acknowledged.
+            _ => panic!("{volume} outlives no pod"),
         }
     }
     assert_eq!(container["envFrom"], json!([{"secretRef": {"name": "mainstay-stores"}}]));
     let paths: Vec<_> = container["volumeMounts"].as_array().into_iter().flatten().collect();
-    for path in [CONFIG, DATA, TOKEN.trim_end_matches("/admin-token")] {
+    for path in [CONFIG, TOKEN.trim_end_matches("/admin-token")] {
         assert!(paths.iter().any(|mount| mount["mountPath"] == path), "{path}");
     }
     assert!(manifests.find("Secret", "mainstay-admin")["stringData"]["admin-token"].is_string());
@@ -144,6 +156,35 @@ fn every_volume_and_secret_that_is_named_is_there() {
     let grace: u64 = grace.trim_end_matches('s').parse().expect("seconds");
     let stop = seconds(&container["lifecycle"]["preStop"]["sleep"]["seconds"]);
     assert!(seconds(&pod["terminationGracePeriodSeconds"]) > grace + stop);
+}
+
+#[test]
+fn the_data_dir_lies_on_a_disk_of_each_pods_own_that_stays() {
+    let manifests = Manifests::read();
+    let mounts = manifests.container()["volumeMounts"].as_array().expect("mounts").iter();
+    let mounted: Vec<_> = mounts.filter(|mount| mount["mountPath"] == DATA).collect();
+    assert_eq!(mounted.len(), 1, "{mounted:?}");
+    assert_ne!(mounted[0]["readOnly"], true);
+    let claims = manifests.set()["volumeClaimTemplates"].as_array().expect("claims");
+    let claim = claims.iter().find(|claim| claim["metadata"]["name"] == mounted[0]["name"]);
+    let claim = &claim.expect("a claim for the data")["spec"];
+    assert_eq!(claim["accessModes"], json!(["ReadWriteOnce"]));
+    let size = claim["resources"]["requests"]["storage"].as_str().expect("a size");
+    let gib: u64 = size.trim_end_matches("Gi").parse().expect("GiB");
+    let (text, settings) = manifests.settings();
+    let in_force = effective(&text, &manifests.variables());
+    let in_force: Value = serde_json::from_str(&in_force).expect("JSON");
+    let spool = in_force["store.spool_max"]["value"].as_str().expect("a bound");
+    let spool: Size = spool.parse().expect("a size");
+    // What waits for the primary, and what waits for a replica.
+    assert!(2 * spool.0 < gib << 30, "{spool} in {size}");
+    let data = settings["data_dir"].as_str().expect("a path");
+    assert!(Path::new(data).starts_with(DATA) && data != DATA, "{data}");
+    // Kubernetes would else open everything in it to the group at each start, keys included.
+    let security = &manifests.pod()["securityContext"];
+    assert_eq!(security["fsGroupChangePolicy"], "OnRootMismatch");
+    let kept = json!({"whenDeleted": "Retain", "whenScaled": "Retain"});
+    assert_eq!(manifests.set()["persistentVolumeClaimRetentionPolicy"], kept);
 }
 
 /// The settings and variables in force when the binary is told what a pod tells it, as far as a test can be a pod.

@@ -1,12 +1,13 @@
 //! One connection's worth of events: sends, remembers what was acknowledged, and sends again what was not.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
 
+use super::rows::{self, Counts};
 use crate::wire;
 
 const PATH: &str = "/_mainstay/events";
@@ -14,6 +15,10 @@ const PATH: &str = "/_mainstay/events";
 const AGENT: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36";
 /// Page views of one request, 1 up to this.
 const VIEWS_MAX: u64 = 3;
+const VITAL: &str = "LCP";
+const ERROR: (&str, &str) = ("TypeError", "nothing is not a function");
+const NAMED: (&str, &str) = ("signup", "EUR");
+const SCROLL: u64 = 50;
 
 /// How a life of the server ended for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,22 +29,22 @@ pub(super) enum Ended {
     Unsent,
 }
 
-/// Sends one request at a time, each for a page of its own.
+/// Sends one request at a time, each for a page of its own and with events of every kind.
 #[derive(Debug)]
 pub(super) struct Sender {
     lane: usize,
     next: u64,
     /// The next request may have reached the server in an earlier life.
     is_repeat: bool,
-    /// Page views by path, of requests that were answered 204.
-    pub(super) acknowledged: BTreeMap<String, u64>,
+    /// Events of requests that were answered 204.
+    pub(super) acknowledged: Counts,
     /// Requests that were sent more than once.
     pub(super) resent: u64,
 }
 
 impl Sender {
     pub(super) fn new(lane: usize) -> Self {
-        Self { lane, next: 0, is_repeat: false, acknowledged: BTreeMap::new(), resent: 0 }
+        Self { lane, next: 0, is_repeat: false, acknowledged: Counts::new(), resent: 0 }
     }
 
     /// Sends until the connection is cut.
@@ -84,7 +89,7 @@ impl Sender {
         if status != 204 {
             bail!("an event was answered {status}");
         }
-        self.acknowledged.insert(self.page(), self.views());
+        self.acknowledged.extend(self.counts());
         self.next += 1;
         self.is_repeat = false;
         Ok(())
@@ -98,20 +103,48 @@ impl Sender {
         1 + self.next % VIEWS_MAX
     }
 
+    /// A number of this request's own among its neighbours, for what its events say.
+    fn amount(&self) -> u64 {
+        1 + self.next % 1_000
+    }
+
+    fn props(&self) -> Value {
+        json!({ "request": self.next })
+    }
+
+    /// What the next request shall have left behind.
+    fn counts(&self) -> Counts {
+        let (page, amount) = (self.page(), self.amount());
+        Counts::from([
+            (rows::view(&page), self.views()),
+            (rows::vital(&page, VITAL, amount), 1),
+            (rows::error(&page, ERROR.0, ERROR.1), 1),
+            (rows::named(&page, NAMED.0, amount, NAMED.1, &self.props().to_string()), 1),
+            (rows::engagement(&page, amount, SCROLL), 1),
+        ])
+    }
+
     /// The same bytes for the same number, whichever life it is.
     fn request(&self, server: SocketAddr) -> Vec<u8> {
-        let id = format!("{:08x}{:012x}", self.lane, self.next);
-        let events: Vec<_> = (0..self.views())
-            .map(|view| format!("{{\"id\":\"e{view}{id}\",\"type\":\"pageview\",\"t\":0}}"))
-            .collect();
-        let body = format!(
-            "{{\"v\":1,\"site\":\"default\",\"page\":\"p{id}\",\"url\":\"http://127.0.0.1{}\",\"w\":1280,\"events\":[{}]}}",
-            self.page(),
-            events.join(","),
-        );
+        let id = |kind: &str| format!("{kind}{:08x}{:012x}", self.lane, self.next);
+        let amount = self.amount();
+        let views = (0..self.views())
+            .map(|view| json!({"id": id(&format!("e{view}")), "type": "pageview", "t": 0}));
+        let events = views.chain([
+            json!({"id": id("v"), "type": "vital", "t": 9, "name": VITAL, "value": amount, "nav": "navigate"}),
+            json!({"id": id("x"), "type": "error", "t": 9, "name": ERROR.0, "message": ERROR.1}),
+            json!({"id": id("c"), "type": "custom", "t": 9, "name": NAMED.0, "props": self.props(),
+                "revenue": {"amount": amount, "currency": NAMED.1}}),
+            json!({"id": id("g"), "type": "engagement", "t": 9, "ms": amount, "scroll": SCROLL}),
+        ]);
+        let body = json!({
+            "v": 1, "site": "default", "page": id("p"), "w": 1280,
+            "url": format!("http://127.0.0.1{}", self.page()),
+            "events": events.collect::<Vec<_>>(),
+        });
         let headers =
             [format!("Host: {server}"), AGENT.into(), "Content-Type: application/json".into()];
-        wire::request("POST", PATH, &headers, &body)
+        wire::request("POST", PATH, &headers, &body.to_string())
     }
 }
 
@@ -127,7 +160,10 @@ mod tests {
         assert_eq!(first, sender.request(server));
         sender.settle(204)?;
         assert_ne!(first, sender.request(server));
-        assert_eq!(sender.acknowledged, BTreeMap::from([("/kill/3/0".to_owned(), 1)]));
+        let kinds: Vec<_> =
+            sender.acknowledged.keys().filter_map(|e| e.split(' ').next()).collect();
+        assert_eq!(kinds, ["engagement", "error", "named", "view", "vital"]);
+        assert_eq!(sender.acknowledged.get("view /kill/3/0"), Some(&1));
         assert!(sender.settle(503).is_err());
         Ok(())
     }

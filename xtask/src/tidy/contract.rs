@@ -1,0 +1,143 @@
+//! Expand, then contract: a migration takes nothing away that a server of the version before still asks for, or says who stopped.
+//!
+//! Servers that share a database are replaced one by one, so the old version asks while the new schema is there already.
+
+use super::Finding;
+use super::tree::File;
+
+const FOLDER: &str = "crates/store/migrations/";
+/// Migrations that had landed before this law, by folder: up to these numbers nothing is asked of them.
+const LANDED: [(&str, u64); 3] = [("core_sqlite", 1), ("insight_sqlite", 14), ("postgres", 22)];
+/// Begins the line that says which code used it last, and since when none does.
+const LINE: &str = "-- contract:";
+/// Fewer say nothing.
+const WORDS_MIN: usize = 3;
+/// What `ALTER TABLE … DROP` may take away without anybody missing it.
+const DROPPED_FREELY: [&str; 5] = ["CONSTRAINT", "NOT", "DEFAULT", "EXPRESSION", "IDENTITY"];
+
+/// Every newer migration that takes something away without a word.
+pub(super) fn check(files: &[File]) -> Vec<Finding> {
+    files.iter().filter_map(check_file).collect()
+}
+
+fn check_file(file: &File) -> Option<Finding> {
+    let (folder, name) = file.path.strip_prefix(FOLDER)?.split_once('/')?;
+    let number = name.strip_suffix(".sql")?.split('_').next()?.parse().unwrap_or(u64::MAX);
+    let landed = LANDED.iter().find(|(landed, _)| *landed == folder);
+    if landed.is_some_and(|(_, last)| number <= *last) || is_explained(&file.text) {
+        return None;
+    }
+    let taken = find_taken(&file.text)?;
+    let what = format!(
+        "{taken}: servers of the version before still run. Do it once none uses it any more, and say so: `{LINE} \
+         nothing reads … since …`"
+    );
+    Some(Finding::new(&file.path, what))
+}
+
+fn is_explained(text: &str) -> bool {
+    let mut lines = text.lines().filter_map(|line| line.trim_start().strip_prefix(LINE));
+    lines.any(|said| said.split_whitespace().count() >= WORDS_MIN)
+}
+
+/// The first thing that is taken away, or changed under who uses it.
+fn find_taken(text: &str) -> Option<&'static str> {
+    let code = strip_comments(text).to_ascii_uppercase();
+    code.split(';').find_map(|statement| {
+        let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '"');
+        let words: Vec<_> =
+            statement.split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
+        (0..words.len()).find_map(|at| match words[at..] {
+            ["DROP", "TABLE", ..] => Some("DROP TABLE"),
+            ["ALTER", "TABLE" | "VIEW" | "SCHEMA", ref rest @ ..] => find_altered(rest),
+            _ => None,
+        })
+    })
+}
+
+/// The same of what follows `ALTER TABLE`.
+fn find_altered(words: &[&str]) -> Option<&'static str> {
+    (0..words.len()).find_map(|at| match words[at..] {
+        ["RENAME", "CONSTRAINT", ..] => None,
+        ["RENAME", ..] => Some("RENAME"),
+        ["DROP", what, ..] if !DROPPED_FREELY.contains(&what) => Some("DROP COLUMN"),
+        ["SET", "NOT", "NULL", ..] => Some("SET NOT NULL"),
+        ["ALTER", "COLUMN", _, "TYPE", ..]
+        | ["ALTER", _, "TYPE", ..]
+        | ["SET", "DATA", "TYPE", ..] => Some("a change of type"),
+        _ => None,
+    })
+}
+
+fn strip_comments(text: &str) -> String {
+    let mut code = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("--").into_iter().chain(rest.find("/*")).min() {
+        code.push_str(&rest[..at]);
+        code.push(' ');
+        let end = if rest[at..].starts_with("--") { "\n" } else { "*/" };
+        rest = rest[at..].split_once(end).map_or("", |(_, after)| after);
+    }
+    code.push_str(rest);
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(path: &str, text: &str) -> usize {
+        check(&[File { path: format!("{FOLDER}{path}"), text: text.into() }]).len()
+    }
+
+    #[test]
+    fn what_is_taken_away_needs_a_word() {
+        for (text, findings) in [
+            ("DROP TABLE old", 1),
+            ("CREATE TABLE a (b INT);\ndrop\n  table if exists old;", 1),
+            ("ALTER TABLE mainstay.a DROP COLUMN b", 1),
+            ("ALTER TABLE a DROP b", 1),
+            ("ALTER TABLE a RENAME TO c", 1),
+            ("ALTER TABLE a RENAME b TO c", 1),
+            ("ALTER TABLE a ALTER COLUMN b SET NOT NULL", 1),
+            ("ALTER TABLE a ALTER COLUMN b TYPE bigint", 1),
+            ("ALTER TABLE a ALTER b TYPE bigint", 1),
+            ("ALTER TABLE a ADD c INT, ALTER COLUMN b SET DATA TYPE bigint", 1),
+            ("DO $$ BEGIN EXECUTE 'DROP TABLE old'; END $$", 1),
+            ("/* kept */ DROP /* not */ TABLE old", 1),
+            ("ALTER TABLE a ADD COLUMN type TEXT NOT NULL DEFAULT ''", 0),
+            ("ALTER TABLE a DROP CONSTRAINT b; ALTER TABLE a ALTER COLUMN b DROP NOT NULL", 0),
+            ("ALTER TABLE a ALTER COLUMN b SET STORAGE EXTERNAL", 0),
+            ("ALTER TABLE a RENAME CONSTRAINT b TO c; ALTER INDEX a RENAME TO b", 0),
+            ("-- DROP TABLE old;\nCREATE TABLE a (b INT); /* ALTER TABLE a RENAME TO b */", 0),
+            ("DROP INDEX a; DROP TRIGGER b; CREATE TABLE renamed (dropped INT)", 0),
+        ] {
+            assert_eq!(count("postgres/0023_x.sql", text), findings, "{text}");
+            let said = format!("-- contract: nothing reads it since 0.3\n{text}");
+            assert_eq!(count("postgres/0023_x.sql", &said), 0, "{said}");
+            for unsaid in
+                ["-- contract:", "-- contract: ok", "-- no contract: nothing reads it now"]
+            {
+                let text = format!("{unsaid}\n{text}");
+                assert_eq!(count("postgres/0023_x.sql", &text), findings, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_had_landed_is_left_alone_and_whatever_is_newer_is_not() {
+        for (path, findings) in [
+            ("postgres/0022_x.sql", 0),
+            ("postgres/0023_x.sql", 1),
+            ("insight_sqlite/0014_x.sql", 0),
+            ("insight_sqlite/0015_x.sql", 1),
+            ("core_sqlite/0001_x.sql", 0),
+            ("core_sqlite/0002_x.sql", 1),
+            ("timescale/0001_x.sql", 1),
+            ("postgres/later.sql", 1),
+            ("README.md", 0),
+        ] {
+            assert_eq!(count(path, "DROP TABLE old"), findings, "{path}");
+        }
+    }
+}
