@@ -161,19 +161,26 @@ impl Health {
         Some(self.datastore("store:partitions", status, output))
     }
 
-    /// Whether what waited on this machine's disk could be read. Warns until somebody has taken the damaged files away.
+    /// Whether what waited on this machine's disk could be read (warns until somebody has taken the damaged files away), and
+    /// whether the copies are kept there that a lost primary is made up for with.
     fn check_spool(&self) -> Option<Check> {
-        let (status, output) = match (self.store.is_shared(), self.recorder.damaged_files()) {
-            (false, _) => return None,
-            (true, 0) => (Status::Pass, String::new()),
-            (true, files) => (
-                Status::Warn,
-                format!(
-                    "{files} damaged files of events that waited lie in the spool, under names that end in .damaged: what could not be read of them is lost"
-                ),
-            ),
-        };
-        Some(self.datastore("store:spool", status, output))
+        if !self.store.is_shared() {
+            return None;
+        }
+        let mut troubles = Vec::new();
+        let files = self.recorder.damaged_files();
+        if files > 0 {
+            troubles.push(format!(
+                "{files} damaged files of events that waited lie in the spool, under names that end in .damaged: what could not be read of them is lost"
+            ));
+        }
+        if let Some(reason) = self.recorder.why_unprotected() {
+            troubles.push(format!(
+                "a primary that is lost now takes acknowledged events along: {reason}"
+            ));
+        }
+        let status = if troubles.is_empty() { Status::Pass } else { Status::Warn };
+        Some(self.datastore("store:spool", status, troubles.join("; ")))
     }
 
     fn datastore(&self, name: &'static str, status: Status, output: String) -> Check {

@@ -102,6 +102,16 @@ pub(crate) struct Faults {
     pub(crate) errors: u64,
 }
 
+/// What is kept until the standbys have what the primary has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Copies {
+    pub(crate) bytes: u64,
+    /// Batches that were acknowledged and of which no copy is kept any more, though no standby was known to have them.
+    pub(crate) unprotected: u64,
+    /// Why there are such batches now.
+    pub(crate) why_unprotected: Option<&'static str>,
+}
+
 /// A batch and the one who waits for it.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -118,6 +128,7 @@ pub(crate) struct Shared {
     damaged: AtomicU64,
     kept: AtomicUsize,
     errors: AtomicU64,
+    copies: Mutex<Copies>,
     gathering: Gathering,
     store: Store,
     metrics: Metrics,
@@ -169,6 +180,12 @@ impl Store {
         let errors = Arc::clone(&shared);
         registry.counter_fn(&names::RECORDER_SPOOL_ERRORS, &[], move || {
             errors.errors.load(Ordering::Relaxed) as f64
+        });
+        let copies = Arc::clone(&shared);
+        registry.gauge_fn(&names::RECORDER_UNCONFIRMED, &[], move || copies.copies().bytes as f64);
+        let copies = Arc::clone(&shared);
+        registry.counter_fn(&names::RECORDER_UNPROTECTED, &[], move || {
+            copies.copies().unprotected as f64
         });
         let context = sink::SinkContext {
             store: self.clone(),
@@ -234,6 +251,12 @@ impl Recorder {
         self.shared.kept.load(Ordering::Relaxed)
     }
 
+    /// Why events that were acknowledged just now would be lost with the primary; none while they would not.
+    #[must_use]
+    pub fn why_unprotected(&self) -> Option<&'static str> {
+        self.shared.copies().why_unprotected
+    }
+
     /// Batches that were not made durable, since start.
     #[must_use]
     pub fn shed_total(&self) -> u64 {
@@ -263,6 +286,7 @@ impl Shared {
             damaged: AtomicU64::new(0),
             kept: AtomicUsize::new(0),
             errors: AtomicU64::new(0),
+            copies: Mutex::default(),
             gathering: Gathering::new(),
             metrics: Metrics {
                 committed: registry.counter(&names::RECORDER_COMMITTED),
@@ -272,7 +296,12 @@ impl Shared {
         }
     }
 
-    pub(crate) fn note_spool(&self, bytes: u64, faults: Faults) {
+    fn copies(&self) -> Copies {
+        *self.copies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note_spool(&self, bytes: u64, faults: Faults, copies: Copies) {
+        *self.copies.lock().unwrap_or_else(PoisonError::into_inner) = copies;
         self.spooled.store(bytes, Ordering::Relaxed);
         self.damaged.store(faults.damaged, Ordering::Relaxed);
         self.kept.store(faults.kept, Ordering::Relaxed);

@@ -17,7 +17,7 @@ pub struct Settings {
     /// How often a recorder that could not write tries whether the disk takes writes again. Default `"1s"`.
     pub recorder_probe_every: Span,
     /// Bytes of events that may wait on this machine's disk while PostgreSQL is away; then further ones are refused with
-    /// 503. As many more may lie there until every replica that may be asked has them. Default `"256MiB"`.
+    /// 503. As many more may lie there until every standby has them. Default `"256MiB"`.
     pub spool_max: Size,
     /// How often a database file that could not be opened (damaged, disk full) is tried again. Default `"5s"`.
     pub reopen_every: Span,

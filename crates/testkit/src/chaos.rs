@@ -34,13 +34,13 @@ pub struct ChaosProxy {
 
 #[derive(Debug)]
 struct Shared {
-    target: SocketAddr,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
+    target: SocketAddr,
     weather: Weather,
     listener: Option<TcpListener>,
     open: Vec<Arc<Pair>>,
@@ -72,9 +72,10 @@ impl ChaosProxy {
     #[must_use]
     pub fn start_at(port: u16, target: SocketAddr) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let state = State { weather: Weather::Fair, listener: None, open: Vec::new() };
+        let weather = Weather::Fair;
+        let state = State { target, weather, listener: None, open: Vec::new() };
         let state = Mutex::new(state);
-        let shared = Arc::new(Shared { target, state, changed: Condvar::new() });
+        let shared = Arc::new(Shared { state, changed: Condvar::new() });
         listen(&shared, address);
         Self { address, shared }
     }
@@ -89,6 +90,13 @@ impl ChaosProxy {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.lock().open.len()
+    }
+
+    /// Closes every connection and leads new ones to another server, as an address does that moves.
+    pub fn turn_to(&self, target: SocketAddr) {
+        let mut state = self.shared.lock();
+        state.target = target;
+        state.close_all();
     }
 
     /// Closes every connection and refuses new ones.
@@ -208,7 +216,8 @@ fn welcome(shared: &Arc<Shared>, client: TcpStream) {
 }
 
 fn carry_both_ways(shared: &Arc<Shared>, pair: &Arc<Pair>) -> std::io::Result<()> {
-    let server = TcpStream::connect_timeout(&shared.target, CONNECT)?;
+    let target = shared.lock().target;
+    let server = TcpStream::connect_timeout(&target, CONNECT)?;
     *pair.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server.try_clone()?);
     server.set_nodelay(true)?;
     pair.client.set_nodelay(true)?;

@@ -132,6 +132,31 @@ fn heavy_a_database_that_is_away_costs_no_event_and_no_page() {
 }
 
 #[test]
+fn heavy_copies_that_find_no_room_are_told_until_the_standby_has_the_rest() {
+    let postgres = Postgres::launch().replicas(1).start();
+    let url = postgres.primary().url(&postgres.create_database());
+    let server = launch()
+        .variable("DATABASE_PRIMARY_URL", &url)
+        .variable("MAINSTAY_STORE__SPOOL_MAX", "16KiB")
+        .start();
+    let check =
+        || server.admin(Request::get("/healthz")).json()["checks"]["store:spool"][0].clone();
+    postgres.replicas()[0].follow_nobody();
+    assert_eq!(check()["status"], "pass", "{}", check());
+    (0..60).for_each(|n| server.accept(&view(&format!("/{n}"))));
+    let told = check();
+    assert_eq!(told["status"], "warn", "{told}");
+    let output = told["output"].as_str().expect("words");
+    assert!(output.contains("store.spool_max"), "{output}");
+    let unconfirmed = || server.metrics().value("mainstay_recorder_unconfirmed_bytes", &[]);
+    assert!(unconfirmed() > 0.0);
+    assert!(server.metrics().value("mainstay_recorder_unprotected_total", &[]) > 0.0);
+    postgres.replicas()[0].follow(postgres.primary());
+    eventually("nothing to warn of", SOON, || (check()["status"] == "pass").then_some(()));
+    eventually("no copies", SOON, || (unconfirmed() == 0.0).then_some(()));
+}
+
+#[test]
 fn heavy_a_damaged_spool_is_told_until_somebody_has_seen_to_it() {
     let postgres = Postgres::start();
     let database = postgres.create_database();

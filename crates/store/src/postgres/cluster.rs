@@ -11,6 +11,7 @@ use super::migrate::TimeSeries;
 use super::node::{Node, Place, Role};
 use super::patience::Patience;
 use super::position::Position;
+use super::standbys::Received;
 
 /// No server is the primary.
 const NONE: usize = usize::MAX;
@@ -61,8 +62,10 @@ pub(crate) struct Cluster {
     pub(crate) used: AtomicBool,
     /// Somebody waits to know how far the replicas have come.
     pub(crate) awaits: AtomicBool,
-    /// How far each replica that may be asked has what it received safe on its disk; empty while one did not say.
-    pub(crate) received: watch::Sender<Vec<Position>>,
+    /// A standby follows the primary, or did so before, named in the settings or not.
+    pub(crate) followed: AtomicBool,
+    /// What of the log the standbys have.
+    pub(crate) received: watch::Sender<Received>,
     /// How many of those rounds were held against what waits to be confirmed.
     pub(crate) rounds: AtomicU64,
     /// Rounds of upkeep that are over, whatever became of them.
@@ -149,6 +152,7 @@ impl Cluster {
             time_series: OnceLock::new(),
             used: AtomicBool::new(false),
             awaits: AtomicBool::new(false),
+            followed: AtomicBool::new(false),
             received: watch::Sender::default(),
             rounds: AtomicU64::new(0),
             upkept: AtomicU64::new(0),

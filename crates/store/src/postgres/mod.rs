@@ -16,7 +16,6 @@ use std::time::Duration;
 use mainstay_base::task::Group;
 use mainstay_telemetry::metrics::Registry;
 use mainstay_telemetry::names;
-use sqlx::PgConnection;
 
 use crate::Error;
 
@@ -34,6 +33,7 @@ mod pool;
 pub(crate) mod position;
 mod probe;
 pub(crate) mod settings;
+pub(crate) mod standbys;
 mod target;
 pub(crate) mod upkeep;
 
@@ -50,7 +50,7 @@ use node::Node;
 pub use node::Role;
 pub use nodes::{NodeView, list_nodes};
 pub(crate) use patience::Patience;
-use position::{Lsn, Position};
+use position::Position;
 pub use target::Refused;
 pub use upkeep::{Process, list_processes};
 
@@ -135,10 +135,8 @@ impl Db {
         group.spawn("database probes", |stop| probe::run(cluster, stop));
         let cluster = Arc::clone(&self.cluster);
         group.spawn("database pools", |stop| probe::keep_pools(cluster, stop));
-        if self.has_replicas() {
-            let cluster = Arc::clone(&self.cluster);
-            group.spawn("database confirmations", |stop| probe::confirm(cluster, stop));
-        }
+        let cluster = Arc::clone(&self.cluster);
+        group.spawn("database confirmations", |stop| standbys::confirm(cluster, stop));
     }
 
     /// Asks every server how it stands.
@@ -300,9 +298,14 @@ impl Db {
         answer.map_err(|error| Error::new(op, error))
     }
 
-    /// Whether there is anybody who follows the primary.
+    /// Whether several servers are named: then a read may be answered by one that is behind.
     pub(crate) fn has_replicas(&self) -> bool {
         self.cluster.nodes.len() > 1
+    }
+
+    /// Whether a standby may take the primary's place, be it named or not.
+    pub(crate) fn has_standbys(&self) -> bool {
+        self.has_replicas() || self.cluster.followed.load(Ordering::Relaxed)
     }
 
     /// Connections in use, and open ones that are not.
@@ -324,14 +327,6 @@ impl Db {
             drop(node.line.lock().await.conn.take());
         }
     }
-}
-
-/// Where the primary's log ends, asked on a connection to it.
-pub(crate) async fn position_of(conn: &mut PgConnection) -> Result<Position, sqlx::Error> {
-    const TEXT: &str = "SELECT ('x' || substr(pg_walfile_name(lsn), 1, 8))::bit(32)::int, (lsn - '0/0'::pg_lsn)::bigint
-        FROM (SELECT pg_current_wal_insert_lsn() AS lsn) AS log";
-    let (timeline, lsn): (i32, i64) = sqlx::query_as(TEXT).fetch_one(conn).await?;
-    Ok(Position { timeline: timeline.cast_unsigned(), lsn: Lsn(lsn.cast_unsigned()) })
 }
 
 fn away(op: &'static str, nobody: Nobody) -> Error {

@@ -16,9 +16,8 @@ use super::cluster::Cluster;
 use super::failure;
 use super::node::{Line, Node, Role};
 use super::position::{Lsn, Position};
+use super::standbys::is_followed;
 
-/// How often replicas are asked how far they have come, while somebody waits to know.
-const CONFIRM_EVERY: Duration = Duration::from_millis(500);
 /// How often the pools are looked after.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Looks are at least so far apart.
@@ -28,7 +27,8 @@ const PROMOTED_EVERY: Duration = Duration::from_millis(500);
 
 /// What a server says of itself. The replica's history is that of what it receives, where we may see it (`pg_monitor`), else
 /// the newest that its control file knows of, which is never newer than the truth.
-const PROBE: &str = "SELECT recovering,
+const PROBE: &str = concat!(
+    "SELECT recovering,
     (CASE WHEN recovering THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END
         - '0/0'::pg_lsn)::bigint,
     (CASE WHEN recovering THEN coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
@@ -38,14 +38,11 @@ const PROBE: &str = "SELECT recovering,
             (SELECT greatest(timeline_id, min_recovery_end_timeline) FROM pg_control_checkpoint(), pg_control_recovery()))
         ELSE ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int END,
     coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0)::float8,
-    (SELECT system_identifier FROM pg_control_system())
-    FROM (SELECT pg_is_in_recovery() AS recovering) AS role";
-
-/// How far what a replica received is safe on its disk, and of which history that is.
-const RECEIVED: &str = "SELECT
-    coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
-        (SELECT greatest(timeline_id, min_recovery_end_timeline) FROM pg_control_checkpoint(), pg_control_recovery())),
-    coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0'::pg_lsn, 0)::bigint";
+    (SELECT system_identifier FROM pg_control_system()),
+    NOT recovering AND ",
+    is_followed!(),
+    " FROM (SELECT pg_is_in_recovery() AS recovering) AS role"
+);
 
 /// The answer to a probe.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +52,7 @@ struct Seen {
     position: Position,
     received: Lsn,
     since_replay: Duration,
+    is_followed: bool,
 }
 
 /// Probes until the soft stop.
@@ -108,37 +106,6 @@ async fn keep_minimum(cluster: &Cluster, node: &Node) {
         && let Err(error) = node.pool.keep_minimum(min).await
     {
         cluster.note_refused(node, &error);
-    }
-}
-
-/// Asks the replicas how far they have come while somebody waits to know, until the soft stop.
-pub(super) async fn confirm(cluster: Arc<Cluster>, stop: Stop) -> Result<(), Infallible> {
-    while stop.rested(CONFIRM_EVERY).await {
-        if !cluster.awaits.load(Ordering::Relaxed) {
-            continue;
-        }
-        let fit = cluster.nodes.iter().filter(|node| node.is_fit());
-        let asked = fit.map(|node| ask_received(&cluster, node));
-        let all: Option<Vec<_>> = futures_util::future::join_all(asked).await.into_iter().collect();
-        // One that does not say how far it has come may be the one that is promoted.
-        cluster.received.send_replace(all.unwrap_or_default());
-    }
-    Ok(())
-}
-
-async fn ask_received(cluster: &Cluster, node: &Node) -> Option<Position> {
-    let asked = on_line(cluster, node, async |conn| {
-        sqlx::query_as::<_, (i32, i64)>(RECEIVED).fetch_one(conn).await
-    });
-    match asked.await {
-        Ok((timeline, lsn)) => {
-            let lsn = Lsn(lsn.cast_unsigned());
-            Some(Position { timeline: timeline.cast_unsigned(), lsn })
-        }
-        Err(error) => {
-            tracing::debug!(%error, node = node.target.name, "a replica does not say how far it is");
-            None
-        }
     }
 }
 
@@ -229,11 +196,12 @@ async fn say(
     node: &Node,
     line: &mut Option<PgConnection>,
 ) -> Result<Seen, sqlx::Error> {
-    type Row = (bool, i64, i64, i32, f64, i64);
+    type Row = (bool, i64, i64, i32, f64, i64, bool);
     let asked = over(cluster, node, line, async |conn| {
         sqlx::query_as::<_, Row>(PROBE).fetch_one(conn).await
     });
-    let (recovering, replayed, received, timeline, since_replay, system) = asked.await?;
+    let (recovering, replayed, received, timeline, since_replay, system, is_followed) =
+        asked.await?;
     Ok(Seen {
         recovering,
         system,
@@ -243,10 +211,11 @@ async fn say(
         },
         received: Lsn(received.cast_unsigned()),
         since_replay: Duration::try_from_secs_f64(since_replay).unwrap_or_default(),
+        is_followed,
     })
 }
 
-async fn on_line<T>(
+pub(super) async fn on_line<T>(
     cluster: &Cluster,
     node: &Node,
     question: impl AsyncFn(&mut PgConnection) -> Result<T, sqlx::Error>,
@@ -289,6 +258,7 @@ async fn over<T>(
 }
 
 fn note(cluster: &Cluster, node: &Node, seen: Seen) {
+    cluster.followed.fetch_or(seen.is_followed, Ordering::Relaxed);
     let mut back = false;
     node.change(|state| {
         back = state.ejected.take().is_some();

@@ -7,6 +7,7 @@ mod durable;
 mod failover;
 mod lag;
 mod migrating;
+mod one_address;
 mod partitions;
 mod pinned;
 mod pool;

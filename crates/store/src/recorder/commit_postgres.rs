@@ -2,6 +2,7 @@
 //! because the tables, in one piece per day, cannot tell. Any number of processes commit at a time.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 
 use mainstay_base::Timestamp;
 use sqlx::PgConnection;
@@ -15,7 +16,7 @@ use super::spool::Sealed;
 use super::texts::Texts;
 use crate::bulk::{Binder, Bulk};
 use crate::postgres::position::Position;
-use crate::postgres::{Db, Leased, Patience, position_of};
+use crate::postgres::{Db, Leased, Patience, standbys};
 use crate::rollup::HOUR;
 use crate::tables::{
     custom_event, engagement, error_event, page_view, performance_metric, report, rollup,
@@ -26,6 +27,15 @@ use crate::{Error, Ts};
 const OP: &str = "recorder.commit";
 /// A group that lost a deadlock against another process's is tried again at once.
 const TRIES: usize = 3;
+
+/// What became of a group.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Committed {
+    /// Where the log ended then; none while no standby is known of.
+    pub(super) end: Option<Position>,
+    /// A standby had it on its disk before the commit was answered.
+    pub(super) is_synchronous: bool,
+}
 
 /// The texts.
 #[derive(Debug)]
@@ -41,12 +51,12 @@ impl Committer {
         Self(Texts::new())
     }
 
-    /// Writes every batch or none; where the log ends then, when there is a replica that may be behind.
+    /// Writes every batch or none.
     pub(super) async fn commit(
         &self,
         db: &Db,
         batches: &[&Sealed<'_>],
-    ) -> Result<Option<Position>, Error> {
+    ) -> Result<Committed, Error> {
         let mut tries = TRIES;
         loop {
             let leased = db.begin(OP).await?;
@@ -62,30 +72,34 @@ impl Committer {
         db: &Db,
         mut leased: Leased,
         batches: &[&Sealed<'_>],
-    ) -> Result<Option<Position>, Error> {
+    ) -> Result<Committed, Error> {
         let patience = db.patience();
         let mut conn = Conn { conn: leased.conn(), patience };
-        let written = self.write(&mut conn, batches).await;
-        if let Err(error) = written {
-            // The connection ends with its transaction.
-            db.cluster.note(leased.node(), &error);
-            return Err(Error::new(OP, error));
-        }
+        let was_synchronous = match self.write(db, &mut conn, batches).await {
+            Ok(was_synchronous) => was_synchronous,
+            Err(error) => {
+                // The connection ends with its transaction.
+                db.cluster.note(leased.node(), &error);
+                return Err(Error::new(OP, error));
+            }
+        };
         let committed = patience.keep(sqlx::query("COMMIT").execute(leased.conn())).await;
         if let Err(error) = committed {
             db.cluster.note(leased.node(), &error);
             return Err(Error::new(OP, error));
         }
-        if !db.has_replicas() {
+        if !db.has_standbys() {
             leased.give_back();
-            return Ok(None);
+            return Ok(Committed::default());
         }
         // Asked after the commit: before it the log does not hold the commit yet. Without an answer nobody can tell when a
         // replica has it, so that it counts as not written: a repeat is known by its keys.
-        match patience.keep(position_of(leased.conn())).await {
-            Ok(position) => {
+        match patience.keep(standbys::find_end(leased.conn())).await {
+            Ok((end, is_synchronous)) => {
                 leased.give_back();
-                Ok(Some(position))
+                // Before and after, or else the commit itself may have been another one.
+                let is_synchronous = is_synchronous && was_synchronous;
+                Ok(Committed { end: Some(end), is_synchronous })
             }
             Err(error) => {
                 db.cluster.note(leased.node(), &error);
@@ -94,9 +108,16 @@ impl Committer {
         }
     }
 
-    async fn write(&self, conn: &mut Conn<'_>, batches: &[&Sealed<'_>]) -> Result<(), sqlx::Error> {
+    /// Whether the commit will be a standby's as well before it is answered.
+    async fn write(
+        &self,
+        db: &Db,
+        conn: &mut Conn<'_>,
+        batches: &[&Sealed<'_>],
+    ) -> Result<bool, sqlx::Error> {
         let rows = Sorted::of(batches);
-        conn.run(sqlx::query(rollup::TOGETHER).bind(rollup::WATERMARK_LOCK)).await?;
+        let (is_followed, is_synchronous) = conn.lock_together().await?;
+        db.cluster.followed.fetch_or(is_followed, Ordering::Relaxed);
         let mut new = conn.add_keys(rows.list_keys()).await?;
         let new_views = take_new(&rows.page_views, &mut new);
         let new_customs = take_new(&rows.customs, &mut new);
@@ -119,7 +140,8 @@ impl Committer {
         let (sites, hours): (Vec<&str>, Vec<Ts>) =
             rows.hours.iter().map(|(site, hour)| (*site, Ts(*hour))).unzip();
         let marked = sqlx::query(rollup::MARK_COUNTED.postgres).bind(sites).bind(hours);
-        conn.run(marked).await
+        conn.run(marked).await?;
+        Ok(is_synchronous)
     }
 
     /// Vitals and engagement: the first report of a measurement makes a row, later ones change it. The row is found by
@@ -169,6 +191,12 @@ struct Conn<'c> {
 }
 
 impl Conn<'_> {
+    /// Hours are not declared over meanwhile. Whether somebody follows this server, and whether a commit waits for that one.
+    async fn lock_together(&mut self) -> Result<(bool, bool), sqlx::Error> {
+        let asked = sqlx::query_as(standbys::LOCK_TOGETHER).bind(rollup::WATERMARK_LOCK);
+        self.patience.keep(asked.fetch_one(&mut *self.conn)).await
+    }
+
     async fn run(
         &mut self,
         query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,

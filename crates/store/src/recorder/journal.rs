@@ -12,23 +12,17 @@ use tokio::io::AsyncWriteExt;
 mod around;
 mod kept;
 mod record;
+mod safety;
 mod unreadable;
 
 use kept::Kept;
 use record::{Found, HEAD};
+pub(crate) use safety::Safety;
+use safety::Unsynced;
 
 /// Records go into files of about this size, so that old ones can be deleted one by one.
 const SEGMENT_BYTES: u64 = 4 << 20;
 const SUFFIX: &str = "journal";
-
-/// Whether a record must survive the machine, or this process alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Safety {
-    /// On disk before the call returns.
-    Machine,
-    /// In the operating system's hands.
-    Process,
-}
 
 /// One file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +57,7 @@ pub(crate) struct Journal {
     next_number: u64,
     /// The last segment, open for writing; none after a failed write, whose rest must not be written behind.
     tail: Option<File>,
+    unsynced: Unsynced,
     /// Places that could not be read, since it was opened.
     damaged: u64,
     /// What the disk refused, since it was opened.
@@ -94,6 +89,7 @@ impl Journal {
             unreadable: VecDeque::new(),
             spent: Vec::new(),
             tail: None,
+            unsynced: Unsynced::default(),
             damaged: 0,
             errors: 0,
         })
@@ -196,14 +192,16 @@ impl Journal {
         let Some(tail) = &mut self.tail else { return Err(io::ErrorKind::NotFound.into()) };
         tail.write_all(framed).await?;
         tail.flush().await?;
-        match safety {
-            Safety::Machine => tail.sync_data().await,
-            Safety::Process => Ok(()),
+        self.unsynced.tail |= safety == Safety::Process;
+        if safety == Safety::Machine {
+            tail.sync_data().await?;
+            self.unsynced.tail = false;
         }
+        Ok(())
     }
 
     async fn begin_segment(&mut self) -> io::Result<()> {
-        self.tail = None;
+        self.turn_page();
         let number = self.next_number;
         self.next_number += 1;
         let mut options = fs::OpenOptions::new();
@@ -226,7 +224,10 @@ impl Journal {
             self.spent.push(last);
             self.remove_spent().await
         } else if let Some(tail) = tail {
-            tail.set_len(last.bytes).await
+            let cut = tail.set_len(last.bytes).await;
+            let is_unsynced = std::mem::take(&mut self.unsynced.tail);
+            self.unsynced.full.extend(is_unsynced.then_some(tail));
+            cut
         } else {
             Ok(())
         };
@@ -378,11 +379,6 @@ impl Journal {
             };
         }
         Ok(())
-    }
-
-    /// Begins another file: what is written from now on can be let go apart from what was written before.
-    pub(crate) fn turn_page(&mut self) {
-        self.tail = None;
     }
 
     fn path(&self, number: u64) -> PathBuf {

@@ -8,7 +8,7 @@ use mainstay_base::{Clock, Entropy, Timestamp};
 
 use super::commit::Committer;
 use super::sink_postgres::PostgresSink;
-use super::{Batch, Faults, Written};
+use super::{Batch, Copies, Faults, Written};
 use crate::error::{Kind, Source};
 use crate::{Engine, Error, Settings, Store, sqlite};
 
@@ -131,6 +131,14 @@ impl Sink {
         match self {
             Self::Sqlite(_) => Faults::default(),
             Self::Postgres(sink) => sink.faults(),
+        }
+    }
+
+    /// What is kept for the loss of the primary.
+    pub(super) fn copies(&self) -> Copies {
+        match self {
+            Self::Sqlite(_) => Copies::default(),
+            Self::Postgres(sink) => sink.copies(),
         }
     }
 

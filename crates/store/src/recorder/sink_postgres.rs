@@ -1,5 +1,5 @@
-//! Groups into PostgreSQL. While it is away they go to the spool, which is emptied in order; what no replica is known to
-//! have is remembered, and written once more when the primary is lost.
+//! Groups into PostgreSQL. While it is away they go to the spool, which is emptied in order; what no standby is known to
+//! have is remembered (`copies`), and written once more when the primary is lost.
 
 use std::borrow::Cow;
 use std::io;
@@ -18,9 +18,10 @@ use super::spool::{Sealed, Spool};
 use super::{Batch, Faults, Written};
 use crate::error::Kind;
 use crate::postgres::Db;
-use crate::postgres::position::Position;
+use crate::postgres::standbys::Received;
 use crate::{Error, Settings, Store};
 
+mod copies;
 mod reasons;
 
 const OP: &str = "recorder.spool";
@@ -49,7 +50,7 @@ pub(super) struct PostgresSink {
     /// The history in force, and the one that was last written to.
     timeline: watch::Receiver<u32>,
     /// How far the replicas have come.
-    received: watch::Receiver<Vec<Position>>,
+    received: watch::Receiver<Received>,
     written_to: u32,
     /// Why the last attempt to write failed, if it did.
     failed: Option<String>,
@@ -59,6 +60,8 @@ pub(super) struct PostgresSink {
     refuses: Outage,
     /// It does not take copies of what is in the primary.
     forgets: Outage,
+    /// Batches of which it did not.
+    uncopied: u64,
     /// When files that the disk did not give back were last tried.
     tried_at: Instant,
     /// How often the spool could not be opened.
@@ -85,6 +88,7 @@ impl PostgresSink {
             full: Outage::default(),
             refuses: Outage::default(),
             forgets: Outage::default(),
+            uncopied: 0,
             tried_at: Instant::now(),
             errors: 0,
             piece_bytes: PIECE_BYTES,
@@ -116,12 +120,12 @@ impl PostgresSink {
         let _later = self.follow_promotion().await;
         let taken = self.committer.commit(&self.db, &sealed);
         match within(&self.db, TAKEN_WITHIN, taken).await {
-            Ok(position) => {
+            Ok(committed) => {
                 self.note_taken();
                 self.refuses.ends();
-                if let Some(position) = position {
-                    self.remember(&sealed, position).await;
-                }
+                self.remember(&sealed, committed).await;
+                // With one address there is nobody who may be behind.
+                let position = committed.end.filter(|_| self.db.has_replicas());
                 Ok(Written { position, waits: false })
             }
             Err(error) if error.kind == Kind::Conflict => Err(error),
@@ -129,20 +133,6 @@ impl PostgresSink {
                 self.note_failed(&error);
                 self.keep(&sealed, Some(error)).await
             }
-        }
-    }
-
-    /// Until a replica has them they are kept here, too. Where the disk does not take that, it is told once.
-    async fn remember(&mut self, sealed: &[&Sealed<'_>], position: Position) {
-        let Some(spool) = &mut self.spool else { return };
-        match spool.remember(sealed, position).await {
-            Err(error) if self.forgets.begins() => {
-                tracing::warn!(%error, "events are in the primary alone until a replica has them: this machine's disk does not take a copy");
-            }
-            Ok(()) if self.forgets.ends() => {
-                tracing::info!("this machine's disk takes copies of events again");
-            }
-            Ok(()) | Err(_) => {}
         }
     }
 
@@ -230,6 +220,7 @@ impl PostgresSink {
         if self.spool.is_none() {
             self.prepare().await?;
         }
+        self.sync_copies().await;
         if !self.store.is_open() {
             return Ok(false);
         }
@@ -260,19 +251,6 @@ impl PostgresSink {
                 tracing::debug!(%error, "files that are not needed any more stay on the disk");
             }
         }
-    }
-
-    /// What all replicas were found to have is let go.
-    async fn confirm(&mut self) {
-        let Some(spool) = self.spool.as_mut().filter(|spool| spool.awaits_confirmation()) else {
-            return;
-        };
-        let is_news = self.received.has_changed().unwrap_or_default();
-        let received = self.received.borrow_and_update().clone();
-        if let Err(error) = spool.confirm(&received).await {
-            tracing::warn!(%error, "confirmed events cannot be removed from this machine's disk");
-        }
-        self.db.cluster.rounds.fetch_add(u64::from(is_news), Ordering::Relaxed);
     }
 
     async fn drain(&mut self) -> Result<bool, String> {
@@ -310,10 +288,7 @@ impl PostgresSink {
             // Nothing else is cut short: a write to the spool is whole, or known to have failed.
             let taken = self.committer.commit(&self.db, &sealed);
             match within(&self.db, PIECE_WITHIN, taken).await {
-                Ok(Some(position)) => {
-                    self.remember(&sealed, position).await;
-                }
-                Ok(None) => {}
+                Ok(committed) => self.remember(&sealed, committed).await,
                 Err(error) if error.kind == Kind::Conflict && part.len() == 1 => {
                     let error: &dyn std::error::Error = &error;
                     tracing::error!(
@@ -351,6 +326,7 @@ impl PostgresSink {
             && self.spool.as_ref().is_some_and(|spool| !spool.is_empty())
             && matches!(self.drain().await, Ok(true))
         {}
+        self.sync_copies().await;
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,10 @@ use crate::postgres::position::Position;
 /// Files of unconfirmed events that are begun only so that they can be let go one by one; then each grows to its full
 /// size. A replica that is behind for long must not cost one file per look.
 const PAGES_MAX: usize = 8;
+/// So often unconfirmed events are brought to the disk. The primary has them on its own: only what came since is lost, and
+/// only where this machine and the primary die together and for good. An fsync for each group would cost as much as the
+/// commit itself.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// A batch with a name of its own, by which a repeat of it is known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,13 +38,26 @@ pub(super) struct Spool {
     waiting: Journal,
     /// In the primary, not known to be in a replica.
     unconfirmed: Journal,
-    /// Where the log ended when each file of the latter was last written.
-    ends: VecDeque<(u64, Position)>,
+    /// What was written to each file of the latter, the oldest first.
+    ends: VecDeque<End>,
     /// What lies in `unconfirmed` is to be written once more: a process before this one left it, or the primary was lost.
     /// Until that is done nothing of it is let go, whatever the replicas of the new primary have.
     put_back_due: bool,
     /// The bound was reached, and somebody was told.
     has_forgotten: bool,
+    /// Batches that were forgotten before a standby was known to have them, since it was opened.
+    forgotten: u64,
+    synced_at: Option<Instant>,
+}
+
+/// The end of a file of unconfirmed events.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    number: u64,
+    /// Where the log ended when it was last written.
+    position: Position,
+    at: Instant,
+    batches: u64,
 }
 
 impl Spool {
@@ -54,7 +72,34 @@ impl Spool {
             unconfirmed,
             ends: VecDeque::new(),
             has_forgotten: false,
+            forgotten: 0,
+            synced_at: None,
         })
+    }
+
+    /// Bytes of events that only the primary is known to have.
+    pub(super) fn unconfirmed_bytes(&self) -> u64 {
+        self.unconfirmed.bytes()
+    }
+
+    /// Batches that were forgotten before a standby was known to have them, since it was opened.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Whether what comes now makes what is oldest forgotten.
+    pub(super) fn forgets(&self) -> bool {
+        self.has_forgotten
+    }
+
+    /// Brings unconfirmed events to the disk, where that was not done within the last second.
+    pub(super) async fn sync(&mut self, now: Instant) -> io::Result<()> {
+        let is_due = self.synced_at.is_none_or(|at| now.duration_since(at) >= SYNC_EVERY);
+        if !is_due || !self.unconfirmed.is_unsynced() {
+            return Ok(());
+        }
+        self.synced_at = Some(now);
+        self.unconfirmed.sync().await
     }
 
     /// Whether nothing waits for the database.
@@ -152,6 +197,10 @@ impl Spool {
         end: Position,
     ) -> io::Result<()> {
         let record = encode(batches)?;
+        if self.ends.back().is_some_and(|last| last.position.timeline != end.timeline) {
+            // What the new primary's standbys confirm says nothing of the old one's.
+            self.unconfirmed.turn_page();
+        }
         while let Err(error) = self.unconfirmed.append(&record, Safety::Process).await {
             let is_full = error.kind() == io::ErrorKind::StorageFull;
             if !is_full || self.put_back_due || self.unconfirmed.is_empty() {
@@ -160,9 +209,13 @@ impl Spool {
             self.forget_oldest().await?;
         }
         if let (Some(newest), false) = (self.unconfirmed.newest(), self.put_back_due) {
+            let batches = batches.len() as u64;
+            let fresh = End { number: newest, position: end, at: Instant::now(), batches };
             match self.ends.back_mut() {
-                Some((number, last)) if *number == newest => *last = end,
-                _ => self.ends.push_back((newest, end)),
+                Some(last) if last.number == newest => {
+                    *last = End { batches: last.batches + batches, ..fresh };
+                }
+                _ => self.ends.push_back(fresh),
             }
         }
         Ok(())
@@ -176,7 +229,12 @@ impl Spool {
         }
         let dropped = self.unconfirmed.drop_first().await;
         let oldest = self.unconfirmed.oldest();
-        self.ends.retain(|(number, _)| oldest.is_some_and(|oldest| *number >= oldest));
+        while let Some(end) = self.ends.front()
+            && oldest.is_none_or(|oldest| end.number < oldest)
+        {
+            self.forgotten += end.batches;
+            self.ends.pop_front();
+        }
         dropped
     }
 
@@ -187,15 +245,27 @@ impl Spool {
 
     /// So far have the replicas come that may be asked: what all of them have is let go, since any may be promoted.
     pub(super) async fn confirm(&mut self, received: &[Position]) -> io::Result<()> {
-        if received.is_empty() || self.put_back_due {
+        if received.is_empty() {
             return Ok(());
         }
-        while let Some((number, end)) = self.ends.front().copied()
-            && received.iter().all(|replica| replica.includes(end))
+        self.let_go(|end| received.iter().all(|replica| replica.includes(end.position))).await
+    }
+
+    /// What was written by then is let go, whoever has it.
+    pub(super) async fn let_go_until(&mut self, then: Instant) -> io::Result<()> {
+        self.let_go(|end| end.at <= then).await
+    }
+
+    async fn let_go(&mut self, is_there: impl Fn(&End) -> bool) -> io::Result<()> {
+        if self.put_back_due {
+            return Ok(());
+        }
+        while let Some(end) = self.ends.front().copied()
+            && is_there(&end)
         {
             self.ends.pop_front();
             self.has_forgotten = false;
-            self.unconfirmed.drop_up_to(number).await?;
+            self.unconfirmed.drop_up_to(end.number).await?;
         }
         // What comes from now on is let go apart from what lies there, which may never be full.
         if self.ends.len() < PAGES_MAX {
@@ -235,6 +305,7 @@ impl Spool {
         }
         self.waiting.adopt_unreadable(&mut self.unconfirmed).await?;
         self.put_back_due = false;
+        self.has_forgotten = false;
         Ok(())
     }
 }

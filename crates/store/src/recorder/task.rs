@@ -204,7 +204,7 @@ impl Task {
             Some(reason) => self.degrade(reason.into_owned()),
             None => self.recover(),
         }
-        self.shared.note_spool(self.sink.spooled(), self.sink.faults());
+        self.shared.note_spool(self.sink.spooled(), self.sink.faults(), self.sink.copies());
     }
 
     fn degrade(&mut self, reason: String) {
@@ -212,7 +212,7 @@ impl Task {
             tracing::warn!(%reason, "{}", self.sink.trouble());
         }
         degrade(&self.shared, self.clock.now(), reason);
-        self.shared.note_spool(self.sink.spooled(), self.sink.faults());
+        self.shared.note_spool(self.sink.spooled(), self.sink.faults(), self.sink.copies());
         self.degraded = true;
     }
 

@@ -87,7 +87,6 @@ const ALONE: Sql = sql!(
     sqlite: "SELECT 1 WHERE $1 IS NULL",
     postgres: "SELECT pg_advisory_xact_lock($1)",
 );
-pub(crate) const TOGETHER: &str = "SELECT pg_advisory_xact_lock_shared($1)";
 /// The lock's number among those of this database: `mainstay` in ASCII.
 pub(crate) const WATERMARK_LOCK: i64 = 0x6d61_696e_7374_6179;
 

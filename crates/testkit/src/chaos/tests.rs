@@ -89,3 +89,15 @@ fn the_end_of_a_silent_connection_is_not_heard() {
     stream.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
     assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
+
+#[test]
+fn a_proxy_that_turns_closes_and_leads_to_another_server() {
+    let (app, other) = (echo(), echo());
+    let proxy = ChaosProxy::start(app.address);
+    let mut stream = connect(&proxy);
+    assert_eq!(ask(&mut stream), Some(b'x'));
+    proxy.turn_to(other.address);
+    assert_eq!(ask(&mut stream), None);
+    assert_eq!(ask(&mut connect(&proxy)), Some(b'x'));
+    assert_eq!((app.requests().len(), other.requests().len()), (1, 1));
+}

@@ -124,6 +124,13 @@ impl House {
         value.unwrap_or_else(|| panic!("{series}")).parse::<f64>().unwrap() as u64
     }
 
+    /// The value of a series without labels.
+    pub(super) fn metric(&self, name: &str) -> u64 {
+        let text = self.registry.encode_text();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{name}")).parse::<f64>().unwrap() as u64
+    }
+
     pub(super) async fn is_fit(&self, place: usize) {
         until("a replica that is asked", LONG, || self.node(place).is_fit()).await;
     }

@@ -17,7 +17,7 @@ use crate::recorder::journal::tests::{bring_back, take_away};
 use crate::{Batch, Database, Record, Settings};
 
 /// One of everything, told apart by a number.
-fn everything(n: u32) -> Batch {
+pub(super) fn everything(n: u32) -> Batch {
     let s = Sample(n % 600);
     let id = Sample(n).event_id();
     let page = Sample(n).page_id();
@@ -41,7 +41,7 @@ fn everything(n: u32) -> Batch {
 }
 
 /// Rows of each table, and what the reports and visits count together.
-fn tables(node: &mainstay_testkit::PostgresNode, name: &str) -> String {
+pub(super) fn tables(node: &mainstay_testkit::PostgresNode, name: &str) -> String {
     let text = "SELECT (SELECT count(*) FROM mainstay.page_views),
         (SELECT count(*) FROM mainstay.performance_metrics), (SELECT count(*) FROM mainstay.engagement),
         (SELECT count(*) FROM mainstay.error_events), (SELECT count(*) FROM mainstay.custom_events),
@@ -49,7 +49,7 @@ fn tables(node: &mainstay_testkit::PostgresNode, name: &str) -> String {
     node.query(name, text)
 }
 
-fn each(n: u64) -> String {
+pub(super) fn each(n: u64) -> String {
     [n; 7].map(|n| n.to_string()).join("|")
 }
 
@@ -223,7 +223,7 @@ async fn a_lost_primary_costs_nothing_that_its_replica_had_not_received() {
     house.finish().await;
 }
 
-fn tables_of(node: &mainstay_testkit::PostgresNode, name: &str) -> u64 {
+pub(super) fn tables_of(node: &mainstay_testkit::PostgresNode, name: &str) -> u64 {
     node.query(name, "SELECT count(*) FROM mainstay.page_views").parse().unwrap()
 }
 
@@ -364,7 +364,12 @@ async fn a_disk_that_takes_no_copies_is_told_once() {
             assert!(house.record(outage * 100 + n).await);
         }
         assert_eq!(warnings.count(), 1 + outage as usize);
+        let reason = house.recorder.why_unprotected().expect("a reason");
+        assert!(reason.contains("does not take copies"), "{reason}");
+        assert_eq!(house.metric("mainstay_recorder_unprotected_total"), u64::from(outage + 1) * 9);
         unblock(blocked);
+        assert!(house.record(outage * 100 + 10).await);
+        assert_eq!(house.recorder.why_unprotected(), None);
     }
     house.finish().await;
 }

@@ -313,3 +313,31 @@ async fn bytes_that_never_came_to_the_disk_are_no_damage() {
     assert_eq!(drain(&mut journal).await, [&b"first record"[..], b"second record"]);
     assert_eq!((journal.damaged(), journal.kept()), (0, 0));
 }
+
+#[tokio::test]
+async fn what_need_not_survive_the_machine_is_brought_to_the_disk_when_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path()).await;
+    journal.append(b"a", Safety::Machine).await.unwrap();
+    assert!(!journal.is_unsynced());
+    journal.append(b"b", Safety::Process).await.unwrap();
+    journal.turn_page();
+    journal.append(b"c", Safety::Process).await.unwrap();
+    journal.sync().await.unwrap();
+    assert!(!journal.is_unsynced());
+    // Takes every write, and says of every fsync that it cannot be done. Both files are asked, the full one first.
+    let no_disk = || std::fs::OpenOptions::new().write(true).open("/dev/null").unwrap();
+    for is_full in [true, false] {
+        journal.tail = Some(File::from_std(no_disk()));
+        journal.append(b"d", Safety::Process).await.unwrap();
+        if is_full {
+            journal.turn_page();
+            journal.append(b"e", Safety::Process).await.unwrap();
+        }
+        let before = journal.errors();
+        let refused = journal.sync().await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(journal.errors(), before + 1);
+        journal.sync().await.unwrap();
+    }
+}

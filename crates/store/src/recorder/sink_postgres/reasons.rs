@@ -18,6 +18,11 @@ impl Outage {
         !std::mem::replace(&mut self.is_told, true)
     }
 
+    /// Whether it has begun and not ended.
+    pub(super) fn lasts(&self) -> bool {
+        self.is_told
+    }
+
     /// Whether it ends now.
     pub(super) fn ends(&mut self) -> bool {
         std::mem::take(&mut self.is_told)

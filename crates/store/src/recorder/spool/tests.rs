@@ -243,3 +243,56 @@ async fn what_a_newer_version_wrote_is_kept_aside_and_told() {
     assert_eq!(drain(&mut spool).await, ["1", "3"]);
     assert_eq!((spool.damaged(), spool.kept()), (1, 1));
 }
+
+#[tokio::test]
+async fn copies_are_brought_to_the_disk_once_a_second() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), MIB).await.unwrap();
+    let began = Instant::now();
+    let after = |millis| began + Duration::from_millis(millis);
+    for (millis, is_written, is_left) in [
+        (0, true, false),
+        (999, true, true),
+        (1_000, false, false),
+        (1_500, true, true),
+        (1_999, false, true),
+        (2_000, false, false),
+        (2_100, false, false),
+        // What rested for long is brought there at once.
+        (9_000, true, false),
+    ] {
+        if is_written {
+            remember(&mut spool, millis).await;
+        }
+        spool.sync(after(millis.into())).await.unwrap();
+        assert_eq!(spool.unconfirmed.is_unsynced(), is_left, "after {millis} ms");
+    }
+}
+
+#[tokio::test]
+async fn what_one_primary_had_is_not_let_go_by_what_another_ones_standbys_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), MIB).await.unwrap();
+    spool.remember(&[&sealed(1)], at(1, 5)).await.unwrap();
+    // Nobody has noticed yet that it was replaced.
+    spool.remember(&[&sealed(2)], at(2, 7)).await.unwrap();
+    spool.confirm(&[at(2, 9)]).await.unwrap();
+    spool.mark_lost();
+    spool.put_back().await.unwrap();
+    assert_eq!(drain(&mut spool).await, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn what_is_old_enough_is_let_go_untold() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), MIB).await.unwrap();
+    remember(&mut spool, 1).await;
+    let then = Instant::now();
+    spool.unconfirmed.turn_page();
+    remember(&mut spool, 2).await;
+    spool.let_go_until(then).await.unwrap();
+    spool.mark_lost();
+    spool.let_go_until(Instant::now()).await.unwrap();
+    spool.put_back().await.unwrap();
+    assert_eq!(drain(&mut spool).await, ["2"]);
+}
