@@ -221,8 +221,7 @@ impl Journal {
         let Some(last) = self.segments.back().copied() else { return };
         let cut = if last.bytes == 0 {
             self.segments.pop_back();
-            self.spent.push(last);
-            self.remove_spent().await
+            self.remove(last).await
         } else if let Some(tail) = tail {
             let cut = tail.set_len(last.bytes).await;
             let is_unsynced = std::mem::take(&mut self.unsynced.tail);
@@ -342,15 +341,13 @@ impl Journal {
     /// Deletes the oldest segment; a damaged one is kept aside.
     ///
     /// # Errors
-    /// The disk's; the segment is let go all the same, and removed with a later one. Until then it comes again after a
-    /// restart.
+    /// The disk's; the segment is let go all the same, and removed later. Until then it comes again after a restart.
     pub(crate) async fn drop_first(&mut self) -> io::Result<()> {
         let Some(first) = self.segments.pop_front() else { return Ok(()) };
         if self.segments.is_empty() {
             self.tail = None;
         }
-        self.spent.push(first);
-        self.remove_spent().await
+        self.remove(first).await
     }
 
     /// Files that were let go and lie there still.
@@ -361,24 +358,31 @@ impl Journal {
     /// Removes what was let go and could not be removed before.
     ///
     /// # Errors
-    /// The disk's; it is tried again with the next one.
+    /// The disk's, of one of them; none is left out because of another.
     pub(crate) async fn remove_spent(&mut self) -> io::Result<()> {
-        while let Some(spent) = self.spent.last().copied() {
-            let path = self.path(spent.number);
-            let removed = if spent.is_damaged {
-                self.kept.keep(&path).await
-            } else {
-                fs::remove_file(&path).await
-            };
-            match removed {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    self.errors += 1;
-                    return Err(error);
-                }
-                _ => self.spent.pop(),
-            };
+        let mut outcome = Ok(());
+        for spent in std::mem::take(&mut self.spent) {
+            outcome = outcome.and(self.remove(spent).await);
         }
-        Ok(())
+        outcome
+    }
+
+    /// Removes a file that was let go; a damaged one is kept aside. One that stays is told of, and tried again later.
+    async fn remove(&mut self, spent: Segment) -> io::Result<()> {
+        let path = self.path(spent.number);
+        let removed = if spent.is_damaged {
+            self.kept.keep(&path).await
+        } else {
+            fs::remove_file(&path).await
+        };
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                self.errors += 1;
+                self.spent.push(spent);
+                Err(error)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn path(&self, number: u64) -> PathBuf {
