@@ -135,6 +135,8 @@ fn heavy_a_database_that_is_away_costs_no_event_and_no_page() {
 fn heavy_copies_that_find_no_room_are_told_until_the_standby_has_the_rest() {
     let postgres = Postgres::launch().replicas(1).start();
     let url = postgres.primary().url(&postgres.create_database());
+    // Else only a slot tells how far the standby is.
+    let _ = postgres.primary().query("postgres", "GRANT pg_monitor TO mainstay");
     let server = launch()
         .variable("DATABASE_PRIMARY_URL", &url)
         .variable("MAINSTAY_STORE__SPOOL_MAX", "16KiB")

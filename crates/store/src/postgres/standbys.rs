@@ -96,8 +96,8 @@ pub(crate) enum Received {
     UpTo(Vec<Position>),
     /// They have streamed for long, and this role is not shown how far they are.
     Untold,
-    /// There is no standby any more.
-    Nobody,
+    /// There was no standby any more when the primary was asked, which began then.
+    Nobody(Instant),
 }
 
 /// Where the log ended behind a commit, asked on its connection, and whether such a commit is a standby's as well before
@@ -119,6 +119,9 @@ pub(super) async fn confirm(cluster: Arc<Cluster>, stop: Stop) -> Result<(), Inf
         // A quiet database sleeps although something waits: it is asked again when somebody uses it.
         let is_asleep = cluster.rules.quiet && !cluster.used.load(Ordering::Relaxed);
         if !cluster.awaits.load(Ordering::Relaxed) || is_asleep {
+            // What was so then may be otherwise when somebody waits again.
+            unnamed = Unnamed::default();
+            cluster.received.send_if_modified(|known| std::mem::take(known) != Received::Unknown);
             continue;
         }
         let received = if cluster.nodes.len() > 1 {
@@ -156,6 +159,7 @@ async fn ask_received(cluster: &Cluster, node: &Node) -> Option<Position> {
 /// The primary's word about its standbys.
 async fn ask_primary(cluster: &Cluster, unnamed: &mut Unnamed) -> Received {
     let Some(primary) = cluster.primary() else { return Received::Unknown };
+    let began = Instant::now();
     let asked = on_line(cluster, primary, async |conn| {
         sqlx::query_as::<_, (i32, bool, bool, Vec<Option<i64>>)>(FOLLOWERS).fetch_one(conn).await
     });
@@ -163,8 +167,8 @@ async fn ask_primary(cluster: &Cluster, unnamed: &mut Unnamed) -> Received {
         Ok((timeline, is_followed, is_hidden, lsns)) => {
             let positions = lsns.into_iter().map(|lsn| Some(position(timeline, lsn?))).collect();
             let told = Told { is_followed, is_hidden, positions };
-            let received = unnamed.judge(told, Instant::now());
-            if received == Received::Nobody {
+            let received = unnamed.judge(told, began);
+            if matches!(received, Received::Nobody(_)) {
                 cluster.followed.store(false, Ordering::Relaxed);
             }
             received
@@ -206,7 +210,7 @@ impl Unnamed {
         match all {
             Some(all) if streams => Received::UpTo(all),
             _ if lasts(self.untold_since, UNTOLD) => Received::Untold,
-            _ if lasts(self.alone_since, GONE_AFTER) => Received::Nobody,
+            _ if lasts(self.alone_since, GONE_AFTER) => Received::Nobody(now),
             _ => Received::Unknown,
         }
     }
@@ -243,7 +247,7 @@ mod tests {
             (1_503, told(true, true, &one_starts), Received::Unknown),
             (2_000, nobody.clone(), Received::Unknown),
             (5_599, nobody.clone(), Received::Unknown),
-            (5_600, nobody.clone(), Received::Nobody),
+            (5_600, nobody.clone(), Received::Nobody(began + Duration::from_secs(5_600))),
             // One that has a slot is to come back.
             (5_601, told(true, false, &[]), Received::Unknown),
             (9_300, told(true, false, &[]), Received::Unknown),

@@ -279,8 +279,9 @@ impl Names {
     async fn replace_default(&self, conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
         let Self { default, moving, changed, note, pieces: Pieces { table, .. } } = self;
         self.lock_default(conn).await?;
-        run_text(conn, &format!("LOCK TABLE ONLY mainstay.{table} IN ACCESS EXCLUSIVE MODE"))
-            .await?;
+        // The default as well: somebody may write to it by its own name.
+        let lock = format!("LOCK TABLE ONLY mainstay.{table}, {default} IN ACCESS EXCLUSIVE MODE");
+        run_text(conn, &lock).await?;
         while self.work_off(conn).await? > 0 {}
         let copied: i64 = ask_text(conn, format!("SELECT copied FROM {moving}")).await?;
         run_text(conn, &format!("ALTER TABLE mainstay.{table} DETACH PARTITION {default}")).await?;

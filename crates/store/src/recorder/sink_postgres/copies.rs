@@ -46,15 +46,14 @@ impl PostgresSink {
         };
         let is_news = self.received.has_changed().unwrap_or_default();
         let received = self.received.borrow_and_update().clone();
-        let now = Instant::now();
         let confirmed = match received {
             Received::Unknown => Ok(()),
             Received::UpTo(positions) => spool.confirm(&positions).await,
-            Received::Untold => match now.checked_sub(UNTOLD) {
+            Received::Untold => match Instant::now().checked_sub(UNTOLD) {
                 Some(then) => spool.let_go_until(then).await,
                 None => Ok(()),
             },
-            Received::Nobody => spool.let_go_until(now).await,
+            Received::Nobody(then) => spool.let_go_until(then).await,
         };
         if let Err(error) = confirmed {
             tracing::warn!(%error, "confirmed events cannot be removed from this machine's disk");

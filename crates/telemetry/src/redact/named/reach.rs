@@ -46,7 +46,9 @@ pub(super) fn block_end(text: &str, after: usize, first: usize) -> Option<usize>
     let is_list = text[first..].starts_with(ITEM);
     let is_block = if is_list { own >= outer } else { own > outer };
     let is_value = first == text.len() || text[first..].starts_with(['"', '\'', '`', '\\']);
-    if !is_block || is_value || text[first..].starts_with(OPENING) {
+    // Other white space is no indentation.
+    let is_indented = indent(&text[line..]) == own;
+    if !is_block || !is_indented || is_value || text[first..].starts_with(OPENING) {
         return None;
     }
     let (mut at, mut end) = (line, first);

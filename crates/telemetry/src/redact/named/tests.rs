@@ -174,6 +174,9 @@ fn lists_and_what_stands_in_them_are_hidden_whole() {
 #[test]
 fn blocks_of_yaml_are_hidden_whole() {
     check(&[
+        ("password:\n\u{a0}SECRET x", "password:\n\u{a0}[secret] x"),
+        ("password:\n  \u{3000}SECRET x", "password:\n  \u{3000}[secret] x"),
+        ("password:\n\u{c}SECRET x", "password:\n\u{c}[secret] x"),
         (
             "a:\n  token:\n    - id: 1\n      value: SECRET\n  n: 1",
             "a:\n  token:\n    - [secret]\n  n: 1",
