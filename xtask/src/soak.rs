@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, ensure};
 
@@ -42,6 +43,15 @@ enum Name {
     Faults,
     /// Writes through one process and reads with their tokens through two, while a replica is late.
     Pairs,
+}
+
+/// Says so when it is dropped, whatever came before.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Runs a check and says what came of it.

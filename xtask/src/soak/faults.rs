@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -25,6 +25,7 @@ pub use outcome::{Cell, Outcome};
 pub use shared::Used;
 
 use crate::server::{pause, retry};
+use crate::soak::Done;
 use crate::soak::product::{Home, Product};
 use seen::Seen;
 use sender::{Lane, Sent};
@@ -235,15 +236,6 @@ fn wait_redis(product: &Product, fault: Fault, status: &str) -> anyhow::Result<(
         ensure!(found == status, "health says {found} of Redis, not {status}");
         Ok(())
     })
-}
-
-/// Says so when it is dropped, whatever came before.
-struct Done<'a>(&'a AtomicBool);
-
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 fn pause_until(at: Instant) {

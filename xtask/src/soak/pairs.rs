@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use mainstay_testkit::{Postgres, moved_clock};
 
+use super::Done;
 use super::product::{Home, Product};
 use crate::wire;
 
@@ -132,8 +133,10 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
             .iter()
             .map(|product| scope.spawn(|| read_until(product.admin(), &done)))
             .collect();
+        // The readers end with the writes, however those end.
+        let ending = Done(&done);
         let written = write_and_read(&products, plan.pairs);
-        done.store(true, Ordering::Relaxed);
+        drop(ending);
         let mut outcome = written?;
         for reads in others {
             let reads = reads.join().map_err(|_| anyhow::anyhow!("a reader panicked"))??;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mainstay_base::units::Span;
 use mainstay_kv::{Freshness, Role, Taken};
-use mainstay_testkit::{Redis, RedisCluster, Waits};
+use mainstay_testkit::{Redis, RedisCluster, RedisNode, Waits};
 use tokio::task::block_in_place;
 
 use super::process::{HOUR, PROMISE, Process, WITHIN, namespace, until};
@@ -96,7 +96,7 @@ async fn a_cluster_that_died_whole_is_used_again() {
     let cluster = RedisCluster::start();
     let process = Process::start(&cluster.addresses(), &namespace()).await;
     process.set("a", "before").await;
-    cluster.nodes().iter().for_each(mainstay_testkit::RedisNode::kill);
+    cluster.nodes().iter().for_each(RedisNode::kill);
     let waits = Waits::default();
     until("away", async || waits.time(process.set("a", "meanwhile")).await == Taken::Locally).await;
     for _ in 0..100 {
@@ -104,7 +104,7 @@ async fn a_cluster_that_died_whole_is_used_again() {
     }
     waits.check("all killed", PROMISE);
     block_in_place(|| {
-        cluster.nodes().iter().for_each(mainstay_testkit::RedisNode::restart);
+        cluster.nodes().iter().for_each(RedisNode::restart);
         cluster.wait_ok();
     });
     process.wait_ready().await;
@@ -175,7 +175,7 @@ async fn a_slot_on_its_way_is_asked_for_until_it_answers() {
         assert_eq!(process.set(key, key).await, Taken::Shared);
     }
     block_in_place(|| {
-        let id = |node: &mainstay_testkit::RedisNode| node.ask(&["CLUSTER", "MYID"]);
+        let id = |node: &RedisNode| node.ask(&["CLUSTER", "MYID"]);
         let name = |key: &String| format!("{namespace}:v0:{key}");
         let from = cluster.primary_of(&name(&keys[0]));
         let nodes = &cluster.nodes()[..3];
@@ -198,6 +198,17 @@ async fn a_slot_on_its_way_is_asked_for_until_it_answers() {
     process.finish().await;
 }
 
+/// Lets the owner of `{lost}` send everybody on to a node that does not take its slot: the owner, and the slot.
+fn give_away<'a>(cluster: &'a RedisCluster, namespace: &str) -> (&'a RedisNode, String) {
+    let name = format!("{namespace}:v0:{{lost}}");
+    let from = cluster.primary_of(&name);
+    let slot = from.ask(&["CLUSTER", "KEYSLOT", &name]);
+    let id = |node: &RedisNode| node.ask(&["CLUSTER", "MYID"]);
+    let to = cluster.nodes()[..3].iter().find(|node| id(node) != id(from)).unwrap();
+    assert_eq!(from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]), "OK");
+    (from, slot)
+}
+
 /// A slot that is given away to a node which does not take it is asked for in vain; the others are there all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_that_never_arrives_is_no_outage_of_the_others() {
@@ -209,15 +220,7 @@ async fn a_slot_that_never_arrives_is_no_outage_of_the_others() {
         settings.failures_max = 2;
     };
     let process = Process::start_with(&cluster.addresses(), &namespace, short).await;
-    let (from, slot) = block_in_place(|| {
-        let name = format!("{namespace}:v0:{{lost}}");
-        let from = cluster.primary_of(&name);
-        let slot = from.ask(&["CLUSTER", "KEYSLOT", &name]);
-        let id = |node: &mainstay_testkit::RedisNode| node.ask(&["CLUSTER", "MYID"]);
-        let to = cluster.nodes()[..3].iter().find(|node| id(node) != id(from)).unwrap();
-        assert_eq!(from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]), "OK");
-        (from, slot)
-    });
+    let (from, slot) = block_in_place(|| give_away(&cluster, &namespace));
     for n in 0..3 {
         assert_eq!(process.get(&format!("{{lost}}{n}")).await, None);
     }
@@ -240,15 +243,7 @@ async fn silence_after_a_refusal_counts_as_an_outage() {
         settings.failures_max = 1;
     };
     let process = Process::start_with(&cluster.addresses(), &namespace, one).await;
-    let from = block_in_place(|| {
-        let name = format!("{namespace}:v0:{{lost}}");
-        let from = cluster.primary_of(&name);
-        let slot = from.ask(&["CLUSTER", "KEYSLOT", &name]);
-        let id = |node: &mainstay_testkit::RedisNode| node.ask(&["CLUSTER", "MYID"]);
-        let to = cluster.nodes()[..3].iter().find(|node| id(node) != id(from)).unwrap();
-        assert_eq!(from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]), "OK");
-        from
-    });
+    let (from, _) = block_in_place(|| give_away(&cluster, &namespace));
     let silence = async {
         until("a refusal", async || {
             block_in_place(|| from.ask(&["INFO", "errorstats"])).contains("errorstat_ASK")

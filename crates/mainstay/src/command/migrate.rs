@@ -11,7 +11,7 @@ use crate::cli::Exit;
 use crate::command::check::Format;
 use crate::command::refuse_settings;
 use crate::data_dir::{self, DataDir};
-use crate::settings::{Inputs, load};
+use crate::settings::{Inputs, Settings, load};
 
 mod meter;
 mod words;
@@ -65,13 +65,7 @@ pub fn bring_up_to_date(
         },
         _ => None,
     };
-    let place = Place {
-        settings: &settings.store,
-        database: Some(&settings.database),
-        data_dir: &settings.data_dir,
-        clock: Clock::System,
-        entropy: Entropy::System,
-    };
+    let place = place_of(&settings);
     let states = runtime()?.block_on(async {
         match mode {
             Mode::Do => schema::bring_up_to_date(place).await,
@@ -122,13 +116,7 @@ pub fn split(
         Ok(loaded) => loaded.settings,
         Err(problems) => return Ok(refuse_settings(&problems.0)?),
     };
-    let place = Place {
-        settings: &settings.store,
-        database: Some(&settings.database),
-        data_dir: &settings.data_dir,
-        clock: Clock::System,
-        entropy: Entropy::System,
-    };
+    let place = place_of(&settings);
     let found = runtime()?.block_on(async {
         match mode {
             Mode::Do => schema::split(&place).await,
@@ -237,4 +225,15 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .context("no threads")
+}
+
+/// Where the rows of these settings are.
+fn place_of(settings: &Settings) -> Place<'_> {
+    Place {
+        settings: &settings.store,
+        database: Some(&settings.database),
+        data_dir: &settings.data_dir,
+        clock: Clock::System,
+        entropy: Entropy::System,
+    }
 }

@@ -182,6 +182,7 @@ impl Drop for Sleepers<'_> {
 /// Works while another session lets nobody write a table which is copied late.
 fn while_held<T>(postgres: &Postgres, database: &str, work: impl FnOnce() -> T) -> T {
     let primary = postgres.primary();
+    // Nobody waits for this sleep: it holds the lock until `Sleepers` ends it, or by itself if this test dies.
     let hold = format!(
         "BEGIN; LOCK TABLE mainstay.custom_events IN EXCLUSIVE MODE; SELECT pg_sleep({})",
         2 * PATIENCE.as_secs()
