@@ -139,6 +139,7 @@ fn run_cell(plan: &Plan, fault: Fault) -> anyhow::Result<Cell> {
         mend();
         let mended = Instant::now();
         let recovered = wait_well(product, &servers, &well)
+            .and_then(|()| wait_found_out(product, &servers, fault))
             .and_then(|()| wait_redis(product, fault, "pass"))
             .map(|()| mended.elapsed());
         let mut sent = Sent::default();
@@ -154,12 +155,9 @@ fn run_cell(plan: &Plan, fault: Fault) -> anyhow::Result<Cell> {
         anyhow::Ok((sent, recovered, lacked, used.transpose()?))
     })?;
     wait_well(&product, &servers, &well)?;
+    wait_confirmed(&product, &servers)?;
     let seen = Seen::of(&product, &servers)?;
     let answered_reads = seen.reads()? - reads_before;
-    if fault.blow == Blow::Return {
-        let role = product.find_role(servers.networks[0].address())?;
-        ensure!(role == "stale", "who was replaced and came back is {role}");
-    }
     product.stop(&home)?;
     let mut cell = Cell {
         name: fault.to_string(),
@@ -222,6 +220,27 @@ fn wait_well(product: &Product, servers: &Servers, well: &[usize]) -> anyhow::Re
             ensure!(seen.is_asked(*place)?, "server {place} is not asked");
         }
         ensure!(seen.spooled()? < 0.5, "events wait");
+        Ok(())
+    })
+}
+
+/// Until the standbys have every event, so that none is left to be written once more.
+fn wait_confirmed(product: &Product, servers: &Servers) -> anyhow::Result<()> {
+    retry(WELL, LOOK_EVERY, || {
+        ensure!(Seen::of(product, servers)?.unconfirmed()? < 0.5, "the primary alone has events");
+        Ok(())
+    })
+}
+
+/// Until one that was replaced and came back is known to take changes of a history that is over. It may have been taken for the
+/// primary until then.
+fn wait_found_out(product: &Product, servers: &Servers, fault: Fault) -> anyhow::Result<()> {
+    if fault.blow != Blow::Return {
+        return Ok(());
+    }
+    retry(WELL, LOOK_EVERY, || {
+        let role = product.find_role(servers.networks[0].address())?;
+        ensure!(role == "stale", "who was replaced and came back is {role}");
         Ok(())
     })
 }

@@ -292,6 +292,21 @@ impl Cluster {
         against
     }
 
+    /// Everybody is to be asked at once who is the primary now.
+    pub(crate) fn ask_everybody(&self) {
+        self.ask_all.store(true, Ordering::Relaxed);
+        self.alarm.notify_one();
+    }
+
+    /// Takes note of whether a server that takes changes says that somebody follows it. One that is followed no more may have
+    /// been replaced: those who followed it go with the new primary, and nothing else tells the old one.
+    pub(crate) fn note_followed(&self, node: &Node, is_followed: bool) {
+        self.followed.fetch_or(is_followed, Ordering::Relaxed);
+        if node.was_followed(is_followed) && !is_followed {
+            self.ask_everybody();
+        }
+    }
+
     /// A read's place among those that the primary takes over, if there is one.
     fn take_share(&self, primary: &Node) -> Option<Share> {
         let most = (primary.pool.max() * self.rules.primary_share / 100).max(1);

@@ -102,6 +102,8 @@ pub(crate) struct Node {
     /// A replica that may be asked: what the choice looks at for every read.
     fit: AtomicBool,
     suspect: AtomicBool,
+    /// A standby followed it when it was last asked.
+    followed: AtomicBool,
     in_flight: AtomicUsize,
     /// Wakes who waits for an answer of it when it is ejected.
     left: Notify,
@@ -126,6 +128,7 @@ impl Node {
             state: Mutex::default(),
             fit: AtomicBool::new(false),
             suspect: AtomicBool::new(false),
+            followed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             left: Notify::new(),
             line: tokio::sync::Mutex::default(),
@@ -153,6 +156,11 @@ impl Node {
     /// It owes somebody an answer.
     pub(crate) fn is_suspect(&self) -> bool {
         self.suspect.load(Ordering::Acquire)
+    }
+
+    /// Takes note of whether a standby follows it; whether one did before.
+    pub(crate) fn was_followed(&self, is_followed: bool) -> bool {
+        self.followed.swap(is_followed, Ordering::Relaxed)
     }
 
     pub(crate) fn is_ejected(&self) -> bool {

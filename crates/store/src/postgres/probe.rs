@@ -258,10 +258,13 @@ async fn over<T>(
 }
 
 fn note(cluster: &Cluster, node: &Node, seen: Seen) {
-    cluster.followed.fetch_or(seen.is_followed, Ordering::Relaxed);
-    let mut back = false;
+    if !seen.recovering {
+        cluster.note_followed(node, seen.is_followed);
+    }
+    let (mut back, mut was_silent) = (false, false);
     node.change(|state| {
         back = state.ejected.take().is_some();
+        was_silent = state.suspect;
         state.role = if seen.recovering { Role::Replica } else { Role::Primary };
         state.system = seen.system;
         state.position = seen.position;
@@ -271,11 +274,10 @@ fn note(cluster: &Cluster, node: &Node, seen: Seen) {
     });
     if back {
         tracing::info!(node = node.target.name, "a database server answers again");
-        if !seen.recovering {
-            // Another one may have been promoted meanwhile, and its next trial be far off.
-            cluster.ask_all.store(true, Ordering::Relaxed);
-            cluster.alarm.notify_one();
-        }
+    }
+    if (back || was_silent) && !seen.recovering {
+        // Another one may have been promoted meanwhile, and its next trial be far off.
+        cluster.ask_everybody();
     }
 }
 

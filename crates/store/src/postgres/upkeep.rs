@@ -181,8 +181,7 @@ async fn show_history(db: &Db) {
         let error = &error as &dyn std::error::Error;
         tracing::debug!(error, "replicas may not know of the new history yet");
     }
-    cluster.ask_all.store(true, Ordering::Relaxed);
-    cluster.alarm.notify_one();
+    cluster.ask_everybody();
 }
 
 fn own_id(db: &Db) -> Uuid {

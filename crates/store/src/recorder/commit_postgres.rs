@@ -2,7 +2,6 @@
 //! because the tables, in one piece per day, cannot tell. Any number of processes commit at a time.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::Ordering;
 
 use mainstay_base::Timestamp;
 use sqlx::PgConnection;
@@ -75,14 +74,15 @@ impl Committer {
     ) -> Result<Committed, Error> {
         let patience = db.patience();
         let mut conn = Conn { conn: leased.conn(), patience };
-        let was_synchronous = match self.write(db, &mut conn, batches).await {
-            Ok(was_synchronous) => was_synchronous,
+        let (is_followed, was_synchronous) = match self.write(&mut conn, batches).await {
+            Ok(told) => told,
             Err(error) => {
                 // The connection ends with its transaction.
                 db.cluster.note(leased.node(), &error);
                 return Err(Error::new(OP, error));
             }
         };
+        db.cluster.note_followed(leased.node(), is_followed);
         let committed = patience.keep(sqlx::query("COMMIT").execute(leased.conn())).await;
         if let Err(error) = committed {
             db.cluster.note(leased.node(), &error);
@@ -108,16 +108,14 @@ impl Committer {
         }
     }
 
-    /// Whether the commit will be a standby's as well before it is answered.
+    /// Whether somebody follows this server, and whether the commit will be a standby's as well before it is answered.
     async fn write(
         &self,
-        db: &Db,
         conn: &mut Conn<'_>,
         batches: &[&Sealed<'_>],
-    ) -> Result<bool, sqlx::Error> {
+    ) -> Result<(bool, bool), sqlx::Error> {
         let rows = Sorted::of(batches);
-        let (is_followed, is_synchronous) = conn.lock_together().await?;
-        db.cluster.followed.fetch_or(is_followed, Ordering::Relaxed);
+        let told = conn.lock_together().await?;
         let mut new = conn.add_keys(rows.list_keys()).await?;
         let new_views = take_new(&rows.page_views, &mut new);
         let new_customs = take_new(&rows.customs, &mut new);
@@ -141,7 +139,7 @@ impl Committer {
             rows.hours.iter().map(|(site, hour)| (*site, Ts(*hour))).unzip();
         let marked = sqlx::query(rollup::MARK_COUNTED.postgres).bind(sites).bind(hours);
         conn.run(marked).await?;
-        Ok(is_synchronous)
+        Ok(told)
     }
 
     /// Vitals and engagement: the first report of a measurement makes a row, later ones change it. The row is found by

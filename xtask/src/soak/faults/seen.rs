@@ -27,6 +27,11 @@ impl<'a> Seen<'a> {
         self.value("mainstay_recorder_spooled_bytes ")
     }
 
+    /// Bytes of events that no standby has confirmed yet.
+    pub(super) fn unconfirmed(&self) -> anyhow::Result<f64> {
+        self.value("mainstay_recorder_unconfirmed_bytes ")
+    }
+
     /// Reads that database servers answered so far.
     pub(super) fn reads(&self) -> anyhow::Result<f64> {
         let name = "mainstay_database_reads_total{";

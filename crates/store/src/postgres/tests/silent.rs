@@ -10,6 +10,8 @@ use super::house::{count, database};
 use super::*;
 use crate::{Database, Engine};
 
+const VIEWS: &str = "SELECT count(*) FROM mainstay.page_views";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_whose_every_connection_is_in_use_is_ejected() {
     let servers = Postgres::start();
@@ -118,6 +120,46 @@ async fn a_primary_that_comes_back_is_held_against_the_others_at_once() {
     let is_found = || house.role(0) == crate::postgres::Role::Stale;
     until("the old one is found out", LONG, is_found).await;
     house.primary_is(1).await;
+    house.finish().await;
+}
+
+/// The next round of probes is an hour away: what is found out is not found by one.
+async fn without_rounds(replicas: usize) -> (Postgres, String, House) {
+    let servers = Postgres::launch().replicas(replicas).start();
+    let name = servers.create_database();
+    servers.wait_replicated(LONG);
+    let probe_every = Time(Duration::from_secs(3_600));
+    let house = House::open(&Database { probe_every, ..database(&servers, &name) }).await;
+    for place in 1..=replicas {
+        house.is_fit(place).await;
+    }
+    (servers, name, house)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_answers_after_a_silence_is_held_against_the_others_at_once() {
+    let (servers, _, house) = without_rounds(1).await;
+    servers.replicas()[0].promote();
+    house.db().suspect_primary();
+    house.primary_is(1).await;
+    assert_eq!(house.role(0), crate::postgres::Role::Stale);
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_nobody_follows_any_more_is_held_against_the_others_at_once() {
+    let (servers, name, house) = without_rounds(2).await;
+    let (first, second) = (&servers.replicas()[0], &servers.replicas()[1]);
+    assert!(house.record(0).await);
+    first.promote();
+    second.follow(first);
+    // It takes this one, which no other server will ever have.
+    assert!(house.record(1).await);
+    house.primary_is(1).await;
+    assert_eq!(servers.primary().query(&name, VIEWS), "2");
+    until("what the old one alone had is there", LONG, || first.query(&name, VIEWS) == "2").await;
+    assert!(house.record(2).await);
+    assert_eq!(house.count().await, 3);
     house.finish().await;
 }
 
