@@ -79,11 +79,22 @@ pub(crate) struct Table {
     pub(crate) tail: Sql,
 }
 
+/// What rows may meet in their table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meets {
+    /// Rows like them, which the table's tail is for.
+    Any,
+    /// None like them: one that does breaks the statement. To look first costs PostgreSQL as much again as to insert.
+    None,
+}
+
 /// The texts of one bulk insert.
 #[derive(Debug)]
 pub(crate) struct Bulk {
     sqlite: [Arc<str>; SIZES.len()],
     postgres: Arc<str>,
+    /// Of rows that meet none.
+    postgres_new: Arc<str>,
     columns: &'static [(&'static str, Kind)],
 }
 
@@ -91,7 +102,8 @@ impl Bulk {
     pub(crate) fn new(table: &Table) -> Self {
         Self {
             sqlite: SIZES.map(|rows| sqlite_text(table, rows).into()),
-            postgres: postgres_text(table).into(),
+            postgres: postgres_text(table, table.tail.postgres).into(),
+            postgres_new: postgres_text(table, "").into(),
             columns: table.columns,
         }
     }
@@ -142,7 +154,7 @@ impl Bulk {
     pub(crate) async fn insert_postgres<'r, R>(
         &self,
         (conn, patience): (&mut PgConnection, Patience),
-        rows: &'r [R],
+        (rows, meets): (&'r [R], Meets),
         bind: impl Fn(&'r R, &mut Binder<'r>),
     ) -> Result<Option<PgQueryResult>, sqlx::Error> {
         if rows.is_empty() {
@@ -152,7 +164,11 @@ impl Bulk {
         for row in rows {
             bind(row, &mut binder);
         }
-        let text = AssertSqlSafe(Arc::clone(&self.postgres));
+        let text = match meets {
+            Meets::Any => &self.postgres,
+            Meets::None => &self.postgres_new,
+        };
+        let text = AssertSqlSafe(Arc::clone(text));
         let inserted = sqlx::query_with(text, binder.finish_postgres()?).execute(conn);
         patience.keep(inserted).await.map(Some)
     }
@@ -172,7 +188,9 @@ impl Bulk {
             },
             Tx::Postgres(tx) => {
                 let patience = tx.patience();
-                self.insert_postgres((tx.conn(), patience), rows, bind).await.map(drop)
+                self.insert_postgres((tx.conn(), patience), (rows, Meets::Any), bind)
+                    .await
+                    .map(drop)
             }
         };
         done.map_err(|e| Error::new(op, e))
@@ -225,7 +243,7 @@ fn sqlite_text(table: &Table, rows: usize) -> String {
     out
 }
 
-fn postgres_text(table: &Table) -> String {
+fn postgres_text(table: &Table, tail: &str) -> String {
     let columns = list_columns(table);
     let arrays = table.columns.iter().enumerate();
     let arrays = arrays.map(|(i, (_, kind))| format!("${}::{}[]", i + 1, kind.as_type()));
@@ -238,7 +256,7 @@ fn postgres_text(table: &Table) -> String {
         table.name,
         values.collect::<Vec<_>>().join(", "),
         arrays.collect::<Vec<_>>().join(", "),
-        table.tail.postgres
+        tail
     )
 }
 

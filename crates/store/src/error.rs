@@ -79,6 +79,11 @@ impl Error {
         self.has_state(&["40P01", "40001"])
     }
 
+    /// A row like one of these is there already.
+    pub(crate) fn is_repeat(&self) -> bool {
+        self.has_state(&["23505"])
+    }
+
     /// A word for logs and health: the cause alone. Holds no value that was bound.
     pub(crate) fn reason(&self) -> String {
         match &self.source {

@@ -34,6 +34,16 @@ impl Position {
     pub(crate) fn includes(self, other: Self) -> bool {
         self.timeline == other.timeline && self.lsn >= other.lsn
     }
+
+    /// Where both are seen: the later of one history. Of two histories the older, which nobody has seen for certain.
+    pub(crate) fn of_both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        let later = |a: Self, b: Self| match a.timeline.cmp(&b.timeline) {
+            std::cmp::Ordering::Equal => Self { lsn: a.lsn.max(b.lsn), ..a },
+            std::cmp::Ordering::Less => a,
+            std::cmp::Ordering::Greater => b,
+        };
+        one.zip(other).map(|(a, b)| later(a, b)).or(one).or(other)
+    }
 }
 
 impl fmt::Display for Position {
@@ -65,6 +75,20 @@ mod tests {
         assert_eq!("3.16/B374D848".parse(), Ok(at));
         for broken in ["", "3", "3.16", "x.1/2", "3.1/2/3", "3.1FFFFFFFF/0"] {
             assert_eq!(broken.parse::<Position>(), Err(()), "{broken}");
+        }
+    }
+
+    #[test]
+    fn of_two_the_one_where_both_are_seen() {
+        let at = |timeline, lsn| Some(Position { timeline, lsn: Lsn(lsn) });
+        for (one, other, both) in [
+            (at(1, 5), at(1, 7), at(1, 7)),
+            (at(1, 9), at(2, 3), at(1, 9)),
+            (at(1, 9), None, at(1, 9)),
+            (None, None, None),
+        ] {
+            assert_eq!(Position::of_both(one, other), both);
+            assert_eq!(Position::of_both(other, one), both);
         }
     }
 

@@ -1,27 +1,31 @@
 //! One group commit on PostgreSQL: many batches, one transaction. Which events are new is asked of `event_keys` first,
 //! because the tables, in one piece per day, cannot tell. Any number of processes commit at a time.
+//!
+//! Events are hardly ever sent twice. So a group is first written as if all of its events were new; where one is not, a
+//! unique index refuses it, nothing of the group is written, and it is written once more by asking of each.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use mainstay_base::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::Record;
+use self::sorted::{Sorted, kept, take_new};
 use super::add_up::add_up;
-use super::keys::{Of, key};
 use super::merge::{merge_engagement, merge_reports, merge_vitals};
 use super::spool::Sealed;
 use super::texts::Texts;
-use crate::bulk::{Binder, Bulk};
+use crate::bulk::{Binder, Bulk, Meets};
 use crate::postgres::position::Position;
 use crate::postgres::{Db, Leased, Patience, standbys};
-use crate::rollup::HOUR;
 use crate::tables::{
     custom_event, engagement, error_event, page_view, performance_metric, report, rollup,
     user_session,
 };
 use crate::{Error, Ts};
+
+mod sorted;
 
 const OP: &str = "recorder.commit";
 /// A group that lost a deadlock against another process's is tried again at once.
@@ -36,10 +40,20 @@ pub(super) struct Committed {
     pub(super) is_synchronous: bool,
 }
 
-/// The texts.
+/// The texts, and whether events are being sent twice.
 #[derive(Debug)]
-pub(super) struct Committer(Texts);
+pub(super) struct Committer {
+    texts: Texts,
+    /// So many groups more are written with a question for each event.
+    doubts: AtomicU32,
+}
 
+/// After a repeat so many groups are taken to hold more of them: whoever sends everything twice costs hardly more than
+/// whoever does not.
+const DOUBTS: u32 = 16;
+
+const ADD_KEYS: &str = "INSERT INTO mainstay.event_keys (key, at)
+    SELECT key, at FROM unnest($1::uuid[], $2::timestamptz[]) AS k(key, at)";
 const NEW_KEYS: &str = "INSERT INTO mainstay.event_keys (key, at)
     SELECT key, at FROM unnest($1::uuid[], $2::timestamptz[]) AS k(key, at)
     ON CONFLICT (key) DO NOTHING RETURNING key";
@@ -47,7 +61,7 @@ const KNOWN_KEYS: &str = "SELECT key, at FROM mainstay.event_keys WHERE key = AN
 
 impl Committer {
     pub(super) fn new() -> Self {
-        Self(Texts::new())
+        Self { texts: Texts::new(), doubts: AtomicU32::new(0) }
     }
 
     /// Writes every batch or none.
@@ -57,12 +71,26 @@ impl Committer {
         batches: &[&Sealed<'_>],
     ) -> Result<Committed, Error> {
         let mut tries = TRIES;
+        let mut meets = self.expect();
         loop {
             let leased = db.begin(OP).await?;
-            match self.attempt(db, leased, batches).await {
+            match self.attempt(db, leased, (batches, meets)).await {
+                Err(error) if error.is_repeat() && meets == Meets::None => {
+                    meets = Meets::Any;
+                    self.doubts.store(DOUBTS, Ordering::Relaxed);
+                }
                 Err(error) if error.is_contended() && tries > 1 => tries -= 1,
                 outcome => return outcome,
             }
+        }
+    }
+
+    /// Whether the next group is taken to hold repeats.
+    fn expect(&self) -> Meets {
+        let fewer = |doubts: u32| doubts.checked_sub(1);
+        match self.doubts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer) {
+            Ok(_) => Meets::Any,
+            Err(_) => Meets::None,
         }
     }
 
@@ -70,16 +98,22 @@ impl Committer {
         &self,
         db: &Db,
         mut leased: Leased,
-        batches: &[&Sealed<'_>],
+        (batches, meets): (&[&Sealed<'_>], Meets),
     ) -> Result<Committed, Error> {
         let patience = db.patience();
-        let mut conn = Conn { conn: leased.conn(), patience };
+        let mut conn = Conn { conn: leased.conn(), patience, meets };
         let (is_followed, was_synchronous) = match self.write(&mut conn, batches).await {
             Ok(told) => told,
             Err(error) => {
-                // The connection ends with its transaction.
                 db.cluster.note(leased.node(), &error);
-                return Err(Error::new(OP, error));
+                let error = Error::new(OP, error);
+                // Else the connection ends with its transaction.
+                if error.is_repeat()
+                    && patience.keep(sqlx::query("ROLLBACK").execute(leased.conn())).await.is_ok()
+                {
+                    leased.give_back();
+                }
+                return Err(error);
             }
         };
         db.cluster.note_followed(leased.node(), is_followed);
@@ -122,19 +156,19 @@ impl Committer {
         let views = kept(&rows.page_views, &new_views);
         let customs = kept(&rows.customs, &new_customs);
         let errors = kept(&rows.errors, &take_new(&rows.errors, &mut new));
-        conn.insert(&self.0.page_views, &views, page_view::bind).await?;
-        conn.insert(&self.0.customs, &customs, custom_event::bind).await?;
-        conn.insert(&self.0.errors, &errors, error_event::bind).await?;
+        conn.insert(&self.texts.page_views, &views, page_view::bind).await?;
+        conn.insert(&self.texts.customs, &customs, custom_event::bind).await?;
+        conn.insert(&self.texts.errors, &errors, error_event::bind).await?;
         let vitals = kept(&rows.vitals, &take_new(&rows.vitals, &mut new));
         let engaged = kept(&rows.engagement, &take_new(&rows.engagement, &mut new));
         self.write_measured(conn, &vitals, &engaged).await?;
         let reports = rows.reports.iter().filter(|(key, _)| new.contains(key)).map(|(_, row)| *row);
         let reports = merge_reports(reports);
-        conn.insert(&self.0.reports, &reports, |row, to| report::bind(&row, to)).await?;
+        conn.merge(&self.texts.reports, &reports, |row, to| report::bind(&row, to)).await?;
         let plain: Vec<_> = batches.iter().map(|sealed| sealed.batch.as_ref()).collect();
         let mut changes = add_up(&plain, &new_views, &new_customs).into_changes();
         changes.sort_by_key(|change| change.touch.session_id);
-        conn.insert(&self.0.sessions, &changes, user_session::bind).await?;
+        conn.merge(&self.texts.sessions, &changes, user_session::bind).await?;
         let (sites, hours): (Vec<&str>, Vec<Ts>) =
             rows.hours.iter().map(|(site, hour)| (*site, Ts(*hour))).unzip();
         let marked = sqlx::query(rollup::MARK_COUNTED.postgres).bind(sites).bind(hours);
@@ -154,26 +188,22 @@ impl Committer {
         let engaged = merge_engagement(engaged);
         let keys = vitals.iter().map(|(key, row)| (*key, row.timestamp));
         let keys = keys.chain(engaged.iter().map(|(key, row)| (*key, row.recorded_at)));
-        let keys: Vec<_> = keys.collect();
-        let new = conn.add_keys(keys.iter().copied()).await?;
-        let known = keys.iter().map(|(key, _)| *key).filter(|key| !new.contains(key));
-        let known = conn.find_times(known.collect()).await?;
+        let known = conn.add_measured(keys.collect()).await?;
 
-        let mut fresh: Vec<_> =
-            vitals.iter().filter(|(k, _)| new.contains(k)).map(|(_, r)| r).collect();
+        let is_new = |key: &Uuid| !known.contains_key(key);
+        let mut fresh: Vec<_> = vitals.iter().filter(|(k, _)| is_new(k)).map(|(_, r)| r).collect();
         // Ids grow with time: in their order, rows go to the end of the index.
         fresh.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        conn.insert(&self.0.vitals, &fresh, performance_metric::bind).await?;
+        conn.insert(&self.texts.vitals, &fresh, performance_metric::bind).await?;
         let mut later = Binder::postgres(&performance_metric::REPLACED, vitals.len());
         for (row, at) in vitals.iter().filter_map(|(key, row)| Some((row, known.get(key)?))) {
             performance_metric::bind_replaced(row, *at, &mut later);
         }
         conn.change(performance_metric::REPLACE, later).await?;
 
-        let mut fresh: Vec<_> =
-            engaged.iter().filter(|(k, _)| new.contains(k)).map(|(_, r)| r).collect();
+        let mut fresh: Vec<_> = engaged.iter().filter(|(k, _)| is_new(k)).map(|(_, r)| r).collect();
         fresh.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        conn.insert(&self.0.engagement, &fresh, engagement::bind).await?;
+        conn.insert(&self.texts.engagement, &fresh, engagement::bind).await?;
         let mut later = Binder::postgres(&engagement::RAISED, engaged.len());
         for (row, at) in engaged.iter().filter_map(|(key, row)| Some((row, known.get(key)?))) {
             engagement::bind_raised(row, *at, &mut later);
@@ -186,6 +216,7 @@ impl Committer {
 struct Conn<'c> {
     conn: &'c mut PgConnection,
     patience: Patience,
+    meets: Meets,
 }
 
 impl Conn<'_> {
@@ -202,13 +233,26 @@ impl Conn<'_> {
         self.patience.keep(query.execute(&mut *self.conn)).await.map(drop)
     }
 
+    /// Rows of events.
     async fn insert<'r, R>(
         &mut self,
         bulk: &Bulk,
         rows: &'r [R],
         bind: impl Fn(&'r R, &mut Binder<'r>),
     ) -> Result<(), sqlx::Error> {
-        bulk.insert_postgres((&mut *self.conn, self.patience), rows, bind).await.map(drop)
+        let to = (&mut *self.conn, self.patience);
+        bulk.insert_postgres(to, (rows, self.meets), bind).await.map(drop)
+    }
+
+    /// Rows that are added to those that are there.
+    async fn merge<'r, R>(
+        &mut self,
+        bulk: &Bulk,
+        rows: &'r [R],
+        bind: impl Fn(&'r R, &mut Binder<'r>),
+    ) -> Result<(), sqlx::Error> {
+        let to = (&mut *self.conn, self.patience);
+        bulk.insert_postgres(to, (rows, Meets::Any), bind).await.map(drop)
     }
 
     async fn change(&mut self, text: &'static str, values: Binder<'_>) -> Result<(), sqlx::Error> {
@@ -219,21 +263,47 @@ impl Conn<'_> {
         self.patience.keep(query.execute(&mut *self.conn)).await.map(drop)
     }
 
-    /// Adds keys; those that were not there. In their order, so that two processes do not wait for each other in a ring.
+    /// Adds the keys of events; those that were not there.
     async fn add_keys(
         &mut self,
         keys: impl Iterator<Item = (Uuid, Timestamp)>,
     ) -> Result<HashSet<Uuid>, sqlx::Error> {
-        let mut first: HashMap<Uuid, Timestamp> = HashMap::new();
-        for (key, at) in keys {
-            first.entry(key).or_insert(at);
+        if self.meets == Meets::Any {
+            return self.find_new_keys(keys).await;
         }
-        if first.is_empty() {
+        let (keys, times) = in_order(keys);
+        if !keys.is_empty() {
+            self.run(sqlx::query(ADD_KEYS).bind(&keys).bind(times)).await?;
+        }
+        Ok(keys.into_iter().collect())
+    }
+
+    /// Adds the keys of measurements; when those that were there were first seen. A page reports the same ones again and
+    /// again, so that these are looked for first.
+    async fn add_measured(
+        &mut self,
+        keys: Vec<(Uuid, Timestamp)>,
+    ) -> Result<HashMap<Uuid, Timestamp>, sqlx::Error> {
+        let all = keys.iter().map(|(key, _)| *key);
+        if self.meets == Meets::Any {
+            let new = self.find_new_keys(keys.iter().copied()).await?;
+            return self.find_times(all.filter(|key| !new.contains(key)).collect()).await;
+        }
+        let known = self.find_times(all.collect()).await?;
+        let new = keys.iter().copied().filter(|(key, _)| !known.contains_key(key));
+        self.add_keys(new).await?;
+        Ok(known)
+    }
+
+    /// Adds keys, some of which may be there; those that were not.
+    async fn find_new_keys(
+        &mut self,
+        keys: impl Iterator<Item = (Uuid, Timestamp)>,
+    ) -> Result<HashSet<Uuid>, sqlx::Error> {
+        let (keys, times) = in_order(keys);
+        if keys.is_empty() {
             return Ok(HashSet::new());
         }
-        let mut keys: Vec<_> = first.into_iter().collect();
-        keys.sort_unstable_by_key(|(key, _)| *key);
-        let (keys, times): (Vec<_>, Vec<_>) = keys.into_iter().map(|(k, at)| (k, Ts(at))).unzip();
         let added = sqlx::query_scalar(NEW_KEYS).bind(keys).bind(times);
         let added: Vec<Uuid> = self.patience.keep(added.fetch_all(&mut *self.conn)).await?;
         Ok(added.into_iter().collect())
@@ -253,79 +323,11 @@ impl Conn<'_> {
     }
 }
 
-/// The rows of a group by table, each with its key, in the order of its batches.
-#[derive(Default)]
-struct Sorted<'a> {
-    page_views: Vec<(Uuid, &'a page_view::Row)>,
-    engagement: Vec<(Uuid, &'a engagement::Row)>,
-    vitals: Vec<(Uuid, &'a performance_metric::Row)>,
-    errors: Vec<(Uuid, &'a error_event::Row)>,
-    customs: Vec<(Uuid, &'a custom_event::Row)>,
-    /// The key is the batch's.
-    reports: Vec<(Uuid, &'a report::Row)>,
-    /// The hours events belong to: one that was counted already must be counted again.
-    hours: HashSet<(&'a str, Timestamp)>,
-}
-
-impl<'a> Sorted<'a> {
-    fn of(batches: &[&'a Sealed<'_>]) -> Self {
-        let mut rows = Self::default();
-        for sealed in batches {
-            let batch = key(Of::Batch, "", &[&sealed.id]);
-            for record in &sealed.batch.records {
-                rows.add(batch, record);
-            }
-        }
-        rows
-    }
-
-    fn add(&mut self, batch: Uuid, record: &'a Record) {
-        let (site, at): (&str, _) = match record {
-            Record::PageView(row) => {
-                self.page_views.push((key(Of::PageView, &row.site, &[&row.id]), row));
-                (&row.site, row.recorded_at)
-            }
-            Record::Custom(row) => {
-                self.customs.push((key(Of::Custom, &row.site, &[&row.id]), row));
-                (&row.site, row.recorded_at)
-            }
-            Record::Error(row) => {
-                self.errors.push((key(Of::Error, &row.site, &[&row.id]), row));
-                (&row.site, row.timestamp)
-            }
-            Record::Engagement(row) => {
-                self.engagement.push((key(Of::Engagement, &row.site, &[&row.id]), row));
-                (&row.site, row.recorded_at)
-            }
-            Record::Vital(row) => {
-                self.vitals.push((key(Of::Vital, &row.site, &[&row.id]), row));
-                (&row.site, row.timestamp)
-            }
-            // No roll-up is counted from reports.
-            Record::Report(row) => {
-                self.reports.push((batch, row));
-                return;
-            }
-        };
-        self.hours.insert((site, at.floor_to(HOUR)));
-    }
-
-    fn list_keys(&self) -> impl Iterator<Item = (Uuid, Timestamp)> {
-        let views = self.page_views.iter().map(|(key, row)| (*key, row.recorded_at));
-        let customs = self.customs.iter().map(|(key, row)| (*key, row.recorded_at));
-        let errors = self.errors.iter().map(|(key, row)| (*key, row.timestamp));
-        let engagement = self.engagement.iter().map(|(key, row)| (*key, row.recorded_at));
-        let vitals = self.vitals.iter().map(|(key, row)| (*key, row.timestamp));
-        let reports = self.reports.iter().map(|(key, row)| (*key, row.last_seen));
-        views.chain(customs).chain(errors).chain(engagement).chain(vitals).chain(reports)
-    }
-}
-
-/// For each row whether it is new. A row that comes twice in one group is new once.
-fn take_new<R>(rows: &[(Uuid, R)], new: &mut HashSet<Uuid>) -> Vec<bool> {
-    rows.iter().map(|(key, _)| new.remove(key)).collect()
-}
-
-fn kept<'a, R>(rows: &[(Uuid, &'a R)], new: &[bool]) -> Vec<&'a R> {
-    rows.iter().zip(new).filter(|(_, new)| **new).map(|((_, row), _)| *row).collect()
+/// Keys and the time of the first event of each, in their order, so that two processes do not wait for each other in a ring.
+fn in_order(keys: impl Iterator<Item = (Uuid, Timestamp)>) -> (Vec<Uuid>, Vec<Ts>) {
+    let mut keys: Vec<_> = keys.collect();
+    // Of equals the first stays first.
+    keys.sort_by_key(|(key, _)| *key);
+    keys.dedup_by_key(|(key, _)| *key);
+    keys.into_iter().map(|(key, at)| (key, Ts(at))).unzip()
 }

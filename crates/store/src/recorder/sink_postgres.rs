@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use mainstay_base::Entropy;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::halves::halves;
 use self::reasons::Outage;
 use super::commit_postgres::Committer;
 use super::sink::SinkContext;
@@ -18,10 +20,12 @@ use super::spool::{Sealed, Spool};
 use super::{Batch, Faults, Written};
 use crate::error::Kind;
 use crate::postgres::Db;
+use crate::postgres::position::Position;
 use crate::postgres::standbys::Received;
 use crate::{Error, Settings, Store};
 
 mod copies;
+mod halves;
 mod reasons;
 
 const OP: &str = "recorder.spool";
@@ -118,22 +122,33 @@ impl PostgresSink {
         // Where this machine's disk does not take that now, events go to the primary all the same: nothing is let go
         // until it was done, and health says so.
         let _later = self.follow_promotion().await;
-        let taken = self.committer.commit(&self.db, &sealed);
-        match within(&self.db, TAKEN_WITHIN, taken).await {
-            Ok(committed) => {
-                self.note_taken();
-                self.refuses.ends();
-                self.remember(&sealed, committed).await;
-                // With one address there is nobody who may be behind.
-                let position = committed.end.filter(|_| self.db.has_replicas());
-                Ok(Written { position, waits: false })
-            }
-            Err(error) if error.kind == Kind::Conflict => Err(error),
-            Err(error) => {
-                self.note_failed(&error);
-                self.keep(&sealed, Some(error)).await
+        let halves = halves(&sealed);
+        let taken = halves
+            .iter()
+            .map(|half| within(&self.db, TAKEN_WITHIN, self.committer.commit(&self.db, half)));
+        let taken = join_all(taken).await;
+        let mut written = Written::default();
+        let (mut left, mut failed) = (Vec::new(), None);
+        for (half, taken) in halves.iter().zip(taken) {
+            match taken {
+                Ok(committed) => {
+                    self.note_taken();
+                    self.refuses.ends();
+                    self.remember(half, committed).await;
+                    // With one address there is nobody who may be behind.
+                    let end = committed.end.filter(|_| self.db.has_replicas());
+                    written.position = Position::of_both(written.position, end);
+                }
+                // Tried again in parts: what the other half wrote is known by its keys.
+                Err(error) if error.kind == Kind::Conflict => return Err(error),
+                Err(error) => {
+                    self.note_failed(&error);
+                    left.extend_from_slice(half);
+                    failed = Some(error);
+                }
             }
         }
+        if failed.is_some() { self.keep(&left, failed).await } else { Ok(written) }
     }
 
     async fn keep(
