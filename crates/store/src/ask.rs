@@ -18,8 +18,11 @@ macro_rules! ask {
                         Ok(leased) => leased,
                         Err(error) => break Err(error),
                     };
-                    let asked = sqlx::$query($sql.postgres)$(.bind($value))*.$how(leased.conn());
-                    let answer = attempts.within(asked).await;
+                    let answer = {
+                        let asked = sqlx::$query($sql.postgres)$(.bind($value))*.$how(leased.conn());
+                        // Where it is: each call that it is handed through would move it.
+                        attempts.within(std::pin::pin!(asked)).await
+                    };
                     if let Some(outcome) = attempts.settle(leased, answer) {
                         break outcome;
                     }

@@ -42,6 +42,10 @@ impl Attempts<'_> {
         if !cluster.used.load(Ordering::Relaxed) {
             cluster.used.store(true, Ordering::Relaxed);
         }
+        if let Some(leased) = self.lease_resting() {
+            self.asked = Some(Arc::clone(leased.node()));
+            return Ok(leased);
+        }
         let mut rest = cluster.nodes.len();
         loop {
             let (place, error) = match self.choose().await? {
@@ -62,6 +66,18 @@ impl Attempts<'_> {
             rest -= 1;
             self.note_failed(node);
         }
+    }
+
+    /// What nearly every read gets: a connection of a fit replica that rests there.
+    fn lease_resting(&self) -> Option<Leased> {
+        let is_plain = self.db.reads == Reads::Any && self.db.pin.is_none();
+        if !is_plain || !self.failed.is_empty() {
+            return None;
+        }
+        let cluster = &self.db.cluster;
+        let leased = Leased::resting_at(cluster.choose_replica(&[])?)?;
+        cluster.reads.replica.fetch_add(1, Ordering::Relaxed);
+        Some(leased)
     }
 
     fn note_failed(&mut self, node: Arc<Node>) {

@@ -309,6 +309,12 @@ impl Leased {
         }
     }
 
+    /// A connection of the place's server that rests, if there is one.
+    pub(crate) fn resting_at(place: Place) -> Option<Self> {
+        let taken = place.node.pool.take_resting()?;
+        Some(Self { place, taken, _share: None })
+    }
+
     pub(crate) fn conn(&mut self) -> &mut PgConnection {
         self.taken.conn()
     }

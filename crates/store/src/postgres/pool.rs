@@ -109,6 +109,14 @@ impl Pool {
         }
     }
 
+    /// A connection that rests and need not be asked whether it is still there, if there is one.
+    pub(crate) fn take_resting(&self) -> Option<Taken> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        let mut idle = self.lock();
+        let last = idle.pop_if(|last| last.since.elapsed() < PING_AFTER)?;
+        Some(Taken { conn: last.conn, _permit: permit })
+    }
+
     /// A connection: one that rests, else a new one.
     pub(crate) async fn take(&self) -> Result<Taken, sqlx::Error> {
         let permit = match Arc::clone(&self.permits).try_acquire_owned() {
