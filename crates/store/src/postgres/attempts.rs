@@ -42,13 +42,25 @@ impl Attempts<'_> {
         if !cluster.used.load(Ordering::Relaxed) {
             cluster.used.store(true, Ordering::Relaxed);
         }
-        if let Some(leased) = self.lease_resting() {
-            self.asked = Some(Arc::clone(leased.node()));
-            return Ok(leased);
+        // What nearly every read gets: a connection that rests at a fit replica. One that has none has had its turn all the
+        // same, and makes one.
+        let mut first = None;
+        if let Some(place) = self.choose_plainly() {
+            match Leased::resting_at(place) {
+                Ok(leased) => {
+                    self.asked = Some(Arc::clone(leased.node()));
+                    return Ok(leased);
+                }
+                Err(place) => first = Some(place),
+            }
         }
         let mut rest = cluster.nodes.len();
         loop {
-            let (place, error) = match self.choose().await? {
+            let chosen = match first.take() {
+                Some(place) => Leased::at(place, None).await,
+                None => self.choose().await?,
+            };
+            let (place, error) = match chosen {
                 Ok(leased) => {
                     self.asked = Some(Arc::clone(leased.node()));
                     return Ok(leased);
@@ -68,16 +80,13 @@ impl Attempts<'_> {
         }
     }
 
-    /// What nearly every read gets: a connection of a fit replica that rests there.
-    fn lease_resting(&self) -> Option<Leased> {
-        let is_plain = self.db.reads == Reads::Any && self.db.pin.is_none();
-        if !is_plain || !self.failed.is_empty() {
-            return None;
-        }
-        let cluster = &self.db.cluster;
-        let leased = Leased::resting_at(cluster.choose_replica(&[])?)?;
-        cluster.reads.replica.fetch_add(1, Ordering::Relaxed);
-        Some(leased)
+    /// A fit replica, where any may answer and nobody has failed.
+    fn choose_plainly(&self) -> Option<Place> {
+        let is_plain =
+            self.db.reads == Reads::Any && self.db.pin.is_none() && self.failed.is_empty();
+        let place = is_plain.then(|| self.db.cluster.choose_replica(&[])).flatten()?;
+        self.db.cluster.reads.replica.fetch_add(1, Ordering::Relaxed);
+        Some(place)
     }
 
     fn note_failed(&mut self, node: Arc<Node>) {

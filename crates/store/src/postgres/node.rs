@@ -309,10 +309,12 @@ impl Leased {
         }
     }
 
-    /// A connection of the place's server that rests, if there is one.
-    pub(crate) fn resting_at(place: Place) -> Option<Self> {
-        let taken = place.node.pool.take_resting()?;
-        Some(Self { place, taken, _share: None })
+    /// A connection of the place's server that rests, or the place when there is none.
+    pub(crate) fn resting_at(place: Place) -> Result<Self, Place> {
+        match place.node.pool.take_resting() {
+            Some(taken) => Ok(Self { place, taken, _share: None }),
+            None => Err(place),
+        }
     }
 
     pub(crate) fn conn(&mut self) -> &mut PgConnection {
