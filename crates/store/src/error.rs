@@ -99,6 +99,12 @@ impl Error {
         self.has_state(&["55P03"])
     }
 
+    /// Nothing is wrong with the change itself: somebody was in the way, or this process stood still with a lock in its
+    /// hands (`idle_in_transaction_session_timeout`).
+    pub(crate) fn is_of_a_moment(&self) -> bool {
+        self.is_locked_out() || self.is_contended() || self.has_state(&["25P03"])
+    }
+
     fn has_state(&self, states: &[&str]) -> bool {
         let Source::Sqlx(error) = &self.source else { return false };
         let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code);

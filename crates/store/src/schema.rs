@@ -7,7 +7,6 @@ use sqlx::{AssertSqlSafe, ConnectOptions};
 
 use crate::open::{CORE, Error, INSIGHT, classified, node};
 use crate::postgres::history::Kept;
-use crate::postgres::migrate::Taken;
 use crate::postgres::settings::Database;
 use crate::postgres::{Db, migrate, partition};
 use crate::sqlite::{Shape, options};
@@ -58,12 +57,22 @@ pub async fn look(place: &Place<'_>) -> Result<Vec<State>, Error> {
     }
 }
 
-/// Takes the missing steps; how the store stood before.
+/// What became of a store whose missing steps were taken.
+#[derive(Debug)]
+pub struct Taken {
+    /// How it stood before.
+    pub before: Vec<State>,
+    /// Why coming days have no partition yet, where one has none. Servers make them as well, and nothing waits for that.
+    pub without_days: Option<crate::Error>,
+}
+
+/// Takes the missing steps.
 ///
 /// # Errors
 /// See [`Error`]; no step is left half taken.
-pub async fn bring_up_to_date(place: Place<'_>) -> Result<Vec<State>, Error> {
+pub async fn bring_up_to_date(place: Place<'_>) -> Result<Taken, Error> {
     let before = look(&place).await?;
+    let mut without_days = None;
     match place.database.filter(|database| database.is_set()) {
         Some(database) => {
             let history = Kept::find(place.data_dir).await;
@@ -71,7 +80,7 @@ pub async fn bring_up_to_date(place: Place<'_>) -> Result<Vec<State>, Error> {
             migrate::run(&db.cluster, database).await?;
             let (engine, now) = (Engine::Postgres(db), place.clock.now());
             let made = partition::make_ahead(&engine, now, database.partitions_ahead).await;
-            made.map_err(migrate::Error::Unfinished)?;
+            without_days = made.err();
         }
         None => {
             let store = Store::open(place).await?;
@@ -81,7 +90,7 @@ pub async fn bring_up_to_date(place: Place<'_>) -> Result<Vec<State>, Error> {
             }
         }
     }
-    Ok(before)
+    Ok(Taken { before, without_days })
 }
 
 /// Rows of one table that lie in no partition of their day.
@@ -169,7 +178,8 @@ async fn look_at_file(
             if there == 0 {
                 return Ok(None);
             }
-            let all = format!("SELECT {} FROM _sqlx_migrations WHERE success", Taken::COLUMNS);
+            let all =
+                format!("SELECT {} FROM _sqlx_migrations WHERE success", migrate::Taken::COLUMNS);
             sqlx::query_as(AssertSqlSafe(all)).fetch_all(&mut conn).await.map(Some)
         };
         taken = read.await.map_err(|source: sqlx::Error| Error::Open {
@@ -183,10 +193,11 @@ async fn look_at_file(
 /// How it stands; a step that this version does not know, or knows in other words, is an error.
 fn state(
     part: &'static str,
-    taken: Option<Vec<Taken>>,
+    taken: Option<Vec<migrate::Taken>>,
     known: &Migrator,
 ) -> Result<State, MigrateError> {
-    let versions = |taken: &[Taken]| taken.iter().map(|step| step.version).collect::<Vec<_>>();
+    let versions =
+        |taken: &[migrate::Taken]| taken.iter().map(|step| step.version).collect::<Vec<_>>();
     let found = taken.as_ref().map(|taken| versions(taken).into_iter().max().unwrap_or(0));
     let taken = taken.unwrap_or_default();
     taken.iter().try_for_each(|step| step.check(known))?;

@@ -119,7 +119,7 @@ table! {
     RECORDER_QUEUE Gauge "mainstay_recorder_queue" [], "Batches waiting to be made durable.";
     RECORDER_SPOOLED Gauge "mainstay_recorder_spooled_bytes" [], "Events on this machine's disk that wait for the database.";
     RECORDER_DAMAGED Counter "mainstay_recorder_spool_damaged_total" [], "Places in the files of waiting events that could not be read: what lay there is left out.";
-    RECORDER_SPOOL_ERRORS Counter "mainstay_recorder_spool_errors_total" [], "Reads and writes of the files of waiting events that this machine's disk refused: what is to be read is tried again, what was to be written is refused.";
+    RECORDER_SPOOL_ERRORS Counter "mainstay_recorder_spool_errors_total" [], "Reads, writes and removals of the files of waiting events that this machine's disk refused, and openings of their folders: all but a write is tried again, and what was to be written is refused.";
     RECORDER_UNCONFIRMED Gauge "mainstay_recorder_unconfirmed_bytes" [], "Events in the primary of which a copy is kept on this machine's disk until every standby has them.";
     RECORDER_UNPROTECTED Counter "mainstay_recorder_unprotected_total" [], "Batches that were acknowledged and of which no copy is kept, though no standby was known to have them: they would be lost with the primary.";
     RECORDER_COMMITTED Counter "mainstay_recorder_committed_total" [], "Batches made durable.";

@@ -40,6 +40,18 @@ fn is_explained(text: &str) -> bool {
     lines.any(|said| said.split_whitespace().count() >= WORDS_MIN)
 }
 
+/// What whole things may not go, and how that is said.
+const DROPPED: [(&str, &str); 6] = [
+    ("TABLE", "DROP TABLE"),
+    ("VIEW", "DROP VIEW"),
+    ("FUNCTION", "DROP FUNCTION"),
+    ("PROCEDURE", "DROP FUNCTION"),
+    ("ROUTINE", "DROP FUNCTION"),
+    ("SCHEMA", "DROP SCHEMA"),
+];
+/// What a table may be asked to refuse from now on, though the version before still writes it.
+const REFUSALS: [&str; 5] = ["CHECK", "UNIQUE", "EXCLUDE", "PRIMARY", "FOREIGN"];
+
 /// The first thing that is taken away, or changed under who uses it.
 fn find_taken(text: &str) -> Option<&'static str> {
     let code = strip_comments(text).to_ascii_uppercase();
@@ -48,7 +60,10 @@ fn find_taken(text: &str) -> Option<&'static str> {
         let words: Vec<_> =
             statement.split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
         (0..words.len()).find_map(|at| match words[at..] {
-            ["DROP", "TABLE", ..] => Some("DROP TABLE"),
+            ["DROP", "MATERIALIZED", "VIEW", ..] => Some("DROP VIEW"),
+            ["DROP", what, ..] => {
+                DROPPED.iter().find(|(name, _)| *name == what).map(|(_, said)| *said)
+            }
             ["ALTER", "TABLE" | "VIEW" | "SCHEMA", ref rest @ ..] => find_altered(rest),
             _ => None,
         })
@@ -62,6 +77,9 @@ fn find_altered(words: &[&str]) -> Option<&'static str> {
         ["RENAME", ..] => Some("RENAME"),
         ["DROP", what, ..] if !DROPPED_FREELY.contains(&what) => Some("DROP COLUMN"),
         ["SET", "NOT", "NULL", ..] => Some("SET NOT NULL"),
+        ["ADD", "CONSTRAINT", _, what, ..] | ["ADD", what, ..] if REFUSALS.contains(&what) => {
+            Some("ADD CONSTRAINT")
+        }
         ["ALTER", "COLUMN", _, "TYPE", ..]
         | ["ALTER", _, "TYPE", ..]
         | ["SET", "DATA", "TYPE", ..] => Some("a change of type"),
@@ -105,11 +123,22 @@ mod tests {
             ("ALTER TABLE a ADD c INT, ALTER COLUMN b SET DATA TYPE bigint", 1),
             ("DO $$ BEGIN EXECUTE 'DROP TABLE old'; END $$", 1),
             ("/* kept */ DROP /* not */ TABLE old", 1),
+            ("ALTER TABLE a ADD CONSTRAINT b CHECK (c > 0)", 1),
+            ("ALTER TABLE a ADD CONSTRAINT b CHECK (c > 0) NOT VALID", 1),
+            ("ALTER TABLE a ADD CHECK (c > 0)", 1),
+            ("ALTER TABLE a ADD CONSTRAINT b UNIQUE (c)", 1),
+            ("ALTER TABLE a ADD d INT, ADD UNIQUE (c)", 1),
+            ("ALTER TABLE a ADD CONSTRAINT b FOREIGN KEY (c) REFERENCES d", 1),
+            ("DROP VIEW a", 1),
+            ("DROP MATERIALIZED VIEW IF EXISTS a", 1),
+            ("DROP FUNCTION mainstay.a(text)", 1),
+            ("DROP SCHEMA old CASCADE", 1),
             ("ALTER TABLE a ADD COLUMN type TEXT NOT NULL DEFAULT ''", 0),
             ("ALTER TABLE a DROP CONSTRAINT b; ALTER TABLE a ALTER COLUMN b DROP NOT NULL", 0),
             ("ALTER TABLE a ALTER COLUMN b SET STORAGE EXTERNAL", 0),
             ("ALTER TABLE a RENAME CONSTRAINT b TO c; ALTER INDEX a RENAME TO b", 0),
             ("-- DROP TABLE old;\nCREATE TABLE a (b INT); /* ALTER TABLE a RENAME TO b */", 0),
+            ("ALTER TABLE a ADD COLUMN c INT CHECK (c > 0); CREATE TABLE d (e INT UNIQUE)", 0),
             ("DROP INDEX a; DROP TRIGGER b; CREATE TABLE renamed (dropped INT)", 0),
         ] {
             assert_eq!(count("postgres/0023_x.sql", text), findings, "{text}");

@@ -4,7 +4,8 @@ use std::io::Write;
 
 use anyhow::Context as _;
 use mainstay_base::{Clock, Coded as _, Entropy, ErrorCode};
-use mainstay_store::{Database, Place, schema, transfer};
+use mainstay_store::schema::{self, Taken};
+use mainstay_store::{Database, Place, transfer};
 use serde::Serialize;
 
 use crate::cli::Exit;
@@ -69,11 +70,13 @@ pub fn bring_up_to_date(
     let states = runtime()?.block_on(async {
         match mode {
             Mode::Do => schema::bring_up_to_date(place).await,
-            Mode::DryRun => schema::look(&place).await,
+            Mode::DryRun => {
+                schema::look(&place).await.map(|before| Taken { before, without_days: None })
+            }
         }
     });
     match states {
-        Ok(states) => {
+        Ok(Taken { before: states, without_days }) => {
             let part = |state: schema::State| Part {
                 part: state.part,
                 version: state.found,
@@ -85,6 +88,9 @@ pub fn bring_up_to_date(
             };
             let parts: Vec<_> = states.into_iter().map(part).collect();
             words::schema(&parts, mode, format, out)?;
+            if let Some(error) = &without_days {
+                words::without_days(error, &mut std::io::stderr())?;
+            }
             if is_served && parts.iter().any(|part| !part.steps.is_empty()) {
                 let dir = settings.data_dir.display();
                 writeln!(
@@ -206,16 +212,7 @@ pub fn copy_to(
 }
 
 fn refuse(error: &dyn std::error::Error, exit: Exit) -> anyhow::Result<Exit> {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        source = error.source();
-    }
-    writeln!(std::io::stderr(), "mainstay: {text}")?;
+    writeln!(std::io::stderr(), "mainstay: {}", words::with_causes(error))?;
     Ok(exit)
 }
 

@@ -160,6 +160,36 @@ fn rows_without_a_partition_are_split_by_hand() {
     assert_eq!(split(&[]).code, Some(4));
 }
 
+/// The steps are what it is about: a server makes the days, and does not wait for them either.
+#[test]
+fn a_day_that_cannot_be_made_yet_is_told_and_no_failure() {
+    let data = tempfile::tempdir().expect("a temp folder");
+    let postgres = Postgres::start();
+    let database = postgres.create_database();
+    let url = postgres.primary().url(&database);
+    let up = || Process::run(migrate(data.path(), &[]).env("DATABASE_PRIMARY_URL", &url), PATIENCE);
+    let first = up();
+    assert_eq!((first.code, first.stderr.as_str()), (Some(0), ""), "{first:?}");
+    // As where a default is looked through for too long.
+    let _ = postgres.primary().query(
+        &database,
+        "DO $$ DECLARE day TEXT; BEGIN
+            SELECT max(inhrelid::regclass::text) INTO day FROM pg_inherits
+            WHERE inhparent = 'mainstay.engagement'::regclass AND inhrelid::regclass::text !~ 'default';
+            EXECUTE 'DROP TABLE ' || day;
+         END $$;
+         CREATE FUNCTION late() RETURNS event_trigger LANGUAGE plpgsql AS $late$
+         BEGIN RAISE 'takes too long' USING ERRCODE = 'query_canceled'; END $late$;
+         CREATE EVENT TRIGGER late ON ddl_command_start WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION late()",
+    );
+    let told = up();
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(told.stdout.contains("up to date"), "{told:?}");
+    for word in ["takes too long", "mainstay migrate --split"] {
+        assert!(told.stderr.contains(word), "{word}: {told:?}");
+    }
+}
+
 /// Sessions that sleep. They end with it, so that nobody waits for them where a test fails meanwhile.
 struct Sleepers<'a> {
     primary: &'a PostgresNode,

@@ -86,7 +86,31 @@ pub(crate) fn reason(error: &sqlx::Error) -> String {
             None => "the database refused".into(),
         },
         sqlx::Error::PoolTimedOut => "every connection is in use".into(),
+        sqlx::Error::PoolClosed => "the connections were closed".into(),
         sqlx::Error::Tls(error) => format!("TLS: {error}"),
+        // Of this machine: nothing was sent.
+        sqlx::Error::Encode(error) => error.to_string(),
+        sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
+            "what the database answered cannot be read".into()
+        }
         _ => "the connection failed".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_connections_fault_is_not_called_one() {
+        for (error, said) in [
+            (sqlx::Error::Encode("no randomness".into()), "no randomness"),
+            (sqlx::Error::Decode("secret".into()), "what the database answered cannot be read"),
+            (sqlx::Error::PoolClosed, "the connections were closed"),
+            (sqlx::Error::PoolTimedOut, "every connection is in use"),
+            (sqlx::Error::WorkerCrashed, "the connection failed"),
+        ] {
+            assert_eq!(reason(&error), said, "{error:?}");
+        }
     }
 }

@@ -13,6 +13,7 @@ mod pinned;
 mod pool;
 mod reads;
 mod silent;
+mod split;
 mod spool;
 mod tls;
 mod together;

@@ -15,6 +15,10 @@ use crate::ask::{ask, change};
 use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Store, Ts};
 
+mod showing;
+
+use showing::Showing;
+
 /// How often a process says that it is there. One that was not heard of for three times as long is gone.
 const SEEN_EVERY: Duration = Duration::from_secs(10);
 /// How often days are made and old ids forgotten; after a round in which something went wrong, sooner.
@@ -50,9 +54,11 @@ const PROCESSES: Sql = sql!(
     "SELECT id, version, region, started_at, seen_at FROM mainstay.nodes
      WHERE seen_at > now() - INTERVAL '30 seconds' ORDER BY id"
 );
+/// What this machine's clock calls old, and the database's as well: one that is fast forgets nothing too early.
 const FORGET: Sql = sql!(
     "DELETE FROM mainstay.event_keys WHERE key = ANY (ARRAY(
-        SELECT key FROM mainstay.event_keys WHERE at < $1 LIMIT $2))"
+        SELECT key FROM mainstay.event_keys
+        WHERE at < least($1::timestamptz, now() - make_interval(secs => $2)) LIMIT $3))"
 );
 
 /// The processes that share the database; none where there is only this one's files.
@@ -85,14 +91,15 @@ pub(crate) async fn run(store: Store, stop: Stop) -> Result<(), Infallible> {
     }
     let started = store.clock.now();
     let mut next_round = started;
+    let mut showing = Showing::default();
     loop {
         // Whoever asks later is told when it began.
         let _outage = store.find_outage();
         if store.is_awake() {
-            tell_here(&store, &db, started).await;
+            tell_here(&store, &db, started, &mut showing).await;
             let now = store.clock.now();
             if now >= next_round {
-                let done = while_here(&store, &db, started, &stop, round(&store, &db, &stop)).await;
+                let done = while_here(&store, &db, started, &mut showing, &stop).await;
                 let pause = if done.is_ok() { ROUND_EVERY } else { AGAIN_AFTER };
                 next_round = now.plus(pause);
                 if let Err(error) = done {
@@ -123,43 +130,44 @@ async fn while_here(
     store: &Store,
     db: &Db,
     started: Timestamp,
+    showing: &mut Showing,
     stop: &Stop,
-    round: impl Future<Output = Result<(), Error>>,
 ) -> Result<(), Error> {
     let telling = async {
         while stop.rested(SEEN_EVERY).await {
-            tell_here(store, db, started).await;
+            tell_here(store, db, started, showing).await;
         }
     };
     tokio::select! {
         biased;
-        done = round => done,
+        done = round(store, db, stop) => done,
         () = telling => Ok(()),
     }
 }
 
-async fn tell_here(store: &Store, db: &Db, started: Timestamp) {
+async fn tell_here(store: &Store, db: &Db, started: Timestamp, showing: &mut Showing) {
     if let Err(error) = say_here(store, db, started).await {
         let error = &error as &dyn std::error::Error;
         tracing::debug!(error, "not counted among the processes");
     }
-    show_history(db).await;
+    show_history(db, showing).await;
 }
 
 /// A replica that follows a promoted server tells an ordinary role of the new history once its control file knows of it,
 /// which may take minutes: until then it counts as of the old one. Replaying that a table is gone, it writes that file
 /// (`UpdateMinRecoveryPoint` in PostgreSQL's `xact_redo_commit`).
-async fn show_history(db: &Db) {
+async fn show_history(db: &Db, showing: &mut Showing) {
     const OP: &str = "node.show_history";
     let cluster = &db.cluster;
     let Some(primary) = cluster.primary().map(|node| node.state().position.timeline) else {
         return;
     };
-    let is_behind = |state: &super::node::State| {
+    let behind = cluster.nodes.iter().enumerate().filter_map(|(place, node)| {
+        let state = node.state();
         let follows = state.role == Role::Replica && state.ejected.is_none();
-        follows && state.position.timeline < primary
-    };
-    if !cluster.nodes.iter().any(|node| is_behind(&node.state())) {
+        (follows && state.position.timeline < primary).then_some((place, state.position.lsn))
+    });
+    if !showing.is_due(primary, behind.collect()) {
         return;
     }
     let shown = async {
@@ -224,9 +232,11 @@ async fn round(store: &Store, db: &Db, stop: &Stop) -> Result<(), Error> {
 }
 
 async fn forget_ids(store: &Store, stop: &Stop) -> Result<(), Error> {
-    let before = store.clock.now().minus(store.database.event_ids_kept.0);
+    let kept = store.database.event_ids_kept.0;
+    let (before, seconds) = (store.clock.now().minus(kept), kept.as_secs_f64());
     while !stop.is_soft() {
-        let gone = change!(store.core(), "event_keys.forget", FORGET, Ts(before), FORGET_MAX)?;
+        let gone =
+            change!(store.core(), "event_keys.forget", FORGET, Ts(before), seconds, FORGET_MAX)?;
         if gone < FORGET_MAX.cast_unsigned() {
             break;
         }

@@ -1,21 +1,26 @@
 //! Records in files, first in first out: what could not be written to the database yet, or what only its primary is known
 //! to have. Bounded; a record is whole or it is not there. A file that a disk has damaged gives what is whole in it, and is
-//! kept aside. One that the disk does not give back is set apart and tried again: what follows does not wait for it.
+//! kept aside. One that the disk does not give back, or not soon, is set apart and tried again: what follows does not wait
+//! for it.
 
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt;
 
 mod around;
 mod kept;
+mod reading;
 mod record;
 mod safety;
+mod spent;
 mod unreadable;
 
 use kept::Kept;
+use reading::Reading;
 use record::{Found, HEAD};
 pub(crate) use safety::Safety;
 use safety::Unsynced;
@@ -36,11 +41,13 @@ struct Segment {
     is_damaged: bool,
     /// How often the disk did not give it back.
     failures: u32,
+    /// When it is tried again.
+    due: Option<Instant>,
 }
 
 impl Segment {
     fn new(number: u64, bytes: u64) -> Self {
-        Self { number, bytes, read_at: 0, is_damaged: false, failures: 0 }
+        Self { number, bytes, read_at: 0, is_damaged: false, failures: 0, due: None }
     }
 }
 
@@ -51,6 +58,8 @@ pub(crate) struct Journal {
     segments: VecDeque<Segment>,
     /// The disk does not give them back now.
     unreadable: VecDeque<Segment>,
+    /// What was read last, and what the disk takes its time with.
+    readings: Vec<Reading>,
     /// Let go, and not removed yet because the disk refused to.
     spent: Vec<Segment>,
     /// Never goes back, so that whoever notes a number means one file.
@@ -87,6 +96,7 @@ impl Journal {
             next_number: segments.last().map_or(1, |newest| newest.number + 1),
             segments: segments.into(),
             unreadable: VecDeque::new(),
+            readings: Vec::new(),
             spent: Vec::new(),
             tail: None,
             unsynced: Unsynced::default(),
@@ -235,20 +245,20 @@ impl Journal {
         }
     }
 
-    /// As many of the oldest records as lie in one file, until they have this many bytes; none at the end. A file that the
-    /// disk does not give back is set apart.
+    /// As many of the oldest records as lie in one file, until they have this many bytes; none at the end, or where the disk
+    /// takes its time with one file: the next call goes on with another one. A file that it does not give back is set
+    /// apart.
     ///
     /// # Errors
     /// The disk's, where it does not let a file go that is read to its end.
     pub(crate) async fn read_many(&mut self, bytes_max: u64) -> io::Result<Vec<Vec<u8>>> {
         while let Some(first) = self.segments.front().copied() {
-            let rest = match self.read_rest(first).await {
-                Ok((rest, is_whole)) => {
-                    if !is_whole && self.keep_first_aside() {
-                        self.warn(first, "events that waited on this machine's disk lie in places that it does not give back: they are left out, and their file is kept aside");
-                    }
-                    rest
+            let (rest, is_whole) = match self.read_rest(first).await {
+                Ok(None) => {
+                    self.set_apart_for_now();
+                    return Ok(Vec::new());
                 }
+                Ok(Some(rest)) => rest,
                 // Taken away by hand: what follows must not wait for it for ever.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     self.pass_over(None).await?;
@@ -259,6 +269,7 @@ impl Journal {
                     continue;
                 }
             };
+            let rest = rest.bytes();
             let (mut records, mut at) = (Vec::new(), 0);
             let mut damage = None;
             while (at as u64) < bytes_max.max(1) {
@@ -278,6 +289,8 @@ impl Journal {
             }
             match damage {
                 Some(next) => self.pass_over(next).await?,
+                // What the disk does not give back at the end of a file looks like a write cut short.
+                None if !is_whole && at < rest.len() => self.pass_over(None).await?,
                 // Nobody was told that what was cut short is written.
                 None => self.drop_first().await?,
             }
@@ -348,41 +361,6 @@ impl Journal {
             self.tail = None;
         }
         self.remove(first).await
-    }
-
-    /// Files that were let go and lie there still.
-    pub(crate) fn spent(&self) -> usize {
-        self.spent.len()
-    }
-
-    /// Removes what was let go and could not be removed before.
-    ///
-    /// # Errors
-    /// The disk's, of one of them; none is left out because of another.
-    pub(crate) async fn remove_spent(&mut self) -> io::Result<()> {
-        let mut outcome = Ok(());
-        for spent in std::mem::take(&mut self.spent) {
-            outcome = outcome.and(self.remove(spent).await);
-        }
-        outcome
-    }
-
-    /// Removes a file that was let go; a damaged one is kept aside. One that stays is told of, and tried again later.
-    async fn remove(&mut self, spent: Segment) -> io::Result<()> {
-        let path = self.path(spent.number);
-        let removed = if spent.is_damaged {
-            self.kept.keep(&path).await
-        } else {
-            fs::remove_file(&path).await
-        };
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                self.errors += 1;
-                self.spent.push(spent);
-                Err(error)
-            }
-            _ => Ok(()),
-        }
     }
 
     fn path(&self, number: u64) -> PathBuf {

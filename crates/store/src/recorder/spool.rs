@@ -132,12 +132,14 @@ impl Spool {
         self.kept() + self.unreadable() + self.waiting.spent() + self.unconfirmed.spent() > 0
     }
 
-    /// What the disk refused is tried again: the files that it did not give back are read next, and those that it did not
-    /// let go of are removed. They would come again after a restart, when the database may have forgotten their ids.
+    /// What the disk refused is tried again: of the files that it did not give back one is read next, and those that it did
+    /// not let go of are removed. They would come again after a restart, when the database may have forgotten their ids.
     pub(super) async fn try_again(&mut self) -> io::Result<()> {
-        self.waiting.try_unreadable();
-        self.waiting.remove_spent().await?;
-        self.unconfirmed.remove_spent().await
+        self.waiting.try_unreadable(Instant::now());
+        // None stays because of another, in whichever folder.
+        let waiting = self.waiting.remove_spent().await;
+        let unconfirmed = self.unconfirmed.remove_spent().await;
+        waiting.and(unconfirmed)
     }
 
     /// Damaged files that lie beside the others.
@@ -147,8 +149,8 @@ impl Spool {
 
     /// Looks whether somebody took the damaged files away.
     pub(super) async fn look_at_kept(&mut self) -> io::Result<()> {
-        self.waiting.look_at_kept().await?;
-        self.unconfirmed.look_at_kept().await
+        let waiting = self.waiting.look_at_kept().await;
+        waiting.and(self.unconfirmed.look_at_kept().await)
     }
 
     /// Keeps batches until the database takes them; on disk before it returns.
@@ -302,6 +304,10 @@ impl Spool {
             for record in &records {
                 self.unconfirmed.advance(record).await?;
             }
+        }
+        if !self.unconfirmed.is_empty() {
+            // The disk takes its time with a file. The others are put back at the next call.
+            return Ok(());
         }
         self.waiting.adopt_unreadable(&mut self.unconfirmed).await?;
         self.put_back_due = false;

@@ -70,6 +70,32 @@ pub(super) fn schema(
     Ok(())
 }
 
+/// The steps were taken, and something of the days was not.
+pub(super) fn without_days(
+    error: &dyn std::error::Error,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    let why = with_causes(error);
+    writeln!(
+        out,
+        "mainstay: the schema is up to date; coming days have no partition yet ({why}). Servers make them as they run; where many rows without a partition are in the way, `mainstay migrate --split` puts them into one"
+    )
+}
+
+/// An error with all its causes, none said twice.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        source = error.source();
+    }
+    text
+}
+
 pub(super) fn strays(
     strays: &[Strays],
     mode: Mode,

@@ -10,15 +10,20 @@
 //! - What is asked finds every row once, at every moment: in the default before, in its day after.
 //! - How far it has come lies in the database, and each step is one transaction under one lock. Killed anywhere, it goes
 //!   on from there, whoever takes the next step; several take turns.
+//! - What is copied is of the default and the table as they are: where they were changed meanwhile (a migration, TRUNCATE,
+//!   VACUUM FULL) it is copied anew.
 
 use std::time::Duration;
 
 use mainstay_base::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{Pieces, day_of, piece_name};
+use super::{Pieces, day_of};
+use crate::Error;
 use crate::postgres::{Db, Patience};
-use crate::{Error, Ts};
+
+mod anew;
+mod days;
 
 const OP: &str = "partition.split";
 
@@ -36,8 +41,8 @@ const BLOCKS: i64 = 128;
 const KEYS: i64 = 5_000;
 /// With no more noted keys than this the default is replaced: they are worked off while everybody waits.
 const FEW_KEYS: i64 = 500;
-/// Days that are attached at once, a millisecond each.
-const DAYS_MAX: usize = 366;
+/// How long whoever replaces the default may stand still, and keep everybody out, before the server ends it.
+const IDLE_WITHIN: &str = "SET LOCAL idle_in_transaction_session_timeout = '5s'";
 /// How often a lock is tried for, and the pause between.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(500);
@@ -55,6 +60,14 @@ pub(crate) enum Step {
     Done(u64),
 }
 
+/// How far the rows of the default are copied.
+enum Copied {
+    Some,
+    All,
+    /// They are of more days than are put in their place at once.
+    TooManyDays,
+}
+
 /// Takes steps until there is nothing to do, or `may_go_on` says no; answers how many rows were put in their place.
 ///
 /// # Errors
@@ -70,7 +83,7 @@ pub(crate) async fn run(
             Ok(Step::Nothing) => break,
             Ok(Step::Begun | Step::Went) => tries = 0,
             Ok(Step::Done(rows)) => return Ok(rows),
-            Err(error) if (error.is_locked_out() || error.is_contended()) && tries < TRIES => {
+            Err(error) if error.is_of_a_moment() && tries < TRIES => {
                 tries += 1;
                 tokio::time::sleep(PAUSE).await;
             }
@@ -123,7 +136,10 @@ impl Names {
 
     async fn take_step(&self, conn: &mut PgConnection) -> Result<Step, sqlx::Error> {
         let step = self.choose_step(conn).await?;
-        run_text(conn, "COMMIT").await?;
+        // The last one brings its own, in the text that is sent while everybody waits.
+        if !matches!(step, Step::Done(_)) {
+            run_text(conn, "COMMIT").await?;
+        }
         Ok(step)
     }
 
@@ -140,19 +156,26 @@ impl Names {
             self.begin(conn).await?;
             return Ok(Step::Begun);
         }
-        if self.copy(conn).await? {
+        if self.begin_anew_if_changed(conn).await? {
             return Ok(Step::Went);
+        }
+        match self.copy(conn).await? {
+            Copied::Some => return Ok(Step::Went),
+            Copied::TooManyDays => return self.make_room(conn).await.map(|()| Step::Went),
+            Copied::All => {}
         }
         let many = format!(
             "SELECT count(*) FROM (SELECT FROM {} LIMIT {}) AS noted",
             self.changed,
             FEW_KEYS + 1
         );
-        if ask_text::<i64>(conn, many).await? > FEW_KEYS {
-            self.work_off(conn).await?;
+        // The few are worked off before anybody waits as well: then what came in a moment is left.
+        if self.work_off(conn).await? > FEW_KEYS.cast_unsigned()
+            || ask_text::<i64>(conn, many).await? > FEW_KEYS
+        {
             return Ok(Step::Went);
         }
-        self.replace_default(conn).await.map(Step::Done)
+        self.replace_default(conn).await
     }
 
     /// From the moment on in which the lock is had, every change of the default is noted; who changed something before is
@@ -191,31 +214,28 @@ impl Names {
         ] {
             run_text(conn, &text).await?;
         }
-        Ok(())
+        let shape: String = ask_text(conn, format!("SELECT {}", self.shape())).await?;
+        run_text(conn, &format!("COMMENT ON TABLE {moving} IS '{shape}'")).await.map(drop)
     }
 
     /// Copies the next blocks, if any are left. Rows that were written since lie behind them or were noted.
-    async fn copy(&self, conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    async fn copy(&self, conn: &mut PgConnection) -> Result<Copied, sqlx::Error> {
         let Self { default, moving, pieces: Pieces { at, .. }, .. } = self;
-        // A VACUUM FULL puts rows where others were copied from already.
-        let again = format!(
-            "UPDATE {moving} SET file = {FILE}, next = 0, blocks = {SIZE}
-             FROM pg_class WHERE oid = '{default}'::regclass AND file <> {FILE}"
-        );
-        run_text(conn, &again).await?;
         let far = format!("SELECT next, blocks FROM {moving}");
         let (next, blocks): (i64, i64) =
             sqlx::query_as(AssertSqlSafe(far)).fetch_one(&mut *conn).await?;
         if next >= blocks {
-            return Ok(false);
+            return Ok(Copied::All);
         }
         let end = next + BLOCKS;
         let here = format!("ctid >= '({next},0)'::tid AND ctid < '({end},0)'::tid");
         let days =
             format!("SELECT DISTINCT date_trunc('day', {at}, 'UTC') FROM {default} WHERE {here}");
+        let Some(days) = self.find_or_make(conn, days).await? else {
+            return Ok(Copied::TooManyDays);
+        };
         let mut copied = 0;
-        for day in self.list_days(conn, days).await? {
-            let Some(piece) = self.find_or_make(conn, day).await? else { continue };
+        for (day, piece) in days {
             let within = self.within(day);
             let copy = format!(
                 "INSERT INTO {piece} SELECT * FROM {default} WHERE {here} AND {within} ON CONFLICT DO NOTHING"
@@ -224,10 +244,11 @@ impl Names {
         }
         let far = format!("UPDATE {moving} SET next = {end}, copied = copied + {copied}");
         run_text(conn, &far).await?;
-        Ok(true)
+        Ok(Copied::Some)
     }
 
-    /// Makes the days' tables say of some noted keys what the default says of them; answers how many those were.
+    /// Makes the days' tables say of some noted keys what the default says of them; answers how many those were. The same
+    /// number of questions however many days they are of: others may wait.
     async fn work_off(&self, conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
         let Self { default, changed, pieces: Pieces { at, .. }, .. } = self;
         // Marked: what others note meanwhile is not among them, whenever it becomes visible.
@@ -239,10 +260,6 @@ impl Names {
         if taken == 0 {
             return Ok(0);
         }
-        // By its key each, however few rows the planner believes there are.
-        for off in ["seqscan", "hashjoin", "mergejoin"] {
-            run_text(conn, &format!("SET LOCAL enable_{off} = off")).await?;
-        }
         let key = self.key(conn).await?;
         let columns = list(&key, |column| column.to_owned());
         let alike = |of: &str| {
@@ -253,59 +270,60 @@ impl Names {
         let (in_piece, in_default) = (alike("piece"), alike("kept"));
         let days =
             format!("SELECT DISTINCT date_trunc('day', {at}, 'UTC') FROM {changed} WHERE taken");
-        for day in self.list_days(conn, days).await? {
-            let Some(piece) = self.find_or_make(conn, day).await? else { continue };
+        let days = self.find_or_make(conn, days).await?.ok_or_else(|| self.too_many_days())?;
+        // By its key each, however few rows the planner believes there are.
+        let mut texts = turn_planner("off");
+        for (day, piece) in days {
             let noted = format!(
                 "(SELECT DISTINCT {columns} FROM {changed} WHERE taken AND {}) AS noted",
                 self.within(day)
             );
-            for text in [
+            texts.extend([
                 format!("DELETE FROM {piece} AS piece USING {noted} WHERE {in_piece}"),
                 format!(
                     "INSERT INTO {piece} SELECT kept.* FROM {noted} JOIN {default} AS kept ON {in_default}"
                 ),
-            ] {
-                run_text(conn, &text).await?;
-            }
+            ]);
         }
-        run_text(conn, &format!("DELETE FROM {changed} WHERE taken")).await?;
-        for off in ["seqscan", "hashjoin", "mergejoin"] {
-            run_text(conn, &format!("SET LOCAL enable_{off} = on")).await?;
-        }
+        texts.push(format!("DELETE FROM {changed} WHERE taken"));
+        texts.extend(turn_planner("on"));
+        run_text(conn, &texts.join("; ")).await?;
         Ok(taken)
     }
 
-    /// The moment in which everybody waits: for the last noted keys, and for names to change hands.
-    async fn replace_default(&self, conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    /// The moment in which everybody waits: for the last noted keys, and for names to change hands, which is asked for in
+    /// one text, however many days there are.
+    async fn replace_default(&self, conn: &mut PgConnection) -> Result<Step, sqlx::Error> {
         let Self { default, moving, changed, note, pieces: Pieces { table, .. } } = self;
         self.lock_default(conn).await?;
+        run_text(conn, IDLE_WITHIN).await?;
         // The default as well: somebody may write to it by its own name.
         let lock = format!("LOCK TABLE ONLY mainstay.{table}, {default} IN ACCESS EXCLUSIVE MODE");
         run_text(conn, &lock).await?;
+        if self.begin_anew_if_changed(conn).await? {
+            return Ok(Step::Went);
+        }
         while self.work_off(conn).await? > 0 {}
         let copied: i64 = ask_text(conn, format!("SELECT copied FROM {moving}")).await?;
-        run_text(conn, &format!("ALTER TABLE mainstay.{table} DETACH PARTITION {default}")).await?;
-        for text in [
+        let mut texts = vec![
+            format!("ALTER TABLE mainstay.{table} DETACH PARTITION {default}"),
             format!("DROP TABLE {default}, {moving}, {changed}"),
             format!("DROP FUNCTION {note}()"),
-        ] {
-            run_text(conn, &text).await?;
-        }
-        for name in self.list_unattached(conn).await? {
+        ];
+        for name in self.list_own(conn).await? {
             let Some(day) = day_of(&name, table) else { continue };
             let (from, to) = super::ends(day);
-            for text in [
+            texts.extend([
                 format!(
                     "ALTER TABLE mainstay.{table} ATTACH PARTITION mainstay.{name} FOR VALUES FROM ('{from}') TO ('{to}')"
                 ),
                 format!("ALTER TABLE mainstay.{name} DROP CONSTRAINT of_day"),
-            ] {
-                run_text(conn, &text).await?;
-            }
+            ]);
         }
-        run_text(conn, &format!("CREATE TABLE {default} PARTITION OF mainstay.{table} DEFAULT"))
-            .await?;
-        Ok(copied.cast_unsigned())
+        texts.push(format!("CREATE TABLE {default} PARTITION OF mainstay.{table} DEFAULT"));
+        texts.push("COMMIT".to_owned());
+        run_text(conn, &texts.join("; ")).await?;
+        Ok(Step::Done(copied.cast_unsigned()))
     }
 
     /// What changes the default's shape waits for one another, and for those who have changed its rows for a moment only.
@@ -313,56 +331,6 @@ impl Names {
         let lock = format!("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE", self.default);
         run_text(conn, &lock).await?;
         run_text(conn, super::LOCK_TIMEOUT).await.map(drop)
-    }
-
-    /// The table of a day that is not attached yet; none where one is, which then has all rows of it.
-    async fn find_or_make(
-        &self,
-        conn: &mut PgConnection,
-        day: Timestamp,
-    ) -> Result<Option<String>, sqlx::Error> {
-        let Pieces { table, .. } = self.pieces;
-        let name = piece_name(table, day);
-        let attached = "SELECT relispartition FROM pg_class WHERE oid = to_regclass($1)";
-        let attached: Option<bool> = sqlx::query_scalar(attached)
-            .bind(format!("mainstay.{name}"))
-            .fetch_optional(&mut *conn)
-            .await?;
-        if attached == Some(true) {
-            return Ok(None);
-        }
-        if attached.is_none() {
-            if self.list_unattached(conn).await?.len() >= DAYS_MAX {
-                let said = format!("rows of more than {DAYS_MAX} days lie in {}", self.default);
-                return Err(sqlx::Error::Configuration(said.into()));
-            }
-            let make = format!(
-                "CREATE TABLE mainstay.{name} (LIKE mainstay.{table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES,
-                 CONSTRAINT of_day CHECK ({}))",
-                self.within(day)
-            );
-            run_text(conn, &make).await?;
-        }
-        Ok(Some(format!("mainstay.{name}")))
-    }
-
-    async fn list_unattached(&self, conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
-        let all = "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname = 'mainstay' AND c.relkind = 'r' AND NOT c.relispartition AND starts_with(c.relname::text, $1)";
-        let Pieces { table, .. } = self.pieces;
-        let all: Vec<String> =
-            sqlx::query_scalar(all).bind(format!("{table}_p")).fetch_all(conn).await?;
-        Ok(all.into_iter().filter(|name| day_of(name, table).is_some()).collect())
-    }
-
-    async fn list_days(
-        &self,
-        conn: &mut PgConnection,
-        text: String,
-    ) -> Result<Vec<Timestamp>, sqlx::Error> {
-        let days = sqlx::query_scalar(AssertSqlSafe(text)).persistent(false);
-        let days: Vec<Ts> = days.fetch_all(conn).await?;
-        Ok(days.into_iter().map(Timestamp::from).collect())
     }
 
     /// The columns that tell one row from another.
@@ -385,6 +353,12 @@ const SIZE: &str = "pg_relation_size(oid) / current_setting('block_size')::bigin
 
 fn list(columns: &[String], each: impl Fn(&str) -> String) -> String {
     columns.iter().map(|column| each(column)).collect::<Vec<_>>().join(", ")
+}
+
+/// Ways of joining other than by an index, on or off.
+fn turn_planner(to: &str) -> Vec<String> {
+    let each = |way| format!("SET LOCAL enable_{way} = {to}");
+    ["seqscan", "hashjoin", "mergejoin"].into_iter().map(each).collect()
 }
 
 async fn run_text(conn: &mut PgConnection, text: &str) -> Result<u64, sqlx::Error> {

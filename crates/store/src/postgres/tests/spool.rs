@@ -438,6 +438,37 @@ async fn a_file_that_the_disk_does_not_give_back_keeps_nothing_else_waiting() {
     house.finish().await;
 }
 
+/// What is damaged cannot be put aside: the disk is named, and not the database.
+#[tokio::test]
+async fn a_disk_that_lets_nothing_go_is_told_as_that() {
+    let servers = Postgres::start();
+    let name = servers.create_database();
+    let dir = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let waiting = dir.path().join("spool").join("waiting");
+    for n in 1..=5 {
+        // Too many are kept, and the oldest cannot be removed as a file.
+        std::fs::create_dir_all(waiting.join(format!("{n:012}.damaged"))).unwrap();
+    }
+    for n in 1..=40 {
+        // A record of one byte with a digest of another one. Each of them is let go at a look of its own.
+        let damaged = [&[1, 0, 0, 0][..], &[7; 9]].concat();
+        std::fs::write(waiting.join(format!("{n:012}.journal")), damaged).unwrap();
+    }
+    let house = House::open_on(dir, &database(&servers, &name)).await;
+    let reason = || match house.recorder.health() {
+        crate::Health::Degraded { reason, .. } => reason,
+        crate::Health::Ok => String::new(),
+    };
+    let said = "this machine's disk does not let waiting events go";
+    until("the disk is named", LONG, || reason().starts_with(said)).await;
+    // Also by a commit that is none, which says how it is as well.
+    for n in 0..10 {
+        assert!(house.record(n).await);
+        assert!(reason().starts_with(said), "{}", reason());
+    }
+    house.finish().await;
+}
+
 #[tokio::test]
 async fn a_database_without_room_is_told_as_that_and_everything_waits() {
     let warnings = Warnings::of("recorder::sink_postgres");

@@ -1,14 +1,13 @@
 //! Records come back whole and in order, whatever became of their files.
 
 use super::record::HEAD;
-use super::unreadable::TRIES;
 use super::*;
 
-async fn open(dir: &Path) -> Journal {
+pub(super) async fn open(dir: &Path) -> Journal {
     Journal::open(dir, 64 << 20).await.unwrap()
 }
 
-async fn drain(journal: &mut Journal) -> Vec<Vec<u8>> {
+pub(super) async fn drain(journal: &mut Journal) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     while let Some(record) = next(journal).await {
         journal.advance(&record).await.unwrap();
@@ -18,7 +17,7 @@ async fn drain(journal: &mut Journal) -> Vec<Vec<u8>> {
 }
 
 /// The oldest record.
-async fn next(journal: &mut Journal) -> Option<Vec<u8>> {
+pub(super) async fn next(journal: &mut Journal) -> Option<Vec<u8>> {
     journal.read_many(1).await.unwrap().into_iter().next()
 }
 
@@ -154,35 +153,6 @@ pub(crate) fn take_away(path: &Path) {
 
 pub(crate) fn bring_back(path: &Path) {
     std::fs::rename(path.with_extension("away"), path).unwrap();
-}
-
-#[tokio::test]
-async fn a_file_that_the_disk_does_not_give_back_holds_up_nothing_and_is_tried_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut journal = open(dir.path()).await;
-    for record in [b"1", b"2"] {
-        journal.append(record, Safety::Process).await.unwrap();
-    }
-    assert_eq!(next(&mut journal).await.unwrap(), b"1");
-    journal.advance(b"1").await.unwrap();
-    let path = journal.path(journal.newest().unwrap());
-    take_away(&path);
-    // The file is being written to; what is read meanwhile, and what comes, lies in another one.
-    assert_eq!(next(&mut journal).await, None);
-    journal.append(b"3", Safety::Process).await.unwrap();
-    assert_eq!(drain(&mut journal).await, [b"3"]);
-    assert!(journal.is_empty());
-    for _ in 0..2 * TRIES {
-        journal.try_unreadable();
-        assert_eq!(next(&mut journal).await, None);
-    }
-    assert_eq!((journal.unreadable(), journal.errors()), (1, 1 + 2 * u64::from(TRIES)));
-    assert!(journal.bytes() > 0);
-    bring_back(&path);
-    journal.try_unreadable();
-    assert_eq!(drain(&mut journal).await, [b"2"]);
-    assert_eq!((journal.unreadable(), journal.damaged(), journal.bytes()), (0, 0, 0));
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]

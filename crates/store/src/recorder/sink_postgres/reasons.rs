@@ -42,13 +42,13 @@ impl PostgresSink {
         if error.kind == Kind::Full && self.full.begins() {
             tracing::warn!("events wait on this machine's disk for room in the database: {reason}");
         }
-        self.failed = Some(reason.clone());
+        self.failed = Some(format!("the database does not take events: {reason}"));
         reason
     }
 
     pub(in crate::recorder) fn why_away(&self) -> Option<Cow<'static, str>> {
         if let (true, Some(reason)) = (self.store.is_open(), &self.failed) {
-            return Some(format!("the database does not take events: {reason}").into());
+            return Some(reason.clone().into());
         }
         self.why_waits().map(Cow::Borrowed)
     }

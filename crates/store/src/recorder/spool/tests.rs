@@ -196,6 +196,59 @@ async fn what_the_disk_does_not_let_go_of_is_removed_later() {
 }
 
 #[tokio::test]
+async fn what_stays_of_one_queue_keeps_nothing_of_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), MIB).await.unwrap();
+    // Folders in the place of files: removing those as files fails.
+    let block = |queue| {
+        let path = only_file(dir.path(), queue);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        path
+    };
+    spool.keep(&[&sealed(1)]).await.unwrap();
+    let (records, _) = spool.next(MIB).await.unwrap().unwrap();
+    let waiting = block("waiting");
+    spool.done(&records).await.unwrap_err();
+    remember(&mut spool, 2).await;
+    let unconfirmed = block("unconfirmed");
+    spool.confirm(&[at(1, 2)]).await.unwrap_err();
+    std::fs::remove_dir(&unconfirmed).unwrap();
+    spool.try_again().await.unwrap_err();
+    assert_eq!(spool.unconfirmed_bytes(), 0);
+    std::fs::remove_dir(&waiting).unwrap();
+    spool.try_again().await.unwrap();
+    assert!(!spool.is_troubled());
+}
+
+/// Opening a pipe for reading waits until somebody writes to it, as a disk that dies makes one wait.
+#[tokio::test]
+async fn what_was_lost_and_is_read_slowly_stays_due_until_it_is_put_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), MIB).await.unwrap();
+    remember(&mut spool, 1).await;
+    let slow = only_file(dir.path(), "unconfirmed");
+    spool.confirm(&[at(1, 0)]).await.unwrap();
+    remember(&mut spool, 2).await;
+    let aside = slow.with_extension("aside");
+    std::fs::rename(&slow, &aside).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&slow).status().unwrap().success());
+    spool.mark_lost();
+    spool.put_back().await.unwrap();
+    assert!(spool.is_put_back_due(), "the second file was not looked at yet");
+    spool.put_back().await.unwrap();
+    assert!(!spool.is_put_back_due());
+    assert_eq!(drain(&mut spool).await, ["2"]);
+    assert_eq!(spool.unreadable(), 1);
+    // Whoever opened it for reading ends, and the file is whole again.
+    let among_others = only_file(dir.path(), "waiting");
+    drop(std::fs::OpenOptions::new().write(true).open(&among_others).unwrap());
+    std::fs::rename(&aside, &among_others).unwrap();
+    spool.try_again().await.unwrap();
+    assert_eq!(drain(&mut spool).await, ["1"]);
+}
+
+#[tokio::test]
 async fn a_replica_that_stays_behind_costs_few_files() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = Spool::open(dir.path(), 64 * MIB).await.unwrap();
