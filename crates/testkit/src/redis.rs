@@ -182,6 +182,7 @@ impl RedisLaunch {
 }
 
 /// Valkey's server program, where who runs servers may run it: the folder of tools is its owner's.
+#[expect(clippy::disallowed_methods, reason = "scripts/environment says where it is")]
 fn valkey(dir: &Path) -> PathBuf {
     let named = std::env::var_os("MAINSTAY_VALKEY").map(PathBuf::from);
     let kept =
