@@ -1,8 +1,10 @@
 //! The only room that speaks Redis: fast state that many processes share, or one process keeps for itself.
 //!
 //! # Invariants
-//! - Every call is answered within `redis.answer_within` and a little, whether Redis is there or not. Asking for many keys
-//!   at once or by pattern takes that long per piece.
+//! - Every call is answered within `redis.answer_within` and a little, whether Redis is there or not; asking for many keys
+//!   at once takes that long per piece. What memory cannot answer may wait for `redis.patience`, in which a failover is
+//!   outlasted: asking for a lease, renewing one, each step of deleting by pattern. Where Redis is known to be away nobody
+//!   waits.
 //! - Nothing here is decided by the clock of this machine: expiry and leases follow the store's (Redis), or a monotonic one
 //!   (in process).
 //! - While Redis is away, values and counters are kept in this process, in bounded memory, and are thrown away when it is

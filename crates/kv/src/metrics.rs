@@ -39,6 +39,7 @@ pub(crate) struct Metrics {
     pub(crate) recoveries: Counter,
     pub(crate) generations: Counter,
     pub(crate) repairs: Counter,
+    pub(crate) repeats: Counter,
 }
 
 impl Metrics {
@@ -57,6 +58,7 @@ impl Metrics {
             recoveries: registry.counter(&names::KV_RECOVERIES),
             generations: registry.counter(&names::KV_GENERATIONS),
             repairs: registry.counter(&names::KV_REPAIRS),
+            repeats: registry.counter(&names::KV_REPEATS),
         }
     }
 

@@ -4,36 +4,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Entropy};
 use redis::{Cmd, FromRedisValue, cmd};
 
 use crate::channel::Channels;
-use crate::engine::{Bounds, Freshness, Taken, owner, timed};
+use crate::engine::{Bounds, Freshness, Taken, owner};
 use crate::lease::{Grant, Lease};
 use crate::local::Local;
 use crate::metrics::{Answer, Metrics, Operation};
 use crate::{Count, Error, Settings};
 
+mod call;
 mod failure;
 mod keep;
 mod link;
 mod listen;
 mod look;
+mod many;
 mod names;
 mod scan;
 mod script;
 mod state;
 
-use failure::{Failure, is_redirection};
+use call::{OnMove, Wait};
 use link::To;
 use names::Names;
 use script::Script;
 use state::{Handle, State};
-
-/// Pause before a slot on its way is asked for again, in which others use up their leave to ask its new node.
-const MOVING_REST: Duration = Duration::from_millis(1);
 
 /// A server or a cluster, whether it is there or not.
 #[derive(Debug)]
@@ -73,46 +71,37 @@ impl Server {
     }
 
     pub(crate) async fn get(&self, key: &str, freshness: Freshness) -> Option<Bytes> {
-        let memory = || {
-            self.metrics.count(Operation::Get, Answer::Memory);
-            self.state.memory.get(key)
-        };
-        let Some(handle) = self.state.for_read(key) else { return memory() };
-        match self.fetch(&handle, key, freshness).await {
-            Ok(found) => {
-                self.metrics.count(Operation::Get, Answer::Store);
-                found
+        match self.state.for_read(key) {
+            None => self.recall(key),
+            Some(handle) => {
+                let time = self.settings.answer_within.0;
+                self.get_from(&handle, key, freshness, time).await
             }
-            Err(_) => memory(),
         }
     }
 
-    /// A replica gets half of the time; what it does not answer is asked of the primary, and replicas rest for a while.
-    async fn fetch(
+    /// What the store says of a key, memory where it does not say in time.
+    async fn get_from(
         &self,
         handle: &Handle,
         key: &str,
         freshness: Freshness,
-    ) -> Result<Option<Bytes>, Failure> {
+        within: Duration,
+    ) -> Option<Bytes> {
         let name = self.names.value(handle.generation, key);
-        let mut left = self.settings.answer_within.0;
-        if freshness == Freshness::Stale && self.state.may_ask_replicas() {
-            let (get, took) = (cmd("GET").arg(&name).to_owned(), timed());
-            match self.send(handle, To::Any(&name), get, left / 2).await {
-                Ok(found) => return Ok(found),
-                Err(_) => self.state.rest_replicas(),
-            }
-            left = left.saturating_sub(took());
-        }
         let get = cmd("GET").arg(&name).to_owned();
-        self.call(handle, To::Primary(&name), get, left).await
+        match self.fetch(handle, &name, get, freshness, within, OnMove::Wait).await {
+            Ok(found) => {
+                self.metrics.count(Operation::Get, Answer::Store);
+                found
+            }
+            Err(_) => self.recall(key),
+        }
     }
 
-    pub(crate) async fn get_many(&self, keys: &[&str], freshness: Freshness) -> Vec<Option<Bytes>> {
-        // One question per key: they share connections and packets, and no slot on its way to another node can hold up the
-        // keys of others (TRYAGAIN).
-        let questions = stream::iter(keys).map(|key| self.get(key, freshness));
-        questions.buffered(self.settings.batch()).collect().await
+    fn recall(&self, key: &str) -> Option<Bytes> {
+        self.metrics.count(Operation::Get, Answer::Memory);
+        self.state.memory.get(key)
     }
 
     pub(crate) async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Taken {
@@ -143,18 +132,15 @@ impl Server {
         here: impl Fn(),
         change: impl Fn(&Handle) -> Cmd,
     ) -> Taken {
-        let taken = match self.state.for_write(&here) {
+        let taken = match self.state.for_write_of(key, &here) {
             None => Taken::Locally,
-            Some(handle) => {
+            Some((handle, before)) => {
                 let name = self.names.value(handle.generation, key);
                 let time = self.settings.answer_within.0;
                 let change = change(&handle);
                 match self.call::<()>(&handle, To::Primary(&name), change, time).await {
-                    Ok(()) => {
-                        self.state.note_written(&handle, key);
-                        Taken::Shared
-                    }
-                    Err(_) => {
+                    Ok(()) if self.state.note_written(&handle, key, before) => Taken::Shared,
+                    _ => {
                         self.state.note_unwritten(key, &here);
                         Taken::Locally
                     }
@@ -174,7 +160,8 @@ impl Server {
         if let Some(handle) = self.state.handle() {
             let key = self.names.counter(name);
             let arguments = [by.to_string(), window.as_millis().to_string()];
-            let counted = self.run::<(i64, u64)>(&handle, Script::COUNT, &[&key], &arguments).await;
+            let counted =
+                self.run_briefly::<(i64, u64)>(&handle, Script::COUNT, &[&key], &arguments).await;
             if let Ok((value, left)) = counted {
                 self.count(Operation::Count, Taken::Shared);
                 let left = Duration::from_millis(left);
@@ -189,7 +176,9 @@ impl Server {
     pub(crate) async fn acquire(&self, name: &str, ttl: Duration) -> Result<Grant, Error> {
         let owner = owner(&self.entropy)?;
         let arguments = [owner.clone(), ttl.as_millis().to_string()];
-        let answer = self.ask_lease::<(bool, u64, u64)>(name, Script::ACQUIRE, &arguments).await?;
+        // Asked again by the same owner it is the same grant.
+        let (script, wait) = (Script::ACQUIRE, Wait::Patiently);
+        let answer = self.ask_lease::<(bool, u64, u64)>(name, script, &arguments, wait).await?;
         Ok(match answer {
             (true, token, _) => Grant::Granted(Lease { name: name.to_owned(), token, owner }),
             (false, token, left) => Grant::Held { token, left: Duration::from_millis(left) },
@@ -198,11 +187,14 @@ impl Server {
 
     pub(crate) async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, Error> {
         let arguments = [lease.owner.clone(), ttl.as_millis().to_string()];
-        self.ask_lease(&lease.name, Script::RENEW, &arguments).await
+        self.ask_lease(&lease.name, Script::RENEW, &arguments, Wait::Patiently).await
     }
 
     pub(crate) async fn release(&self, lease: &Lease) -> Result<bool, Error> {
-        self.ask_lease(&lease.name, Script::RELEASE, std::slice::from_ref(&lease.owner)).await
+        // Not asked twice: the second answer would be that it is nobody's.
+        let wait = Wait::Within(self.settings.answer_within.0);
+        let owner = std::slice::from_ref(&lease.owner);
+        self.ask_lease(&lease.name, Script::RELEASE, owner, wait).await
     }
 
     async fn ask_lease<T: FromRedisValue>(
@@ -210,10 +202,11 @@ impl Server {
         name: &str,
         script: Script,
         arguments: &[String],
+        wait: Wait,
     ) -> Result<T, Error> {
         let key = self.names.lease(name);
         let answer = match self.state.handle() {
-            Some(handle) => self.run(&handle, script, &[&key], arguments).await.ok(),
+            Some(handle) => self.run(&handle, script, &[&key], arguments, wait).await.ok(),
             None => None,
         };
         let by = if answer.is_some() { Answer::Store } else { Answer::Nobody };
@@ -240,75 +233,5 @@ impl Server {
     fn count(&self, operation: Operation, taken: Taken) {
         let by = if taken == Taken::Shared { Answer::Store } else { Answer::Memory };
         self.metrics.count(operation, by);
-    }
-
-    /// Asks the store. What goes wrong counts towards its being away.
-    async fn call<T: FromRedisValue>(
-        &self,
-        handle: &Handle,
-        to: To<'_>,
-        command: Cmd,
-        within: Duration,
-    ) -> Result<T, Failure> {
-        let answer = self.send(handle, to, command, within).await;
-        if let Err(failure) = &answer {
-            self.state.note_failure(handle, failure);
-        }
-        answer
-    }
-
-    /// Sends a command, again where it was refused because its slot is on the way to another node: such a refusal did
-    /// nothing, which cannot be said of what the client itself repeats after a lost connection.
-    ///
-    /// While a slot moves, the leave to ask its new node (ASKING) holds for the next command of a connection, which is
-    /// another's where many share it. Whose leave was taken is sent back and forth until it is lucky. One that never is was
-    /// refused, and says nothing of the other slots; one whose last question was met with silence was not.
-    async fn send<T: FromRedisValue>(
-        &self,
-        handle: &Handle,
-        to: To<'_>,
-        command: Cmd,
-        within: Duration,
-    ) -> Result<T, Failure> {
-        let (took, mut unlucky) = (timed(), None);
-        let lucky = async {
-            loop {
-                let error = match handle.link.send(&command, to).await {
-                    Err(error) if is_redirection(&error) => error,
-                    answer => return answer,
-                };
-                unlucky = Some((Failure::of(&error, &handle.link), took()));
-                tokio::time::sleep(MOVING_REST).await;
-            }
-        };
-        let answer = tokio::time::timeout(within, lucky).await;
-        self.metrics.note_call(took());
-        match answer {
-            Ok(Ok(value)) => redis::from_redis_value(value).map_err(|_| Failure::unreadable()),
-            Ok(Err(error)) => Err(Failure::of(&error, &handle.link)),
-            Err(_) => Err(match unlucky {
-                Some((failure, at)) if within.saturating_sub(at) < within / 2 => failure,
-                _ => Failure::late(within),
-            }),
-        }
-    }
-
-    /// Runs a script by its hash: one round trip. A server that does not know it yet is sent the text.
-    async fn run<T: FromRedisValue>(
-        &self,
-        handle: &Handle,
-        script: Script,
-        keys: &[&str],
-        arguments: &[impl AsRef<[u8]>],
-    ) -> Result<T, Failure> {
-        let to = || To::Primary(keys.first().copied().unwrap_or_default());
-        let (time, took) = (self.settings.answer_within.0, timed());
-        match self.call(handle, to(), script.call_by_hash(keys, arguments), time).await {
-            Err(failure) if failure.is_unknown_script => {
-                let left = time.saturating_sub(took());
-                self.call(handle, to(), script.call_by_text(keys, arguments), left).await
-            }
-            answer => answer,
-        }
     }
 }

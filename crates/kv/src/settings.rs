@@ -1,5 +1,6 @@
 //! What an operator may set about shared state: one struct, no reading of files or environment.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mainstay_base::units::{Size, Span};
@@ -17,19 +18,23 @@ pub struct Settings {
     /// Password of the servers. Not set: none.
     #[schemars(extend("writeOnly" = true))]
     pub password: Option<String>,
-    /// Whether the servers are spoken to by TLS, with the certificate authorities of this machine. Default false.
+    /// Whether the servers are spoken to by TLS. Default false.
     pub tls: bool,
+    /// With `tls`: file in PEM with the certificate authorities that are trusted. Not set: those of this machine.
+    pub ca_file: Option<PathBuf>,
     /// Begins every key and channel, so that others may use the same servers. Letters, digits, `-` and `_`. Default `"mainstay"`.
     pub namespace: String,
     /// How long a value is kept when its writer does not say. Default `"1h"`.
     pub ttl: Span,
     /// How long a call waits for Redis; then it is answered from memory. Longer waits outlast a failover, shorter ones keep pages fast. Default `"40ms"`.
     pub answer_within: Span,
+    /// How long a call waits that nobody but Redis can answer, so that a failover is outlasted: asking for a lease, renewing one, a step of deleting by pattern, repairing a failed write. Default `"2s"`.
+    pub patience: Span,
     /// How long opening a connection may take. Default `"1s"`.
     pub connect_timeout: Span,
-    /// How often a request that met a failover is repeated, within `answer_within`; one whose key moves to another node is repeated until that is over. Default 3.
+    /// How often a call that may wait (`patience`) is repeated when it met a failover. Any call whose key moves to another node is repeated until its time is over. Default 3.
     pub retries: u32,
-    /// Pause before such a repetition when a failover is under way. Default `"100ms"`.
+    /// Pause before such a repetition. Default `"100ms"`.
     pub retry_delay: Span,
     /// Whether replicas answer reads that may be stale. Default true.
     pub replica_reads: bool,
@@ -59,7 +64,7 @@ pub struct Settings {
     pub channels_max: u32,
     /// Messages that a slow subscriber may lag behind before it hears of a gap. Default 1024.
     pub channel_queue: u32,
-    /// Keys of one question for many that are on their way at a time, and keys looked at in one step of a pattern. Default 256.
+    /// Keys of one question for many that are on their way at a time, and keys looked at, or deleted, in one step of a pattern. Default 256.
     pub batch_keys: u32,
     /// Keys whose write failed, remembered until they are deleted in Redis; more start a new generation. Default 10000.
     pub repairs_max: u32,
@@ -72,9 +77,11 @@ impl Default for Settings {
             username: None,
             password: None,
             tls: false,
+            ca_file: None,
             namespace: "mainstay".to_owned(),
             ttl: Span::seconds(3_600),
             answer_within: Span(Duration::from_millis(40)),
+            patience: Span::seconds(2),
             connect_timeout: Span::seconds(1),
             retries: 3,
             retry_delay: Span(Duration::from_millis(100)),

@@ -139,6 +139,7 @@ table! {
     KV_RECOVERIES Counter "mainstay_kv_recoveries_total" [], "Times Redis was there again after it had been away, the first time included.";
     KV_GENERATIONS Counter "mainstay_kv_generations_total" [], "Times this process made every stored value unreachable because changes had been missed.";
     KV_REPAIRS Counter "mainstay_kv_repairs_total" [], "Keys deleted in Redis because a write of theirs had failed.";
+    KV_REPEATS Counter "mainstay_kv_repeats_total" [], "Times a question to Redis that met a failover was asked again.";
     KV_GAPS Counter "mainstay_kv_gaps_total" ["reason"], "Gaps told to subscribers of channels.";
     KV_MEMORY Gauge "mainstay_kv_memory_bytes" [], "Memory of the values that this process keeps for itself.";
     DROPPED_SERIES Counter "mainstay_metrics_dropped_series_total" ["family"], "Label combinations counted under other because the metric was full.";

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use crate::chaos::ChaosProxy;
 use crate::daemon::Daemon;
-use crate::home::Home;
+use crate::home::{Home, give_away};
 use crate::port::free_port;
 use crate::shared::find_or_start;
+use crate::tls::{Authority, Pair};
 
 mod client;
 mod cluster;
 mod node;
 
 pub use cluster::RedisCluster;
+use node::Ports;
 pub use node::RedisNode;
 
 /// Time servers may take to start and to agree on a busy machine.
@@ -32,8 +34,10 @@ pub struct Redis {
 #[derive(Clone, Debug, Default)]
 pub struct RedisLaunch {
     password: Option<String>,
+    tls: Option<(Pair, String)>,
     is_proxied: bool,
     is_late: bool,
+    is_valkey: bool,
 }
 
 impl Redis {
@@ -61,6 +65,18 @@ impl Redis {
         said.parse().expect("an address")
     }
 
+    /// The same of Valkey.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn shared_valkey() -> SocketAddr {
+        let said = find_or_start("valkey", |home| {
+            Self::launch().valkey().start_in(home).node().address().to_string()
+        });
+        said.parse().expect("an address")
+    }
+
     /// The server.
     #[must_use]
     pub fn node(&self) -> &RedisNode {
@@ -76,10 +92,24 @@ impl RedisLaunch {
         self
     }
 
+    /// Clients reach every server by TLS, where it shows a certificate of these names; replicas copy by TLS, too.
+    #[must_use]
+    pub fn tls(mut self, authority: &Authority, names: &[&str]) -> Self {
+        self.tls = Some((authority.issue(names), authority.cert().to_owned()));
+        self
+    }
+
     /// Clients reach every server through a [`ChaosProxy`] of its own.
     #[must_use]
     pub fn proxied(mut self) -> Self {
         self.is_proxied = true;
+        self
+    }
+
+    /// Servers of Valkey instead.
+    #[must_use]
+    pub fn valkey(mut self) -> Self {
+        self.is_valkey = true;
         self
     }
 
@@ -128,16 +158,41 @@ impl RedisLaunch {
                 .extend(["--requirepass", password, "--masterauth", password].map(str::to_owned));
         }
         arguments.extend(more.iter().map(|word| (*word).to_owned()));
-        if let Some(proxy) = &proxy
-            && !more.is_empty()
-        {
+        let tls = self.tls.as_ref().map(|(pair, authority)| {
+            pair.write(&dir);
+            std::fs::write(dir.join("ca.pem"), authority).expect("an authority");
+            ["cert.pem", "key.pem", "ca.pem"].iter().for_each(|name| give_away(&dir.join(name)));
+            let port = free_port();
+            let words = format!(
+                "--tls-port {port} --tls-cert-file cert.pem --tls-key-file key.pem \
+                 --tls-ca-cert-file ca.pem --tls-auth-clients no --tls-replication yes"
+            );
+            arguments.extend(words.split(' ').map(str::to_owned));
+            port
+        });
+        let announced = proxy.as_ref().map(|proxy| proxy.address().port()).or(tls);
+        if let (Some(port), false) = (announced, more.is_empty()) {
             // What a cluster tells its clients and its replicas.
-            let announced = proxy.address().port().to_string();
-            arguments.extend(["--cluster-announce-port".to_owned(), announced]);
+            arguments.extend(["--cluster-announce-port".to_owned(), port.to_string()]);
         }
-        let daemon = Daemon::new(&program("redis-server"), arguments, &dir);
-        RedisNode::new(daemon, port, proxy, self.password.clone())
+        let program = if self.is_valkey { valkey(&dir) } else { program("redis-server") };
+        let daemon = Daemon::new(&program, arguments, &dir);
+        RedisNode::new(daemon, Ports { own: port, tls }, proxy, self.password.clone())
     }
+}
+
+/// Valkey's server program, where who runs servers may run it: the folder of tools is its owner's.
+#[expect(clippy::disallowed_methods, reason = "scripts/environment says where it is")]
+fn valkey(dir: &Path) -> PathBuf {
+    let named = std::env::var_os("MAINSTAY_VALKEY").map(PathBuf::from);
+    let kept =
+        std::env::var_os("HOME").map(|h| Path::new(&h).join(".cache/mainstay/valkey-server"));
+    let Some(found) = named.into_iter().chain(kept).find(|path| path.exists()) else {
+        panic!("MAINSTAY_VALKEY names no valkey-server: scripts/setup test")
+    };
+    let program = dir.join("valkey-server");
+    std::fs::copy(found, &program).expect("a copy of valkey-server");
+    program
 }
 
 /// A server program of Redis, or of Valkey where that is what is installed.

@@ -35,6 +35,14 @@ impl Fixture {
         Self::new(RedisCluster::shared().iter().map(ToString::to_string).collect())
     }
 
+    pub(crate) fn on_valkey() -> Self {
+        Self::new(vec![Redis::shared_valkey().to_string()])
+    }
+
+    pub(crate) fn on_valkey_cluster() -> Self {
+        Self::new(RedisCluster::shared_valkey().iter().map(ToString::to_string).collect())
+    }
+
     fn new(nodes: Vec<String>) -> Self {
         let settings = Settings {
             nodes,

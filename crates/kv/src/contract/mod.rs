@@ -1,4 +1,4 @@
-//! What every engine must do, one file per capability, written against `&Kv` and run in process, on a single Redis and on a cluster of three primaries and three replicas. No product code.
+//! What every engine must do, one file per capability, written against `&Kv` and run in process, and on Redis and Valkey: a single server, and a cluster of three primaries and three replicas. No product code.
 
 mod channel;
 mod counter;
@@ -28,6 +28,18 @@ macro_rules! contract {
             #[tokio::test]
             async fn $case() {
                 super::run(crate::contract::Fixture::on_cluster(), async |f| super::$what::$case(f).await).await;
+            }
+        )+)+ }
+        mod on_valkey { $($(
+            #[tokio::test]
+            async fn $case() {
+                super::run(crate::contract::Fixture::on_valkey(), async |f| super::$what::$case(f).await).await;
+            }
+        )+)+ }
+        mod on_valkey_cluster { $($(
+            #[tokio::test]
+            async fn $case() {
+                super::run(crate::contract::Fixture::on_valkey_cluster(), async |f| super::$what::$case(f).await).await;
             }
         )+)+ }
     };

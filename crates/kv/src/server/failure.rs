@@ -15,6 +15,8 @@ pub(super) struct Failure {
     pub(super) is_outage: bool,
     /// The connection is of no use any more.
     pub(super) is_final: bool,
+    /// Refused because the slot is on its way to another node.
+    pub(super) is_moving: bool,
     /// The server has to be sent the script's text.
     pub(super) is_unknown_script: bool,
 }
@@ -32,7 +34,13 @@ impl Failure {
     /// An answer that is not of the kind that was asked for.
     pub(super) fn unreadable() -> Self {
         let reason = "an answer of another kind".to_owned();
-        Self { reason, is_outage: false, is_final: false, is_unknown_script: false }
+        Self {
+            reason,
+            is_outage: false,
+            is_final: false,
+            is_moving: false,
+            is_unknown_script: false,
+        }
     }
 
     pub(super) fn of(error: &RedisError, link: &Link) -> Self {
@@ -42,9 +50,22 @@ impl Failure {
             is_outage,
             // A cluster's connection mends itself, a single one does not.
             is_final: is_outage && link.is_single() && !error.is_timeout(),
+            is_moving: is_redirection(error),
             is_unknown_script: error.kind() == ErrorKind::Server(ServerErrorKind::NoScript),
         }
     }
+}
+
+/// Why there is no connection, and what to do where that is known.
+pub(super) fn tell(error: &RedisError) -> String {
+    let said = error.to_string();
+    if said.contains("not valid for name") {
+        return format!("{said}: name the servers in redis.nodes as their certificates do");
+    }
+    if said.contains("invalid peer certificate") {
+        return format!("{said}: is the authority that issued it one of redis.ca_file?");
+    }
+    said
 }
 
 /// Whether a command was refused because its slot is on the way to another node.

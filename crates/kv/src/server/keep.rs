@@ -8,7 +8,7 @@ use mainstay_base::task::Stop;
 use redis::cmd;
 
 use super::Server;
-use super::failure::Failure;
+use super::failure::{Failure, tell};
 use super::link::{Link, To};
 use super::script::Script;
 use super::state::Handle;
@@ -56,7 +56,7 @@ impl Server {
         let patience = self.settings.connect_timeout.0.saturating_mul(nodes.saturating_add(2));
         let link = tokio::time::timeout(patience, Link::open(&self.settings)).await;
         let link = link.map_err(|_| format!("no connection within {patience:?}"))?;
-        let link = link.map_err(|error| error.to_string())?;
+        let link = link.map_err(|error| tell(&error))?;
         loop {
             let (known, is_dirty) = self.state.begin_return();
             match self.agree(&link, known, is_dirty).await {
@@ -94,11 +94,14 @@ impl Server {
     /// Deletes keys whose write failed, so that nobody reads what was there before, and tells of messages that may be lost.
     async fn repair(&self, handle: &Handle) -> Result<(), Failure> {
         for repair in self.state.list_repairs() {
+            if !self.state.begin_repair(&repair) {
+                continue;
+            }
             let name = self.names.value(handle.generation, &repair.key);
             let unlink = cmd("UNLINK").arg(&name).to_owned();
-            let time = self.settings.answer_within.0;
-            self.call::<()>(handle, To::Primary(&name), unlink, time).await?;
-            self.state.finish_repair(&repair);
+            let answer = self.call_once::<()>(handle, To::Primary(&name), unlink).await;
+            self.state.finish_repair(&repair, answer.is_ok());
+            answer?;
         }
         let mut told = Ok(());
         for channel in self.state.take_unheard() {
@@ -115,7 +118,8 @@ impl Server {
     async fn look_for_generation(&self, handle: &Handle) -> Result<(), Failure> {
         let key = self.names.generation();
         let arguments = [handle.generation.to_string(), "0".to_owned()];
-        let generation = self.run(handle, Script::GENERATION, &[&key], &arguments).await?;
+        // Not with patience: where few ask, it is by this that an outage is noticed.
+        let generation = self.run_briefly(handle, Script::GENERATION, &[&key], &arguments).await?;
         self.hear_generation(generation);
         Ok(())
     }

@@ -10,11 +10,17 @@ use redis::cluster_read_routing::RandomReplicaStrategy;
 use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, IntoConnectionInfo as _, ProtocolVersion,
-    PushInfo, RedisError, RedisResult, Value, cmd,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo as _,
+    ProtocolVersion, PushInfo, RedisError, RedisResult, TlsCertificates, Value, cmd,
 };
 
 use crate::Settings;
+
+/// How often the client itself sends a command on: to where its slot moved, or to another server that may know.
+/// What met a failover is repeated by who asked, who knows how long it may take.
+const HOPS: u32 = 3;
+/// Pause before that in ms, where there is one.
+const HOP_REST: u64 = 1;
 
 /// A connection. Cheap to clone.
 #[derive(Clone)]
@@ -50,8 +56,7 @@ impl std::fmt::Debug for Link {
 impl Link {
     /// Connects through the first server that answers, and makes sure that the store is ready to serve.
     pub(super) async fn open(settings: &Settings) -> RedisResult<Self> {
-        let mut last =
-            RedisError::from((redis::ErrorKind::InvalidClientConfig, "no servers are named"));
+        let mut last = RedisError::from((ErrorKind::InvalidClientConfig, "no servers are named"));
         for node in &settings.nodes {
             match Self::open_through(settings, node).await {
                 Ok(link) => return Ok(link),
@@ -62,7 +67,7 @@ impl Link {
     }
 
     async fn open_through(settings: &Settings, node: &str) -> RedisResult<Self> {
-        let client = Client::open(info(settings, node)?)?;
+        let client = client(settings, node).await?;
         let config = config(settings);
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         let about: String = cmd("INFO").arg("cluster").query_async(&mut connection).await?;
@@ -73,16 +78,15 @@ impl Link {
         }
         let state: String = cmd("CLUSTER").arg("INFO").query_async(&mut connection).await?;
         if !state.contains("cluster_state:ok") {
-            return Err(
-                (redis::ErrorKind::ClusterConnectionNotFound, "the cluster is not whole").into()
-            );
+            return Err((ErrorKind::ClusterConnectionNotFound, "the cluster is not whole").into());
         }
         let known: Value =
             cmd("COMMAND").arg("INFO").arg("SPUBLISH").query_async(&mut connection).await?;
         let is_sharded = matches!(known, Value::Array(found) if found.iter().all(|command| *command != Value::Nil));
-        let connection = cluster(settings)?.build()?.get_async_connection().await?;
+        let connection = cluster(settings).await?.build()?.get_async_connection().await?;
         let replicas = if settings.replica_reads {
-            let client = cluster(settings)?.read_routing_strategy(RandomReplicaStrategy).build()?;
+            let client =
+                cluster(settings).await?.read_routing_strategy(RandomReplicaStrategy).build()?;
             Some(client.get_async_connection().await?)
         } else {
             None
@@ -143,15 +147,15 @@ impl Ear {
     ) -> RedisResult<Self> {
         match link {
             Link::Cluster { is_sharded, .. } => {
-                let client = cluster(settings)?.push_sender(hear).build()?;
+                let client = cluster(settings).await?.push_sender(hear).build()?;
                 let connection = client.get_async_connection().await?;
                 Ok(Self::Cluster { connection, is_sharded: *is_sharded })
             }
             Link::Single(_) => {
-                let mut last = RedisError::from((redis::ErrorKind::Client, "no server answers"));
+                let mut last = RedisError::from((ErrorKind::Client, "no server answers"));
                 let config = config(settings).set_push_sender(hear);
                 for node in &settings.nodes {
-                    let client = Client::open(info(settings, node)?)?;
+                    let client = client(settings, node).await?;
                     match client.get_multiplexed_async_connection_with_config(&config).await {
                         Ok(connection) => return Ok(Self::Single(connection)),
                         Err(error) => last = error,
@@ -171,14 +175,39 @@ impl Ear {
     }
 }
 
-fn cluster(settings: &Settings) -> RedisResult<ClusterClientBuilder> {
+async fn client(settings: &Settings, node: &str) -> RedisResult<Client> {
+    let info = info(settings, node)?;
+    match authorities(settings).await? {
+        Some(authorities) => Client::build_with_tls(info, authorities),
+        None => Client::open(info),
+    }
+}
+
+/// The authorities of `redis.ca_file`, read anew for each connection: a new one is trusted without a restart.
+async fn authorities(settings: &Settings) -> RedisResult<Option<TlsCertificates>> {
+    let (true, Some(file)) = (settings.tls, &settings.ca_file) else { return Ok(None) };
+    let wrong = |why: String| {
+        let what = format!("{}: {why}", file.display());
+        RedisError::from((ErrorKind::InvalidClientConfig, "redis.ca_file cannot be used", what))
+    };
+    let read = tokio::fs::read(file).await.map_err(|error| wrong(error.to_string()))?;
+    if !String::from_utf8_lossy(&read).contains("-----BEGIN CERTIFICATE-----") {
+        return Err(wrong("there is no certificate in it".to_owned()));
+    }
+    Ok(Some(TlsCertificates { client_tls: None, root_cert: Some(read) }))
+}
+
+async fn cluster(settings: &Settings) -> RedisResult<ClusterClientBuilder> {
     let infos = settings.nodes.iter().map(|node| info(settings, node));
     let infos = infos.collect::<RedisResult<Vec<_>>>()?;
-    let pause = u64::try_from(settings.retry_delay.0.as_millis()).unwrap_or(u64::MAX);
-    Ok(ClusterClient::builder(infos)
-        .retries(settings.retries)
-        .min_retry_wait(pause)
-        .max_retry_wait(pause)
+    let mut builder = ClusterClient::builder(infos);
+    if let Some(authorities) = authorities(settings).await? {
+        builder = builder.certs(authorities);
+    }
+    Ok(builder
+        .retries(HOPS)
+        .min_retry_wait(HOP_REST)
+        .max_retry_wait(HOP_REST)
         .connection_timeout(settings.connect_timeout.0)
         .response_timeout(response_timeout(settings))
         .overall_response_timeout(None)
@@ -188,7 +217,7 @@ fn cluster(settings: &Settings) -> RedisResult<ClusterClientBuilder> {
 
 /// Callers give up on their own; this bounds what they left behind.
 fn response_timeout(settings: &Settings) -> Duration {
-    settings.answer_within.0.max(settings.connect_timeout.0)
+    settings.answer_within.0.max(settings.connect_timeout.0).max(settings.patience.0)
 }
 
 fn config(settings: &Settings) -> AsyncConnectionConfig {

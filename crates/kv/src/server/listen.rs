@@ -10,6 +10,7 @@ use redis::{PushInfo, PushKind, Value};
 use tokio::sync::mpsc;
 
 use super::Server;
+use super::call::Wait;
 use super::failure::Failure;
 use super::link::Ear;
 use super::script::Script;
@@ -34,7 +35,7 @@ impl Server {
         let (key, called) = (self.names.sequence(channel), self.names.channel(channel));
         let verb = handle.link.publish_verb();
         let arguments = [verb.as_bytes(), called.as_bytes(), generation.as_bytes(), payload];
-        self.run::<u64>(handle, Script::PUBLISH, &[&key], &arguments).await.map(drop)
+        self.run_briefly::<u64>(handle, Script::PUBLISH, &[&key], &arguments).await.map(drop)
     }
 
     /// Tells everybody who listens to a channel that a message may be missing.
@@ -42,7 +43,7 @@ impl Server {
         let (key, called) = (self.names.sequence(channel), self.names.channel(channel));
         let generation = handle.generation.to_string();
         let arguments = [handle.link.publish_verb(), &called, &generation];
-        self.run::<u64>(handle, Script::SKIP, &[&key], &arguments).await.map(drop)
+        self.run_briefly::<u64>(handle, Script::SKIP, &[&key], &arguments).await.map(drop)
     }
 
     /// Listens to the channels that somebody in this process wants, until the soft stop.
@@ -125,7 +126,7 @@ impl Server {
             return false;
         }
         let Some(handle) = self.state.handle() else { return false };
-        match self.beat(&handle, channel).await {
+        match self.beat(&handle, channel, Wait::Patiently).await {
             Ok(number) => {
                 self.channels.join(channel, number);
                 true
@@ -136,20 +137,21 @@ impl Server {
 
     async fn beat_all(&self, channels: &[String]) {
         let Some(handle) = self.state.handle() else { return };
+        let time = self.settings.answer_within.0;
         for channel in channels {
             // What fails is noticed as silence.
-            drop(self.beat(&handle, channel).await);
+            drop(self.beat(&handle, channel, Wait::Within(time)).await);
         }
     }
 
     /// Sends a heartbeat unless another process did lately; answers the number of the last message.
-    async fn beat(&self, handle: &Handle, channel: &str) -> Result<u64, Failure> {
+    async fn beat(&self, handle: &Handle, channel: &str, wait: Wait) -> Result<u64, Failure> {
         let (sequence, beat) = (self.names.sequence(channel), self.names.beat(channel));
         // A little less than the pause, or every second one would be left out.
         let pause = self.settings.heartbeat_every.0.mul_f64(0.9).as_millis().max(1).to_string();
         let (called, generation) = (self.names.channel(channel), handle.generation.to_string());
         let arguments = [handle.link.publish_verb(), &called, &generation, &pause];
-        self.run(handle, Script::BEAT, &[&sequence, &beat], &arguments).await
+        self.run(handle, Script::BEAT, &[&sequence, &beat], &arguments, wait).await
     }
 
     /// Deals with what the connection said; a reason when it says that something was missed.

@@ -7,6 +7,7 @@ use mainstay_base::Timestamp;
 use redis::{Value, cmd};
 
 use super::Server;
+use super::call::OnMove;
 use super::link::{Link, To, address};
 use super::state::Handle;
 use crate::engine::timed;
@@ -78,7 +79,7 @@ impl Server {
 
     async fn ask_member(&self, handle: &Handle, member: &Member) -> bool {
         let (to, time) = (To::Node(&member.host, member.port), self.settings.answer_within.0);
-        self.send::<Value>(handle, to, cmd("PING"), time).await.is_ok()
+        self.send::<Value>(handle, to, &cmd("PING"), time, OnMove::Wait).await.is_ok()
     }
 
     /// The servers of the cluster as one of them sees it, in order.
@@ -86,7 +87,7 @@ impl Server {
         let time: Duration = self.settings.answer_within.0;
         let slots = cmd("CLUSTER").arg("SLOTS").to_owned();
         let to = To::Primary("");
-        let answer = self.send::<Value>(handle, to, slots, time).await.ok()?;
+        let answer: Value = self.send(handle, to, &slots, time, OnMove::Wait).await.ok()?;
         Some(members(&answer))
     }
 }

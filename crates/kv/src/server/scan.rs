@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures_util::{StreamExt as _, stream};
 use redis::cmd;
 
 use super::Server;
@@ -24,7 +23,10 @@ impl Server {
         let (count, taken) = match self.state.for_write(&here) {
             None => (in_memory.load(Ordering::Relaxed), Taken::Locally),
             Some(handle) => match self.scan_all(&handle, pattern).await {
-                Ok(count) => (count, Taken::Shared),
+                Ok(count) => {
+                    self.state.note_scanned(&here);
+                    (count, Taken::Shared)
+                }
                 // What is left in the store must not be read: a new generation hides it.
                 Err(_) => {
                     self.state.note_missed(&here);
@@ -37,61 +39,68 @@ impl Server {
     }
 
     /// Looks through every primary, again when one came or went meanwhile: keys on their way between two servers may be
-    /// seen on neither.
+    /// seen on neither. One that is lost is looked for where its replica took over.
     async fn scan_all(&self, handle: &Handle, pattern: &str) -> Result<u64, Failure> {
-        let glob = pattern::to_glob(&self.names.values(handle.generation), pattern);
-        if let Link::Single(_) = handle.link {
-            return self.scan(handle, None, &glob).await;
-        }
-        let (mut count, mut before) = (0, None);
-        for _ in 0..PASSES_MAX {
-            let slots = self.list_slots(handle).await?;
-            if before.as_ref() == Some(&slots) {
-                break;
+        let (mut handle, mut count, mut before) = (handle.clone(), 0, None);
+        let (mut passes, mut repeats) = (PASSES_MAX, self.settings.retries);
+        while passes > 0 {
+            match self.scan_pass(&handle, pattern, &before, &mut count).await {
+                Ok(slots) if slots.is_none() || slots == before => break,
+                Ok(slots) => (passes, before) = (passes - 1, slots),
+                Err(failure) if failure.is_outage && repeats > 0 => {
+                    (repeats, before) = (repeats - 1, None);
+                    handle = self.rest(&handle, &failure).await;
+                }
+                Err(failure) => return Err(failure),
             }
-            for member in slots.1.iter().filter(|member| member.is_primary) {
-                count += self.scan(handle, Some(member), &glob).await?;
-            }
-            before = Some(slots);
         }
         Ok(count)
     }
 
-    /// Who has which slots, as text to compare, and the servers.
-    async fn list_slots(&self, handle: &Handle) -> Result<(String, Vec<Member>), Failure> {
-        let (slots, time) = (cmd("CLUSTER").arg("SLOTS").to_owned(), self.settings.answer_within.0);
-        let answer = self.call::<redis::Value>(handle, To::Primary(""), slots, time).await?;
-        Ok((format!("{answer:?}"), super::look::members(&answer)))
+    /// Looks through every primary, unless all has been as it was `before`; answers who has which slots, as text to compare,
+    /// none where there are none.
+    async fn scan_pass(
+        &self,
+        handle: &Handle,
+        pattern: &str,
+        before: &Option<String>,
+        count: &mut u64,
+    ) -> Result<Option<String>, Failure> {
+        let glob = pattern::to_glob(&self.names.values(handle.generation), pattern);
+        if let Link::Single(_) = handle.link {
+            self.scan(handle, None, &glob, count).await?;
+            return Ok(None);
+        }
+        let slots = cmd("CLUSTER").arg("SLOTS").to_owned();
+        let answer = self.call_patiently::<redis::Value>(handle, To::Primary(""), slots).await?;
+        let slots = Some(format!("{answer:?}"));
+        if slots != *before {
+            for member in super::look::members(&answer).iter().filter(|member| member.is_primary) {
+                self.scan(handle, Some(member), &glob, count).await?;
+            }
+        }
+        Ok(slots)
     }
 
+    /// Each step has the whole patience and is made once: whoever took over from a lost server must be looked through anew.
     async fn scan(
         &self,
         handle: &Handle,
         member: Option<&Member>,
         glob: &str,
-    ) -> Result<u64, Failure> {
-        let (mut cursor, mut count) = (0_u64, 0);
-        let time = self.settings.answer_within.0;
+        count: &mut u64,
+    ) -> Result<(), Failure> {
+        let mut cursor = 0_u64;
         loop {
             let mut scan = cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(glob).arg("COUNT").arg(self.settings.batch());
             let to = member.map_or(To::Primary(""), |member| To::Node(&member.host, member.port));
-            let (next, keys) = self.call::<(u64, Vec<String>)>(handle, to, scan, time).await?;
-            count += self.unlink(handle, &keys).await?;
+            let (next, keys) = self.call_once::<(u64, Vec<String>)>(handle, to, scan).await?;
+            self.unlink(handle, member.map(|_| to), &keys, count).await?;
             if next == 0 {
-                return Ok(count);
+                return Ok(());
             }
             cursor = next;
         }
-    }
-
-    /// One command per key, all of a batch on their way together: no slot that moves holds up the others.
-    async fn unlink(&self, handle: &Handle, keys: &[String]) -> Result<u64, Failure> {
-        let calls = stream::iter(keys).map(|key| {
-            let unlink = cmd("UNLINK").arg(key).to_owned();
-            self.call::<u64>(handle, To::Primary(key), unlink, self.settings.answer_within.0)
-        });
-        let answers: Vec<_> = calls.buffer_unordered(self.settings.batch()).collect().await;
-        answers.into_iter().sum()
     }
 }

@@ -13,6 +13,8 @@ use crate::Settings;
 use crate::local::Local;
 use crate::metrics::Metrics;
 
+mod repairs;
+
 /// How long replicas are left alone after one did not answer.
 const REPLICAS_REST: Duration = Duration::from_secs(1);
 
@@ -41,8 +43,8 @@ struct Inner {
     generation: u64,
     /// Changes were made that the store does not know: its values are of no use when it is back.
     is_dirty: bool,
-    /// Keys whose write failed, each with the number of that write. They are read from memory until the store forgot them.
-    repairs: HashMap<String, u64>,
+    /// Keys whose write failed. They are read from memory until the store forgot them.
+    repairs: HashMap<String, Broken>,
     writes: u64,
     /// Channels of which others may have missed a message.
     unheard: HashSet<String>,
@@ -59,6 +61,15 @@ pub(super) struct Handle {
     pub(super) link: Link,
     pub(super) generation: u64,
     epoch: u64,
+}
+
+/// A key whose write failed.
+#[derive(Clone, Copy, Debug)]
+struct Broken {
+    /// The number of that write, or of a repair that failed: of either it is not known when the store does it.
+    write: u64,
+    /// Its deletion is on the way: what is written now may be met by it.
+    is_in_repair: bool,
 }
 
 /// A key to be deleted in the store.
@@ -122,6 +133,35 @@ impl State {
         if inner.repairs.contains_key(key) { None } else { inner.handle() }
     }
 
+    /// The store, if keys shall be read from it, and of each key whether memory knows it better.
+    pub(super) fn for_reads(&self, keys: &[&str]) -> Option<(Handle, Vec<bool>)> {
+        let inner = self.lock();
+        let here = keys.iter().map(|key| inner.repairs.contains_key(*key));
+        Some((inner.handle()?, here.collect()))
+    }
+
+    /// The store, if a key may be written there, with the number of its write that failed before; else makes the change
+    /// here.
+    pub(super) fn for_write_of(
+        &self,
+        key: &str,
+        here: &impl Fn(),
+    ) -> Option<(Handle, Option<u64>)> {
+        let mut inner = self.lock();
+        let Some(handle) = inner.handle() else {
+            inner.is_dirty = true;
+            here();
+            return None;
+        };
+        let before = inner.repairs.get(key).copied();
+        if before.is_some_and(|broken| broken.is_in_repair) {
+            here();
+            inner.note_broken(key);
+            return None;
+        }
+        Some((handle, before.map(|broken| broken.write)))
+    }
+
     /// The store, if it is used; else makes the change here.
     pub(super) fn for_write(&self, here: &impl Fn()) -> Option<Handle> {
         let mut inner = self.lock();
@@ -133,24 +173,39 @@ impl State {
         handle
     }
 
-    /// The store has this key again: memory knows nothing better.
-    pub(super) fn note_written(&self, handle: &Handle, key: &str) {
+    /// The store has this key again: memory knows nothing better. False where a deletion of the key may have come later than
+    /// the write.
+    pub(super) fn note_written(&self, handle: &Handle, key: &str, before: Option<u64>) -> bool {
         let mut inner = self.lock();
-        if inner.epoch == handle.epoch && inner.repairs.remove(key).is_some() {
+        if inner.epoch != handle.epoch {
+            return true;
+        }
+        let is_sure = match (before, inner.repairs.get(key)) {
+            (None, None) => true,
+            (None, Some(broken)) => !broken.is_in_repair,
+            (Some(write), Some(broken)) => !broken.is_in_repair && broken.write == write,
+            (Some(_), None) => false,
+        };
+        if is_sure && inner.repairs.remove(key).is_some() {
             self.memory.delete(key);
         }
+        is_sure
+    }
+
+    /// All that was meant was deleted in the store: so it is in memory.
+    pub(super) fn note_scanned(&self, here: &impl Fn()) {
+        let _inner = self.lock();
+        here();
     }
 
     /// Nobody knows what the store has: the key is read from memory until the store forgot it.
     pub(super) fn note_unwritten(&self, key: &str, here: &impl Fn()) {
         let mut inner = self.lock();
         here();
-        inner.writes += 1;
         if inner.link.is_none() {
             inner.is_dirty = true;
         } else if inner.repairs.len() < self.repairs_max || inner.repairs.contains_key(key) {
-            let write = inner.writes;
-            inner.repairs.insert(key.to_owned(), write);
+            inner.note_broken(key);
             self.wake.notify_one();
         } else {
             self.leave(&mut inner, "too many writes failed");
@@ -204,6 +259,14 @@ impl State {
         inner.failures += 1;
         if failure.is_final || inner.failures >= self.failures_max {
             self.leave(&mut inner, &failure.reason);
+        }
+    }
+
+    /// A failure that was counted was none: there is an answer after all.
+    pub(super) fn forgive(&self, handle: &Handle) {
+        let mut inner = self.lock();
+        if inner.epoch == handle.epoch {
+            inner.failures = inner.failures.saturating_sub(1);
         }
     }
 
@@ -270,23 +333,6 @@ impl State {
         is_news
     }
 
-    /// Keys to be deleted in the store.
-    pub(super) fn list_repairs(&self) -> Vec<Repair> {
-        let inner = self.lock();
-        let repairs = inner.repairs.iter();
-        repairs.map(|(key, write)| Repair { key: key.clone(), write: *write }).collect()
-    }
-
-    /// The store forgot a key. Memory forgets it, too, unless another write failed meanwhile.
-    pub(super) fn finish_repair(&self, repair: &Repair) {
-        let mut inner = self.lock();
-        if inner.repairs.get(&repair.key) == Some(&repair.write) {
-            inner.repairs.remove(&repair.key);
-            self.memory.delete(&repair.key);
-            self.metrics.repairs.inc();
-        }
-    }
-
     /// Since when and why the store is away; none while it is used.
     pub(super) fn away(&self) -> Option<(Timestamp, String)> {
         let inner = self.lock();
@@ -308,8 +354,24 @@ impl State {
 }
 
 impl Inner {
+    /// Of a write nobody knows what became: it gets a number, by which a later look knows it again.
+    fn note_broken(&mut self, key: &str) {
+        self.writes += 1;
+        let write = self.writes;
+        match self.repairs.get_mut(key) {
+            Some(broken) => broken.write = write,
+            None => {
+                let broken = Broken { write, is_in_repair: false };
+                self.repairs.insert(key.to_owned(), broken);
+            }
+        }
+    }
+
     fn handle(&self) -> Option<Handle> {
         let link = self.link.clone()?;
         Some(Handle { link, generation: self.generation, epoch: self.epoch })
     }
 }
+
+#[cfg(test)]
+mod tests;

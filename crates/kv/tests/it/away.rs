@@ -8,8 +8,8 @@ use mainstay_testkit::{Redis, RedisNode, Waits};
 
 use super::process::{HOUR, PROMISE, Process, WITHIN, namespace, until};
 
-/// One call of every kind, each in time.
-async fn call_all(process: &Process, waits: &Waits, round: usize) {
+/// One call of every kind, each in its time.
+async fn call_all(process: &Process, waits: &Waits, leases: &Waits, round: usize) {
     let (kv, key) = (&process.kv, format!("key-{round}"));
     let keys: Vec<_> = (0..20).map(|n| format!("key-{n}")).collect();
     let keys: Vec<_> = keys.iter().map(String::as_str).collect();
@@ -20,7 +20,12 @@ async fn call_all(process: &Process, waits: &Waits, round: usize) {
     waits.time(kv.increment("hits", 1, HOUR)).await.unwrap();
     waits.time(kv.delete(&key)).await.unwrap();
     waits.time(kv.publish("news", Bytes::new())).await.unwrap();
-    drop(waits.time(kv.acquire("job", HOUR)).await);
+    drop(leases.time(kv.acquire("job", HOUR)).await);
+}
+
+/// What who asks for a lease is promised.
+fn patience() -> Duration {
+    mainstay_kv::Settings::default().patience.0 + PROMISE
 }
 
 /// Breaks the way to a single server, and mends it.
@@ -29,12 +34,13 @@ async fn outage(what: &str, fail: impl Fn(&RedisNode), mend: impl Fn(&RedisNode)
     let (node, namespace) = (redis.node(), namespace());
     let process = Process::start(&[node.address()], &namespace).await;
     assert_eq!(process.set("changed", "before").await, Taken::Shared);
-    let waits = Waits::default();
+    let (waits, leases) = (Waits::default(), Waits::default());
     fail(node);
     for round in 0..50 {
-        call_all(&process, &waits, round).await;
+        call_all(&process, &waits, &leases, round).await;
     }
     waits.check(what, PROMISE);
+    leases.check(what, patience());
     assert_eq!(process.set("changed", "meanwhile").await, Taken::Locally);
     assert_eq!(process.get("changed").await.as_deref(), Some("meanwhile"));
     let count = process.kv.increment("hits", 1, HOUR).await.unwrap();
@@ -105,7 +111,8 @@ async fn a_server_that_comes_later_is_found() {
     let process = Process::start_away(&[redis.node().address()], &namespace(), |_| {});
     let waits = Waits::default();
     for round in 0..50 {
-        call_all(&process, &waits, round).await;
+        // That nobody is there is known: nobody waits for a lease.
+        call_all(&process, &waits, &waits, round).await;
     }
     waits.check("never there", PROMISE);
     assert_eq!(process.set("a", "early").await, Taken::Locally);

@@ -100,3 +100,85 @@ async fn patterns_are_looked_for_in_steps_on_every_primary() {
     }
     process.finish().await;
 }
+
+/// Many keys of a few slots, some of which have no value, and the values.
+async fn tagged(process: &Process, tags: usize) -> (Vec<String>, Vec<Option<String>>) {
+    let keys: Vec<_> = (0..50 * tags).map(|n| format!("{{tag{}}}:{n}", n % tags)).collect();
+    for key in keys.iter().filter(|key| !key.ends_with('7')) {
+        assert_eq!(process.set(key, key).await, Taken::Shared);
+    }
+    let values = keys.iter().map(|key| (!key.ends_with('7')).then(|| key.clone())).collect();
+    (keys, values)
+}
+
+/// The same keys, once together and once one by one.
+async fn read(process: &Process, keys: &[String], freshness: Freshness) -> Vec<Option<String>> {
+    let refs: Vec<_> = keys.iter().map(String::as_str).collect();
+    let text = |value: Option<bytes::Bytes>| value.map(|v| String::from_utf8(v.to_vec()).unwrap());
+    let many = process.kv.get_many(&refs, freshness).await.unwrap();
+    many.into_iter().map(text).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_one_slot_are_read_by_one_command() {
+    let cluster = RedisCluster::start();
+    let few = |settings: &mut Settings| {
+        patient(settings);
+        settings.batch_keys = 50;
+    };
+    let process = Process::start_with(&cluster.addresses(), &namespace(), few).await;
+    let (keys, values) = tagged(&process, 4).await;
+    let sum = |nodes: &[RedisNode], command| nodes.iter().map(|n| calls(n, command)).sum::<u64>();
+    let (primaries, replicas) = cluster.nodes().split_at(3);
+    let before = sum(primaries, "get");
+    assert_eq!(read(&process, &keys, Freshness::Exact).await, values);
+    assert_eq!((sum(primaries, "mget"), sum(primaries, "get")), (4, before));
+    for (key, value) in keys.iter().zip(&values) {
+        assert_eq!(process.get(key).await, *value, "one by one it is the same");
+    }
+    assert_eq!(sum(replicas, "mget"), 0);
+    until("replicas that caught up", async || {
+        read(&process, &keys, Freshness::Stale).await == values
+    })
+    .await;
+    assert!(sum(replicas, "mget") >= 4, "{}", sum(replicas, "mget"));
+    assert_eq!((sum(replicas, "get"), sum(primaries, "mget")), (0, 4));
+    assert!(process.reads_from_memory().abs() < f64::EPSILON);
+    process.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_single_server_is_asked_for_a_batch_at_a_time() {
+    let redis = Redis::start();
+    let node = redis.node();
+    let few = |settings: &mut Settings| {
+        patient(settings);
+        settings.batch_keys = 60;
+    };
+    let process = Process::start_with(&[node.address()], &namespace(), few).await;
+    let (keys, values) = tagged(&process, 4).await;
+    let before = calls(node, "get");
+    assert_eq!(read(&process, &keys, Freshness::Exact).await, values);
+    assert_eq!((calls(node, "mget"), calls(node, "get")), (4, before), "200 keys, 60 at a time");
+    assert_eq!(process.kv.invalidate("{tag*").await, Ok((180, Taken::Shared)));
+    // A step may find a few keys more than it was asked for.
+    let (steps, unlinks) = (calls(node, "scan"), calls(node, "unlink"));
+    assert!(unlinks <= 2 * steps && unlinks < 20, "{unlinks} in {steps} steps");
+    process.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_one_slot_are_deleted_by_one_command() {
+    let cluster = RedisCluster::start();
+    let process = Process::start_with(&cluster.addresses(), &namespace(), patient).await;
+    let (keys, _) = tagged(&process, 4).await;
+    assert_eq!(process.set("other", "kept").await, Taken::Shared);
+    assert_eq!(process.kv.invalidate("{tag*").await, Ok((180, Taken::Shared)));
+    let primaries = &cluster.nodes()[..3];
+    let steps: u64 = primaries.iter().map(|node| calls(node, "scan")).sum();
+    let unlinks: u64 = primaries.iter().map(|node| calls(node, "unlink")).sum();
+    assert!(unlinks <= 4 * steps && unlinks < 50, "{unlinks} in {steps} steps");
+    assert!(read(&process, &keys, Freshness::Exact).await.iter().all(Option::is_none));
+    assert_eq!(process.get("other").await.as_deref(), Some("kept"));
+    process.finish().await;
+}

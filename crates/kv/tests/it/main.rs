@@ -7,4 +7,7 @@ mod clocks;
 mod cluster;
 mod coherence;
 mod cost;
+mod moving;
+mod patience;
 mod process;
+mod tls;

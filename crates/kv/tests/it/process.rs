@@ -78,6 +78,11 @@ impl Process {
         Metrics::parse(self.registry.encode_text()).value(name, &[])
     }
 
+    /// Questions that were asked again because of a failover.
+    pub(crate) fn repeats(&self) -> u64 {
+        self.metric("mainstay_kv_repeats_total") as u64
+    }
+
     /// Reads that the store did not answer.
     pub(crate) fn reads_from_memory(&self) -> f64 {
         let labels = [("operation", "get"), ("answered_by", "memory")];

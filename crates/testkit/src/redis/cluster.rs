@@ -35,8 +35,21 @@ impl RedisCluster {
     /// When it cannot be started.
     #[must_use]
     pub fn shared() -> Vec<SocketAddr> {
-        let said = find_or_start("redis-cluster", |home| {
-            let cluster = Self::start_in(&RedisLaunch::default(), home);
+        Self::share("redis-cluster", &RedisLaunch::default())
+    }
+
+    /// The same of Valkey.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn shared_valkey() -> Vec<SocketAddr> {
+        Self::share("valkey-cluster", &RedisLaunch::default().valkey())
+    }
+
+    fn share(name: &str, launch: &RedisLaunch) -> Vec<SocketAddr> {
+        let said = find_or_start(name, |home| {
+            let cluster = Self::start_in(launch, home);
             let addresses: Vec<_> = cluster.addresses().iter().map(ToString::to_string).collect();
             addresses.join(" ")
         });

@@ -10,11 +10,19 @@ use crate::chaos::ChaosProxy;
 use crate::daemon::Daemon;
 use crate::wait::until;
 
+/// Where a server listens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ports {
+    pub(super) own: u16,
+    /// For clients who speak TLS.
+    pub(super) tls: Option<u16>,
+}
+
 /// A server, running or not.
 #[derive(Debug)]
 pub struct RedisNode {
     daemon: Daemon,
-    port: u16,
+    ports: Ports,
     proxy: Option<ChaosProxy>,
     password: Option<String>,
 }
@@ -22,23 +30,25 @@ pub struct RedisNode {
 impl RedisNode {
     pub(super) fn new(
         daemon: Daemon,
-        port: u16,
+        ports: Ports,
         proxy: Option<ChaosProxy>,
         password: Option<String>,
     ) -> Self {
-        Self { daemon, port, proxy, password }
+        Self { daemon, ports, proxy, password }
     }
 
-    /// Where clients reach it: its proxy, if it has one.
+    /// Where clients reach it: its proxy, if it has one, or where it speaks TLS.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.proxy.as_ref().map_or_else(|| self.own_address(), ChaosProxy::address)
+        let by_tls = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let own = self.ports.tls.map_or_else(|| self.own_address(), by_tls);
+        self.proxy.as_ref().map_or(own, ChaosProxy::address)
     }
 
-    /// Where it listens itself.
+    /// Where it listens itself, without TLS.
     #[must_use]
     pub fn own_address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+        SocketAddr::from(([127, 0, 0, 1], self.ports.own))
     }
 
     /// The network in front of it.

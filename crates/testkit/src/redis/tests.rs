@@ -64,3 +64,9 @@ fn a_run_shares_a_server_and_a_cluster() {
     assert_eq!(Redis::shared(), Redis::shared());
     assert_eq!(RedisCluster::shared(), RedisCluster::shared());
 }
+
+#[test]
+fn valkey_is_valkey() {
+    let valkey = Redis::launch().valkey().start();
+    assert!(valkey.node().ask(&["INFO", "server"]).contains("server_name:valkey"));
+}

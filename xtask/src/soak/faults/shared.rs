@@ -18,11 +18,13 @@ use super::WELL;
 
 /// Time between two rounds of both processes; a round has six calls.
 const EVERY: Duration = Duration::from_millis(25);
-/// What every call is promised.
+/// What every call is promised that memory may answer.
 pub(super) const PROMISE: Duration = Duration::from_millis(50);
 const HOUR: Duration = Duration::from_secs(3_600);
+/// What asking for a lease is promised, for which nobody else answers: `redis.patience`, and a little.
+const LEASE_PROMISE: Duration = Duration::from_millis(2_050);
 /// Longer than a call may take.
-const LEASE: Duration = Duration::from_secs(2);
+const LEASE: Duration = Duration::from_secs(5);
 /// A generation that another process began is heard of within `probe_every`, a second; then values are set and read.
 const AGREED: Duration = Duration::from_secs(3);
 /// Values that are compared in the end.
@@ -43,6 +45,8 @@ pub struct Used {
     pub disorder: u64,
     /// The longest wait for an answer, beside what the machine was late by.
     pub longest: Duration,
+    /// The longest wait for a lease.
+    pub longest_for_lease: Duration,
     /// How long after both used Redis again one saw every value that the other set.
     pub agreed: Duration,
     /// Some of the errors.
@@ -57,6 +61,8 @@ impl Used {
     pub(super) fn verdict(&self) -> anyhow::Result<()> {
         ensure!(self.unanswered == 0, "calls were not answered: {self:?}");
         ensure!(self.longest <= PROMISE, "a call waited too long: {self:?}");
+        let in_time = self.longest_for_lease <= LEASE_PROMISE;
+        ensure!(in_time, "asking for a lease took too long: {self:?}");
         ensure!(self.disorder == 0, "a later lease has a smaller token: {self:?}");
         ensure!(self.agreed <= AGREED, "the processes saw different values for long: {self:?}");
         ensure!(self.taken > 0 && self.leases > 0, "Redis was not used: {self:?}");
@@ -105,7 +111,8 @@ pub(super) fn use_until(nodes: &[SocketAddr], done: &AtomicBool) -> anyhow::Resu
         let (group, namespace) = (Group::new(), fresh_id());
         let pair = [0, 1].map(|_| open(nodes, &namespace, &group));
         wait_ready(&pair).await.context("before the blow")?;
-        let (waits, mut used, mut newest) = (Waits::default(), Used::default(), 0);
+        let (waits, leases) = (Waits::default(), Waits::default());
+        let (mut used, mut newest) = (Used::default(), 0);
         let mut round = 0;
         while !done.load(Ordering::Relaxed) {
             for kv in &pair {
@@ -116,7 +123,7 @@ pub(super) fn use_until(nodes: &[SocketAddr], done: &AtomicBool) -> anyhow::Resu
                 used.note_taken(waits.time(kv.set(&key, value.clone(), Some(HOUR))).await);
                 used.note(waits.time(kv.get(&key, Freshness::Exact)).await);
                 used.note_taken(waits.time(kv.publish("news", value)).await);
-                let granted = waits.time(kv.acquire("job", LEASE)).await;
+                let granted = leases.time(kv.acquire("job", LEASE)).await;
                 if let Some(lease) = used.note_lease(granted, &mut newest) {
                     // One that is not given back ends by itself.
                     let _ = waits.time(kv.release(&lease)).await;
@@ -128,7 +135,7 @@ pub(super) fn use_until(nodes: &[SocketAddr], done: &AtomicBool) -> anyhow::Resu
         wait_ready(&pair).await.context("after the blow")?;
         used.agreed = agree(&pair).await?;
         grant_again(&pair, &mut used, &mut newest).await?;
-        used.longest = waits.longest();
+        (used.longest, used.longest_for_lease) = (waits.longest(), leases.longest());
         group.finish(WELL, WELL).await;
         ensure!(group.crashes().is_empty(), "{:?}", group.crashes());
         Ok(used)

@@ -1,0 +1,138 @@
+//! Many keys at once: those of one slot in one command, a bounded number on their way at a time. Where a slot moves, key by key.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use redis::cluster_routing::Slot;
+use redis::cmd;
+
+use super::Server;
+use super::call::OnMove;
+use super::failure::Failure;
+use super::link::{Link, To};
+use super::state::Handle;
+use crate::engine::{Freshness, timed};
+use crate::metrics::{Answer, Operation};
+
+impl Server {
+    pub(crate) async fn get_many(&self, keys: &[&str], freshness: Freshness) -> Vec<Option<Bytes>> {
+        let Some((handle, here)) = self.state.for_reads(keys) else {
+            return keys.iter().map(|key| self.recall(key)).collect();
+        };
+        let mut found = vec![None; keys.len()];
+        let (here, there): (Vec<_>, Vec<_>) = (0..keys.len()).partition(|at| here[*at]);
+        for at in here {
+            found[at] = self.recall(keys[at]);
+        }
+        let names: Vec<_> =
+            there.iter().map(|at| self.names.value(handle.generation, keys[*at])).collect();
+        for piece in by_slot(&handle.link, &names).chunks(self.settings.batch()) {
+            let groups = piece.chunk_by(|(one, _), (other, _)| one == other).map(|group| {
+                let group: Vec<_> =
+                    group.iter().map(|(_, n)| (keys[there[*n]], &*names[*n])).collect();
+                let handle = &handle;
+                async move { self.get_together(handle, &group, freshness).await }
+            });
+            let answers = join_all(groups).await;
+            for ((_, n), answer) in piece.iter().zip(answers.into_iter().flatten()) {
+                found[there[*n]] = answer;
+            }
+        }
+        found
+    }
+
+    /// The values of keys (and their names in the store) of one slot, in one command.
+    async fn get_together(
+        &self,
+        handle: &Handle,
+        group: &[(&str, &str)],
+        freshness: Freshness,
+    ) -> Vec<Option<Bytes>> {
+        let (time, took) = (self.settings.answer_within.0, timed());
+        let one_by_one = async |left: Duration| {
+            let asked = group.iter().map(|(key, _)| self.get_from(handle, key, freshness, left));
+            join_all(asked).await
+        };
+        let [(_, first), _, ..] = group else { return one_by_one(time).await };
+        let mut get = cmd("MGET");
+        for (_, name) in group {
+            get.arg(*name);
+        }
+        let found = self.fetch(handle, first, get, freshness, time, OnMove::Tell).await;
+        match found {
+            Ok(found) if Vec::len(&found) == group.len() => {
+                group.iter().for_each(|_| self.metrics.count(Operation::Get, Answer::Store));
+                found
+            }
+            Err(failure) if failure.is_moving => one_by_one(time.saturating_sub(took())).await,
+            _ => group.iter().map(|(key, _)| self.recall(key)).collect(),
+        }
+    }
+
+    /// Deletes keys by their names in the store, where they were found, and adds how many were there, also where some are not
+    /// answered for.
+    pub(super) async fn unlink(
+        &self,
+        handle: &Handle,
+        at: Option<To<'_>>,
+        names: &[String],
+        count: &mut u64,
+    ) -> Result<(), Failure> {
+        for piece in by_slot(&handle.link, names).chunks(self.settings.batch()) {
+            let groups = piece.chunk_by(|(one, _), (other, _)| one == other).map(|group| {
+                let group: Vec<_> = group.iter().map(|(_, n)| &*names[*n]).collect();
+                async move { self.unlink_together(handle, at, &group).await }
+            });
+            // One slow moment counts once, however many wait for its end.
+            let all = async {
+                let mut outcome = Ok(());
+                for answer in join_all(groups).await {
+                    match answer {
+                        Ok(deleted) => *count += deleted,
+                        Err(failure) => outcome = Err(failure),
+                    }
+                }
+                outcome
+            };
+            self.watch(handle, all).await?;
+        }
+        Ok(())
+    }
+
+    async fn unlink_together(
+        &self,
+        handle: &Handle,
+        at: Option<To<'_>>,
+        names: &[&str],
+    ) -> Result<u64, Failure> {
+        let Some(first) = names.first() else { return Ok(0) };
+        let (to, patience) = (at.unwrap_or(To::Primary(first)), self.settings.patience.0);
+        let unlink = cmd("UNLINK").arg(names).to_owned();
+        let on_move = if names.len() > 1 { OnMove::Tell } else { OnMove::Wait };
+        match self.send(handle, to, &unlink, patience, on_move).await {
+            Err(failure) if failure.is_moving && names.len() > 1 => {
+                let one_by_one = names.iter().map(async |name| {
+                    let (to, unlink) = (To::Primary(name), cmd("UNLINK").arg(*name).to_owned());
+                    self.send::<u64>(handle, to, &unlink, patience, OnMove::Wait).await
+                });
+                join_all(one_by_one).await.into_iter().sum()
+            }
+            answer => answer,
+        }
+    }
+}
+
+/// Places of the names, those of one slot side by side. A single server has no slots: they are all of one.
+fn by_slot(link: &Link, names: &[String]) -> Vec<(Option<Slot>, usize)> {
+    let mut slots: HashMap<_, Vec<_>> = HashMap::new();
+    for (at, name) in names.iter().enumerate() {
+        let slot = (!link.is_single()).then(|| Slot::for_key(name));
+        slots.entry(slot).or_default().push((slot, at));
+    }
+    slots.into_values().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! A write and the deletion that repairs an earlier one of the same key: whatever their order, nobody is told that a value is there which may be gone.
+
+use mainstay_telemetry::metrics::Registry;
+use mainstay_testkit::Redis;
+
+use super::*;
+
+async fn used() -> State {
+    let nodes = vec![Redis::shared().to_string()];
+    let settings = Settings { nodes, ..Settings::default() };
+    let link = Link::open(&settings).await.unwrap();
+    let metrics = mainstay_telemetry::settings::Metrics::default();
+    let metrics = Metrics::new(&Registry::new(&metrics, Clock::System));
+    let state = State::new(&settings, Clock::System, Arc::new(Local::new(&settings)), metrics);
+    assert!(state.finish_return(&link, 0));
+    state
+}
+
+fn repair_of(state: &State) -> Repair {
+    let repairs = state.list_repairs();
+    assert_eq!(repairs.len(), 1);
+    repairs[0].clone()
+}
+
+#[tokio::test]
+async fn a_write_repairs_what_failed_before() {
+    let state = used().await;
+    state.note_unwritten("a", &|| {});
+    let listed = repair_of(&state);
+    let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
+    assert!(state.note_written(&handle, "a", before));
+    assert!(!state.begin_repair(&listed), "it would delete what was taken");
+    assert!(state.for_read("a").is_some());
+}
+
+#[tokio::test]
+async fn a_write_during_a_repair_is_made_here() {
+    let state = used().await;
+    state.note_unwritten("a", &|| {});
+    let repair = repair_of(&state);
+    assert!(state.begin_repair(&repair));
+    let here = std::cell::Cell::new(false);
+    assert!(state.for_write_of("a", &|| here.set(true)).is_none());
+    assert!(here.get());
+    state.finish_repair(&repair, true);
+    assert!(state.for_read("a").is_none(), "memory knows the later write");
+    let later = repair_of(&state);
+    assert!(state.begin_repair(&later));
+    state.finish_repair(&later, true);
+    assert!(state.for_read("a").is_some());
+}
+
+#[tokio::test]
+async fn a_repair_during_a_write_makes_it_unsure() {
+    for is_done in [None, Some(true), Some(false)] {
+        let state = used().await;
+        state.note_unwritten("a", &|| {});
+        let repair = repair_of(&state);
+        let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
+        assert!(state.begin_repair(&repair));
+        if let Some(is_done) = is_done {
+            state.finish_repair(&repair, is_done);
+        }
+        assert!(!state.note_written(&handle, "a", before), "{is_done:?}");
+    }
+}

@@ -1,0 +1,111 @@
+//! What may wait outlasts a failover and a slow moment: leases, deleting by pattern, repairs. With default settings but for what a test names.
+
+use std::time::Duration;
+
+use mainstay_base::units::Span;
+use mainstay_kv::{Error, Grant, Settings, Taken};
+use mainstay_testkit::{Redis, RedisCluster, RedisNode};
+use tokio::task::block_in_place;
+
+use super::process::{HOUR, Process, namespace, until};
+
+/// Nothing but what the test does speaks to the store.
+fn quiet(settings: &mut Settings) {
+    settings.probe_every = Span(HOUR);
+}
+
+/// The replica of a primary.
+fn replica_of<'a>(cluster: &'a RedisCluster, primary: &RedisNode) -> &'a RedisNode {
+    let follows = format!("master_port:{}", primary.own_address().port());
+    let is_replica =
+        |node: &&RedisNode| node.ask(&["INFO", "replication"]).lines().any(|line| line == follows);
+    cluster.nodes().iter().find(is_replica).unwrap()
+}
+
+/// A primary dies during a call, and its replica takes over once the call had to be repeated.
+async fn fail_over<T>(
+    cluster: &RedisCluster,
+    process: &Process,
+    primary: &RedisNode,
+    call: impl Future<Output = T>,
+) -> T {
+    let replica = block_in_place(|| replica_of(cluster, primary));
+    let keys = |node: &RedisNode| block_in_place(|| node.ask(&["DBSIZE"]));
+    until("a replica that caught up", async || keys(replica) == keys(primary)).await;
+    block_in_place(|| primary.kill());
+    let takes_over = async {
+        until("a repetition", async || process.repeats() > 0).await;
+        assert_eq!(block_in_place(|| replica.ask(&["CLUSTER", "FAILOVER", "TAKEOVER"])), "OK");
+    };
+    tokio::join!(call, takes_over).0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_is_had_across_a_failover() {
+    let (cluster, namespace) = (RedisCluster::start(), namespace());
+    let process = Process::start_with(&cluster.addresses(), &namespace, quiet).await;
+    let primary = block_in_place(|| cluster.primary_of(&format!("{namespace}:l:job")));
+    let grant = fail_over(&cluster, &process, primary, process.kv.acquire("job", HOUR)).await;
+    let Ok(Grant::Granted(lease)) = grant else { panic!("{grant:?}") };
+    assert!((1..=3).contains(&process.repeats()), "{}", process.repeats());
+    assert_eq!(process.kv.renew(&lease, HOUR).await, Ok(true));
+    process.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_who_is_told_not_to_repeat_does() {
+    let (cluster, namespace) = (RedisCluster::start(), namespace());
+    let once = |settings: &mut Settings| {
+        quiet(settings);
+        settings.retries = 0;
+    };
+    let process = Process::start_with(&cluster.addresses(), &namespace, once).await;
+    block_in_place(|| cluster.primary_of(&format!("{namespace}:l:job")).kill());
+    assert_eq!(process.kv.acquire("job", HOUR).await, Err(Error::Away));
+    assert_eq!(process.repeats(), 0);
+    process.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pattern_is_deleted_across_a_failover() {
+    let cluster = RedisCluster::start();
+    let process = Process::start_with(&cluster.addresses(), &namespace(), quiet).await;
+    for n in 0..300 {
+        assert_eq!(process.set(&format!("page:{n}"), "x").await, Taken::Shared);
+    }
+    let primary = &cluster.nodes()[0];
+    let deleted = fail_over(&cluster, &process, primary, process.kv.invalidate("page:*")).await;
+    assert_eq!(deleted, Ok((300, Taken::Shared)));
+    assert!((1..=3).contains(&process.repeats()), "{}", process.repeats());
+    assert!(process.metric("mainstay_kv_generations_total").abs() < f64::EPSILON);
+    process.finish().await;
+}
+
+/// A store that answers, if later than a page may wait, is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_that_are_late_are_no_outage() {
+    let redis = Redis::launch().proxied().start();
+    let small = |settings: &mut Settings| {
+        quiet(settings);
+        // Its first look comes after a trial.
+        settings.trial_every = Span(HOUR);
+        settings.batch_keys = 10;
+    };
+    let process = Process::start_with(&[redis.node().address()], &namespace(), small).await;
+    for n in 0..100 {
+        assert_eq!(process.set(&format!("page:{n}"), "x").await, Taken::Shared);
+    }
+    assert_eq!(process.set("other", "kept").await, Taken::Shared);
+    redis.node().network().delay(Duration::from_millis(60));
+    assert_eq!(process.kv.invalidate("page:*").await, Ok((100, Taken::Shared)));
+    let Ok(Grant::Granted(lease)) = process.kv.acquire("job", HOUR).await else {
+        panic!("a lease is worth the wait")
+    };
+    assert_eq!(process.kv.renew(&lease, HOUR).await, Ok(true));
+    redis.node().network().heal();
+    let used = process.metric("mainstay_kv_recoveries_total");
+    assert!((used - 1.0).abs() < f64::EPSILON, "it was away meanwhile");
+    assert!(process.metric("mainstay_kv_generations_total").abs() < f64::EPSILON);
+    assert_eq!(process.get("other").await.as_deref(), Some("kept"));
+    process.finish().await;
+}
