@@ -34,6 +34,15 @@ impl Position {
     pub(crate) fn includes(self, other: Self) -> bool {
         self.timeline == other.timeline && self.lsn >= other.lsn
     }
+
+    /// Where one must stand to have seen both. No place of one history can be known to be behind a place of another: that
+    /// is timeline 0, where nobody stands, so that the primary is asked.
+    pub(crate) fn and(self, other: Self) -> Self {
+        if self.timeline != other.timeline {
+            return Self { timeline: 0, lsn: Lsn(u64::MAX) };
+        }
+        Self { timeline: self.timeline, lsn: self.lsn.max(other.lsn) }
+    }
 }
 
 impl fmt::Display for Position {
@@ -75,5 +84,16 @@ mod tests {
         assert!(!at(1, 4).includes(at(1, 5)));
         assert!(!at(2, 9).includes(at(1, 5)));
         assert!(!at(1, 9).includes(at(2, 5)));
+    }
+
+    #[test]
+    fn who_has_seen_both_stands_behind_the_later_one() {
+        let at = |timeline, lsn| Position { timeline, lsn: Lsn(lsn) };
+        assert_eq!(at(1, 5).and(at(1, 9)), at(1, 9));
+        assert_eq!(at(1, 9).and(at(1, 5)), at(1, 9));
+        let both = at(1, 5).and(at(2, 9));
+        for here in [at(1, u64::MAX), at(2, u64::MAX)] {
+            assert!(!here.includes(both), "{here} cannot have both");
+        }
     }
 }
