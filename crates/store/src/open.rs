@@ -201,6 +201,8 @@ impl Store {
         let store = self.clone();
         group.spawn("store reopening", |stop| store.reopen(stop));
         if let Engine::Postgres(db) = &self.core {
+            // Who shares the database is not known yet: upkeep finds out.
+            db.set_pool_max(self.database.pool_share(usize::MAX));
             db.start_probing(group);
             let store = self.clone();
             group.spawn("database upkeep", |stop| upkeep::run(store, stop));

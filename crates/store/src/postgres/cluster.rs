@@ -1,11 +1,12 @@
 //! The servers together: which one is the primary, and which one answers a read.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use super::budget::Budget;
 use super::history::{Kept, Refused};
 use super::migrate::TimeSeries;
 use super::node::{Node, Place, Role};
@@ -68,6 +69,8 @@ pub(crate) struct Cluster {
     pub(crate) received: watch::Sender<Received>,
     /// How many of those rounds were held against what waits to be confirmed.
     pub(crate) rounds: AtomicU64,
+    /// This process's part in the connections that all may have.
+    pub(crate) budget: Mutex<Budget>,
     /// Rounds of upkeep that are over, whatever became of them.
     pub(crate) upkept: AtomicU64,
     /// Wakes who probes.
@@ -155,6 +158,7 @@ impl Cluster {
             followed: AtomicBool::new(false),
             received: watch::Sender::default(),
             rounds: AtomicU64::new(0),
+            budget: Mutex::default(),
             upkept: AtomicU64::new(0),
             alarm: Notify::new(),
             ask_all: AtomicBool::new(false),

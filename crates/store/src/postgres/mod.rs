@@ -20,6 +20,7 @@ use mainstay_telemetry::names;
 use crate::Error;
 
 mod attempts;
+mod budget;
 mod cluster;
 pub(crate) mod durable;
 mod failure;
@@ -41,6 +42,7 @@ pub(crate) mod upkeep;
 mod tests;
 
 pub(crate) use attempts::Attempts;
+use budget::Budget;
 pub(crate) use cluster::Cluster;
 use cluster::Nobody;
 use failure::Failure;
@@ -314,7 +316,7 @@ impl Db {
         counts.fold((0, 0), |(used, idle), (u, i)| (used + u, idle + i))
     }
 
-    /// Divides the cluster's budget of connections by the processes that share it.
+    /// The most connections to each server: this process's part of the budget.
     pub(crate) fn set_pool_max(&self, max: usize) {
         for node in &self.cluster.nodes {
             node.pool.set_max(max);

@@ -30,8 +30,9 @@ pub struct Database {
     pub password: Option<String>,
     /// Connections kept open to each server although nobody needs them. Default 5.
     pub pool_min: u32,
-    /// Most connections to each server, of all processes that share the database together: each takes its share. One more of
-    /// each process asks how the server stands. Default 50.
+    /// Most connections to each server, of all processes that share the database together: each takes its share, and one that
+    /// starts no more than `pool_min` until the others have made room, some 20 seconds later. One more of each process asks how
+    /// the server stands. Default 50.
     pub pool_max: u32,
     /// A connection that has rested so long is closed, down to `pool_min`. Default `"5m"`.
     pub pool_idle: Span,
