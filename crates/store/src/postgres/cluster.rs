@@ -34,10 +34,14 @@ pub(crate) struct Rules {
     pub(crate) probe_every: Duration,
     /// How long a probe may take.
     pub(crate) probe_patience: Patience,
+    /// How long making a connection for one may.
+    pub(crate) probe_connect: Patience,
     /// Percentage of its connections that the primary gives to reads while no replica is fit.
     pub(crate) primary_share: usize,
     /// Nothing is sent while nobody asks, so that a serverless database may sleep.
     pub(crate) quiet: bool,
+    /// It may have to wake up before it answers.
+    pub(crate) may_sleep: bool,
 }
 
 #[derive(Debug)]
@@ -79,6 +83,8 @@ pub(crate) struct Cluster {
     pub(crate) ask_all: AtomicBool,
     /// Held by who draws conclusions: two at a time would mix what they saw.
     settling: tokio::sync::Mutex<()>,
+    /// Held by who wakes a database that sleeps.
+    pub(super) waking: tokio::sync::Mutex<()>,
 }
 
 /// Who answered reads, and why not a replica.
@@ -163,6 +169,7 @@ impl Cluster {
             alarm: Notify::new(),
             ask_all: AtomicBool::new(false),
             settling: tokio::sync::Mutex::default(),
+            waking: tokio::sync::Mutex::default(),
         }
     }
 

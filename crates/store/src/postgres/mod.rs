@@ -37,6 +37,7 @@ pub(crate) mod settings;
 pub(crate) mod standbys;
 mod target;
 pub(crate) mod upkeep;
+mod wake;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 mod house;
 mod warnings;
 
+mod asleep;
 mod durable;
 mod failover;
 mod lag;
