@@ -100,6 +100,11 @@ impl Postgres {
         format!("postgres://{}:{}@{address}/{database}", node::ROLE, node::PASSWORD)
     }
 
+    /// The ordinary role as a pooler's list of users has it.
+    pub(crate) fn pooler_users() -> String {
+        format!("\"{}\" \"{}\"\n", node::ROLE, node::PASSWORD)
+    }
+
     /// Waits until every replica has replayed what the primary has written so far.
     ///
     /// # Panics

@@ -31,6 +31,7 @@ mod nodes;
 pub(crate) mod partition;
 mod patience;
 mod pool;
+mod pooler;
 pub(crate) mod position;
 mod probe;
 pub(crate) mod settings;
@@ -140,6 +141,16 @@ impl Db {
         group.spawn("database pools", |stop| probe::keep_pools(cluster, stop));
         let cluster = Arc::clone(&self.cluster);
         group.spawn("database confirmations", |stop| standbys::confirm(cluster, stop));
+    }
+
+    /// The first server that stands behind a pooler which forgets prepared statements.
+    pub(crate) async fn find_forgetful(&self) -> Option<String> {
+        for node in &self.cluster.nodes {
+            if pooler::forgets(node).await {
+                return Some(node.target.name.clone());
+            }
+        }
+        None
     }
 
     /// Asks every server how it stands.

@@ -12,6 +12,7 @@ mod one_address;
 mod partitions;
 mod pinned;
 mod pool;
+mod pooled;
 mod reads;
 mod silent;
 mod spool;
