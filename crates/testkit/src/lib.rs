@@ -41,7 +41,7 @@ pub use log::Log;
 pub use metrics::Metrics;
 pub use pgbouncer::PgBouncer;
 pub use port::free_port;
-pub use postgres::{Postgres, PostgresLaunch, PostgresNode, SharedPostgres};
+pub use postgres::{Postgres, PostgresLaunch, PostgresNode, SharedPostgres, Unmade};
 pub use process::{Ended, Process};
 pub use redis::{Redis, RedisCluster, RedisLaunch, RedisNode};
 pub use server::Server;
