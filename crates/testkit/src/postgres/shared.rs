@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use super::{Postgres, PostgresLaunch, copy_database, node};
+use super::{Postgres, PostgresLaunch, START, copy_database, node};
 use crate::home::{run_folder, run_id};
 use crate::shared::{Turn, find_or_make, find_or_start};
+use crate::wait::until;
 
 /// What the folder of a run that these servers work in is named after.
 const PURPOSE: &str = "postgres";
@@ -57,6 +58,22 @@ impl SharedPostgres {
     #[must_use]
     pub fn create_database(&self) -> String {
         copy_database(self.ports[0], None)
+    }
+
+    /// Waits until every replica has replayed what the primary has written so far, such as a new database.
+    ///
+    /// # Panics
+    /// When one does not in time.
+    pub fn wait_replicated(&self) {
+        let ask = |port: u16, sql: &str| {
+            let said = node::try_sql(port, "postgres", sql);
+            said.unwrap_or_else(|said| panic!("{sql}: {said}"))
+        };
+        let at = ask(self.ports[0], "SELECT pg_current_wal_lsn()");
+        let there = format!("SELECT pg_last_wal_replay_lsn() >= '{at}'");
+        for replica in &self.ports[1..] {
+            until("a replica that has it", START, || ask(*replica, &there) == "t");
+        }
     }
 
     /// The database of this name that others of the run are copied from, or the turn to make it.
