@@ -159,11 +159,16 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The session token of a request's cookies.
 pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
+    find_cookie(headers, COOKIE)
+}
+
+/// What a request's cookie of this name says.
+pub(crate) fn find_cookie<'h>(headers: &'h HeaderMap, named: &str) -> Option<&'h str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     lines
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(name, value)| (name == COOKIE).then_some(value))
+        .find_map(|(name, value)| (name == named).then_some(value))
 }
 
 /// `Set-Cookie` that begins (`max_age_s` > 0) or ends (0) a session.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::access::{Caller, cookie, set_cookie};
 use crate::admin::Admin;
 use crate::problem::Problem;
+use crate::token;
 
 /// Built from `console/`; the set-up script makes it.
 #[derive(Embed)]
@@ -81,8 +82,9 @@ pub(crate) async fn enter(State(admin): State<Arc<Admin>>, Form(link): Form<Link
             let lifetime = session.expires.since(admin.clock.now()).as_secs();
             let mut response = Redirect::to("/").into_response();
             if let Some(cookie) = set_cookie(token.expose(), lifetime) {
-                response.headers_mut().insert(header::SET_COOKIE, cookie);
+                response.headers_mut().append(header::SET_COOKIE, cookie);
             }
+            token::show_to_browser(admin.store.seal_latest().await, response.headers_mut());
             tracing::info!("the owner signed in at the console");
             response
         }
@@ -109,8 +111,9 @@ pub(crate) async fn end_session(
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
     if let Some(cookie) = set_cookie("", 0) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
+    token::show_to_browser(admin.store.seal_latest().await, response.headers_mut());
     Ok(response)
 }
 

@@ -14,31 +14,27 @@ use mainstay_insight::intake::Sender;
 use mainstay_store::Written;
 
 use crate::problem::Problem;
+use crate::token::{self, TOKEN};
 
-/// Sent back on a read, it makes the answer include what was acknowledged with it.
-pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-mainstay-token");
 const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 
 pub(crate) async fn events(insight: &Insight, head: &Head, body: Incoming) -> Response<Bytes> {
-    let accepted = accept(insight, head, body).await;
-    let token = accepted.as_ref().ok().and_then(|written| insight.seal(*written));
-    let mut response = answer(accepted.map(drop));
-    if let Some(token) = token.and_then(|token| HeaderValue::try_from(token).ok()) {
-        response.headers_mut().insert(TOKEN, token);
-        // Listed origins may read the answer; of its headers a browser shows them those that are named (Fetch §3.2.3).
-        let exposed = HeaderValue::from(TOKEN);
-        response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
-    }
-    response
+    answer(insight, accept(insight, head, body).await)
 }
 
-/// 204 for what is durable, else the reason.
-pub(crate) fn answer(accepted: Result<(), Problem>) -> Response<Bytes> {
+/// 204 and the token for what is durable, else the reason.
+pub(crate) fn answer(insight: &Insight, accepted: Result<Written, Problem>) -> Response<Bytes> {
     match accepted {
-        Ok(()) => {
+        Ok(written) => {
             let mut response = Response::new(Bytes::new());
             *response.status_mut() = StatusCode::NO_CONTENT;
+            let headers = response.headers_mut();
+            token::show(insight.seal(written), headers);
+            if headers.contains_key(TOKEN) {
+                // Listed origins may read the answer; of its headers a browser shows them those that are named (Fetch §3.2.3).
+                headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from(TOKEN));
+            }
             response
         }
         Err(problem) => problem.into_bytes(),

@@ -23,6 +23,7 @@ mod intake;
 mod probes;
 mod problem;
 mod reports;
+mod token;
 mod v1;
 
 pub use settings::Settings;

@@ -10,6 +10,7 @@ use mainstay_base::{Coded, ErrorCode};
 use mainstay_guard::Facts;
 use mainstay_insight::Insight;
 use mainstay_insight::reports::{Error, Sender};
+use mainstay_store::Written;
 
 use crate::intake::answer;
 use crate::problem::Problem;
@@ -20,10 +21,10 @@ const MEDIA_TYPES: [&str; 3] =
     ["application/csp-report", "application/reports+json", "application/json"];
 
 pub(crate) async fn reports(insight: &Insight, head: &Head, body: Incoming) -> Response<Bytes> {
-    answer(accept(insight, head, body).await)
+    answer(insight, accept(insight, head, body).await)
 }
 
-async fn accept(insight: &Insight, head: &Head, body: Incoming) -> Result<(), Problem> {
+async fn accept(insight: &Insight, head: &Head, body: Incoming) -> Result<Written, Problem> {
     let Some(facts) = head.extensions.get::<Facts>() else {
         return Err(Problem::new(ErrorCode::Internal, "no facts of the request"));
     };

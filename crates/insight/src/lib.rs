@@ -139,10 +139,10 @@ impl Insight {
         group.spawn("insight reports", |stop| reports::run(reports, stop));
     }
 
-    /// The same room, whose answers include everything that was acknowledged with this token.
+    /// The same room, whose answers include everything that was acknowledged with these tokens.
     #[must_use]
-    pub fn reading_since(&self, token: &str) -> Self {
-        Self(Arc::clone(&self.0), Some(self.0.context.store.reading_since(token)))
+    pub fn reading_since(&self, tokens: &[&str]) -> Self {
+        Self(Arc::clone(&self.0), Some(self.0.context.store.reading_since(tokens)))
     }
 
     /// A token for whoever wants to see what was acknowledged; none while it waits for the database.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mainstay_base::{Coded, ErrorCode, Timestamp, net};
 use mainstay_store::report::{After, Group, Row};
-use mainstay_store::{Span, record};
+use mainstay_store::{Span, Written, record};
 use mainstay_telemetry::metrics::{CounterFamily, Registry};
 use mainstay_telemetry::names;
 use tokio::sync::{Semaphore, mpsc};
@@ -210,12 +210,12 @@ impl Insight {
         sender: &Sender<'_>,
         mut pass: Pass,
         body: &[u8],
-    ) -> Result<(), Error> {
+    ) -> Result<Written, Error> {
         let reports = &self.0.reports;
         let read = self.read_reports(sender, &pass, body);
         pass.leave_room();
         let outcome = match read {
-            Ok(rows) if rows.is_empty() => return Ok(()),
+            Ok(rows) if rows.is_empty() => return Ok(Written::default()),
             Ok(rows) => self.keep(rows, pass).await,
             Err(error) => Err((error, 1)),
         };
@@ -258,7 +258,7 @@ impl Insight {
     }
 
     /// Waits until the rows are on disk. Tells how many reports were lost when they are not.
-    async fn keep(&self, mut rows: Vec<Row>, mut pass: Pass) -> Result<(), (Error, usize)> {
+    async fn keep(&self, mut rows: Vec<Row>, mut pass: Pass) -> Result<Written, (Error, usize)> {
         let reports = &self.0.reports;
         // Part of a batch is better than none of it.
         let without_place = rows.split_off(pass.hold(rows.len()));
@@ -266,9 +266,9 @@ impl Insight {
         let lost = count(&rows);
         let counts: Vec<_> = rows.iter().map(|row| (row.report_type.clone(), row.count)).collect();
         let outcome = gather::enqueue(reports, rows, pass).await;
-        outcome.map_err(|error| (self.not_kept(error), lost))?;
+        let written = outcome.map_err(|error| (self.not_kept(error), lost))?;
         reports.count_accepted(&counts);
-        Ok(())
+        Ok(written)
     }
 
     /// Reports of a span, alike ones as one row, the latest seen first.

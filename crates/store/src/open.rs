@@ -201,6 +201,8 @@ impl Store {
         let store = self.clone();
         group.spawn("store reopening", |stop| store.reopen(stop));
         if let Engine::Postgres(db) = &self.core {
+            // Who shares the database is not known yet: upkeep finds out.
+            db.set_pool_max(self.database.pool_share(usize::MAX));
             db.start_probing(group);
             let store = self.clone();
             group.spawn("database upkeep", |stop| upkeep::run(store, stop));
@@ -270,6 +272,9 @@ impl Store {
                 file::open(db, migrator).await
             }
             Engine::Postgres(db) => {
+                if let Some(pooler) = db.find_forgetful().await {
+                    return Err(migrate::Error::Forgetful(pooler).into());
+                }
                 db.probe().await;
                 if let Some(reason) = db.why_without_primary() {
                     return Err(migrate::Error::Unreachable(reason).into());

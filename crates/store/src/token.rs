@@ -8,8 +8,8 @@ use mainstay_base::Timestamp;
 use sha2::Sha256;
 
 use crate::open::copied;
-use crate::postgres::Reads;
 use crate::postgres::position::Position;
+use crate::postgres::{Db, Reads, standbys};
 use crate::recorder::Written;
 use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Store, Ts};
@@ -47,13 +47,27 @@ impl Store {
         }
     }
 
-    /// The events' database as it is read by who shows this token. One that is not ours, or is out of date, says nothing.
+    /// A token for whoever changed something just now, by another way than the recorder's. None where the primary does not
+    /// say where its log ends: the change is made all the same.
+    pub async fn seal_latest(&self) -> Option<String> {
+        let written = match self.core() {
+            Engine::Postgres(db) if db.has_replicas() => {
+                Written { position: Some(find_end(db).await?), waits: false }
+            }
+            Engine::Postgres(_) | Engine::Sqlite(_) => Written::default(),
+        };
+        self.seal(written)
+    }
+
+    /// The events' database as it is read by who shows these tokens: with everything that any of them speaks of. One that
+    /// is not ours, or is out of date, says nothing.
     #[must_use]
-    pub fn reading_since(&self, token: &str) -> Engine {
+    pub fn reading_since(&self, tokens: &[&str]) -> Engine {
         let engine = self.insight();
         let Engine::Postgres(db) = engine else { return engine.clone() };
-        let position = self.secret.get().and_then(|secret| open(secret, token, self.clock.now()));
-        match position {
+        let (secret, now) = (self.secret.get(), self.clock.now());
+        let positions = tokens.iter().filter_map(|token| open(secret?, token, now));
+        match positions.reduce(Position::and) {
             Some(position) => Engine::Postgres(db.reading(Reads::Since(position))),
             None => engine.clone(),
         }
@@ -98,6 +112,14 @@ impl Store {
             Error::new(OP, sqlx::Error::Decode("a secret is not 32 bytes long".into()))
         })
     }
+}
+
+/// Where the primary's log ends.
+async fn find_end(db: &Db) -> Option<Position> {
+    const OP: &str = "token.find_end";
+    let mut leased = db.writing(OP).await.ok()?;
+    let answer = db.within(standbys::find_end(leased.conn())).await;
+    db.settle_write(OP, leased, answer).ok().map(|(end, _)| end)
 }
 
 /// `timeline.lsn-expiry-digest`.

@@ -19,6 +19,8 @@ enum Weather {
     Fair,
     /// Every piece of bytes arrives later, in both directions.
     Slow(Duration),
+    /// New connections are answered once the server has woken up, which the first of them begins.
+    Asleep(Duration),
     /// Connections open, but no byte arrives.
     Silent,
     /// Connections are refused.
@@ -115,6 +117,19 @@ impl ChaosProxy {
         self.open_again();
     }
 
+    /// Closes every connection. The next one is accepted at once and answered only after so long, like all that come
+    /// meanwhile: a database that went to sleep has to wake up. Then the weather is fair.
+    pub fn sleep(&self, wakes_in: Duration) {
+        self.shared.change(Weather::Asleep(wakes_in)).close_all();
+        self.open_again();
+    }
+
+    /// Whether nothing has woken the server since it was put to sleep.
+    #[must_use]
+    pub fn is_asleep(&self) -> bool {
+        matches!(self.shared.lock().weather, Weather::Asleep(_))
+    }
+
     /// Accepts connections and swallows every byte: what a dead machine or a broken route looks like.
     pub fn half_open(&self) {
         drop(self.shared.change(Weather::Silent));
@@ -157,6 +172,19 @@ impl Shared {
         state.weather = weather;
         self.changed.notify_all();
         state
+    }
+
+    /// Waits until the server is awake.
+    fn wake(&self) {
+        let state = self.lock();
+        let Weather::Asleep(wakes_in) = state.weather else { return };
+        let is_asleep = |state: &mut State| matches!(state.weather, Weather::Asleep(_));
+        let waited = self.changed.wait_timeout_while(state, wakes_in, is_asleep);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if is_asleep(&mut state) {
+            state.weather = Weather::Fair;
+            self.changed.notify_all();
+        }
     }
 
     /// Waits as long as the weather delays, and tells whether a piece of bytes arrives.
@@ -216,6 +244,7 @@ fn welcome(shared: &Arc<Shared>, client: TcpStream) {
 }
 
 fn carry_both_ways(shared: &Arc<Shared>, pair: &Arc<Pair>) -> std::io::Result<()> {
+    shared.wake();
     let target = shared.lock().target;
     let server = TcpStream::connect_timeout(&target, CONNECT)?;
     *pair.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server.try_clone()?);

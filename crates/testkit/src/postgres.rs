@@ -15,7 +15,7 @@ mod shared;
 mod template;
 
 pub use node::PostgresNode;
-pub use shared::SharedPostgres;
+pub use shared::{SharedPostgres, Unmade};
 
 /// Time a server may take to start on a busy machine, recovery included.
 const START: Duration = Duration::from_secs(30);
@@ -91,13 +91,18 @@ impl Postgres {
     /// Creates an empty database and answers its name. Replicas have it once they caught up.
     #[must_use]
     pub fn create_database(&self) -> String {
-        create_database(self.primary().port())
+        copy_database(self.primary().port(), None)
     }
 
     /// How the ordinary role reaches a database of a server of ours behind this address.
     #[must_use]
     pub fn url_at(address: SocketAddr, database: &str) -> String {
         format!("postgres://{}:{}@{address}/{database}", node::ROLE, node::PASSWORD)
+    }
+
+    /// The ordinary role as a pooler's list of users has it.
+    pub(crate) fn pooler_users() -> String {
+        format!("\"{}\" \"{}\"\n", node::ROLE, node::PASSWORD)
     }
 
     /// Waits until every replica has replayed what the primary has written so far.
@@ -192,12 +197,13 @@ impl Postgres {
     }
 }
 
-/// Creates an empty database of the ordinary role under a name of its own. Written to the log (the default strategy): faster than copying
-/// files, which begins with a checkpoint.
-fn create_database(port: u16) -> String {
+/// Creates a database of the ordinary role under a name of its own, empty or a copy. Written to the log (the default strategy):
+/// faster than copying files, which begins with a checkpoint.
+fn copy_database(port: u16, template: Option<&str>) -> String {
     let name = format!("test_{}", crate::fresh_id().replace('-', "_"));
-    let created =
-        node::try_sql(port, "postgres", &format!("CREATE DATABASE {name} OWNER {}", node::ROLE));
+    let like = template.map(|template| format!("TEMPLATE {template}")).unwrap_or_default();
+    let create = format!("CREATE DATABASE {name} OWNER {} {like}", node::ROLE);
+    let created = node::try_sql(port, "postgres", &create);
     created.unwrap_or_else(|said| panic!("no database: {said}"));
     name
 }

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -32,7 +33,12 @@ pub struct Server {
     site_address: SocketAddr,
     admin_address: SocketAddr,
     expected: Vec<String>,
+    /// What the site acknowledged last: what is read then includes it, whichever replica answers.
+    seen: Mutex<Option<String>>,
 }
+
+/// Sent back on a read, it makes the answer include what was acknowledged with it.
+const SEEN: &str = "x-mainstay-token";
 
 impl Server {
     pub(crate) fn ready(
@@ -60,7 +66,8 @@ impl Server {
                 Connection::try_open(admin).ok()?.try_send(&Request::get("/readyz")).ok()?;
             (ready.status == 200).then_some((site, admin))
         });
-        Self { process, home, site, folder, data_dir, site_address, admin_address, expected }
+        let seen = Mutex::default();
+        Self { process, home, site, folder, data_dir, site_address, admin_address, expected, seen }
     }
 
     /// Address of the public listener.
@@ -140,7 +147,15 @@ impl Server {
     /// Sends a request to the site on a connection of its own.
     #[must_use]
     pub fn send(&self, request: &Request) -> Response {
-        self.connect().send(request)
+        let answer = self.connect().send(request);
+        if let Some(token) = answer.header(SEEN) {
+            *self.seen() = Some(token.to_owned());
+        }
+        answer
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Option<String>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// GET of a path of the site.
@@ -165,10 +180,13 @@ impl Server {
         Exchange { response, closed: !kept && connection.is_closed_within(patience) }
     }
 
-    /// Sends a request to the admin side with the operator's token.
+    /// Sends a request to the admin side with the operator's token, and with what the site acknowledged last.
     #[must_use]
     pub fn admin(&self, request: Request) -> Response {
-        self.admin_stranger(&request.header("authorization", &format!("Bearer {TOKEN}")))
+        let request = request.header("authorization", &format!("Bearer {TOKEN}"));
+        let seen = self.seen().clone();
+        let request = seen.iter().fold(request, |request, seen| request.header(SEEN, seen));
+        self.admin_stranger(&request)
     }
 
     /// Sends a request to the admin side as it is.

@@ -1,7 +1,7 @@
 //! Servers that a whole test run shares: the first test that asks starts them, their keeper ends them with the run. nextest runs every test as a process, so that nothing else can.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::home::{Home, run_folder, run_id};
 
@@ -12,17 +12,38 @@ use crate::home::{Home, run_folder, run_id};
 pub(crate) fn find_or_start(purpose: &str, start: impl FnOnce(Home) -> String) -> String {
     let run = run_id();
     let folder = run_folder(run, purpose);
-    std::fs::create_dir_all(&folder).expect("a folder");
-    // Tests ask at the same time: one starts them, the others wait. Who is killed meanwhile lets the next one try.
-    let lock = File::create(folder.join("lock")).expect("a lock file");
+    find_or_make(&folder, "ready").unwrap_or_else(|turn| {
+        let said = start(Home::of_run(&folder, run));
+        turn.finish(&said);
+        said
+    })
+}
+
+/// What was said of something that is made once in a folder of the run, or the turn to make it.
+///
+/// # Panics
+/// When the folder cannot be written.
+pub(crate) fn find_or_make(folder: &Path, what: &str) -> Result<String, Turn> {
+    std::fs::create_dir_all(folder).expect("a folder");
+    // Tests ask at the same time: one makes it, the others wait. Who is killed meanwhile lets the next one try.
+    let lock = File::create(folder.join(what).with_extension("lock")).expect("a lock file");
     lock.lock().expect("a lock");
-    let ready = folder.join("ready");
-    if let Ok(said) = std::fs::read_to_string(&ready) {
-        return said;
+    let ready = folder.join(what);
+    std::fs::read_to_string(&ready).map_err(|_| Turn { ready, _lock: lock })
+}
+
+/// Nobody else makes it meanwhile.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    ready: PathBuf,
+    _lock: File,
+}
+
+impl Turn {
+    /// It is there; this is what others are told.
+    pub(crate) fn finish(self, said: &str) {
+        write_whole(&self.ready, said);
     }
-    let said = start(Home::of_run(&folder, run));
-    write_whole(&ready, &said);
-    said
 }
 
 fn write_whole(path: &Path, text: &str) {

@@ -19,8 +19,8 @@ use serde_json::{Map, Value, json};
 
 use super::scope::Scope;
 use crate::admin::Admin;
-use crate::intake::TOKEN;
 use crate::problem::Problem;
+use crate::token;
 
 /// Rows of one page at most.
 const LIMIT_MAX: u32 = 1_000;
@@ -78,7 +78,7 @@ pub(crate) fn describe_parameters() -> Value {
 
 /// The common query of the reads, checked.
 pub(crate) struct Asked {
-    /// Who answers: with everything that the caller's token speaks of.
+    /// Who answers: with everything that the caller's tokens speak of.
     pub(crate) insight: Insight,
     site: Arc<str>,
     /// The site that was named; none where none was, for reads that can speak of all together.
@@ -146,11 +146,8 @@ impl FromRequestParts<Arc<Admin>> for Asked {
         let step = number(wire.step.as_deref(), STEP_DEFAULT_S).filter(|step| *step > 0);
         let step = step.ok_or_else(|| invalid("step", "is at least 1 second"))?;
         admin.insight.note_use();
-        let token = parts.headers.get(TOKEN).and_then(|token| token.to_str().ok());
-        let insight =
-            token.map_or_else(|| admin.insight.clone(), |token| admin.insight.reading_since(token));
         Ok(Self {
-            insight,
+            insight: admin.insight.reading_since(&token::list(&parts.headers)),
             site,
             scope,
             from,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mainstay_base::Timestamp;
 use mainstay_base::task::Stop;
 use mainstay_store::report::Row;
-use mainstay_store::{Batch, Record, Recorder, record};
+use mainstay_store::{Batch, Record, Recorder, Written, record};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ const BUSY_FROM: usize = 8;
 #[derive(Debug)]
 pub(super) struct Entry {
     rows: Vec<Row>,
-    done: oneshot::Sender<Result<(), record::Error>>,
+    done: oneshot::Sender<Result<Written, record::Error>>,
     _room: OwnedSemaphorePermit,
     pass: Pass,
 }
@@ -34,7 +34,7 @@ pub(super) async fn enqueue(
     reports: &Reports,
     rows: Vec<Row>,
     pass: Pass,
-) -> Result<(), record::Error> {
+) -> Result<Written, record::Error> {
     let places = u32::try_from(rows.len()).unwrap_or(u32::MAX);
     let room = Arc::clone(&reports.room).try_acquire_many_owned(places);
     let room = room.map_err(|_| record::Error::Full)?;
@@ -93,7 +93,7 @@ async fn settle(recorder: &Recorder, kinds: &mut Kinds, round: &mut Vec<Entry>) 
     }
     let rows = round.iter_mut().flat_map(|entry| std::mem::take(&mut entry.rows));
     let records = rows::merge(rows).into_iter().map(Record::Report).collect();
-    let outcome = recorder.record(Batch { records, visit: None }).await.map(drop);
+    let outcome = recorder.record(Batch { records, visit: None }).await;
     for entry in round.drain(..) {
         // Somebody who no longer waits is no error: the rows are durable all the same.
         let _unheard = entry.done.send(outcome);

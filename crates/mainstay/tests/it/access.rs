@@ -13,19 +13,19 @@ fn mainstay(arguments: &[&str]) -> Ended {
     Process::run(&mut command, Duration::from_secs(20))
 }
 
-fn link(server: &Server) -> String {
+pub(crate) fn link(server: &Server) -> String {
     let dir = server.data_dir().display().to_string();
     let ended = mainstay(&["admin", "link", "--data-dir", &dir]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     ended.stdout.trim().to_owned()
 }
 
-fn token(link: &str) -> &str {
+pub(crate) fn token(link: &str) -> &str {
     link.split("?token=").nth(1).expect("a token")
 }
 
 /// What the button of the link's page sends.
-fn enter(server: &Server, token: &str) -> Request {
+pub(crate) fn enter(server: &Server, token: &str) -> Request {
     Request::post("/enter")
         .header("content-type", "application/x-www-form-urlencoded")
         .header("origin", &server.admin_url(""))

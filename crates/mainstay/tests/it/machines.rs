@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mainstay_testkit::{Batch, CHROME, Postgres, Request, Server, Site, eventually, holds_for};
 use serde_json::{Value, json};
 
-use crate::launch;
+use crate::{access, launch};
 
 const TOKEN: &str = "x-mainstay-token";
 const SOON: Duration = Duration::from_secs(20);
@@ -92,6 +92,79 @@ fn heavy_who_shows_the_token_sees_what_was_acknowledged_with_it() {
     let answered = |by| metrics.value("mainstay_database_reads_total", &[("answered_by", by)]);
     assert!(answered("token") >= 20.0, "{}", metrics.text());
     assert!(answered("replica") >= 40.0, "{}", metrics.text());
+}
+
+#[test]
+fn heavy_who_signs_in_sees_by_cookie_what_was_there_and_visitors_get_none() {
+    const COOKIE: &str = "__Host-mainstay_seen";
+    let postgres = Postgres::launch().replicas(1).start();
+    let database = postgres.create_database();
+    postgres.wait_replicated(SOON);
+    let [a, b] = [(); 2].map(|()| process(&postgres, &database, true));
+    postgres.wait_replicated(SOON);
+    postgres.replicas()[0].set_apply_delay(Duration::from_secs(3_600));
+    let asked = |path: &str, header: &str, value: &str| {
+        let read = Request::get(path).header(header, value);
+        b.admin(read).json()["data"].as_array().expect("rows").clone()
+    };
+    let views = |header, value: &str| sum(&asked("/api/v1/pages", header, value), "pageviews");
+    let mut last = String::new();
+    for n in 1..=10 {
+        let acknowledged = a.post(&view(&format!("/{n}")));
+        assert_eq!((acknowledged.status, acknowledged.count("set-cookie")), (204, 0));
+        let link = access::link(&a);
+        let entered = a.admin_stranger(&access::enter(&a, access::token(&link)));
+        assert_eq!(entered.status, 303);
+        let set = entered.headers.iter().map(|(_, value)| value);
+        let set = { set }.find(|value| value.starts_with(COOKIE)).expect("a cookie");
+        for flag in ["; Path=/", "; Max-Age=900", "; Secure", "; HttpOnly", "; SameSite=Strict"] {
+            assert!(set.contains(flag), "{set}");
+        }
+        let cookie = set.split(';').next().expect("a pair");
+        let token = entered.header(TOKEN).expect("the same as a header");
+        assert_eq!(cookie, format!("{COOKIE}={token}"));
+        assert_eq!(views("cookie", cookie), n, "stale with the cookie of sign-in {n}");
+        assert_eq!(views("cookie", "__Host-mainstay_seen=invented"), 0, "the replica has none");
+        last = cookie.to_owned();
+    }
+    // The later one of a header and a cookie counts, whichever that is.
+    let early = last;
+    let late = a.post(&view("/late"));
+    let late = late.header(TOKEN).expect("a token");
+    let both = |header: &str, cookie: &str| {
+        let read = Request::get("/api/v1/pages").header(TOKEN, header).header("cookie", cookie);
+        sum(b.admin(read).json()["data"].as_array().expect("rows"), "pageviews")
+    };
+    let early_token = early.split_once('=').expect("a pair").1;
+    assert_eq!(both(late, &early), 11);
+    assert_eq!(both(early_token, &format!("{COOKIE}={late}")), 11);
+}
+
+#[test]
+fn heavy_reports_are_seen_with_the_token_of_their_answer() {
+    let postgres = Postgres::launch().replicas(1).start();
+    let database = postgres.create_database();
+    postgres.wait_replicated(SOON);
+    let [a, b] = [(); 2].map(|()| process(&postgres, &database, true));
+    postgres.wait_replicated(SOON);
+    postgres.replicas()[0].set_apply_delay(Duration::from_secs(3_600));
+    for n in 1..=5 {
+        let report = json!({"csp-report": {
+            "document-uri": "https://shop.example/", "blocked-uri": format!("https://{n}.example/x.js"),
+            "effective-directive": "script-src-elem", "disposition": "enforce",
+        }});
+        let request = Request::post("/_mainstay/reports")
+            .header("content-type", "application/csp-report")
+            .body(report.to_string());
+        let answer = a.send(&request);
+        assert_eq!((answer.status, answer.count("set-cookie")), (204, 0), "{}", answer.text());
+        let read = |token| {
+            let read = Request::get("/api/v1/reports").header(TOKEN, token);
+            b.admin(read).json()["data"].as_array().expect("rows").len()
+        };
+        assert_eq!(read(answer.header(TOKEN).expect("a token")), n, "stale with the token");
+        assert_eq!(read("invented"), 0, "the replica has none of it");
+    }
 }
 
 #[test]

@@ -37,12 +37,22 @@ impl Fixture {
         Self::open(settings, &Database::default()).await
     }
 
-    /// A database of its own on the run's shared server.
+    /// A database of its own on the run's shared server: a copy of one whose schema was brought up to date once.
     pub(crate) async fn postgres() -> Self {
         let server = mainstay_testkit::Postgres::shared();
-        let primary = Some(server.primary_url(&server.create_database()));
-        let database = Database { primary, pool_min: 0, pool_max: 4, ..Database::default() };
-        Self::open(&Settings::default(), &database).await
+        let of = |database: &str| {
+            let primary = Some(server.primary_url(database));
+            Database { primary, pool_min: 0, pool_max: 4, ..Database::default() }
+        };
+        let template = match server.find_template("store") {
+            Ok(template) => template,
+            Err(unmade) => {
+                let database = of(unmade.database());
+                Self::open(&Settings::default(), &database).await.finish().await;
+                unmade.finish()
+            }
+        };
+        Self::open(&Settings::default(), &of(&server.copy_database(&template))).await
     }
 
     pub(crate) async fn open(settings: &Settings, database: &Database) -> Self {

@@ -1,11 +1,12 @@
 //! The servers together: which one is the primary, and which one answers a read.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use super::budget::Budget;
 use super::history::{Kept, Refused};
 use super::migrate::TimeSeries;
 use super::node::{Node, Place, Role};
@@ -33,10 +34,14 @@ pub(crate) struct Rules {
     pub(crate) probe_every: Duration,
     /// How long a probe may take.
     pub(crate) probe_patience: Patience,
+    /// How long making a connection for one may.
+    pub(crate) probe_connect: Patience,
     /// Percentage of its connections that the primary gives to reads while no replica is fit.
     pub(crate) primary_share: usize,
     /// Nothing is sent while nobody asks, so that a serverless database may sleep.
     pub(crate) quiet: bool,
+    /// It may have to wake up before it answers.
+    pub(crate) may_sleep: bool,
 }
 
 #[derive(Debug)]
@@ -68,6 +73,8 @@ pub(crate) struct Cluster {
     pub(crate) received: watch::Sender<Received>,
     /// How many of those rounds were held against what waits to be confirmed.
     pub(crate) rounds: AtomicU64,
+    /// This process's part in the connections that all may have.
+    pub(crate) budget: Mutex<Budget>,
     /// Rounds of upkeep that are over, whatever became of them.
     pub(crate) upkept: AtomicU64,
     /// Wakes who probes.
@@ -76,6 +83,8 @@ pub(crate) struct Cluster {
     pub(crate) ask_all: AtomicBool,
     /// Held by who draws conclusions: two at a time would mix what they saw.
     settling: tokio::sync::Mutex<()>,
+    /// Held by who wakes a database that sleeps.
+    pub(super) waking: tokio::sync::Mutex<()>,
 }
 
 /// Who answered reads, and why not a replica.
@@ -155,10 +164,12 @@ impl Cluster {
             followed: AtomicBool::new(false),
             received: watch::Sender::default(),
             rounds: AtomicU64::new(0),
+            budget: Mutex::default(),
             upkept: AtomicU64::new(0),
             alarm: Notify::new(),
             ask_all: AtomicBool::new(false),
             settling: tokio::sync::Mutex::default(),
+            waking: tokio::sync::Mutex::default(),
         }
     }
 

@@ -20,6 +20,7 @@ use mainstay_telemetry::names;
 use crate::Error;
 
 mod attempts;
+mod budget;
 mod cluster;
 pub(crate) mod durable;
 mod failure;
@@ -30,17 +31,20 @@ mod nodes;
 pub(crate) mod partition;
 mod patience;
 mod pool;
+mod pooler;
 pub(crate) mod position;
 mod probe;
 pub(crate) mod settings;
 pub(crate) mod standbys;
 mod target;
 pub(crate) mod upkeep;
+mod wake;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use attempts::Attempts;
+use budget::Budget;
 pub(crate) use cluster::Cluster;
 use cluster::Nobody;
 use failure::Failure;
@@ -137,6 +141,16 @@ impl Db {
         group.spawn("database pools", |stop| probe::keep_pools(cluster, stop));
         let cluster = Arc::clone(&self.cluster);
         group.spawn("database confirmations", |stop| standbys::confirm(cluster, stop));
+    }
+
+    /// The first server that stands behind a pooler which forgets prepared statements.
+    pub(crate) async fn find_forgetful(&self) -> Option<String> {
+        for node in &self.cluster.nodes {
+            if pooler::forgets(node).await {
+                return Some(node.target.name.clone());
+            }
+        }
+        None
     }
 
     /// Asks every server how it stands.
@@ -314,7 +328,7 @@ impl Db {
         counts.fold((0, 0), |(used, idle), (u, i)| (used + u, idle + i))
     }
 
-    /// Divides the cluster's budget of connections by the processes that share it.
+    /// The most connections to each server: this process's part of the budget.
     pub(crate) fn set_pool_max(&self, max: usize) {
         for node in &self.cluster.nodes {
             node.pool.set_max(max);

@@ -27,6 +27,8 @@ pub(crate) struct Shape {
     pub(crate) idle_for: Duration,
     /// How long making one may take.
     pub(crate) connect: Patience,
+    /// How long one that has rested may take to answer.
+    pub(crate) ping: Patience,
     /// How long a free one is waited for.
     pub(crate) acquire: Duration,
 }
@@ -131,8 +133,7 @@ impl Pool {
             }
         };
         while let Some(Idle { mut conn, since }) = self.pop() {
-            if since.elapsed() < PING_AFTER
-                || self.shape.connect.keep(conn.conn.ping()).await.is_ok()
+            if since.elapsed() < PING_AFTER || self.shape.ping.keep(conn.conn.ping()).await.is_ok()
             {
                 return Ok(Taken { conn, _permit: permit });
             }
@@ -219,6 +220,13 @@ impl Pool {
     pub(crate) fn count(&self) -> (usize, usize) {
         let idle = self.lock().len();
         (self.open.load(Ordering::Relaxed).saturating_sub(idle), idle)
+    }
+
+    /// Whether a connection is in use, or was a moment ago.
+    pub(crate) fn is_in_touch(&self) -> bool {
+        let idle = self.lock();
+        let is_used = self.open.load(Ordering::Relaxed) > idle.len();
+        is_used || idle.iter().any(|resting| resting.since.elapsed() < PING_AFTER)
     }
 
     /// Whether every connection there may be is in somebody's hands.

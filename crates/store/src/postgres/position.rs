@@ -35,14 +35,13 @@ impl Position {
         self.timeline == other.timeline && self.lsn >= other.lsn
     }
 
-    /// Where both are seen: the later of one history. Of two histories the older, which nobody has seen for certain.
-    pub(crate) fn of_both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
-        let later = |a: Self, b: Self| match a.timeline.cmp(&b.timeline) {
-            std::cmp::Ordering::Equal => Self { lsn: a.lsn.max(b.lsn), ..a },
-            std::cmp::Ordering::Less => a,
-            std::cmp::Ordering::Greater => b,
-        };
-        one.zip(other).map(|(a, b)| later(a, b)).or(one).or(other)
+    /// Where one must stand to have seen both. No place of one history can be known to be behind a place of another: that
+    /// is timeline 0, where nobody stands, so that the primary is asked.
+    pub(crate) fn and(self, other: Self) -> Self {
+        if self.timeline != other.timeline {
+            return Self { timeline: 0, lsn: Lsn(u64::MAX) };
+        }
+        Self { timeline: self.timeline, lsn: self.lsn.max(other.lsn) }
     }
 }
 
@@ -79,25 +78,22 @@ mod tests {
     }
 
     #[test]
-    fn of_two_the_one_where_both_are_seen() {
-        let at = |timeline, lsn| Some(Position { timeline, lsn: Lsn(lsn) });
-        for (one, other, both) in [
-            (at(1, 5), at(1, 7), at(1, 7)),
-            (at(1, 9), at(2, 3), at(1, 9)),
-            (at(1, 9), None, at(1, 9)),
-            (None, None, None),
-        ] {
-            assert_eq!(Position::of_both(one, other), both);
-            assert_eq!(Position::of_both(other, one), both);
-        }
-    }
-
-    #[test]
     fn histories_do_not_compare() {
         let at = |timeline, lsn| Position { timeline, lsn: Lsn(lsn) };
         assert!(at(1, 5).includes(at(1, 5)));
         assert!(!at(1, 4).includes(at(1, 5)));
         assert!(!at(2, 9).includes(at(1, 5)));
         assert!(!at(1, 9).includes(at(2, 5)));
+    }
+
+    #[test]
+    fn who_has_seen_both_stands_behind_the_later_one() {
+        let at = |timeline, lsn| Position { timeline, lsn: Lsn(lsn) };
+        assert_eq!(at(1, 5).and(at(1, 9)), at(1, 9));
+        assert_eq!(at(1, 9).and(at(1, 5)), at(1, 9));
+        let both = at(1, 5).and(at(2, 9));
+        for here in [at(1, u64::MAX), at(2, u64::MAX)] {
+            assert!(!here.includes(both), "{here} cannot have both");
+        }
     }
 }

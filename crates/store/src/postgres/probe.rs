@@ -232,10 +232,10 @@ async fn over<T>(
     line: &mut Option<PgConnection>,
     question: impl AsyncFn(&mut PgConnection) -> Result<T, sqlx::Error>,
 ) -> Result<T, sqlx::Error> {
-    let patience = cluster.rules.probe_patience;
+    let (patience, connect) = (cluster.rules.probe_patience, cluster.rules.probe_connect);
     if node.pool.shape().max == 1 {
         // The server may take no more than the pool's one.
-        let mut taken = patience.keep(node.pool.take()).await?;
+        let mut taken = connect.keep(node.pool.take()).await?;
         let answer = patience.keep(question(taken.conn())).await;
         if answer.is_ok() {
             node.pool.give_back(taken);
@@ -251,7 +251,7 @@ async fn over<T>(
             }
         }
     }
-    let mut fresh = patience.keep(node.pool.connect_apart()).await?;
+    let mut fresh = connect.keep(node.pool.connect_apart()).await?;
     let answer = patience.keep(question(&mut fresh)).await;
     *line = Some(fresh).filter(|_| answer.is_ok() && !cluster.rules.quiet);
     answer

@@ -30,8 +30,9 @@ pub struct Database {
     pub password: Option<String>,
     /// Connections kept open to each server although nobody needs them. Default 5.
     pub pool_min: u32,
-    /// Most connections to each server, of all processes that share the database together: each takes its share. One more of
-    /// each process asks how the server stands. Default 50.
+    /// Most connections to each server, of all processes that share the database together: each takes its share, and one that
+    /// starts no more than `pool_min` until the others have made room, some 20 seconds later. One more of each process asks how
+    /// the server stands. Default 50.
     pub pool_max: u32,
     /// A connection that has rested so long is closed, down to `pool_min`. Default `"5m"`.
     pub pool_idle: Span,
@@ -61,6 +62,9 @@ pub struct Database {
     pub quiet: Option<bool>,
     /// How long a quiet database is kept awake after somebody asked or sent something. Default `"1m"`.
     pub quiet_after: Span,
+    /// How long a database that may be asleep (a quiet one, or Neon's) may take to wake up: so long a connection to it is
+    /// waited for, beyond `connect_timeout` and `acquire_timeout`, before it counts as failed. Default `"10s"`.
+    pub wake_timeout: Span,
     /// Whether TimescaleDB is used where the server has it; else days are native partitions. Default `true`.
     pub timescale: bool,
     /// How many days ahead partitions are made. Default 7.
@@ -89,6 +93,7 @@ impl Default for Database {
             primary_read_share: 50,
             quiet: None,
             quiet_after: Span::seconds(60),
+            wake_timeout: Span::seconds(10),
             timescale: true,
             partitions_ahead: 7,
             event_ids_kept: Span::days(2),
@@ -140,8 +145,21 @@ impl Database {
     /// Whether nothing is sent while nobody asks.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        let addresses = self.primary.iter().chain(&self.replicas);
-        self.quiet.unwrap_or_else(|| addresses.into_iter().any(|url| url.contains(".neon.tech")))
+        self.quiet.unwrap_or_else(|| self.is_neon())
+    }
+
+    fn is_neon(&self) -> bool {
+        let mut addresses = self.primary.iter().chain(&self.replicas);
+        addresses.any(|url| url.contains(".neon.tech"))
+    }
+
+    fn may_sleep(&self) -> bool {
+        self.is_quiet() || self.is_neon()
+    }
+
+    /// How long a connection is waited for: a database that sleeps has to wake up first, which is no failure.
+    fn connected_within(&self, awake: Duration) -> Duration {
+        if self.may_sleep() { awake.max(self.wake_timeout.0) } else { awake }
     }
 
     pub(crate) fn open(&self) -> Result<Cluster, Problem> {
@@ -152,8 +170,9 @@ impl Database {
             min: self.pool_min as usize,
             max,
             idle_for: self.pool_idle.0,
-            connect: patience(self.connect_timeout),
-            acquire: self.acquire_timeout.0,
+            connect: patience(Span(self.connected_within(self.connect_timeout.0))),
+            ping: patience(self.connect_timeout),
+            acquire: self.connected_within(self.acquire_timeout.0),
         };
         let rules = Rules {
             region: self.region.clone(),
@@ -165,7 +184,9 @@ impl Database {
             catch_up: self.catch_up.0,
             probe_every: self.probe_every.0.max(Duration::from_millis(50)),
             probe_patience: Patience(PROBE),
+            probe_connect: Patience(self.connected_within(PROBE)),
             quiet: self.is_quiet(),
+            may_sleep: self.may_sleep(),
         };
         let nodes = targets.into_iter().map(|target| Node::new(target, shape));
         Ok(Cluster::new(nodes.collect(), rules))

@@ -79,8 +79,12 @@ impl Target {
             None => format!("{host}:{}", options.get_port()),
         };
         let neon = direct_host(&host);
-        let direct = neon.as_deref().map(|host| options.clone().host(host));
         let pooled = pooled || neon.is_some();
+        if pooled {
+            // PgBouncer refuses a connection that asks for it. It is about numbers as text, which nobody reads.
+            options = options.extra_float_digits(None);
+        }
+        let direct = neon.as_deref().map(|host| options.clone().host(host));
         let words = Words::new(pooled, statement);
         Ok(Self { name, region, pooled, options, words, direct })
     }

@@ -3,6 +3,7 @@
 mod house;
 mod warnings;
 
+mod asleep;
 mod durable;
 mod failover;
 mod lag;
@@ -11,6 +12,7 @@ mod one_address;
 mod partitions;
 mod pinned;
 mod pool;
+mod pooled;
 mod reads;
 mod silent;
 mod split;

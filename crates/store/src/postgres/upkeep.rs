@@ -2,15 +2,15 @@
 //! the processes that share it counted, because the budget of connections is theirs together.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use mainstay_base::Timestamp;
 use mainstay_base::task::Stop;
 use uuid::Uuid;
 
-use super::{Db, Role, partition};
+use super::{Budget, Db, Role, partition};
 use crate::ask::{ask, change};
 use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Store, Ts};
@@ -95,7 +95,10 @@ pub(crate) async fn run(store: Store, stop: Stop) -> Result<(), Infallible> {
     loop {
         // Whoever asks later is told when it began.
         let _outage = store.find_outage();
-        if store.is_awake() {
+        if !store.is_awake() {
+            // Others will not count this process, and take its part.
+            take_part(&store, &db, Budget::leave);
+        } else {
             tell_here(&store, &db, started, &mut showing).await;
             let now = store.clock.now();
             if now >= next_round {
@@ -200,9 +203,18 @@ async fn say_here(store: &Store, db: &Db, started: Timestamp) -> Result<(), Erro
     let region = store.database.region.as_deref();
     let version = env!("CARGO_PKG_VERSION");
     change!(store.core(), "node.say_here", SEEN, own_id(db), version, region, Ts(started))?;
-    let processes = list_processes(store).await?.len();
-    db.set_pool_max(store.database.pool_share(processes));
+    let processes = list_processes(store).await?;
+    take_part(store, db, |budget| {
+        budget.divide(own_id(db), &processes);
+    });
     Ok(())
+}
+
+/// Takes this process's part of the budget of connections, as it is after a change.
+fn take_part(store: &Store, db: &Db, change: impl FnOnce(&mut Budget)) {
+    let mut budget = db.cluster.budget.lock().unwrap_or_else(PoisonError::into_inner);
+    change(&mut budget);
+    db.set_pool_max(store.database.pool_share(budget.sharers()));
 }
 
 /// Tries everything, and answers the first thing that went wrong.

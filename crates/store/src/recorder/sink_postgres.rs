@@ -20,7 +20,6 @@ use super::spool::{Sealed, Spool};
 use super::{Batch, Faults, Written};
 use crate::error::Kind;
 use crate::postgres::Db;
-use crate::postgres::position::Position;
 use crate::postgres::standbys::Received;
 use crate::{Error, Settings, Store};
 
@@ -137,7 +136,10 @@ impl PostgresSink {
                     self.remember(half, committed).await;
                     // With one address there is nobody who may be behind.
                     let end = committed.end.filter(|_| self.db.has_replicas());
-                    written.position = Position::of_both(written.position, end);
+                    written.position = match (written.position, end) {
+                        (Some(one), Some(other)) => Some(one.and(other)),
+                        (one, other) => one.or(other),
+                    };
                 }
                 // Tried again in parts: what the other half wrote is known by its keys.
                 Err(error) if error.kind == Kind::Conflict => return Err(error),

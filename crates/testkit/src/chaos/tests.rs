@@ -45,6 +45,27 @@ fn a_cut_closes_and_refuses_until_it_is_healed() {
 }
 
 #[test]
+fn who_wakes_a_server_waits_and_so_do_those_who_come_meanwhile() {
+    let app = echo();
+    let proxy = ChaosProxy::start(app.address);
+    let mut before = connect(&proxy);
+    assert_eq!(ask(&mut before), Some(b'x'));
+    let wakes_in = Duration::from_millis(300);
+    proxy.sleep(wakes_in);
+    assert_eq!(ask(&mut before), None, "closed when it went to sleep");
+    assert!(proxy.is_asleep());
+    let began = Instant::now();
+    let mut both = [connect(&proxy), connect(&proxy)];
+    assert_eq!(both.each_mut().map(ask), [Some(b'x'); 2]);
+    assert!(began.elapsed() >= wakes_in, "{:?}", began.elapsed());
+    assert!(!proxy.is_asleep());
+    let began = Instant::now();
+    assert_eq!(ask(&mut both[0]), Some(b'x'));
+    assert_eq!(ask(&mut connect(&proxy)), Some(b'x'));
+    assert!(began.elapsed() < wakes_in, "{:?}", began.elapsed());
+}
+
+#[test]
 fn a_delay_is_waited_in_both_directions() {
     let app = echo();
     let proxy = ChaosProxy::start(app.address);

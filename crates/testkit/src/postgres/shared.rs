@@ -2,8 +2,13 @@
 
 use std::net::SocketAddr;
 
-use super::{Postgres, PostgresLaunch, create_database, node};
-use crate::shared::find_or_start;
+use super::{Postgres, PostgresLaunch, START, copy_database, node};
+use crate::home::{run_folder, run_id};
+use crate::shared::{Turn, find_or_make, find_or_start};
+use crate::wait::until;
+
+/// What the folder of a run that these servers work in is named after.
+const PURPOSE: &str = "postgres";
 
 /// Servers that other tests use, too.
 #[derive(Clone, Debug)]
@@ -11,12 +16,34 @@ pub struct SharedPostgres {
     ports: Vec<u16>,
 }
 
+/// An empty database that is to become a template.
+#[derive(Debug)]
+pub struct Unmade {
+    turn: Turn,
+    database: String,
+}
+
+impl Unmade {
+    /// Its name.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// It holds what copies are to hold, and nobody is connected to it any more. Its name.
+    #[must_use]
+    pub fn finish(self) -> String {
+        self.turn.finish(&self.database);
+        self.database
+    }
+}
+
 impl SharedPostgres {
     /// Replicas that the servers of a run have.
     pub const REPLICAS: usize = 2;
 
     pub(super) fn find_or_start() -> Self {
-        let said = find_or_start("postgres", |home| {
+        let said = find_or_start(PURPOSE, |home| {
             let launch = PostgresLaunch::default().replicas(Self::REPLICAS);
             // Each test has a pool of its own, and many run at the same time.
             let started = launch.setting("max_connections", "400").start_in(home);
@@ -30,7 +57,43 @@ impl SharedPostgres {
     /// Creates an empty database and answers its name. Replicas have it once they caught up.
     #[must_use]
     pub fn create_database(&self) -> String {
-        create_database(self.ports[0])
+        copy_database(self.ports[0], None)
+    }
+
+    /// Waits until every replica has replayed what the primary has written so far, such as a new database.
+    ///
+    /// # Panics
+    /// When one does not in time.
+    pub fn wait_replicated(&self) {
+        let ask = |port: u16, sql: &str| {
+            let said = node::try_sql(port, "postgres", sql);
+            said.unwrap_or_else(|said| panic!("{sql}: {said}"))
+        };
+        let at = ask(self.ports[0], "SELECT pg_current_wal_lsn()");
+        let there = format!("SELECT pg_last_wal_replay_lsn() >= '{at}'");
+        for replica in &self.ports[1..] {
+            until("a replica that has it", START, || ask(*replica, &there) == "t");
+        }
+    }
+
+    /// The database of this name that others of the run are copied from, or the turn to make it.
+    ///
+    /// # Errors
+    /// It is not made yet; others wait for who is told so.
+    ///
+    /// # Panics
+    /// When no database can be created.
+    pub fn find_template(&self, name: &str) -> Result<String, Unmade> {
+        // Beside the servers, whose keeper takes it away with them.
+        let folder = run_folder(run_id(), PURPOSE);
+        let made = find_or_make(&folder, &format!("template-{name}"));
+        made.map_err(|turn| Unmade { turn, database: self.create_database() })
+    }
+
+    /// Creates a database that is a copy of a template, to which nobody may be connected, and answers its name.
+    #[must_use]
+    pub fn copy_database(&self, template: &str) -> String {
+        copy_database(self.ports[0], Some(template))
     }
 
     /// How a client reaches a database on the primary, as an ordinary role with a password.

@@ -89,6 +89,26 @@ fn a_run_shares_servers_and_no_databases() {
 }
 
 #[test]
+fn a_template_is_made_once_and_copies_are_apart() {
+    let shared = Postgres::shared();
+    let unmade = shared.find_template("tests").expect_err("nobody made it");
+    let ask = |database: &str, sql: &str| {
+        let url = shared.primary_url(database);
+        let mut psql = Command::new(program("psql"));
+        let output = as_nobody(psql.args(["-XAtq", "-c", sql, &url]).current_dir("/")).output();
+        String::from_utf8(output.expect("psql").stdout).expect("text").trim().to_owned()
+    };
+    ask(unmade.database(), "CREATE TABLE kept AS SELECT 7 AS n");
+    let template = unmade.finish();
+    assert_eq!(shared.find_template("tests").expect("made"), template);
+    let [one, other] = [(); 2].map(|()| shared.copy_database(&template));
+    ask(&one, "UPDATE kept SET n = 8");
+    let kept = |database: &str| ask(database, "SELECT n FROM kept");
+    assert_eq!([&one, &other, &template].map(|database| kept(database)), ["8", "7", "7"]);
+    assert!(shared.find_template("others").is_err(), "each has its own");
+}
+
+#[test]
 fn who_is_tested_is_an_ordinary_role_that_says_its_password() {
     let shared = Postgres::shared();
     let database = shared.create_database();

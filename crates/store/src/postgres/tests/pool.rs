@@ -1,7 +1,9 @@
 //! Connections: as few as possible, never more than allowed, and nothing sent for their own sake.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use mainstay_base::units::Span as Time;
 use mainstay_testkit::Postgres;
 
@@ -84,6 +86,60 @@ async fn processes_share_the_budget() {
     second.finish().await;
     until("it has all again", LONG, || first.node(0).pool.max() == 12).await;
     first.finish().await;
+}
+
+/// Takes all connections there may be, holds them for a moment, and wants them again.
+fn greedy(house: &House, most: usize) -> Load {
+    let node = Arc::clone(house.node(0));
+    Load::of(most, move |_| {
+        let node = Arc::clone(&node);
+        async move {
+            // None is free: others hold them, which is the point.
+            if let Ok(taken) = node.pool.take().await {
+                // Held for a moment: nothing is waited for.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                node.pool.give_back(taken);
+            }
+            Ok(())
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn those_who_start_take_the_minimum_until_the_others_have_made_room() {
+    const MAX: usize = 12;
+    const MIN: usize = 1;
+    let servers = Postgres::start();
+    let name = servers.create_database();
+    let (pool_max, pool_min) = (MAX as u32, MIN as u32);
+    let database = Database { pool_max, pool_min, ..database(&servers, &name) };
+    let first = House::open(&database).await;
+    until("alone it has all", LONG, || first.node(0).pool.max() == MAX).await;
+    let mut houses = vec![first];
+    let mut loads = vec![greedy(&houses[0], MAX)];
+    // Three start at once beside one that has everything.
+    for house in join_all((0..3).map(|_| House::open(&database))).await {
+        loads.push(greedy(&house, MAX));
+        houses.push(house);
+    }
+    let open = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'");
+    // Each may hold its minimum beyond the budget, and asks on a connection of its own how the server stands.
+    let bound = MAX + houses.len() * (MIN + 1);
+    let mut most = 0;
+    until("all have their part", LONG, || {
+        let now: usize = servers.primary().query("postgres", &open).parse().unwrap();
+        most = now.max(most);
+        assert!(now <= bound, "{now} connections, of at most {bound}");
+        houses.iter().all(|house| house.node(0).pool.max() == MAX / 4)
+    })
+    .await;
+    assert!(most > MAX, "{most}: they did not take what they may");
+    for load in loads {
+        load.finish().await;
+    }
+    for house in houses {
+        house.finish().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

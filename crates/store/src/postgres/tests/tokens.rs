@@ -23,7 +23,7 @@ async fn pairs(count_of: u32) {
     for n in 0..count_of {
         let written = house.recorder.record(view(n)).await.unwrap();
         let token = house.store.seal(written).expect("a token");
-        let reading = house.store.reading_since(&token);
+        let reading = house.store.reading_since(&[&token]);
         let seen = page_view::total(&reading, &always()).await.unwrap().pageviews;
         assert_eq!(seen, i64::from(n) + 1, "stale with the token of write {n}");
         if count(house.store.insight()).await.unwrap() <= i64::from(n) {
@@ -52,7 +52,7 @@ async fn a_replica_that_has_come_far_enough_answers_and_a_dead_one_costs_nothing
     servers.wait_replicated(LONG);
     for n in 0..50 {
         let written = house.recorder.record(view(n)).await.unwrap();
-        let reading = house.store.reading_since(&house.store.seal(written).unwrap());
+        let reading = house.store.reading_since(&[&house.store.seal(written).unwrap()]);
         assert_eq!(count(&reading).await.unwrap(), i64::from(n) + 1);
     }
     assert!(house.answered("replica") >= 45, "{}", house.answered("replica"));
@@ -61,7 +61,7 @@ async fn a_replica_that_has_come_far_enough_answers_and_a_dead_one_costs_nothing
     servers.replicas()[1].pause();
     for n in 50..60 {
         let written = house.recorder.record(view(n)).await.unwrap();
-        let reading = house.store.reading_since(&house.store.seal(written).unwrap());
+        let reading = house.store.reading_since(&[&house.store.seal(written).unwrap()]);
         let began = std::time::Instant::now();
         assert_eq!(count(&reading).await.unwrap(), i64::from(n) + 1);
         assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
@@ -74,7 +74,7 @@ async fn a_replica_that_has_come_far_enough_answers_and_a_dead_one_costs_nothing
     servers.replicas()[0].kill();
     servers.replicas()[1].kill();
     let written = house.recorder.record(view(60)).await.unwrap();
-    let reading = house.store.reading_since(&house.store.seal(written).unwrap());
+    let reading = house.store.reading_since(&[&house.store.seal(written).unwrap()]);
     assert_eq!(count(&reading).await.unwrap(), 61);
     house.finish().await;
 }
@@ -96,14 +96,34 @@ async fn tokens_of_an_old_history_and_forged_ones() {
     })
     .await;
     let before = house.answered("token");
-    assert_eq!(count(&house.store.reading_since(&old)).await.unwrap(), 1);
+    assert_eq!(count(&house.store.reading_since(&[&old])).await.unwrap(), 1);
     assert_eq!(house.answered("token"), before + 1, "only the primary can tell");
     // One that is not ours says nothing.
     let before = house.answered("replica");
     let forged = old.replace(['0', '1'], "7");
-    count(&house.store.reading_since(&forged)).await.unwrap();
+    count(&house.store.reading_since(&[&forged])).await.unwrap();
     assert_eq!(house.answered("replica"), before + 1);
     assert_eq!(house.store.seal(Written::default()), None);
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_shows_two_tokens_sees_what_both_speak_of() {
+    let (servers, _, house) = House::with_replicas(1).await;
+    let early = house.recorder.record(view(0)).await.unwrap();
+    let early = house.store.seal(early).unwrap();
+    servers.wait_replicated(LONG);
+    servers.replicas()[0].set_apply_delay(Duration::from_secs(3_600));
+    let late = house.recorder.record(view(1)).await.unwrap();
+    let late = house.store.seal(late).unwrap();
+    for tokens in [[&*early, &*late], [&*late, &*early], [&*late, "invented"]] {
+        assert_eq!(count(&house.store.reading_since(&tokens)).await.unwrap(), 2, "{tokens:?}");
+    }
+    assert_eq!(count(&house.store.reading_since(&[&early])).await.unwrap(), 1);
+    assert_eq!(count(&house.store.reading_since(&[])).await.unwrap(), 1);
+    // A change that the recorder did not make.
+    let now = house.store.seal_latest().await.unwrap();
+    assert_eq!(count(&house.store.reading_since(&[&now])).await.unwrap(), 2);
     house.finish().await;
 }
 
@@ -114,7 +134,7 @@ async fn a_replica_that_was_waited_for_in_vain_keeps_its_connection() {
     count(house.store.insight()).await.unwrap();
     assert_eq!(house.node(1).pool.count(), (0, 1));
     let written = house.recorder.record(view(0)).await.unwrap();
-    let reading = house.store.reading_since(&house.store.seal(written).expect("a token"));
+    let reading = house.store.reading_since(&[&house.store.seal(written).expect("a token")]);
     assert_eq!(count(&reading).await.unwrap(), 1);
     assert!(house.node(1).state().slow, "it was waited for");
     assert_eq!(house.node(1).pool.count(), (0, 1));

@@ -1,0 +1,106 @@
+//! The part of one process in the connections that all together may have.
+//!
+//! A part grows only once every other process is known to have heard of this one, and so to have given up what is too much:
+//! whoever starts begins with the minimum.
+
+use mainstay_base::Timestamp;
+use uuid::Uuid;
+
+use super::Process;
+
+#[derive(Debug)]
+pub(crate) struct Budget {
+    /// When this process last said that it is there, by the database's clock.
+    told: Option<Timestamp>,
+    /// How many processes were listed then.
+    listed: usize,
+    /// How many share the budget, as far as this one may take it.
+    sharers: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { told: None, listed: 1, sharers: Self::NOT_HEARD }
+    }
+}
+
+impl Budget {
+    /// Nobody has heard of this process: no part of the budget is left for it beyond the minimum.
+    const NOT_HEARD: usize = usize::MAX;
+
+    /// By how many the budget is divided.
+    pub(crate) fn sharers(&self) -> usize {
+        self.sharers
+    }
+
+    /// Takes note of the processes that were listed after this one said that it is there.
+    pub(crate) fn divide(&mut self, own: Uuid, processes: &[Process]) {
+        let told = self.told;
+        let has_heard = |other: &Process| told.is_some_and(|told| other.seen_at > told);
+        let is_heard = processes.iter().filter(|other| other.id != own).all(has_heard);
+        self.told = processes.iter().find(|process| process.id == own).map(|own| own.seen_at);
+        // Who is missing once may be there at the next look: nobody is listed first when the primary comes back.
+        let sharers = processes.len().max(self.listed).max(1);
+        self.listed = processes.len();
+        if is_heard || sharers > self.sharers {
+            self.sharers = sharers;
+        }
+    }
+
+    /// This process rests, and is listed no more: it begins anew.
+    pub(crate) fn leave(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: u128 = 1;
+
+    fn look(budget: &mut Budget, seen: &[(u128, i64)]) -> usize {
+        let processes: Vec<_> = seen
+            .iter()
+            .map(|(id, at)| Process {
+                id: Uuid::from_u128(*id),
+                version: String::new(),
+                region: None,
+                started_at: Timestamp::EPOCH,
+                seen_at: Timestamp::from_seconds(*at),
+            })
+            .collect();
+        budget.divide(Uuid::from_u128(OWN), &processes);
+        budget.sharers()
+    }
+
+    #[test]
+    fn who_is_alone_takes_all_and_who_is_not_waits_until_the_others_have_heard() {
+        assert_eq!(look(&mut Budget::default(), &[(OWN, 10)]), 1);
+        let mut budget = Budget::default();
+        for (seen, expected) in [
+            // Both others may still have all.
+            ([(OWN, 10), (2, 9), (3, 1)].as_slice(), Budget::NOT_HEARD),
+            ([(OWN, 20), (2, 19), (3, 9)].as_slice(), Budget::NOT_HEARD),
+            ([(OWN, 30), (2, 29), (3, 29)].as_slice(), 3),
+            // One more: its part is given up at once.
+            ([(OWN, 40), (2, 39), (3, 39), (4, 35)].as_slice(), 4),
+            // Nobody else is listed, once: after an outage the first to speak is.
+            ([(OWN, 90)].as_slice(), 4),
+            ([(OWN, 100), (2, 99), (3, 99), (4, 98)].as_slice(), 4),
+            // One that has left is missed twice.
+            ([(OWN, 110), (2, 109), (3, 109)].as_slice(), 4),
+            ([(OWN, 120), (2, 119), (3, 119)].as_slice(), 3),
+        ] {
+            assert_eq!(look(&mut budget, seen), expected, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn who_rested_begins_anew() {
+        let mut budget = Budget::default();
+        look(&mut budget, &[(OWN, 10)]);
+        budget.leave();
+        assert_eq!(look(&mut budget, &[(OWN, 90), (2, 85)]), Budget::NOT_HEARD);
+    }
+}

@@ -1,0 +1,86 @@
+//! A serverless database that has gone to sleep: waking it takes seconds, which is no failure.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use mainstay_base::units::Span as Time;
+use mainstay_testkit::{ChaosProxy, Postgres};
+
+use super::house::{behind, count, view};
+use super::warnings::Warnings;
+use super::*;
+use crate::{Database, Health};
+
+/// Longer than a connection may take, a probe, or the recorder's patience.
+const WAKES_IN: Duration = Duration::from_secs(3);
+
+/// What comes while it sleeps, all at once: events, questions, a probe.
+async fn is_woken_without_a_word(proxy: &ChaosProxy, house: &House, events: std::ops::Range<u32>) {
+    let warnings = Warnings::of("mainstay_store");
+    // It slept because nothing was said for long: no connection was kept.
+    house.node(0).pool.forget_all();
+    proxy.sleep(WAKES_IN);
+    let began = Instant::now();
+    let recorded = join_all(events.clone().map(|n| house.recorder.record(view(n))));
+    let counted = join_all((0..5).map(|_| count(house.store.insight())));
+    let (recorded, counted, ()) = tokio::join!(recorded, counted, house.db().probe());
+    assert!(began.elapsed() >= WAKES_IN && !proxy.is_asleep(), "{:?}", began.elapsed());
+    for written in recorded {
+        assert!(!written.expect("acknowledged").waits, "it went to this machine's disk");
+    }
+    for counted in counted {
+        counted.expect("an answer");
+    }
+    assert_eq!(warnings.count(), 0, "it was told as an outage");
+    assert_eq!(house.recorder.health(), Health::Ok);
+    assert_eq!(house.store.find_outage(), None);
+    assert_eq!(house.count().await, i64::from(events.end), "every event is there");
+}
+
+#[tokio::test]
+async fn a_cold_start_is_no_ejection() {
+    let servers = Postgres::start();
+    let proxy = ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], servers.primary().port())));
+    let name = servers.create_database();
+    // Nothing but the test wakes it.
+    let rarely = Time(Duration::from_secs(600));
+    let plain = Database { probe_every: rarely, ..behind(&[proxy.address()], &name) };
+    let quiet = Database { quiet: Some(true), quiet_after: rarely, ..plain.clone() };
+    let house = House::open(&quiet).await;
+    house.is_upkept().await;
+    is_woken_without_a_word(&proxy, &house, 0..20).await;
+    house.finish().await;
+    // Neon's may sleep although it is asked now and then.
+    let primary = plain.primary.as_ref().map(|url| format!("{url}?application_name=a.neon.tech"));
+    let house = House::open(&Database { primary, quiet: Some(false), ..plain }).await;
+    house.is_upkept().await;
+    is_woken_without_a_word(&proxy, &house, 20..40).await;
+    house.finish().await;
+}
+
+#[tokio::test]
+async fn one_that_does_not_wake_up_is_away_and_events_wait() {
+    let servers = Postgres::start();
+    let proxy = ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], servers.primary().port())));
+    let name = servers.create_database();
+    let database = Database {
+        quiet: Some(true),
+        wake_timeout: Time(Duration::from_secs(1)),
+        connect_timeout: Time(Duration::from_millis(500)),
+        ..behind(&[proxy.address()], &name)
+    };
+    let house = House::open(&database).await;
+    house.is_upkept().await;
+    house.node(0).pool.forget_all();
+    proxy.sleep(LONG);
+    let recorded = join_all((0..20).map(|n| house.recorder.record(view(n)))).await;
+    assert!(house.node(0).is_ejected(), "it is known to be away");
+    for written in recorded {
+        assert!(written.expect("acknowledged").waits, "safe on this machine's disk");
+    }
+    proxy.heal();
+    until("everything that waited", LONG, || house.recorder.spooled() == 0).await;
+    assert_eq!(house.count().await, 20);
+    house.finish().await;
+}
