@@ -2,9 +2,9 @@
 //!
 //! # Invariants
 //! - Every call is answered within `redis.answer_within` and a little, whether Redis is there or not; asking for many keys
-//!   at once takes that long per piece. What memory cannot answer may wait for `redis.patience`, in which a failover is
-//!   outlasted: asking for a lease, renewing one, each step of deleting by pattern. Where Redis is known to be away nobody
-//!   waits.
+//!   at once takes that long per piece. What memory cannot answer may wait for `redis.patience`: asking for a lease, renewing
+//!   one, each step of deleting by pattern. A failover meanwhile is outlasted where it is over before `redis.retries` repeats,
+//!   `redis.retry_delay` apart, are refused. Where Redis is known to be away nobody waits.
 //! - Nothing here is decided by the clock of this machine: expiry and leases follow the store's (Redis), or a monotonic one
 //!   (in process).
 //! - While Redis is away, values and counters are kept in this process, in bounded memory, and are thrown away when it is

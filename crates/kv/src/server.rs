@@ -28,6 +28,7 @@ mod script;
 mod state;
 
 use call::{OnMove, Wait};
+use failure::Failure;
 use link::To;
 use names::Names;
 use script::Script;
@@ -75,27 +76,31 @@ impl Server {
             None => self.recall(key),
             Some(handle) => {
                 let time = self.settings.answer_within.0;
-                self.get_from(&handle, key, freshness, time).await
+                let (found, failure) = self.get_from(&handle, key, freshness, time).await;
+                if let Some(failure) = failure {
+                    self.state.note_failure(&handle, &failure);
+                }
+                found
             }
         }
     }
 
-    /// What the store says of a key, memory where it does not say in time.
+    /// What the store says of a key, memory where it does not say in time, and why not.
     async fn get_from(
         &self,
         handle: &Handle,
         key: &str,
         freshness: Freshness,
         within: Duration,
-    ) -> Option<Bytes> {
+    ) -> (Option<Bytes>, Option<Failure>) {
         let name = self.names.value(handle.generation, key);
         let get = cmd("GET").arg(&name).to_owned();
         match self.fetch(handle, &name, get, freshness, within, OnMove::Wait).await {
             Ok(found) => {
                 self.metrics.count(Operation::Get, Answer::Store);
-                found
+                (found, None)
             }
-            Err(_) => self.recall(key),
+            Err(failure) => (self.recall(key), Some(failure)),
         }
     }
 
@@ -191,7 +196,7 @@ impl Server {
     }
 
     pub(crate) async fn release(&self, lease: &Lease) -> Result<bool, Error> {
-        // Not asked twice: the second answer would be that it is nobody's.
+        // Not repeated after a failover: a second answer would be that it is nobody's. A refusal of a slot on its way did nothing.
         let wait = Wait::Within(self.settings.answer_within.0);
         let owner = std::slice::from_ref(&lease.owner);
         self.ask_lease(&lease.name, Script::RELEASE, owner, wait).await

@@ -28,7 +28,7 @@ pub struct Settings {
     pub ttl: Span,
     /// How long a call waits for Redis; then it is answered from memory. Longer waits outlast a failover, shorter ones keep pages fast. Default `"40ms"`.
     pub answer_within: Span,
-    /// How long a call waits that nobody but Redis can answer, so that a failover is outlasted: asking for a lease, renewing one, a step of deleting by pattern, repairing a failed write. Default `"2s"`.
+    /// How long a call waits at most that nobody but Redis can answer: asking for a lease, renewing one, a step of deleting by pattern, repairing a failed write. How much of a failover it outlasts is for `retries` and `retry_delay` to say. Default `"2s"`.
     pub patience: Span,
     /// How long opening a connection may take. Default `"1s"`.
     pub connect_timeout: Span,

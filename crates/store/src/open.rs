@@ -272,9 +272,6 @@ impl Store {
                 file::open(db, migrator).await
             }
             Engine::Postgres(db) => {
-                if let Some(pooler) = db.find_forgetful().await {
-                    return Err(migrate::Error::Forgetful(pooler).into());
-                }
                 db.probe().await;
                 if let Some(reason) = db.why_without_primary() {
                     return Err(migrate::Error::Unreachable(reason).into());

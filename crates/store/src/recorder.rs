@@ -217,10 +217,6 @@ impl Recorder {
     /// [`record::Error::Full`] at once when the queue is full, else what became of the commit.
     pub async fn record(&self, batch: Batch) -> Result<Written, record::Error> {
         self.shared.store.note_use();
-        if let Engine::Postgres(db) = self.shared.store.insight() {
-            // What the database takes seconds to wake up for is not to wait on this machine's disk.
-            db.wake().await;
-        }
         let (asker, answer) = answers::ask();
         let outcome = match self.queue.try_send(Entry { batch, asker }) {
             Ok(()) => {

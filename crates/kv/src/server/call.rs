@@ -133,7 +133,7 @@ impl Server {
     }
 
     /// Reads. A replica gets half of the time where the answer may be stale; what it does not answer is asked of the
-    /// primary, and replicas rest for a while.
+    /// primary, and replicas rest for a while. What goes wrong is for the caller to note.
     pub(super) async fn fetch<T: FromRedisValue>(
         &self,
         handle: &Handle,
@@ -152,11 +152,7 @@ impl Server {
             }
             left = left.saturating_sub(took());
         }
-        let answer = self.send(handle, To::Primary(name), &read, left, on_move).await;
-        if let Err(failure) = &answer {
-            self.state.note_failure(handle, failure);
-        }
-        answer
+        self.send(handle, To::Primary(name), &read, left, on_move).await
     }
 
     /// Sends a command, again where it was refused because its slot is on the way to another node: such a refusal did

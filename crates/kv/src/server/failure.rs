@@ -13,6 +13,8 @@ pub(super) struct Failure {
     pub(super) reason: String,
     /// A lost connection or a time-out, as opposed to a refusal: only these say that the store is away.
     pub(super) is_outage: bool,
+    /// A time-out of the caller's.
+    pub(super) is_late: bool,
     /// The connection is of no use any more.
     pub(super) is_final: bool,
     /// Refused because the slot is on its way to another node.
@@ -27,6 +29,7 @@ impl Failure {
         Self {
             reason: format!("no answer within {within:?}"),
             is_outage: true,
+            is_late: true,
             ..Self::unreadable()
         }
     }
@@ -37,6 +40,7 @@ impl Failure {
         Self {
             reason,
             is_outage: false,
+            is_late: false,
             is_final: false,
             is_moving: false,
             is_unknown_script: false,
@@ -48,6 +52,7 @@ impl Failure {
         Self {
             reason: error.to_string(),
             is_outage,
+            is_late: false,
             // A cluster's connection mends itself, a single one does not.
             is_final: is_outage && link.is_single() && !error.is_timeout(),
             is_moving: is_redirection(error),

@@ -183,7 +183,9 @@ async fn client(settings: &Settings, node: &str) -> RedisResult<Client> {
     }
 }
 
-/// The authorities of `redis.ca_file`, read anew for each connection: a new one is trusted without a restart.
+/// The authorities of `redis.ca_file`, read anew for each connection that is opened here. A single server's is opened anew
+/// whenever it was lost, so that a new authority is trusted without a restart; what a cluster's client opens by itself, to
+/// servers that come and that come back, trusts those of its beginning.
 async fn authorities(settings: &Settings) -> RedisResult<Option<TlsCertificates>> {
     let (true, Some(file)) = (settings.tls, &settings.ca_file) else { return Ok(None) };
     let wrong = |why: String| {

@@ -1,6 +1,7 @@
 //! Many keys at once: those of one slot in one command, a bounded number on their way at a time. Where a slot moves, key by key.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,39 +36,47 @@ impl Server {
                 let handle = &handle;
                 async move { self.get_together(handle, &group, freshness).await }
             });
-            let answers = join_all(groups).await;
+            let (answers, failures): (Vec<_>, Vec<_>) = join_all(groups).await.into_iter().unzip();
             for ((_, n), answer) in piece.iter().zip(answers.into_iter().flatten()) {
                 found[there[*n]] = answer;
+            }
+            // One slow moment counts once, however many wait for its end.
+            if let Some(failure) = worst(failures.into_iter().flatten()) {
+                self.state.note_failure(&handle, &failure);
             }
         }
         found
     }
 
-    /// The values of keys (and their names in the store) of one slot, in one command.
+    /// The values of keys (and their names in the store) of one slot, in one command, and what went wrong.
     async fn get_together(
         &self,
         handle: &Handle,
         group: &[(&str, &str)],
         freshness: Freshness,
-    ) -> Vec<Option<Bytes>> {
+    ) -> (Vec<Option<Bytes>>, Option<Failure>) {
         let (time, took) = (self.settings.answer_within.0, timed());
         let one_by_one = async |left: Duration| {
             let asked = group.iter().map(|(key, _)| self.get_from(handle, key, freshness, left));
-            join_all(asked).await
+            let (found, failures): (Vec<_>, Vec<_>) = join_all(asked).await.into_iter().unzip();
+            // To be late in what another question left of the time says nothing of the store.
+            let counts = |failure: &Failure| !failure.is_late || left >= time / 2;
+            (found, worst(failures.into_iter().flatten().filter(counts)))
         };
         let [(_, first), _, ..] = group else { return one_by_one(time).await };
         let mut get = cmd("MGET");
         for (_, name) in group {
             get.arg(*name);
         }
-        let found = self.fetch(handle, first, get, freshness, time, OnMove::Tell).await;
-        match found {
+        let recall = || group.iter().map(|(key, _)| self.recall(key)).collect();
+        match self.fetch(handle, first, get, freshness, time, OnMove::Tell).await {
             Ok(found) if Vec::len(&found) == group.len() => {
                 group.iter().for_each(|_| self.metrics.count(Operation::Get, Answer::Store));
-                found
+                (found, None)
             }
+            Ok(_) => (recall(), Some(Failure::unreadable())),
             Err(failure) if failure.is_moving => one_by_one(time.saturating_sub(took())).await,
-            _ => group.iter().map(|(key, _)| self.recall(key)).collect(),
+            Err(failure) => (recall(), Some(failure)),
         }
     }
 
@@ -81,22 +90,17 @@ impl Server {
         count: &mut u64,
     ) -> Result<(), Failure> {
         for piece in by_slot(&handle.link, names).chunks(self.settings.batch()) {
+            let deleted = AtomicU64::new(0);
             let groups = piece.chunk_by(|(one, _), (other, _)| one == other).map(|group| {
                 let group: Vec<_> = group.iter().map(|(_, n)| &*names[*n]).collect();
-                async move { self.unlink_together(handle, at, &group).await }
+                let deleted = &deleted;
+                async move { self.unlink_together(handle, at, &group, deleted).await }
             });
             // One slow moment counts once, however many wait for its end.
-            let all = async {
-                let mut outcome = Ok(());
-                for answer in join_all(groups).await {
-                    match answer {
-                        Ok(deleted) => *count += deleted,
-                        Err(failure) => outcome = Err(failure),
-                    }
-                }
-                outcome
-            };
-            self.watch(handle, all).await?;
+            let all = async { join_all(groups).await.into_iter().fold(Ok(()), Result::and) };
+            let outcome = self.watch(handle, all).await;
+            *count += deleted.into_inner();
+            outcome?;
         }
         Ok(())
     }
@@ -106,8 +110,9 @@ impl Server {
         handle: &Handle,
         at: Option<To<'_>>,
         names: &[&str],
-    ) -> Result<u64, Failure> {
-        let Some(first) = names.first() else { return Ok(0) };
+        count: &AtomicU64,
+    ) -> Result<(), Failure> {
+        let Some(first) = names.first() else { return Ok(()) };
         let (to, patience) = (at.unwrap_or(To::Primary(first)), self.settings.patience.0);
         let unlink = cmd("UNLINK").arg(names).to_owned();
         let on_move = if names.len() > 1 { OnMove::Tell } else { OnMove::Wait };
@@ -117,11 +122,31 @@ impl Server {
                     let (to, unlink) = (To::Primary(name), cmd("UNLINK").arg(*name).to_owned());
                     self.send::<u64>(handle, to, &unlink, patience, OnMove::Wait).await
                 });
-                join_all(one_by_one).await.into_iter().sum()
+                gather(join_all(one_by_one).await, count)
             }
-            answer => answer,
+            answer => gather([answer], count),
         }
     }
+}
+
+/// Adds what was deleted, also where some do not answer.
+fn gather(
+    answers: impl IntoIterator<Item = Result<u64, Failure>>,
+    count: &AtomicU64,
+) -> Result<(), Failure> {
+    let mut outcome = Ok(());
+    for answer in answers {
+        match answer {
+            Ok(deleted) => drop(count.fetch_add(deleted, Ordering::Relaxed)),
+            Err(failure) => outcome = Err(failure),
+        }
+    }
+    outcome
+}
+
+/// The failure that says most of the store.
+fn worst(failures: impl Iterator<Item = Failure>) -> Option<Failure> {
+    failures.max_by_key(|failure| (failure.is_final, failure.is_outage))
 }
 
 /// Places of the names, those of one slot side by side. A single server has no slots: they are all of one.

@@ -16,6 +16,66 @@ use crate::pattern;
 /// How often the servers are looked through again because slots moved meanwhile.
 const PASSES_MAX: usize = 4;
 
+/// Who has which slots, and which are on their way: as the servers write it, to compare.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Layout {
+    slots: String,
+    moving: Vec<String>,
+}
+
+/// What was looked through, and how.
+///
+/// Where no slot moved nothing is missed. Of a slot on its way keys go one way alone: what a pass missed, because it left a
+/// server that was not looked through yet for one that was, has arrived when the next begins. Two are enough then.
+#[derive(Debug)]
+struct Passes {
+    left: usize,
+    layout: Layout,
+    /// Passes that found this layout before and after.
+    alike: usize,
+}
+
+impl Passes {
+    fn new() -> Self {
+        Self { left: PASSES_MAX, layout: Layout::default(), alike: 0 }
+    }
+
+    /// Whether something may have been missed, now that the layout is this. An error where that does not end.
+    fn is_needed(&self, now: &Layout) -> Result<bool, Failure> {
+        let enough = if now.moving.is_empty() { 1 } else { 2 };
+        if self.layout == *now && self.alike >= enough {
+            return Ok(false);
+        }
+        if self.left > 0 {
+            return Ok(true);
+        }
+        let reason = "slots moved all the while: keys of them may be left".to_owned();
+        Err(Failure { reason, ..Failure::unreadable() })
+    }
+
+    /// All was looked through, begun with this layout.
+    fn note(&mut self, layout: Layout) {
+        self.left = self.left.saturating_sub(1);
+        self.alike = if self.layout == layout { self.alike + 1 } else { 1 };
+        self.layout = layout;
+    }
+
+    /// Nothing counts that was seen before.
+    fn begin_anew(&mut self) {
+        self.alike = 0;
+    }
+}
+
+/// The slots of a server that are on their way, by its own line of `CLUSTER NODES`: `[slot->-to]`, `[slot-<-from]`. No other
+/// server knows of them.
+fn list_moving(told: &str) -> Vec<String> {
+    let is_own = |line: &&str| {
+        line.split(' ').nth(2).is_some_and(|flags| flags.split(',').any(|flag| flag == "myself"))
+    };
+    let words = told.lines().filter(is_own).flat_map(|line| line.split(' ').skip(8));
+    words.filter(|word| word.starts_with('[')).map(str::to_owned).collect()
+}
+
 impl Server {
     pub(crate) async fn invalidate(&self, pattern: &str) -> (u64, Taken) {
         let in_memory = AtomicU64::new(0);
@@ -38,48 +98,57 @@ impl Server {
         (count, taken)
     }
 
-    /// Looks through every primary, again when one came or went meanwhile: keys on their way between two servers may be
-    /// seen on neither. One that is lost is looked for where its replica took over.
+    /// Looks through every primary, again when one came or went meanwhile, and where slots move: keys on their way between
+    /// two servers may be seen on neither. One that is lost is looked for where its replica took over.
     async fn scan_all(&self, handle: &Handle, pattern: &str) -> Result<u64, Failure> {
-        let (mut handle, mut count, mut before) = (handle.clone(), 0, None);
-        let (mut passes, mut repeats) = (PASSES_MAX, self.settings.retries);
-        while passes > 0 {
-            match self.scan_pass(&handle, pattern, &before, &mut count).await {
-                Ok(slots) if slots.is_none() || slots == before => break,
-                Ok(slots) => (passes, before) = (passes - 1, slots),
+        let (mut handle, mut count) = (handle.clone(), 0);
+        let (mut passes, mut repeats) = (Passes::new(), self.settings.retries);
+        loop {
+            match self.scan_pass(&handle, pattern, &mut passes, &mut count).await {
+                Ok(true) => return Ok(count),
+                Ok(false) => {}
                 Err(failure) if failure.is_outage && repeats > 0 => {
-                    (repeats, before) = (repeats - 1, None);
+                    repeats -= 1;
+                    passes.begin_anew();
                     handle = self.rest(&handle, &failure).await;
                 }
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(count)
     }
 
-    /// Looks through every primary, unless all has been as it was `before`; answers who has which slots, as text to compare,
-    /// none where there are none.
+    /// Looks through every primary, unless nothing can have been missed; true when all is done.
     async fn scan_pass(
         &self,
         handle: &Handle,
         pattern: &str,
-        before: &Option<String>,
+        passes: &mut Passes,
         count: &mut u64,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<bool, Failure> {
         let glob = pattern::to_glob(&self.names.values(handle.generation), pattern);
         if let Link::Single(_) = handle.link {
             self.scan(handle, None, &glob, count).await?;
-            return Ok(None);
+            return Ok(true);
         }
         let slots = cmd("CLUSTER").arg("SLOTS").to_owned();
         let answer = self.call_patiently::<redis::Value>(handle, To::Primary(""), slots).await?;
-        let slots = Some(format!("{answer:?}"));
-        if slots != *before {
-            for member in super::look::members(&answer).iter().filter(|member| member.is_primary) {
-                self.scan(handle, Some(member), &glob, count).await?;
-            }
+        let mut primaries = super::look::members(&answer);
+        primaries.retain(|member| member.is_primary);
+        let mut layout = Layout { slots: format!("{answer:?}"), moving: Vec::new() };
+        for primary in &primaries {
+            let (to, nodes) =
+                (To::Node(&primary.host, primary.port), cmd("CLUSTER").arg("NODES").to_owned());
+            let told = self.call_once::<String>(handle, to, nodes).await?;
+            layout.moving.extend(list_moving(&told));
         }
-        Ok(slots)
+        if !passes.is_needed(&layout)? {
+            return Ok(true);
+        }
+        for primary in &primaries {
+            self.scan(handle, Some(primary), &glob, count).await?;
+        }
+        passes.note(layout);
+        Ok(false)
     }
 
     /// Each step has the whole patience and is made once: whoever took over from a lost server must be looked through anew.
@@ -104,3 +173,6 @@ impl Server {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

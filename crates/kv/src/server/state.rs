@@ -15,6 +15,9 @@ use crate::metrics::Metrics;
 
 mod repairs;
 
+pub(super) use repairs::Before;
+use repairs::Begun;
+
 /// How long replicas are left alone after one did not answer.
 const REPLICAS_REST: Duration = Duration::from_secs(1);
 
@@ -46,6 +49,7 @@ struct Inner {
     /// Keys whose write failed. They are read from memory until the store forgot them.
     repairs: HashMap<String, Broken>,
     writes: u64,
+    begun: Begun,
     /// Channels of which others may have missed a message.
     unheard: HashSet<String>,
     failures: u32,
@@ -95,6 +99,7 @@ impl State {
             is_dirty: false,
             repairs: HashMap::new(),
             writes: 0,
+            begun: Begun::new(),
             unheard: HashSet::new(),
             failures: 0,
             first_failure: now,
@@ -140,13 +145,8 @@ impl State {
         Some((inner.handle()?, here.collect()))
     }
 
-    /// The store, if a key may be written there, with the number of its write that failed before; else makes the change
-    /// here.
-    pub(super) fn for_write_of(
-        &self,
-        key: &str,
-        here: &impl Fn(),
-    ) -> Option<(Handle, Option<u64>)> {
+    /// The store, if a key may be written there, with what is known of its failed writes by now; else makes the change here.
+    pub(super) fn for_write_of(&self, key: &str, here: &impl Fn()) -> Option<(Handle, Before)> {
         let mut inner = self.lock();
         let Some(handle) = inner.handle() else {
             inner.is_dirty = true;
@@ -159,7 +159,8 @@ impl State {
             inner.note_broken(key);
             return None;
         }
-        Some((handle, before.map(|broken| broken.write)))
+        let begun = inner.begun.count(key);
+        Some((handle, Before { write: before.map(|broken| broken.write), begun }))
     }
 
     /// The store, if it is used; else makes the change here.
@@ -171,25 +172,6 @@ impl State {
             here();
         }
         handle
-    }
-
-    /// The store has this key again: memory knows nothing better. False where a deletion of the key may have come later than
-    /// the write.
-    pub(super) fn note_written(&self, handle: &Handle, key: &str, before: Option<u64>) -> bool {
-        let mut inner = self.lock();
-        if inner.epoch != handle.epoch {
-            return true;
-        }
-        let is_sure = match (before, inner.repairs.get(key)) {
-            (None, None) => true,
-            (None, Some(broken)) => !broken.is_in_repair,
-            (Some(write), Some(broken)) => !broken.is_in_repair && broken.write == write,
-            (Some(_), None) => false,
-        };
-        if is_sure && inner.repairs.remove(key).is_some() {
-            self.memory.delete(key);
-        }
-        is_sure
     }
 
     /// All that was meant was deleted in the store: so it is in memory.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mainstay_base::units::Span;
 use mainstay_kv::{Freshness, Grant, Settings, Taken};
 use mainstay_testkit::{Redis, RedisCluster, RedisNode};
+use tokio::task::block_in_place;
 
 use super::process::{HOUR, Process, WITHIN, namespace, until};
 
@@ -98,6 +99,25 @@ async fn patterns_are_looked_for_in_steps_on_every_primary() {
         assert!(calls(node, "scan") > 3, "in steps");
         assert!(calls(node, "unlink") > 100, "everywhere");
     }
+    process.finish().await;
+}
+
+/// A key may go from a server that is not looked through yet to one that was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn patterns_are_looked_for_twice_while_a_slot_is_here_and_there() {
+    let (cluster, namespace) = (RedisCluster::start(), namespace());
+    let process = Process::start_with(&cluster.addresses(), &namespace, patient).await;
+    let scans = || cluster.nodes().iter().map(|node| calls(node, "scan")).sum::<u64>();
+    let keys: Vec<_> = (0..4).map(|n| format!("{{slot}}{n}")).collect();
+    for key in &keys {
+        assert_eq!(process.set(key, key).await, Taken::Shared);
+    }
+    let names: Vec<_> = keys.iter().map(|key| format!("{namespace}:v0:{key}")).collect();
+    assert_eq!(process.kv.invalidate("other*").await, Ok((0, Taken::Shared)));
+    assert_eq!(scans(), 3);
+    block_in_place(|| cluster.begin_to_move(&names, 2));
+    assert_eq!(process.kv.invalidate("{slot}*").await, Ok((4, Taken::Shared)));
+    assert_eq!(scans(), 9);
     process.finish().await;
 }
 

@@ -11,20 +11,6 @@ use tokio::task::block_in_place;
 
 use super::process::{HOUR, Process, WITHIN, namespace, until};
 
-/// Begins to move the slot of these names, and moves some of them.
-fn begin_to_move(cluster: &RedisCluster, names: &[String], moved: usize) {
-    let id = |node: &RedisNode| node.ask(&["CLUSTER", "MYID"]);
-    let from = cluster.primary_of(&names[0]);
-    let to = cluster.nodes()[..3].iter().find(|node| id(node) != id(from)).unwrap();
-    let slot = from.ask(&["CLUSTER", "KEYSLOT", &names[0]]);
-    assert_eq!(to.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]), "OK");
-    assert_eq!(from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]), "OK");
-    let port = to.own_address().port().to_string();
-    for name in &names[..moved] {
-        assert_eq!(from.ask(&["MIGRATE", "127.0.0.1", &port, name, "0", "30000"]), "OK");
-    }
-}
-
 /// Neither node answers for all of them: that is asked key by key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_a_slot_that_is_here_and_there_are_all_found() {
@@ -36,7 +22,7 @@ async fn keys_of_a_slot_that_is_here_and_there_are_all_found() {
         assert_eq!(process.set(key, key).await, Taken::Shared);
     }
     let names: Vec<_> = keys.iter().map(|key| format!("{namespace}:v0:{key}")).collect();
-    block_in_place(|| begin_to_move(&cluster, &names, 3));
+    block_in_place(|| cluster.begin_to_move(&names, 3));
     let refs: Vec<_> = keys.iter().map(String::as_str).collect();
     let found = process.kv.get_many(&refs, Freshness::Exact).await.unwrap();
     for (key, value) in keys[..5].iter().zip(&found) {
@@ -106,6 +92,15 @@ fn keys_of_first_slots(cluster: &RedisCluster, namespace: &str, slots: u16) -> V
     alone("v0", 0).chain(alone("c", 100_000)).chain(together).collect()
 }
 
+/// Says that it is over, also where the test fails: who waits for that must not hang.
+struct Done(Arc<AtomicBool>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Stands still for longer than a page waits, again and again.
 #[expect(clippy::disallowed_methods, reason = "no wait: how long it is late, and how long well")]
 fn stutter(cluster: &RedisCluster, done: &AtomicBool) {
@@ -134,6 +129,7 @@ async fn what_the_cluster_took_outlasts_its_slots_moves() {
     let keys = block_in_place(|| keys_of_first_slots(&cluster, &namespace, SLOTS));
     let mut known: Vec<_> = keys.iter().map(|_| Known::default()).collect();
     let (done, mut rounds, mut late) = (Arc::new(AtomicBool::new(false)), 0, 0);
+    let over = Done(Arc::clone(&done));
     let load = async {
         while !done.load(Ordering::Relaxed) {
             rounds += 1;
@@ -153,7 +149,7 @@ async fn what_the_cluster_took_outlasts_its_slots_moves() {
     let stutter = tokio::task::spawn_blocking(move || stutter(&late_ones, &until_done));
     let mover = async {
         mover.await.unwrap();
-        done.store(true, Ordering::Relaxed);
+        drop(over);
     };
     tokio::join!(mover, load);
     stutter.await.unwrap();

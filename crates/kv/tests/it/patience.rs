@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mainstay_base::units::Span;
-use mainstay_kv::{Error, Grant, Settings, Taken};
+use mainstay_kv::{Error, Freshness, Grant, Settings, Taken};
 use mainstay_testkit::{Redis, RedisCluster, RedisNode};
 use tokio::task::block_in_place;
 
@@ -107,5 +107,51 @@ async fn steps_that_are_late_are_no_outage() {
     assert!((used - 1.0).abs() < f64::EPSILON, "it was away meanwhile");
     assert!(process.metric("mainstay_kv_generations_total").abs() < f64::EPSILON);
     assert_eq!(process.get("other").await.as_deref(), Some("kept"));
+    process.finish().await;
+}
+
+/// Many keys of many slots that wait for the end of one slow moment are late once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_slow_moment_of_many_slots_is_no_outage() {
+    let (cluster, namespace) = (RedisCluster::start(), namespace());
+    let calm = |settings: &mut Settings| {
+        quiet(settings);
+        settings.answer_within = Span(Duration::from_millis(500));
+    };
+    let process = Process::start_with(&cluster.addresses(), &namespace, calm).await;
+    let keys: Vec<_> = (0..60).map(|n| format!("k{n}")).collect();
+    let refs: Vec<_> = keys.iter().map(String::as_str).collect();
+    cluster.nodes()[0].pause();
+    process.kv.get_many(&refs, Freshness::Exact).await.unwrap();
+    cluster.nodes()[0].resume();
+    assert!(process.reads_from_memory() > 4.5, "nobody was late");
+    assert_eq!(process.kv.why_away(), None);
+    process.finish().await;
+}
+
+/// What was refused together is asked for one by one in what is left of the time. That this was too little is no outage.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_after_a_refusal_may_be_too_little() {
+    let cluster = Redis::launch().proxied().start_cluster();
+    let namespace = namespace();
+    let one = |settings: &mut Settings| {
+        quiet(settings);
+        settings.answer_within = Span(Duration::from_secs(4));
+        settings.failures_max = 1;
+    };
+    let process = Process::start_with(&cluster.addresses(), &namespace, one).await;
+    let keys: Vec<_> = (0..6).map(|n| format!("{{slot}}{n}")).collect();
+    for key in &keys {
+        assert_eq!(process.set(key, key).await, Taken::Shared);
+    }
+    let names: Vec<_> = keys.iter().map(|key| format!("{namespace}:v0:{key}")).collect();
+    block_in_place(|| cluster.begin_to_move(&names, 3));
+    // There and back in 0.85 s. The client asks four times before it tells of the refusal; a fifth is more than there is time for.
+    cluster.nodes().iter().for_each(|node| node.network().delay(Duration::from_millis(425)));
+    let refs: Vec<_> = keys.iter().map(String::as_str).collect();
+    process.kv.get_many(&refs, Freshness::Exact).await.unwrap();
+    cluster.nodes().iter().for_each(|node| node.network().heal());
+    assert!(process.reads_from_memory() > 0.5, "there was time");
+    assert_eq!(process.kv.why_away(), None);
     process.finish().await;
 }

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use mainstay_testkit::{Batch, CHROME, Postgres, Request, Server, Site, eventually, holds_for};
+use mainstay_testkit::{
+    Batch, CHROME, Launch, Postgres, PostgresNode, RedisCluster, RedisNode, Request, Server, Site,
+    eventually, holds_for,
+};
 use serde_json::{Value, json};
 
 use crate::{access, launch};
@@ -13,6 +16,10 @@ const SILENCE: Duration = Duration::from_secs(3);
 
 /// A process on this database; with its replicas, when they are named.
 fn process(postgres: &Postgres, database: &str, with_replicas: bool) -> Server {
+    on(postgres, database, with_replicas).start()
+}
+
+fn on(postgres: &Postgres, database: &str, with_replicas: bool) -> Launch {
     let primary = postgres.primary().url(database);
     let mut launch = launch().variable("DATABASE_PRIMARY_URL", &primary);
     if with_replicas {
@@ -21,7 +28,7 @@ fn process(postgres: &Postgres, database: &str, with_replicas: bool) -> Server {
             launch = launch.variable(&name, &replica.url(database));
         }
     }
-    launch.start()
+    launch
 }
 
 fn view(path: &str) -> Batch {
@@ -53,15 +60,20 @@ fn heavy_a_visit_goes_on_at_another_process() {
     }
 }
 
-#[test]
-fn heavy_who_shows_the_token_sees_what_was_acknowledged_with_it() {
+/// Two processes whose replica has the tables, and nothing that is written from now on.
+fn two_beside_a_late_replica() -> (Postgres, [Server; 2]) {
     let postgres = Postgres::launch().replicas(1).start();
     let database = postgres.create_database();
     postgres.wait_replicated(SOON);
-    let [a, b] = [(); 2].map(|()| process(&postgres, &database, true));
-    // The tables have reached the replica before it is held back.
+    let servers = [(); 2].map(|()| process(&postgres, &database, true));
     postgres.wait_replicated(SOON);
     postgres.replicas()[0].set_apply_delay(Duration::from_secs(3_600));
+    (postgres, servers)
+}
+
+#[test]
+fn heavy_who_shows_the_token_sees_what_was_acknowledged_with_it() {
+    let (_postgres, [a, b]) = two_beside_a_late_replica();
     let views = |token: Option<&str>| {
         let read = Request::get("/api/v1/pages");
         let read = token.iter().fold(read, |read, token| read.header(TOKEN, token));
@@ -97,12 +109,7 @@ fn heavy_who_shows_the_token_sees_what_was_acknowledged_with_it() {
 #[test]
 fn heavy_who_signs_in_sees_by_cookie_what_was_there_and_visitors_get_none() {
     const COOKIE: &str = "__Host-mainstay_seen";
-    let postgres = Postgres::launch().replicas(1).start();
-    let database = postgres.create_database();
-    postgres.wait_replicated(SOON);
-    let [a, b] = [(); 2].map(|()| process(&postgres, &database, true));
-    postgres.wait_replicated(SOON);
-    postgres.replicas()[0].set_apply_delay(Duration::from_secs(3_600));
+    let (_postgres, [a, b]) = two_beside_a_late_replica();
     let asked = |path: &str, header: &str, value: &str| {
         let read = Request::get(path).header(header, value);
         b.admin(read).json()["data"].as_array().expect("rows").clone()
@@ -142,12 +149,7 @@ fn heavy_who_signs_in_sees_by_cookie_what_was_there_and_visitors_get_none() {
 
 #[test]
 fn heavy_reports_are_seen_with_the_token_of_their_answer() {
-    let postgres = Postgres::launch().replicas(1).start();
-    let database = postgres.create_database();
-    postgres.wait_replicated(SOON);
-    let [a, b] = [(); 2].map(|()| process(&postgres, &database, true));
-    postgres.wait_replicated(SOON);
-    postgres.replicas()[0].set_apply_delay(Duration::from_secs(3_600));
+    let (_postgres, [a, b]) = two_beside_a_late_replica();
     for n in 1..=5 {
         let report = json!({"csp-report": {
             "document-uri": "https://shop.example/", "blocked-uri": format!("https://{n}.example/x.js"),
@@ -168,14 +170,22 @@ fn heavy_reports_are_seen_with_the_token_of_their_answer() {
 }
 
 #[test]
-fn heavy_a_database_that_is_away_costs_no_event_and_no_page() {
-    let postgres = Postgres::start();
+fn heavy_every_database_is_away_from_the_start_and_costs_no_event_and_no_page() {
+    let (postgres, redis) = (Postgres::launch().replicas(2).start(), RedisCluster::start());
     let database = postgres.create_database();
-    postgres.primary().stop();
-    let url = postgres.primary().url(&database);
-    let server = launch()
+    postgres.wait_replicated(SOON);
+    let nodes = || std::iter::once(postgres.primary()).chain(postgres.replicas());
+    nodes().for_each(PostgresNode::stop);
+    redis.nodes().iter().for_each(RedisNode::stop);
+    let named = on(&postgres, &database, true);
+    let named = redis.addresses().iter().enumerate().fold(named, |launch, (n, address)| {
+        let name = |what| format!("REDIS_NODE_{}_{what}", n + 1);
+        launch
+            .variable(&name("HOST"), &address.ip().to_string())
+            .variable(&name("PORT"), &address.port().to_string())
+    });
+    let server = named
         .site(Site::of(&[("index.html", "<p>home</p>")]))
-        .variable("DATABASE_PRIMARY_URL", &url)
         .config("[store]\nreopen_every = \"200ms\"\n")
         .expects_error("failed (Unavailable)")
         .start();
@@ -184,6 +194,7 @@ fn heavy_a_database_that_is_away_costs_no_event_and_no_page() {
     assert_eq!(health["status"], "warn", "{health}");
     assert_eq!(health["checks"]["store:primary"][0]["status"], "warn", "{health}");
     assert!(health["checks"]["store:files"].is_null(), "there are none: {health}");
+    assert_eq!(health["checks"]["kv:redis"][0]["status"], "warn", "{health}");
     for n in 0..50 {
         let answer = server.post(&view(&format!("/{n}")));
         assert_eq!(
@@ -193,7 +204,8 @@ fn heavy_a_database_that_is_away_costs_no_event_and_no_page() {
         );
     }
     assert!(server.metrics().value("mainstay_recorder_spooled_bytes", &[]) > 0.0);
-    postgres.primary().restart();
+    nodes().for_each(PostgresNode::restart);
+    redis.nodes().iter().for_each(RedisNode::restart);
     eventually("everything that waited", SOON, || {
         let answer = server.admin(Request::get("/api/v1/pages?limit=1000"));
         let rows = answer.json()["data"].as_array().cloned().unwrap_or_default();

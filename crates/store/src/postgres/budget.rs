@@ -3,10 +3,15 @@
 //! A part grows only once every other process is known to have heard of this one, and so to have given up what is too much:
 //! whoever starts begins with the minimum.
 
+use std::time::Duration;
+
 use mainstay_base::Timestamp;
 use uuid::Uuid;
 
 use super::Process;
+
+/// Twice as long as a process is silent.
+const GONE_AFTER: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -28,6 +33,11 @@ impl Budget {
     /// Nobody has heard of this process: no part of the budget is left for it beyond the minimum.
     const NOT_HEARD: usize = usize::MAX;
 
+    /// Whether others were told of this process.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.told.is_some()
+    }
+
     /// By how many the budget is divided.
     pub(crate) fn sharers(&self) -> usize {
         self.sharers
@@ -37,7 +47,12 @@ impl Budget {
     pub(crate) fn divide(&mut self, own: Uuid, processes: &[Process]) {
         let told = self.told;
         let has_heard = |other: &Process| told.is_some_and(|told| other.seen_at > told);
-        let is_heard = processes.iter().filter(|other| other.id != own).all(has_heard);
+        // Who says nothing any more is gone, most likely killed: it counts as long as it is listed, and is not waited for.
+        let newest = processes.iter().map(|process| process.seen_at).max();
+        let is_gone =
+            |other: &Process| newest.is_some_and(|now| now.since(other.seen_at) > GONE_AFTER);
+        let others = processes.iter().filter(|other| other.id != own && !is_gone(other));
+        let is_heard = { others }.all(has_heard);
         self.told = processes.iter().find(|process| process.id == own).map(|own| own.seen_at);
         // Who is missing once may be there at the next look: nobody is listed first when the primary comes back.
         let sharers = processes.len().max(self.listed).max(1);
@@ -91,6 +106,10 @@ mod tests {
             // One that has left is missed twice.
             ([(OWN, 110), (2, 109), (3, 109)].as_slice(), 4),
             ([(OWN, 120), (2, 119), (3, 119)].as_slice(), 3),
+            // One was killed: it is counted as long as it is listed, and not waited for once it is silent.
+            ([(OWN, 130), (2, 129), (3, 119), (5, 129)].as_slice(), 4),
+            ([(OWN, 140), (2, 139), (3, 119)].as_slice(), 4),
+            ([(OWN, 150), (2, 149)].as_slice(), 3),
         ] {
             assert_eq!(look(&mut budget, seen), expected, "{seen:?}");
         }

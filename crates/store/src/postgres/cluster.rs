@@ -74,7 +74,7 @@ pub(crate) struct Cluster {
     /// How many of those rounds were held against what waits to be confirmed.
     pub(crate) rounds: AtomicU64,
     /// This process's part in the connections that all may have.
-    pub(crate) budget: Mutex<Budget>,
+    budget: Mutex<Budget>,
     /// Rounds of upkeep that are over, whatever became of them.
     pub(crate) upkept: AtomicU64,
     /// Wakes who probes.
@@ -301,6 +301,11 @@ impl Cluster {
             self.alarm.notify_one();
         }
         against
+    }
+
+    /// This process's part in the connections.
+    pub(crate) fn lock_budget(&self) -> std::sync::MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Everybody is to be asked at once who is the primary now.

@@ -33,11 +33,6 @@ pub enum Error {
     /// A pooler in transaction mode stands between, and the way around it is not known.
     #[error("{0} is a pooler in transaction mode: migrations need the direct address")]
     Pooled(String),
-    /// A pooler in transaction mode stands between that loses prepared statements.
-    #[error(
-        "{0} is a pooler in transaction mode that forgets prepared statements: PgBouncer knows them from 1.21 on, with max_prepared_statements above 0; with an older one use pool_mode = session and no `pooled=true`, or the direct address"
-    )]
-    Forgetful(String),
     /// The schema is there, but not what must be in it.
     #[error("the partitions of the coming days or the shared secret cannot be made")]
     Unfinished(#[source] crate::Error),
@@ -61,7 +56,7 @@ impl Error {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Away | Self::Unreachable(_) => true,
-            Self::Pooled(_) | Self::Forgetful(_) => false,
+            Self::Pooled(_) => false,
             Self::Unfinished(error) => error.retryable,
             Self::Migrate(
                 MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
@@ -79,9 +74,7 @@ impl Error {
             Self::Migrate(error) => error.to_string(),
             Self::Unfinished(error) => std::error::Error::source(error)
                 .map_or_else(|| error.to_string(), ToString::to_string),
-            Self::Away | Self::Unreachable(_) | Self::Pooled(_) | Self::Forgetful(_) => {
-                self.to_string()
-            }
+            Self::Away | Self::Unreachable(_) | Self::Pooled(_) => self.to_string(),
         }
     }
 }

@@ -143,16 +143,6 @@ impl Db {
         group.spawn("database confirmations", |stop| standbys::confirm(cluster, stop));
     }
 
-    /// The first server that stands behind a pooler which forgets prepared statements.
-    pub(crate) async fn find_forgetful(&self) -> Option<String> {
-        for node in &self.cluster.nodes {
-            if pooler::forgets(node).await {
-                return Some(node.target.name.clone());
-            }
-        }
-        None
-    }
-
     /// Asks every server how it stands.
     pub(crate) async fn probe(&self) {
         probe::probe_all(&self.cluster).await;

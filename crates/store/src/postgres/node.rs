@@ -104,6 +104,8 @@ pub(crate) struct Node {
     suspect: AtomicBool,
     /// A standby followed it when it was last asked.
     followed: AtomicBool,
+    /// The pooler in front of it was found to remember prepared statements.
+    cleared: AtomicBool,
     in_flight: AtomicUsize,
     /// Wakes who waits for an answer of it when it is ejected.
     left: Notify,
@@ -129,6 +131,7 @@ impl Node {
             fit: AtomicBool::new(false),
             suspect: AtomicBool::new(false),
             followed: AtomicBool::new(false),
+            cleared: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             left: Notify::new(),
             line: tokio::sync::Mutex::default(),
@@ -156,6 +159,16 @@ impl Node {
     /// It owes somebody an answer.
     pub(crate) fn is_suspect(&self) -> bool {
         self.suspect.load(Ordering::Acquire)
+    }
+
+    /// Whether its pooler may be spoken to.
+    pub(crate) fn is_cleared(&self) -> bool {
+        self.cleared.load(Ordering::Acquire)
+    }
+
+    /// Its pooler may be.
+    pub(crate) fn clear(&self) {
+        self.cleared.store(true, Ordering::Release);
     }
 
     /// Takes note of whether a standby follows it; whether one did before.
@@ -222,6 +235,8 @@ impl Node {
     fn eject(&self, reason: String, trial_in: Duration) {
         self.change(|state| {
             if state.ejected.is_none() {
+                // Another pooler may be there when it comes back.
+                self.cleared.store(false, Ordering::Release);
                 tracing::warn!(
                     node = self.target.name,
                     reason,

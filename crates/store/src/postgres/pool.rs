@@ -49,6 +49,8 @@ pub(crate) struct Pool {
     open: Arc<AtomicUsize>,
     /// Grows when every connection made so far is suspected to be dead.
     generation: AtomicU64,
+    /// When a connection was last given back.
+    answered: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -108,6 +110,7 @@ impl Pool {
             wanted: AtomicUsize::new(max),
             open: Arc::default(),
             generation: AtomicU64::new(0),
+            answered: Mutex::default(),
         }
     }
 
@@ -144,12 +147,14 @@ impl Pool {
     /// Keeps a connection whose last answer was complete.
     pub(crate) fn give_back(&self, taken: Taken) {
         let Taken { conn, _permit: permit } = taken;
+        let since = Instant::now();
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(since);
         if self.is_beyond_max() {
             permit.forget();
             return;
         }
         if conn.generation == self.generation.load(Ordering::Acquire) && !self.permits.is_closed() {
-            self.lock().push(Idle { conn, since: Instant::now() });
+            self.lock().push(Idle { conn, since });
         }
         drop(permit);
     }
@@ -164,6 +169,7 @@ impl Pool {
     /// Closes every connection that rests, and those in use as soon as they are given back.
     pub(crate) fn forget_all(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.lock().clear();
     }
 
@@ -222,11 +228,10 @@ impl Pool {
         (self.open.load(Ordering::Relaxed).saturating_sub(idle), idle)
     }
 
-    /// Whether a connection is in use, or was a moment ago.
+    /// Whether the server answered a moment ago. One who waits for an answer says nothing of that.
     pub(crate) fn is_in_touch(&self) -> bool {
-        let idle = self.lock();
-        let is_used = self.open.load(Ordering::Relaxed) > idle.len();
-        is_used || idle.iter().any(|resting| resting.since.elapsed() < PING_AFTER)
+        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.is_some_and(|at| at.elapsed() < PING_AFTER)
     }
 
     /// Whether every connection there may be is in somebody's hands.

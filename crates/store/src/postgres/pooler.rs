@@ -1,12 +1,14 @@
 //! What stands between us and a server: a pooler in transaction mode may give every transaction another connection to the
 //! server. Statements are prepared by name; a pooler that does not carry the names along (PgBouncer before 1.21, or with
 //! `max_prepared_statements = 0`) loses them, and answers with somebody else's statement of the same name. That is found
-//! out before anything else is said.
+//! out before anything else is said: a server behind a pooler is left out until it was, and again after each failure.
 
 use std::time::Duration;
 
+use sqlx::postgres::PgDatabaseError;
 use sqlx::{Connection, PgConnection, Row};
 
+use super::failure;
 use super::node::Node;
 use super::patience::Patience;
 
@@ -14,46 +16,62 @@ use super::patience::Patience;
 const PATIENCE: Patience = Patience(Duration::from_secs(1));
 /// How often a connection is prepared on and taken away before nobody can tell.
 const TRIES: usize = 5;
+const FORGETS: &str = "the pooler in front of it forgets prepared statements: PgBouncer knows them from 1.21 on, with \
+    max_prepared_statements above 0; with an older one use pool_mode = session and no `pooled=true`, or the direct address";
 
-/// Whether the pooler in front of this server forgets prepared statements. False where there is none, where it is known to
-/// remember (Neon's), and where the server cannot be reached now.
-pub(super) async fn forgets(node: &Node) -> bool {
-    if !node.target.pooled || node.target.direct().is_some() {
-        return false;
+/// Why nothing may be said to this server through its pooler. Nothing is in the way where there is none, where it is known to
+/// remember (Neon's), and where it was found to.
+pub(super) async fn refuses(node: &Node) -> Option<String> {
+    if !node.target.pooled || node.target.direct().is_some() || node.is_cleared() {
+        return None;
     }
     match try_out(node).await {
-        Ok(forgets) => forgets,
-        Err(error) => is_forgotten(&error),
+        Ok(true) => {
+            node.clear();
+            None
+        }
+        Ok(false) => Some(FORGETS.to_owned()),
+        Err(error) => Some(failure::reason(&error)),
     }
 }
 
-/// Two clients of the pooler: while the server's connection on which one of them has prepared is in the other's hands, the
-/// first one asks again.
+/// Whether a pooler remembers. Two clients of it: while the server's connection on which one of them has prepared is in the
+/// other's hands, the first one asks again.
 async fn try_out(node: &Node) -> Result<bool, sqlx::Error> {
-    const PREPARED: &str = "SELECT pg_backend_pid()";
     let (mut one, mut other) = (node.pool.connect_apart().await?, node.pool.connect_apart().await?);
-    let mut is_certain = false;
-    for _ in 0..TRIES {
-        let on: i32 = PATIENCE.keep(sqlx::query_scalar(PREPARED).fetch_one(&mut one)).await?;
-        let held = hold(&mut other).await?;
-        let again = PATIENCE.keep(sqlx::query_scalar::<_, i32>(PREPARED).fetch_one(&mut one)).await;
-        PATIENCE.keep(sqlx::raw_sql("COMMIT").execute(&mut other)).await?;
-        let is_only_one = again.as_ref().is_err_and(|error| !is_forgotten(error));
-        if !is_only_one {
-            again?;
-        }
-        is_certain = held == on && !is_only_one;
-        if is_certain || is_only_one {
-            break;
-        }
-    }
-    if !is_certain {
-        // Both on one connection to the server: each one's first statement has the same name.
-        PATIENCE.keep(sqlx::query("SELECT 1").execute(&mut other)).await?;
-    }
+    let remembers = ask(&mut one, &mut other).await;
     drop(one.close().await);
     drop(other.close().await);
-    Ok(false)
+    remembers
+}
+
+async fn ask(one: &mut PgConnection, other: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    for _ in 0..TRIES {
+        let Some(on) = prepared(one).await? else { return Ok(false) };
+        let held = hold(other).await?;
+        let again = prepared(one).await;
+        PATIENCE.keep(sqlx::raw_sql("COMMIT").execute(&mut *other)).await?;
+        match again {
+            Ok(None) => return Ok(false),
+            Ok(Some(_)) if held == on => return Ok(true),
+            Ok(Some(_)) => {}
+            // There is but one connection to the server, and it was in the other's hands.
+            Err(_) => break,
+        }
+    }
+    // Both on one connection to the server: each one's first statement has the same name.
+    prepared(other).await.map(|on| on.is_some())
+}
+
+/// The server's connection on which a statement is run that was prepared; none where it is not there, is there already, or is
+/// another one.
+async fn prepared(conn: &mut PgConnection) -> Result<Option<i32>, sqlx::Error> {
+    let asked = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(conn);
+    match PATIENCE.keep(asked).await {
+        Ok(on) => Ok(Some(on)),
+        Err(error) if is_forgotten(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Begins a transaction without preparing anything; on which of the server's connections.
@@ -63,8 +81,13 @@ async fn hold(conn: &mut PgConnection) -> Result<i32, sqlx::Error> {
     PATIENCE.keep(asked).await?.try_get(0)
 }
 
-/// A statement that is not there, is there already, or is another one.
 fn is_forgotten(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    matches!(code.as_deref(), Some("26000" | "42P05" | "08P01"))
+    let said = error.as_database_error().and_then(|error| error.try_downcast_ref());
+    said.is_some_and(|said: &PgDatabaseError| match said.code() {
+        "26000" | "42P05" => true,
+        // Other parameters than the statement takes: the server's word, which names its routine. With this code a pooler
+        // says all of its own.
+        "08P01" => said.routine().is_some(),
+        _ => false,
+    })
 }

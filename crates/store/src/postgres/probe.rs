@@ -15,6 +15,7 @@ use sqlx::PgConnection;
 use super::cluster::Cluster;
 use super::failure;
 use super::node::{Line, Node, Role};
+use super::pooler;
 use super::position::{Lsn, Position};
 use super::standbys::is_followed;
 
@@ -176,6 +177,11 @@ async fn ask(cluster: &Cluster, node: &Node, line: &mut Line) {
     if node.is_ejected() {
         // A trial shows that connections can be made.
         line.conn = None;
+    }
+    if let Some(reason) = pooler::refuses(node).await {
+        node.put_off(reason);
+        line.ended = Some(Instant::now());
+        return;
     }
     match say(cluster, node, &mut line.conn).await {
         Ok(seen) => note(cluster, node, seen),

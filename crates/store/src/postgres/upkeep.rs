@@ -2,8 +2,8 @@
 //! the processes that share it counted, because the budget of connections is theirs together.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use mainstay_base::Timestamp;
@@ -202,17 +202,27 @@ fn own_id(db: &Db) -> Uuid {
 async fn say_here(store: &Store, db: &Db, started: Timestamp) -> Result<(), Error> {
     let region = store.database.region.as_deref();
     let version = env!("CARGO_PKG_VERSION");
-    change!(store.core(), "node.say_here", SEEN, own_id(db), version, region, Ts(started))?;
+    let say = async || {
+        change!(store.core(), "node.say_here", SEEN, own_id(db), version, region, Ts(started))
+    };
+    // Who is heard again has heard of those that were listed, and has given up what is theirs: only then it says so.
+    let is_listed = db.cluster.lock_budget().is_listed();
+    if !is_listed {
+        say().await?;
+    }
     let processes = list_processes(store).await?;
     take_part(store, db, |budget| {
         budget.divide(own_id(db), &processes);
     });
+    if is_listed {
+        say().await?;
+    }
     Ok(())
 }
 
 /// Takes this process's part of the budget of connections, as it is after a change.
 fn take_part(store: &Store, db: &Db, change: impl FnOnce(&mut Budget)) {
-    let mut budget = db.cluster.budget.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut budget = db.cluster.lock_budget();
     change(&mut budget);
     db.set_pool_max(store.database.pool_share(budget.sharers()));
 }

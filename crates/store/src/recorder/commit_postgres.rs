@@ -1,8 +1,8 @@
-//! One group commit on PostgreSQL: many batches, one transaction. Which events are new is asked of `event_keys` first,
-//! because the tables, in one piece per day, cannot tell. Any number of processes commit at a time.
+//! One group commit on PostgreSQL: many batches, one transaction. Which events are new says `event_keys`, because the
+//! tables, in one piece per day, cannot tell. Any number of processes commit at a time.
 //!
-//! Events are hardly ever sent twice. So a group is first written as if all of its events were new; where one is not, a
-//! unique index refuses it, nothing of the group is written, and it is written once more by asking of each.
+//! Events are hardly ever sent twice. So a group is first written as if all of its events were new; where one is not, the
+//! unique index of the keys refuses it, nothing of the group is written, and it is written once more by asking of each.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -156,19 +156,20 @@ impl Committer {
         let views = kept(&rows.page_views, &new_views);
         let customs = kept(&rows.customs, &new_customs);
         let errors = kept(&rows.errors, &take_new(&rows.errors, &mut new));
-        conn.insert(&self.texts.page_views, &views, page_view::bind).await?;
-        conn.insert(&self.texts.customs, &customs, custom_event::bind).await?;
-        conn.insert(&self.texts.errors, &errors, error_event::bind).await?;
+        conn.insert(&self.texts.page_views, (&views, conn.meets), page_view::bind).await?;
+        conn.insert(&self.texts.customs, (&customs, conn.meets), custom_event::bind).await?;
+        conn.insert(&self.texts.errors, (&errors, conn.meets), error_event::bind).await?;
         let vitals = kept(&rows.vitals, &take_new(&rows.vitals, &mut new));
         let engaged = kept(&rows.engagement, &take_new(&rows.engagement, &mut new));
         self.write_measured(conn, &vitals, &engaged).await?;
         let reports = rows.reports.iter().filter(|(key, _)| new.contains(key)).map(|(_, row)| *row);
         let reports = merge_reports(reports);
-        conn.merge(&self.texts.reports, &reports, |row, to| report::bind(&row, to)).await?;
+        conn.insert(&self.texts.reports, (&reports, Meets::Any), |row, to| report::bind(&row, to))
+            .await?;
         let plain: Vec<_> = batches.iter().map(|sealed| sealed.batch.as_ref()).collect();
         let mut changes = add_up(&plain, &new_views, &new_customs).into_changes();
         changes.sort_by_key(|change| change.touch.session_id);
-        conn.merge(&self.texts.sessions, &changes, user_session::bind).await?;
+        conn.insert(&self.texts.sessions, (&changes, Meets::Any), user_session::bind).await?;
         let (sites, hours): (Vec<&str>, Vec<Ts>) =
             rows.hours.iter().map(|(site, hour)| (*site, Ts(*hour))).unzip();
         let marked = sqlx::query(rollup::MARK_COUNTED.postgres).bind(sites).bind(hours);
@@ -194,7 +195,7 @@ impl Committer {
         let mut fresh: Vec<_> = vitals.iter().filter(|(k, _)| is_new(k)).map(|(_, r)| r).collect();
         // Ids grow with time: in their order, rows go to the end of the index.
         fresh.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        conn.insert(&self.texts.vitals, &fresh, performance_metric::bind).await?;
+        conn.insert(&self.texts.vitals, (&fresh, conn.meets), performance_metric::bind).await?;
         let mut later = Binder::postgres(&performance_metric::REPLACED, vitals.len());
         for (row, at) in vitals.iter().filter_map(|(key, row)| Some((row, known.get(key)?))) {
             performance_metric::bind_replaced(row, *at, &mut later);
@@ -203,7 +204,7 @@ impl Committer {
 
         let mut fresh: Vec<_> = engaged.iter().filter(|(k, _)| is_new(k)).map(|(_, r)| r).collect();
         fresh.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        conn.insert(&self.texts.engagement, &fresh, engagement::bind).await?;
+        conn.insert(&self.texts.engagement, (&fresh, conn.meets), engagement::bind).await?;
         let mut later = Binder::postgres(&engagement::RAISED, engaged.len());
         for (row, at) in engaged.iter().filter_map(|(key, row)| Some((row, known.get(key)?))) {
             engagement::bind_raised(row, *at, &mut later);
@@ -233,26 +234,13 @@ impl Conn<'_> {
         self.patience.keep(query.execute(&mut *self.conn)).await.map(drop)
     }
 
-    /// Rows of events.
     async fn insert<'r, R>(
         &mut self,
         bulk: &Bulk,
-        rows: &'r [R],
+        rows: (&'r [R], Meets),
         bind: impl Fn(&'r R, &mut Binder<'r>),
     ) -> Result<(), sqlx::Error> {
-        let to = (&mut *self.conn, self.patience);
-        bulk.insert_postgres(to, (rows, self.meets), bind).await.map(drop)
-    }
-
-    /// Rows that are added to those that are there.
-    async fn merge<'r, R>(
-        &mut self,
-        bulk: &Bulk,
-        rows: &'r [R],
-        bind: impl Fn(&'r R, &mut Binder<'r>),
-    ) -> Result<(), sqlx::Error> {
-        let to = (&mut *self.conn, self.patience);
-        bulk.insert_postgres(to, (rows, Meets::Any), bind).await.map(drop)
+        bulk.insert_postgres((&mut *self.conn, self.patience), rows, bind).await.map(drop)
     }
 
     async fn change(&mut self, text: &'static str, values: Binder<'_>) -> Result<(), sqlx::Error> {

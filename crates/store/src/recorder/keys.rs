@@ -6,7 +6,8 @@
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// What a key is of. The numbers are in the database: they never change.
+/// What a key is of. The numbers are in the database, and so is the shape of a key: another one makes every event new that
+/// is sent again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Of {
     PageView = 1,

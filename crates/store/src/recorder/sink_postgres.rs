@@ -121,6 +121,8 @@ impl PostgresSink {
         // Where this machine's disk does not take that now, events go to the primary all the same: nothing is let go
         // until it was done, and health says so.
         let _later = self.follow_promotion().await;
+        // What the database takes seconds to wake up for is not to wait on this machine's disk.
+        self.db.wake().await;
         let halves = halves(&sealed);
         let taken = halves
             .iter()
@@ -131,8 +133,6 @@ impl PostgresSink {
         for (half, taken) in halves.iter().zip(taken) {
             match taken {
                 Ok(committed) => {
-                    self.note_taken();
-                    self.refuses.ends();
                     self.remember(half, committed).await;
                     // With one address there is nobody who may be behind.
                     let end = committed.end.filter(|_| self.db.has_replicas());
@@ -144,13 +144,18 @@ impl PostgresSink {
                 // Tried again in parts: what the other half wrote is known by its keys.
                 Err(error) if error.kind == Kind::Conflict => return Err(error),
                 Err(error) => {
-                    self.note_failed(&error);
                     left.extend_from_slice(half);
                     failed = Some(error);
                 }
             }
         }
-        if failed.is_some() { self.keep(&left, failed).await } else { Ok(written) }
+        if let Some(error) = failed {
+            self.note_failed(&error);
+            return self.keep(&left, Some(error)).await;
+        }
+        self.note_taken();
+        self.refuses.ends();
+        Ok(written)
     }
 
     async fn keep(

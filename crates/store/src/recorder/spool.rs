@@ -279,7 +279,7 @@ impl Spool {
     /// The primary was lost: what no replica was known to have is to be written once more.
     pub(super) fn mark_lost(&mut self) {
         self.ends.clear();
-        self.put_back_due = !self.unconfirmed.is_empty();
+        self.put_back_due |= !self.unconfirmed.is_empty();
     }
 
     /// Whether something is to be written once more that is not among what waits yet.

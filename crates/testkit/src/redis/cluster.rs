@@ -166,6 +166,24 @@ impl RedisCluster {
         self.cli(&words.as_flattened().iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
     }
 
+    /// Begins to move the slot of these names to another primary, and moves the first `moved` of them: neither node answers
+    /// for all of them then.
+    ///
+    /// # Panics
+    /// When a server refuses.
+    pub fn begin_to_move(&self, names: &[String], moved: usize) {
+        let from = self.primary_of(&names[0]);
+        let to = self.nodes[..PRIMARIES].iter().find(|node| node.id() != from.id());
+        let to = to.expect("another primary");
+        let slot = from.ask(&["CLUSTER", "KEYSLOT", &names[0]]);
+        assert_eq!(to.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from.id()]), "OK");
+        assert_eq!(from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to.id()]), "OK");
+        let port = to.own_address().port().to_string();
+        for name in &names[..moved] {
+            assert_eq!(from.ask(&["MIGRATE", "127.0.0.1", &port, name, "0", "30000"]), "OK");
+        }
+    }
+
     fn cli(&self, words: &[String]) {
         let mut cli = Command::new(program("redis-cli"));
         if let Some(password) = &self.password {

@@ -84,7 +84,7 @@ impl Servers {
                 Box::new(|| self.promote())
             }
             Blow::PromoteBehind => {
-                (1..=REPLICAS).for_each(|place| self.node(place).follow_nobody());
+                (1..=REPLICAS).rev().for_each(|place| self.node(place).follow_nobody());
                 pause(BEHIND);
                 self.had.set(self.count_views(0));
                 node.kill();
@@ -112,9 +112,21 @@ impl Servers {
         }
     }
 
+    /// The other replica follows the promoted one; made anew where it had heard more of the lost primary, which nobody can
+    /// follow with.
     fn promote(&self) {
+        let heard = |place| {
+            let text = "SELECT (greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0'::pg_lsn)::bigint";
+            self.node(place).query("postgres", text).parse().unwrap_or(i64::MAX)
+        };
+        let is_ahead = heard(2) > heard(1);
         self.node(1).promote();
-        self.node(2).follow(self.node(1));
+        if is_ahead {
+            self.node(2).stop();
+            self.node(2).rebuild_from(self.node(1));
+        } else {
+            self.node(2).follow(self.node(1));
+        }
     }
 
     fn count_views(&self, place: usize) -> u64 {

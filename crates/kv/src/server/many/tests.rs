@@ -7,7 +7,7 @@ use bytes::Bytes;
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Entropy};
 use mainstay_telemetry::metrics::Registry;
-use mainstay_testkit::{RedisCluster, RedisNode};
+use mainstay_testkit::RedisCluster;
 
 use super::*;
 use crate::{Kv, Settings};
@@ -36,20 +36,29 @@ async fn keys_of_a_slot_that_is_here_and_there_are_all_deleted() {
     for key in &keys {
         kv.set(key, Bytes::from_static(b"x"), None).await.unwrap();
     }
-    tokio::task::block_in_place(|| {
-        let id = |node: &RedisNode| node.ask(&["CLUSTER", "MYID"]);
-        let from = cluster.primary_of(&names[0]);
-        let to = cluster.nodes()[..3].iter().find(|node| id(node) != id(from)).unwrap();
-        let slot = from.ask(&["CLUSTER", "KEYSLOT", &names[0]]);
-        assert_eq!(to.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]), "OK");
-        assert_eq!(from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]), "OK");
-        let port = to.own_address().port().to_string();
-        for name in &names[..3] {
-            assert_eq!(from.ask(&["MIGRATE", "127.0.0.1", &port, name, "0", "30000"]), "OK");
-        }
-    });
+    tokio::task::block_in_place(|| cluster.begin_to_move(&names, 3));
     let mut count = 0;
     assert_eq!(server.unlink(&handle, None, &names, &mut count).await, Ok(()));
     assert_eq!(count, 6);
     assert_eq!(group.finish(WITHIN, WITHIN).await, 0);
+}
+
+/// What was deleted is told, whoever else did not answer.
+#[test]
+fn what_was_deleted_counts_beside_what_failed() {
+    let count = AtomicU64::new(0);
+    let late = || Err(Failure::late(WITHIN));
+    assert!(gather([Ok(2), late(), Ok(3)], &count).is_err());
+    assert_eq!(gather([Ok(1)], &count), Ok(()));
+    assert_eq!(count.into_inner(), 6);
+}
+
+#[test]
+fn of_many_failures_the_one_that_says_most_is_noted() {
+    let late = Failure::late(WITHIN);
+    let lost = Failure { is_final: true, ..late.clone() };
+    let refused = Failure::unreadable();
+    let found = [refused.clone(), lost.clone(), late.clone(), refused.clone()];
+    assert_eq!(worst(found.into_iter()), Some(lost));
+    assert_eq!(worst([late.clone(), refused].into_iter()), Some(late));
 }

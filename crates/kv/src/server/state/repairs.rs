@@ -1,8 +1,81 @@
 //! Keys whose write failed, while they are deleted in the store: no write of one is told to be taken that this may come after.
 
-use super::{Repair, State};
+use std::hash::{BuildHasher as _, RandomState};
+
+use super::{Handle, Repair, State};
+
+/// Groups of keys whose begun repairs are counted together: a write that meets another key's repair costs one repair more.
+const GROUPS: usize = 1_024;
+
+/// What is known of a key's failed writes when another begins.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct Before {
+    /// The number of the last one, where the store has not forgotten it.
+    pub(super) write: Option<u64>,
+    /// How many repairs had begun.
+    pub(super) begun: u64,
+}
+
+/// How many repairs were begun, by key.
+#[derive(Debug)]
+pub(super) struct Begun {
+    counts: Vec<u64>,
+    hasher: RandomState,
+}
+
+impl Begun {
+    pub(super) fn new() -> Self {
+        Self { counts: vec![0; GROUPS], hasher: RandomState::new() }
+    }
+
+    pub(super) fn count(&self, key: &str) -> u64 {
+        self.counts.get(self.group(key)).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, key: &str) {
+        let group = self.group(key);
+        if let Some(count) = self.counts.get_mut(group) {
+            *count += 1;
+        }
+    }
+
+    fn group(&self, key: &str) -> usize {
+        self.hasher.hash_one(key) as usize % GROUPS
+    }
+}
 
 impl State {
+    /// The store has this key again: memory knows nothing better. False where a deletion of the key may have come later than
+    /// the write, also one that is over by now, and where the write is left behind with its generation.
+    pub(in crate::server) fn note_written(
+        &self,
+        handle: &Handle,
+        key: &str,
+        before: Before,
+    ) -> bool {
+        let mut inner = self.lock();
+        if inner.generation != handle.generation {
+            return false;
+        }
+        if inner.link.is_none() {
+            // What memory has was written while the store was away.
+            return !inner.is_dirty;
+        }
+        if inner.epoch != handle.epoch {
+            return true;
+        }
+        let is_last = match (before.write, inner.repairs.get(key)) {
+            (None, _) => true,
+            (Some(write), Some(broken)) => broken.write == write,
+            (Some(_), None) => false,
+        };
+        let is_sure = is_last && inner.begun.count(key) == before.begun;
+        if is_sure && inner.repairs.remove(key).is_some() {
+            self.memory.delete(key);
+        }
+        is_sure
+    }
+
     /// Keys to be deleted in the store.
     pub(in crate::server) fn list_repairs(&self) -> Vec<Repair> {
         let inner = self.lock();
@@ -18,6 +91,7 @@ impl State {
             return false;
         };
         broken.is_in_repair = true;
+        inner.begun.add(&repair.key);
         true
     }
 

@@ -64,3 +64,55 @@ async fn a_repair_during_a_write_makes_it_unsure() {
         assert!(!state.note_written(&handle, "a", before), "{is_done:?}");
     }
 }
+
+/// The store may do the later write, this one and the deletion in one go, and the deletion's end be heard of first.
+#[tokio::test]
+async fn a_repair_that_a_later_write_needed_makes_a_write_unsure() {
+    for is_done in [None, Some(true), Some(false)] {
+        let state = used().await;
+        let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
+        state.note_unwritten("a", &|| {});
+        let repair = repair_of(&state);
+        assert!(state.begin_repair(&repair));
+        if let Some(is_done) = is_done {
+            state.finish_repair(&repair, is_done);
+        }
+        assert!(!state.note_written(&handle, "a", before), "{is_done:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_later_write_that_failed_is_repaired_by_one_that_did_not() {
+    let state = used().await;
+    let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
+    state.note_unwritten("a", &|| {});
+    assert!(state.note_written(&handle, "a", before));
+    assert!(state.list_repairs().is_empty());
+}
+
+#[tokio::test]
+async fn a_write_of_a_generation_that_was_left_is_not_shared() {
+    let state = used().await;
+    let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
+    assert!(state.adopt(1));
+    assert!(!state.note_written(&handle, "a", before), "another process began it");
+    let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
+    state.note_missed(&|| {});
+    let (_, is_new) = state.begin_return();
+    assert!(is_new && state.finish_return(&handle.link, 2));
+    assert!(!state.note_written(&handle, "a", before), "this one began it");
+}
+
+#[tokio::test]
+async fn a_write_that_is_late_leaves_alone_what_memory_took_meanwhile() {
+    let state = used().await;
+    let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
+    state.note_unwritten("a", &|| {});
+    let late = Failure { is_final: true, ..Failure::late(Duration::ZERO) };
+    state.note_failure(&handle, &late);
+    let value = bytes::Bytes::from_static(b"kept");
+    let here = || state.memory.set("a", value.clone(), Duration::from_secs(60));
+    assert!(state.for_write_of("a", &here).is_none());
+    assert!(!state.note_written(&handle, "a", before), "the next generation hides it");
+    assert_eq!(state.memory.get("a"), Some(value));
+}

@@ -13,6 +13,10 @@ impl Check<'_> {
                 self.complain(&KeyPath::dotted("redis.nodes"), message);
             }
         }
+        if redis.ca_file.is_some() && !redis.tls {
+            let message = "needs redis.tls = true: without it nothing is encrypted, and nobody's certificate is looked at";
+            self.complain(&KeyPath::dotted("redis.ca_file"), message);
+        }
         let plain = |c: char| c.is_ascii_alphanumeric() || ['-', '_'].contains(&c);
         if redis.namespace.is_empty() || !redis.namespace.chars().all(plain) {
             let message = "must be letters, digits, - and _, at least one";

@@ -57,6 +57,16 @@ fn servers_of_redis_have_a_host_and_a_port() {
 }
 
 #[test]
+fn authorities_of_redis_need_tls() {
+    refused(
+        "[redis]\nnodes = [\"a:6379\"]\nca_file = \"ca.pem\"\n",
+        &[
+            "mainstay.toml:3:11: \"redis.ca_file\" needs redis.tls = true: without it nothing is encrypted, and nobody's certificate is looked at",
+        ],
+    );
+}
+
+#[test]
 fn every_problem_is_reported_at_once() {
     refused(
         "data_dir = 5\n[edge]\nworkers = -1\nhead_timeout = \"10\"\nidle_timeout = \"1\"\nlisen = 1\n[headers]\ncsp = \"enforced\"\n[edge.x]\n",

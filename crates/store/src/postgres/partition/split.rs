@@ -164,18 +164,21 @@ impl Names {
             Copied::TooManyDays => return self.make_room(conn).await.map(|()| Step::Went),
             Copied::All => {}
         }
+        // The few are worked off before anybody waits as well: then what came in a moment is left.
+        if self.work_off(conn).await? > FEW_KEYS.cast_unsigned() || self.has_many(conn).await? {
+            return Ok(Step::Went);
+        }
+        self.replace_default(conn).await
+    }
+
+    /// Whether more keys are noted than are worked off while everybody waits.
+    async fn has_many(&self, conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
         let many = format!(
             "SELECT count(*) FROM (SELECT FROM {} LIMIT {}) AS noted",
             self.changed,
             FEW_KEYS + 1
         );
-        // The few are worked off before anybody waits as well: then what came in a moment is left.
-        if self.work_off(conn).await? > FEW_KEYS.cast_unsigned()
-            || ask_text::<i64>(conn, many).await? > FEW_KEYS
-        {
-            return Ok(Step::Went);
-        }
-        self.replace_default(conn).await
+        Ok(ask_text::<i64>(conn, many).await? > FEW_KEYS)
     }
 
     /// From the moment on in which the lock is had, every change of the default is noted; who changed something before is
@@ -300,7 +303,8 @@ impl Names {
         // The default as well: somebody may write to it by its own name.
         let lock = format!("LOCK TABLE ONLY mainstay.{table}, {default} IN ACCESS EXCLUSIVE MODE");
         run_text(conn, &lock).await?;
-        if self.begin_anew_if_changed(conn).await? {
+        // What was committed while the lock was waited for is seen from here on.
+        if self.begin_anew_if_changed(conn).await? || self.has_many(conn).await? {
             return Ok(Step::Went);
         }
         while self.work_off(conn).await? > 0 {}

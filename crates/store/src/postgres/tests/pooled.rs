@@ -7,6 +7,7 @@ use mainstay_testkit::{PgBouncer, Postgres};
 use super::house::{behind, count, database};
 use super::*;
 use crate::Database;
+use crate::postgres::Role;
 
 /// A database whose schema is there, and the pooler in front of it as its address.
 async fn behind_a_pooler(mode: &str, connections: u32) -> (Postgres, PgBouncer, Database) {
@@ -29,7 +30,12 @@ async fn one_that_forgets_prepared_statements_is_refused_before_anything_is_said
         let away = house.store.list_away();
         assert!(away[0].reason.contains("forgets prepared statements"), "{away:?}");
         assert!(away[0].reason.contains("1.21"), "what to do: {away:?}");
-        assert_eq!(house.node(0).pool.count(), (0, 0), "nobody asked it anything");
+        // However often it is tried, by whoever asks.
+        for _ in 0..3 {
+            house.db().probe().await;
+            assert!(count(house.store.insight()).await.is_err(), "nobody answers");
+        }
+        assert_eq!((house.role(0), house.node(0).pool.count()), (Role::Unknown, (0, 0)));
         // Events wait, and nothing is lost.
         assert!(house.record(0).await);
         house.finish().await;
@@ -37,8 +43,22 @@ async fn one_that_forgets_prepared_statements_is_refused_before_anything_is_said
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_whose_server_is_away_is_not_said_to_forget_and_is_tried_when_it_is_back() {
+    let (servers, _pooler, database) = behind_a_pooler("session", 30).await;
+    servers.primary().stop();
+    let house = House::open_on(Arc::new(tempfile::tempdir().unwrap()), &database).await;
+    let away = house.store.list_away();
+    assert!(!house.store.is_open() && !away[0].reason.contains("forgets"), "{away:?}");
+    servers.primary().restart();
+    until("it is open", LONG, || house.store.is_open()).await;
+    assert!(house.node(0).is_cleared());
+    assert!(house.record(0).await);
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_remembers_is_used() {
-    // In session mode: how a newer one in transaction mode looks from here.
+    // In session mode each client has a connection of the server to itself.
     let (_servers, _pooler, database) = behind_a_pooler("session", 30).await;
     let house = House::open(&database).await;
     for n in 0..50 {
