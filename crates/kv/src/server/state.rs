@@ -46,6 +46,8 @@ struct Inner {
     generation: u64,
     /// Changes were made that the store does not know: its values are of no use when it is back.
     is_dirty: bool,
+    /// It returns with a new generation.
+    is_renewing: bool,
     /// Keys whose write failed. They are read from memory until the store forgot them.
     repairs: HashMap<String, Broken>,
     writes: u64,
@@ -97,6 +99,7 @@ impl State {
             epoch: 0,
             generation: 0,
             is_dirty: false,
+            is_renewing: false,
             repairs: HashMap::new(),
             writes: 0,
             begun: Begun::new(),
@@ -277,18 +280,22 @@ impl State {
     /// The generation known here, and whether a new one is needed. What changes from now on needs another.
     pub(super) fn begin_return(&self) -> (u64, bool) {
         let mut inner = self.lock();
-        (inner.generation, std::mem::take(&mut inner.is_dirty))
+        inner.is_renewing = std::mem::take(&mut inner.is_dirty);
+        (inner.generation, inner.is_renewing)
     }
 
     /// A return that failed: what it took on is still to be done.
     pub(super) fn end_return(&self, is_dirty: bool) {
-        self.lock().is_dirty |= is_dirty;
+        let mut inner = self.lock();
+        inner.is_dirty |= is_dirty;
+        inner.is_renewing = false;
     }
 
     /// Uses the store again; false when something was changed meanwhile, which needs a newer generation.
     pub(super) fn finish_return(&self, link: &Link, generation: u64) -> bool {
         let mut inner = self.lock();
         inner.generation = generation;
+        inner.is_renewing = false;
         if inner.is_dirty {
             return false;
         }

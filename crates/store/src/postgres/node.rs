@@ -166,9 +166,9 @@ impl Node {
         self.cleared.load(Ordering::Acquire)
     }
 
-    /// Its pooler may be.
-    pub(crate) fn clear(&self) {
-        self.cleared.store(true, Ordering::Release);
+    /// Whether it was found that its pooler may be.
+    pub(crate) fn set_cleared(&self, is_cleared: bool) {
+        self.cleared.store(is_cleared, Ordering::Release);
     }
 
     /// Takes note of whether a standby follows it; whether one did before.
@@ -235,8 +235,6 @@ impl Node {
     fn eject(&self, reason: String, trial_in: Duration) {
         self.change(|state| {
             if state.ejected.is_none() {
-                // Another pooler may be there when it comes back.
-                self.cleared.store(false, Ordering::Release);
                 tracing::warn!(
                     node = self.target.name,
                     reason,

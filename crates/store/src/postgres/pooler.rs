@@ -11,6 +11,7 @@ use sqlx::{Connection, PgConnection, Row};
 use super::failure;
 use super::node::Node;
 use super::patience::Patience;
+use super::pool::unavailable;
 
 /// How long an answer is waited for. A pooler with one connection to the server gives it to one transaction at a time.
 const PATIENCE: Patience = Patience(Duration::from_secs(1));
@@ -27,7 +28,7 @@ pub(super) async fn refuses(node: &Node) -> Option<String> {
     }
     match try_out(node).await {
         Ok(true) => {
-            node.clear();
+            node.set_cleared(true);
             None
         }
         Ok(false) => Some(FORGETS.to_owned()),
@@ -53,14 +54,22 @@ async fn ask(one: &mut PgConnection, other: &mut PgConnection) -> Result<bool, s
         PATIENCE.keep(sqlx::raw_sql("COMMIT").execute(&mut *other)).await?;
         match again {
             Ok(None) => return Ok(false),
-            Ok(Some(_)) if held == on => return Ok(true),
+            // It was carried to another connection, or to the same one past somebody else.
+            Ok(Some(now)) if now != on || held == on => return Ok(true),
             Ok(Some(_)) => {}
-            // There is but one connection to the server, and it was in the other's hands.
-            Err(_) => break,
+            // There may be but one connection to the server, which was in the other's hands: each one's first statement has
+            // the same name there.
+            Err(_) => {
+                return match prepared(other).await? {
+                    None => Ok(false),
+                    Some(now) if now == on => Ok(true),
+                    Some(_) => Err(unavailable("the pooler has no connection to try it out on")),
+                };
+            }
         }
     }
-    // Both on one connection to the server: each one's first statement has the same name.
-    prepared(other).await.map(|on| on.is_some())
+    // It has one connection of the server to itself.
+    Ok(true)
 }
 
 /// The server's connection on which a statement is run that was prepared; none where it is not there, is there already, or is

@@ -175,8 +175,9 @@ async fn probe(cluster: &Cluster, node: &Node) {
 /// Asks a server, and takes note of its answer.
 async fn ask(cluster: &Cluster, node: &Node, line: &mut Line) {
     if node.is_ejected() {
-        // A trial shows that connections can be made.
+        // A trial shows that connections can be made. Another pooler may be there.
         line.conn = None;
+        node.set_cleared(false);
     }
     if let Some(reason) = pooler::refuses(node).await {
         node.put_off(reason);

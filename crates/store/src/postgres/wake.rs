@@ -16,11 +16,14 @@ impl Db {
         if primary.pool.is_in_touch() || primary.is_ejected() {
             return;
         }
-        match Leased::at(Place::on(primary), None).await {
-            Ok(leased) => leased.give_back(),
-            Err((place, error)) => {
+        let leased = Leased::at(Place::on(primary), None);
+        match tokio::time::timeout(cluster.rules.probe_connect.0, leased).await {
+            Ok(Ok(leased)) => leased.give_back(),
+            Ok(Err((place, error))) => {
                 cluster.note_refused(place.node(), &error);
             }
+            // Connections that rested lead nowhere, each for long.
+            Err(_) => primary.pool.forget_all(),
         }
     }
 }

@@ -59,7 +59,7 @@ impl State {
         }
         if inner.link.is_none() {
             // What memory has was written while the store was away.
-            return !inner.is_dirty;
+            return !inner.is_dirty && !inner.is_renewing;
         }
         if inner.epoch != handle.epoch {
             return true;
@@ -67,7 +67,8 @@ impl State {
         let is_last = match (before.write, inner.repairs.get(key)) {
             (None, _) => true,
             (Some(write), Some(broken)) => broken.write == write,
-            (Some(_), None) => false,
+            // No repair has begun since: another write was taken, and needed none.
+            (Some(_), None) => true,
         };
         let is_sure = is_last && inner.begun.count(key) == before.begun;
         if is_sure && inner.repairs.remove(key).is_some() {

@@ -99,7 +99,8 @@ async fn a_write_of_a_generation_that_was_left_is_not_shared() {
     let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
     state.note_missed(&|| {});
     let (_, is_new) = state.begin_return();
-    assert!(is_new && state.finish_return(&handle.link, 2));
+    assert!(is_new && !state.note_written(&handle, "a", before), "this one begins it");
+    assert!(state.finish_return(&handle.link, 2));
     assert!(!state.note_written(&handle, "a", before), "this one began it");
 }
 
@@ -115,4 +116,15 @@ async fn a_write_that_is_late_leaves_alone_what_memory_took_meanwhile() {
     assert!(state.for_write_of("a", &here).is_none());
     assert!(!state.note_written(&handle, "a", before), "the next generation hides it");
     assert_eq!(state.memory.get("a"), Some(value));
+}
+
+#[tokio::test]
+async fn of_two_writes_that_repair_the_same_both_are_taken() {
+    let state = used().await;
+    state.note_unwritten("a", &|| {});
+    let writes = [(); 2].map(|()| state.for_write_of("a", &|| {}).unwrap());
+    for (handle, before) in &writes {
+        assert!(state.note_written(handle, "a", *before));
+    }
+    assert!(state.list_repairs().is_empty());
 }

@@ -165,20 +165,22 @@ impl Names {
             Copied::All => {}
         }
         // The few are worked off before anybody waits as well: then what came in a moment is left.
-        if self.work_off(conn).await? > FEW_KEYS.cast_unsigned() || self.has_many(conn).await? {
+        if self.work_off(conn).await? > FEW_KEYS.cast_unsigned()
+            || self.has_more(conn, FEW_KEYS).await?
+        {
             return Ok(Step::Went);
         }
         self.replace_default(conn).await
     }
 
-    /// Whether more keys are noted than are worked off while everybody waits.
-    async fn has_many(&self, conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
-        let many = format!(
+    /// Whether more keys are noted than so many.
+    async fn has_more(&self, conn: &mut PgConnection, few: i64) -> Result<bool, sqlx::Error> {
+        let more = format!(
             "SELECT count(*) FROM (SELECT FROM {} LIMIT {}) AS noted",
             self.changed,
-            FEW_KEYS + 1
+            few + 1
         );
-        Ok(ask_text::<i64>(conn, many).await? > FEW_KEYS)
+        Ok(ask_text::<i64>(conn, more).await? > few)
     }
 
     /// From the moment on in which the lock is had, every change of the default is noted; who changed something before is
@@ -303,8 +305,9 @@ impl Names {
         // The default as well: somebody may write to it by its own name.
         let lock = format!("LOCK TABLE ONLY mainstay.{table}, {default} IN ACCESS EXCLUSIVE MODE");
         run_text(conn, &lock).await?;
-        // What was committed while the lock was waited for is seen from here on.
-        if self.begin_anew_if_changed(conn).await? || self.has_many(conn).await? {
+        // What was committed while the lock was waited for is seen from here on: more than a load writes in that time, and so
+        // somebody's large statement, is worked off before.
+        if self.begin_anew_if_changed(conn).await? || self.has_more(conn, KEYS).await? {
             return Ok(Step::Went);
         }
         while self.work_off(conn).await? > 0 {}
