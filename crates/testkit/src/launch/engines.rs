@@ -1,5 +1,5 @@
-//! PostgreSQL with replicas and a Redis Cluster for a server under test, from those the whole run shares. A read after a
-//! write needs the token that [`Server::admin`](crate::Server::admin) sends.
+//! PostgreSQL and a Redis Cluster for a server under test, from those the whole run shares. The primary alone is named: what a
+//! test has sent over a connection of its own, a replica may not have yet.
 
 use std::path::Path;
 
@@ -14,8 +14,6 @@ pub(super) fn variables(data_dir: &Path) -> Vec<(String, String)> {
     let kept = data_dir.with_extension(BESIDE);
     let database = std::fs::read_to_string(&kept).unwrap_or_else(|_| {
         let fresh = postgres.create_database();
-        // A replica without it would be left out as one that fails.
-        postgres.wait_replicated();
         std::fs::write(&kept, &fresh).expect("a file");
         fresh
     });
@@ -25,9 +23,6 @@ pub(super) fn variables(data_dir: &Path) -> Vec<(String, String)> {
         ("MAINSTAY_DATABASE__POOL_MAX".to_owned(), "4".to_owned()),
         ("MAINSTAY_REDIS__NAMESPACE".to_owned(), database.clone()),
     ];
-    for (number, url) in postgres.replica_urls(&database).into_iter().enumerate() {
-        variables.push((format!("DATABASE_REPLICA_{}_URL", number + 1), url));
-    }
     for (number, address) in RedisCluster::shared().iter().enumerate() {
         let name = |what| format!("REDIS_NODE_{}_{what}", number + 1);
         variables.push((name("HOST"), address.ip().to_string()));
