@@ -21,6 +21,13 @@ pub(super) struct Member {
     pub(super) is_primary: bool,
 }
 
+/// Slots that lie together.
+#[derive(Debug)]
+pub(super) struct Range {
+    pub(super) slots: std::ops::RangeInclusive<usize>,
+    pub(super) primary: Member,
+}
+
 impl Server {
     pub(crate) async fn health(&self) -> Health {
         let Some(handle) = self.state.handle() else { return self.away() };
@@ -105,6 +112,18 @@ pub(super) fn members(answer: &Value) -> Vec<Member> {
     found.sort();
     found.dedup();
     found
+}
+
+/// The ranges of `CLUSTER SLOTS` that have a primary.
+pub(super) fn ranges(answer: &Value) -> Vec<Range> {
+    let Value::Array(ranges) = answer else { return Vec::new() };
+    let range = |range: &Value| {
+        let Value::Array(range) = range else { return None };
+        let [Value::Int(first), Value::Int(last), primary, ..] = &**range else { return None };
+        let slots = usize::try_from(*first).ok()?..=usize::try_from(*last).ok()?;
+        Some(Range { slots, primary: member(primary, true)? })
+    };
+    ranges.iter().filter_map(range).collect()
 }
 
 fn member(server: &Value, is_primary: bool) -> Option<Member> {

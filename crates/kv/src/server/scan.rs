@@ -13,68 +13,9 @@ use crate::engine::Taken;
 use crate::metrics::Operation;
 use crate::pattern;
 
-/// How often the servers are looked through again because slots moved meanwhile.
-const PASSES_MAX: usize = 4;
+mod passes;
 
-/// Who has which slots, and which are on their way: as the servers write it, to compare.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Layout {
-    slots: String,
-    moving: Vec<String>,
-}
-
-/// What was looked through, and how.
-///
-/// Where no slot moved nothing is missed. Of a slot on its way keys go one way alone: what a pass missed, because it left a
-/// server that was not looked through yet for one that was, has arrived when the next begins. Two are enough then.
-#[derive(Debug)]
-struct Passes {
-    left: usize,
-    layout: Layout,
-    /// Passes that found this layout before and after.
-    alike: usize,
-}
-
-impl Passes {
-    fn new() -> Self {
-        Self { left: PASSES_MAX, layout: Layout::default(), alike: 0 }
-    }
-
-    /// Whether something may have been missed, now that the layout is this. An error where that does not end.
-    fn is_needed(&self, now: &Layout) -> Result<bool, Failure> {
-        let enough = if now.moving.is_empty() { 1 } else { 2 };
-        if self.layout == *now && self.alike >= enough {
-            return Ok(false);
-        }
-        if self.left > 0 {
-            return Ok(true);
-        }
-        let reason = "slots moved all the while: keys of them may be left".to_owned();
-        Err(Failure { reason, ..Failure::unreadable() })
-    }
-
-    /// All was looked through, begun with this layout.
-    fn note(&mut self, layout: Layout) {
-        self.left = self.left.saturating_sub(1);
-        self.alike = if self.layout == layout { self.alike + 1 } else { 1 };
-        self.layout = layout;
-    }
-
-    /// Nothing counts that was seen before.
-    fn begin_anew(&mut self) {
-        self.alike = 0;
-    }
-}
-
-/// The slots of a server that are on their way, by its own line of `CLUSTER NODES`: `[slot->-to]`, `[slot-<-from]`. No other
-/// server knows of them.
-fn list_moving(told: &str) -> Vec<String> {
-    let is_own = |line: &&str| {
-        line.split(' ').nth(2).is_some_and(|flags| flags.split(',').any(|flag| flag == "myself"))
-    };
-    let words = told.lines().filter(is_own).flat_map(|line| line.split(' ').skip(8));
-    words.filter(|word| word.starts_with('[')).map(str::to_owned).collect()
-}
+use passes::{Layout, Passes};
 
 impl Server {
     pub(crate) async fn invalidate(&self, pattern: &str) -> (u64, Taken) {
@@ -88,8 +29,9 @@ impl Server {
                     (count, Taken::Shared)
                 }
                 // What is left in the store must not be read: a new generation hides it.
-                Err(_) => {
-                    self.state.note_missed(&here);
+                Err(failure) => {
+                    let reason = format!("a pattern was deleted by half: {}", failure.reason);
+                    self.state.note_missed(&here, &reason);
                     (in_memory.load(Ordering::Relaxed), Taken::Locally)
                 }
             },
@@ -134,12 +76,12 @@ impl Server {
         let answer = self.call_patiently::<redis::Value>(handle, To::Primary(""), slots).await?;
         let mut primaries = super::look::members(&answer);
         primaries.retain(|member| member.is_primary);
-        let mut layout = Layout { slots: format!("{answer:?}"), moving: Vec::new() };
+        let mut layout = Layout::read(&answer).ok_or_else(Failure::unreadable)?;
         for primary in &primaries {
             let (to, nodes) =
                 (To::Node(&primary.host, primary.port), cmd("CLUSTER").arg("NODES").to_owned());
             let told = self.call_once::<String>(handle, to, nodes).await?;
-            layout.moving.extend(list_moving(&told));
+            layout.note_moving(&told);
         }
         if !passes.is_needed(&layout)? {
             return Ok(true);
@@ -173,6 +115,3 @@ impl Server {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -36,6 +36,41 @@ async fn keys_of_a_slot_that_is_here_and_there_are_all_found() {
     process.finish().await;
 }
 
+/// Slots that move one after another are never twice at the same places: what lay still is not looked for again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pattern_is_deleted_while_slots_move() {
+    const SLOTS: u16 = 300;
+    let (cluster, namespace) = (Arc::new(RedisCluster::start()), namespace());
+    let small_steps = |settings: &mut Settings| {
+        settings.answer_within = Span(WITHIN);
+        settings.batch_keys = 1;
+    };
+    let process = Process::start_with(&cluster.addresses(), &namespace, small_steps).await;
+    let keys = block_in_place(|| keys_of_first_slots(&cluster, &namespace, SLOTS));
+    let moved = Arc::clone(&cluster);
+    let mover = tokio::task::spawn_blocking(move || {
+        let nodes = moved.nodes();
+        moved.move_slots(&nodes[0], &nodes[1], usize::from(SLOTS));
+    });
+    let mut rounds = 0;
+    while !mover.is_finished() {
+        for key in &keys {
+            assert_eq!(process.set(key, key).await, Taken::Shared);
+        }
+        let (_, taken) = process.kv.invalidate("*").await.unwrap();
+        assert_eq!(taken, Taken::Shared, "after {rounds} rounds: {:?}", process.kv.health().await);
+        for key in &keys {
+            assert_eq!(process.get(key).await, None, "{key}");
+        }
+        rounds += 1;
+    }
+    mover.await.unwrap();
+    assert!(rounds > 0);
+    assert!(process.metric("mainstay_kv_generations_total").abs() < f64::EPSILON);
+    assert!(process.reads_from_memory().abs() < f64::EPSILON);
+    process.finish().await;
+}
+
 /// What is known of a key that this process alone writes.
 #[derive(Default)]
 struct Known {

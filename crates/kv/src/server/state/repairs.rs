@@ -62,7 +62,8 @@ impl State {
             return !inner.is_dirty && !inner.is_renewing;
         }
         if inner.epoch != handle.epoch {
-            return true;
+            // The store was away meanwhile and no change was missed. Numbers of before say nothing; deletions are counted on.
+            return !inner.repairs.contains_key(key) && inner.begun.count(key) == before.begun;
         }
         let is_last = match (before.write, inner.repairs.get(key)) {
             (None, _) => true,

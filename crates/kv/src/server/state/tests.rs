@@ -97,7 +97,7 @@ async fn a_write_of_a_generation_that_was_left_is_not_shared() {
     assert!(state.adopt(1));
     assert!(!state.note_written(&handle, "a", before), "another process began it");
     let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
-    state.note_missed(&|| {});
+    state.note_missed(&|| {}, "missed");
     let (_, is_new) = state.begin_return();
     assert!(is_new && !state.note_written(&handle, "a", before), "this one begins it");
     assert!(state.finish_return(&handle.link, 2));
@@ -105,7 +105,7 @@ async fn a_write_of_a_generation_that_was_left_is_not_shared() {
 }
 
 #[tokio::test]
-async fn a_write_that_is_late_leaves_alone_what_memory_took_meanwhile() {
+async fn a_write_that_is_late_and_not_shared_makes_memory_forget_nothing() {
     let state = used().await;
     let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
     state.note_unwritten("a", &|| {});
@@ -116,6 +116,28 @@ async fn a_write_that_is_late_leaves_alone_what_memory_took_meanwhile() {
     assert!(state.for_write_of("a", &here).is_none());
     assert!(!state.note_written(&handle, "a", before), "the next generation hides it");
     assert_eq!(state.memory.get("a"), Some(value));
+}
+
+#[tokio::test]
+async fn a_write_from_before_the_store_was_away_meets_the_repairs_of_after() {
+    for is_repaired in [None, Some(false), Some(true)] {
+        let state = used().await;
+        let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
+        let late = Failure { is_final: true, ..Failure::late(Duration::ZERO) };
+        state.note_failure(&handle, &late);
+        assert!(state.for_read("a").is_none(), "away");
+        assert!(state.finish_return(&handle.link, 0), "nothing was missed");
+        if let Some(is_done) = is_repaired {
+            state.note_unwritten("a", &|| {});
+            if is_done {
+                let repair = repair_of(&state);
+                assert!(state.begin_repair(&repair));
+                state.finish_repair(&repair, true);
+            }
+        }
+        let is_sure = state.note_written(&handle, "a", before);
+        assert_eq!(is_sure, is_repaired.is_none(), "{is_repaired:?}");
+    }
 }
 
 #[tokio::test]
