@@ -5,9 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use mainstay_base::units::Span;
 use mainstay_kv::{Event, Subscription, Taken};
-use mainstay_testkit::{Redis, RedisNode};
+use mainstay_testkit::{Redis, RedisCluster, RedisNode};
+use tokio::task::block_in_place;
 
-use super::process::{Process, WITHIN, namespace, until};
+use super::process::{HOUR, Process, WITHIN, namespace, until};
 
 async fn next(subscription: &mut Subscription) -> Event {
     tokio::time::timeout(WITHIN, subscription.next()).await.unwrap()
@@ -90,4 +91,49 @@ async fn a_message_that_may_be_lost_is_a_gap_for_all() {
     assert!(speaker.metric("mainstay_kv_generations_total").abs() < f64::EPSILON);
     speaker.finish().await;
     listener.finish().await;
+}
+
+/// Two channels: one whose slot is the generation's server's, and one of another server, with that.
+fn two_channels<'a>(cluster: &'a RedisCluster, namespace: &str) -> (String, String, &'a RedisNode) {
+    let server = |key: &str| block_in_place(|| cluster.primary_of(key));
+    let first = server(&format!("{namespace}:generation"));
+    let is_here = |name: &String| std::ptr::eq(server(&format!("{namespace}:m:{{{name}}}")), first);
+    let here = (0..).map(|n| format!("c{n}")).find(&is_here).unwrap();
+    let there = (0..).map(|n| format!("c{n}")).find(|name| !is_here(name)).unwrap();
+    let other = server(&format!("{namespace}:m:{{{there}}}"));
+    (here, there, other)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_cannot_be_joined_yet_holds_up_no_message_of_another() {
+    let (cluster, namespace) = (RedisCluster::start(), namespace());
+    // It may take long to join, and nobody looks at anything else.
+    let patient = |settings: &mut mainstay_kv::Settings| {
+        settings.connect_timeout = Span(WITHIN);
+        settings.silence_max = Span(HOUR);
+        settings.probe_every = Span(HOUR);
+        settings.failures_max = u32::MAX;
+    };
+    let listener = Process::start_with(&cluster.addresses(), &namespace, patient).await;
+    let speaker = Process::start_with(&cluster.addresses(), &namespace, patient).await;
+    let (here, there, other) = two_channels(&cluster, &namespace);
+    let mut subscription = listener.kv.subscribe(&here).unwrap();
+    let message = Bytes::from_static(b"x");
+    until("a channel that is listened to", async || {
+        speaker.kv.publish(&here, message.clone()).await.unwrap();
+        let short = Duration::from_millis(200);
+        let event = tokio::time::timeout(short, subscription.next()).await;
+        matches!(event, Ok(Event::Message { sequence: Some(_), .. }))
+    })
+    .await;
+    other.pause();
+    let _joins = listener.kv.subscribe(&there).unwrap();
+    for _ in 0..10 {
+        assert_eq!(speaker.kv.publish(&here, message.clone()).await, Ok(Taken::Shared));
+        let event = next(&mut subscription).await;
+        assert!(matches!(event, Event::Message { sequence: Some(_), .. }), "{event:?}");
+    }
+    other.resume();
+    listener.finish().await;
+    speaker.finish().await;
 }
