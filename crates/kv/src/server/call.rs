@@ -78,18 +78,20 @@ impl Server {
         asked: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let (within, mut asked) = (self.settings.answer_within.0, pin!(asked));
-        let (answer, is_late) = match tokio::time::timeout(within, &mut asked).await {
-            Ok(answer) => (answer, false),
+        let (answer, late) = match tokio::time::timeout(within, &mut asked).await {
+            Ok(answer) => (answer, None),
             Err(_) => {
-                self.state.note_failure(handle, &Failure::late(within));
-                (asked.await, true)
+                let counted = self.state.note_failure(handle, &Failure::late(within));
+                (asked.await, Some(counted))
             }
         };
-        match &answer {
-            Err(failure) if failure.is_outage && is_late => {}
-            Err(failure) if failure.is_outage => self.state.note_failure(handle, failure),
+        match (&answer, late) {
+            (Err(failure), Some(_)) if failure.is_outage => {}
+            (Err(failure), None) if failure.is_outage => {
+                self.state.note_failure(handle, failure);
+            }
             // A refusal is an answer.
-            _ if is_late => self.state.forgive(handle),
+            (_, Some(Some(counted))) => self.state.forgive(counted),
             _ => {}
         }
         answer

@@ -155,3 +155,41 @@ async fn what_is_left_after_a_refusal_may_be_too_little() {
     assert_eq!(process.kv.why_away(), None);
     process.finish().await;
 }
+
+/// One shard is away, with keys that cannot be repaired. Those of others are, and what other processes did is heard.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_repaired_keeps_nothing_else_from_it() {
+    let (cluster, namespace) = (RedisCluster::start(), namespace());
+    let used_all_along = |settings: &mut Settings| settings.failures_max = u32::MAX;
+    let process = Process::start_with(&cluster.addresses(), &namespace, used_all_along).await;
+    let server = |key: &str| block_in_place(|| cluster.primary_of(key));
+    let generation = format!("{namespace}:generation");
+    let well = server(&generation);
+    let lost = cluster.nodes()[..3].iter().find(|node| !std::ptr::eq(*node, well)).unwrap();
+    let keys_on = |node: &RedisNode| {
+        let of = |n: &u32| std::ptr::eq(server(&format!("{namespace}:v0:k{n}")), node);
+        (0..).filter(of).take(5).map(|n| format!("k{n}")).collect::<Vec<_>>()
+    };
+    let (lost_keys, well_keys) = (keys_on(lost), keys_on(well));
+    let seen = (0..).map(|n| format!("seen{n}"));
+    let seen = { seen }.find(|key| std::ptr::eq(server(&format!("{namespace}:v7:{key}")), well));
+    let seen = seen.unwrap();
+    for node in cluster.nodes() {
+        let words = ["CONFIG", "SET", "cluster-require-full-coverage", "no"];
+        assert_eq!(block_in_place(|| node.ask(&words)), "OK");
+    }
+    let replica = block_in_place(|| replica_of(&cluster, lost));
+    [lost, replica, well].iter().for_each(|node| node.pause());
+    for key in lost_keys.iter().chain(&well_keys) {
+        assert_eq!(process.set(key, "unsure").await, Taken::Locally);
+    }
+    well.resume();
+    let repaired = async || process.metric("mainstay_kv_repairs_total") > 4.5;
+    until("what can be repaired", repaired).await;
+    let set = |key: &str, value: &str| block_in_place(|| well.ask(&["SET", key, value]));
+    assert_eq!(set(&format!("{namespace}:v7:{seen}"), "x"), "OK");
+    assert_eq!(set(&generation, "7"), "OK");
+    until("another's generation", async || process.get(&seen).await.as_deref() == Some("x")).await;
+    [lost, replica].iter().for_each(|node| node.resume());
+    process.finish().await;
+}

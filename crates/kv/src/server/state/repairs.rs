@@ -77,11 +77,14 @@ impl State {
         is_sure
     }
 
-    /// Keys to be deleted in the store.
+    /// Keys to be deleted in the store, those last that were tried last.
     pub(in crate::server) fn list_repairs(&self) -> Vec<Repair> {
         let inner = self.lock();
         let repairs = inner.repairs.iter();
-        repairs.map(|(key, broken)| Repair { key: key.clone(), write: broken.write }).collect()
+        let repairs = repairs.map(|(key, broken)| Repair { key: key.clone(), write: broken.write });
+        let mut repairs: Vec<_> = repairs.collect();
+        repairs.sort_unstable_by_key(|repair| repair.write);
+        repairs
     }
 
     /// Whether a key is still to be deleted in the store; no write of it is sure of its place until that is done.

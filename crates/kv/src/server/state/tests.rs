@@ -16,6 +16,23 @@ async fn used() -> State {
     state
 }
 
+#[tokio::test]
+async fn to_forgive_a_failure_takes_no_later_one_away() {
+    let mut state = used().await;
+    let handle = state.handle().unwrap();
+    let late = || Failure::late(Duration::from_millis(1));
+    let first = state.note_failure(&handle, &late()).unwrap();
+    state.note_failure(&handle, &late());
+    state.forgive(first);
+    assert_eq!(state.lock().failures, 1);
+    // Each is too late for the ones before.
+    state.failure_window = Duration::ZERO;
+    let first = state.note_failure(&handle, &late()).unwrap();
+    state.note_failure(&handle, &late());
+    state.forgive(first);
+    assert_eq!(state.lock().failures, 1);
+}
+
 fn repair_of(state: &State) -> Repair {
     let repairs = state.list_repairs();
     assert_eq!(repairs.len(), 1);
