@@ -228,12 +228,12 @@ impl State {
     }
 
     /// A change that others may have missed: only a new generation tells them.
-    pub(super) fn note_missed(&self, here: &impl Fn()) {
+    pub(super) fn note_missed(&self, here: &impl Fn(), reason: &str) {
         let mut inner = self.lock();
         here();
         inner.is_dirty = true;
         if inner.link.is_some() {
-            self.leave(&mut inner, "a change was made by half");
+            self.leave(&mut inner, &format!("a change was made by half: {reason}"));
         }
     }
 

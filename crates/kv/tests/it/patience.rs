@@ -1,13 +1,13 @@
 //! What may wait outlasts a failover and a slow moment: leases, deleting by pattern, repairs. With default settings but for what a test names.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mainstay_base::units::Span;
 use mainstay_kv::{Error, Freshness, Grant, Settings, Taken};
 use mainstay_testkit::{Redis, RedisCluster, RedisNode};
 use tokio::task::block_in_place;
 
-use super::process::{HOUR, Process, namespace, until};
+use super::process::{HOUR, Process, WITHIN, namespace, until};
 
 /// Nothing but what the test does speaks to the store.
 fn quiet(settings: &mut Settings) {
@@ -107,6 +107,39 @@ async fn steps_that_are_late_are_no_outage() {
     assert!((used - 1.0).abs() < f64::EPSILON, "it was away meanwhile");
     assert!(process.metric("mainstay_kv_generations_total").abs() < f64::EPSILON);
     assert_eq!(process.get("other").await.as_deref(), Some("kept"));
+    process.finish().await;
+}
+
+/// Each step may take its time, all of them together no more than they may. Nobody reads what is left then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pattern_that_takes_too_long_is_left_to_a_new_generation() {
+    let redis = Redis::launch().proxied().start();
+    let small = |settings: &mut Settings| {
+        quiet(settings);
+        settings.answer_within = Span(WITHIN);
+        settings.batch_keys = 10;
+        settings.invalidate_within = Span(Duration::from_secs(2));
+    };
+    let process = Process::start_with(&[redis.node().address()], &namespace(), small).await;
+    const KEYS: usize = 2_000;
+    for n in 0..KEYS {
+        assert_eq!(process.set(&format!("page:{n}"), "x").await, Taken::Shared);
+    }
+    // 200 steps of a quarter of a second.
+    redis.node().network().delay(Duration::from_millis(60));
+    let began = Instant::now();
+    let (deleted, taken) = process.kv.invalidate("page:*").await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert_eq!(taken, Taken::Locally);
+    assert!((1..KEYS as u64).contains(&deleted), "{deleted}");
+    let (_, why) = process.kv.why_away().expect("left");
+    assert!(why.contains("redis.invalidate_within"), "{why}");
+    redis.node().network().heal();
+    process.wait_ready().await;
+    assert!((process.metric("mainstay_kv_generations_total") - 1.0).abs() < f64::EPSILON);
+    for n in 0..KEYS {
+        assert_eq!(process.get(&format!("page:{n}")).await, None);
+    }
     process.finish().await;
 }
 

@@ -114,7 +114,7 @@ async fn a_write_of_a_generation_that_was_left_is_not_shared() {
     assert!(state.adopt(1));
     assert!(!state.note_written(&handle, "a", before), "another process began it");
     let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
-    state.note_missed(&|| {});
+    state.note_missed(&|| {}, "a test");
     let (_, is_new) = state.begin_return();
     assert!(is_new && !state.note_written(&handle, "a", before), "this one begins it");
     assert!(state.finish_return(&handle.link, 2));
