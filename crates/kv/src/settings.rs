@@ -30,6 +30,8 @@ pub struct Settings {
     pub answer_within: Span,
     /// How long a call waits at most that nobody but Redis can answer: asking for a lease, renewing one, a step of deleting by pattern, repairing a failed write. How much of a failover it outlasts is for `retries` and `retry_delay` to say. Default `"2s"`.
     pub patience: Span,
+    /// How long deleting by pattern may take in all. What is left in Redis by then is hidden: a new generation of values begins. Default `"60s"`.
+    pub invalidate_within: Span,
     /// How long opening a connection may take. Default `"1s"`.
     pub connect_timeout: Span,
     /// How often a call that may wait (`patience`) is repeated when it met a failover. Any call whose key moves to another node is repeated until its time is over. Default 3.
@@ -82,6 +84,7 @@ impl Default for Settings {
             ttl: Span::seconds(3_600),
             answer_within: Span(Duration::from_millis(40)),
             patience: Span::seconds(2),
+            invalidate_within: Span::seconds(60),
             connect_timeout: Span::seconds(1),
             retries: 3,
             retry_delay: Span(Duration::from_millis(100)),

@@ -55,11 +55,17 @@ const REFUSALS: [&str; 5] = ["CHECK", "UNIQUE", "EXCLUDE", "PRIMARY", "FOREIGN"]
 /// The first thing that is taken away, or changed under who uses it.
 fn find_taken(text: &str) -> Option<&'static str> {
     let code = strip_comments(text).to_ascii_uppercase();
+    // Tables of this migration, which no server knows yet.
+    let mut made = Vec::new();
     code.split(';').find_map(|statement| {
         let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '"');
         let words: Vec<_> =
             statement.split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
+        made.extend((0..words.len()).find_map(|at| find_made(&words[at..])));
         (0..words.len()).find_map(|at| match words[at..] {
+            ["CREATE", "UNIQUE", "INDEX", ref rest @ ..] if !is_of_any(rest, &made) => {
+                Some("CREATE UNIQUE INDEX")
+            }
             ["DROP", "MATERIALIZED", "VIEW", ..] => Some("DROP VIEW"),
             ["DROP", what, ..] => {
                 DROPPED.iter().find(|(name, _)| *name == what).map(|(_, said)| *said)
@@ -68,6 +74,31 @@ fn find_taken(text: &str) -> Option<&'static str> {
             _ => None,
         })
     })
+}
+
+/// The table that is created here.
+fn find_made<'a>(words: &[&'a str]) -> Option<&'a str> {
+    let (["CREATE", "TABLE", rest @ ..] | ["CREATE", _, "TABLE", rest @ ..]) = words else {
+        return None;
+    };
+    let rest = rest.strip_prefix(&["IF", "NOT", "EXISTS"]).unwrap_or(rest);
+    rest.first().copied()
+}
+
+/// Whether what follows `CREATE UNIQUE INDEX` is of one of these tables.
+fn is_of_any(words: &[&str], tables: &[&str]) -> bool {
+    let mut behind = words.iter().skip_while(|word| **word != "ON").skip(1);
+    behind.find(|word| **word != "ONLY").is_some_and(|table| tables.contains(table))
+}
+
+/// Whether a new column must be given a value: the version before gives it none.
+fn is_demanded(column: &[&str]) -> bool {
+    let begins_next = |word: &&&str| matches!(**word, "ADD" | "ALTER" | "DROP");
+    let len = column.iter().take_while(|word| !begins_next(word)).count();
+    let column = &column[..len];
+    let has = |wanted: &[&str]| column.windows(wanted.len()).any(|words| words == wanted);
+    let fills = |word: &&str| matches!(*word, "DEFAULT" | "GENERATED") || word.ends_with("SERIAL");
+    (has(&["NOT", "NULL"]) || has(&["PRIMARY", "KEY"])) && !column.iter().any(fills)
 }
 
 /// The same of what follows `ALTER TABLE`.
@@ -80,6 +111,7 @@ fn find_altered(words: &[&str]) -> Option<&'static str> {
         ["ADD", "CONSTRAINT", _, what, ..] | ["ADD", what, ..] if REFUSALS.contains(&what) => {
             Some("ADD CONSTRAINT")
         }
+        ["ADD", ref column @ ..] if is_demanded(column) => Some("ADD COLUMN … NOT NULL"),
         ["ALTER", "COLUMN", _, "TYPE", ..]
         | ["ALTER", _, "TYPE", ..]
         | ["SET", "DATA", "TYPE", ..] => Some("a change of type"),
@@ -129,11 +161,27 @@ mod tests {
             ("ALTER TABLE a ADD CONSTRAINT b UNIQUE (c)", 1),
             ("ALTER TABLE a ADD d INT, ADD UNIQUE (c)", 1),
             ("ALTER TABLE a ADD CONSTRAINT b FOREIGN KEY (c) REFERENCES d", 1),
+            ("ALTER TABLE a ADD COLUMN b INT NOT NULL", 1),
+            ("ALTER TABLE a ADD b INT CHECK (b > 0) NOT NULL", 1),
+            ("ALTER TABLE a ADD b INT NOT NULL, ADD COLUMN c INT DEFAULT 0", 1),
+            ("ALTER TABLE a ADD COLUMN IF NOT EXISTS b INT PRIMARY KEY", 1),
+            ("CREATE UNIQUE INDEX b ON mainstay.a (c)", 1),
+            ("create unique index concurrently if not exists b on only a (c)", 1),
+            ("CREATE TABLE a (b INT); CREATE UNIQUE INDEX ON c (d)", 1),
+            ("CREATE UNIQUE INDEX ON a (b); CREATE TABLE a (b INT)", 1),
             ("DROP VIEW a", 1),
             ("DROP MATERIALIZED VIEW IF EXISTS a", 1),
             ("DROP FUNCTION mainstay.a(text)", 1),
             ("DROP SCHEMA old CASCADE", 1),
             ("ALTER TABLE a ADD COLUMN type TEXT NOT NULL DEFAULT ''", 0),
+            ("ALTER TABLE a ADD b INT DEFAULT 0 NOT NULL, ADD COLUMN IF NOT EXISTS c TEXT NULL", 0),
+            ("ALTER TABLE a ADD b BIGSERIAL NOT NULL, ADD c INT GENERATED ALWAYS AS (1) STORED", 0),
+            ("CREATE TABLE IF NOT EXISTS a (b INT NOT NULL); CREATE UNIQUE INDEX c ON a (b)", 0),
+            (
+                "CREATE UNLOGGED TABLE d.a (b INT); CREATE UNIQUE INDEX ON ONLY d.a USING btree (b)",
+                0,
+            ),
+            ("CREATE INDEX b ON a (c)", 0),
             ("ALTER TABLE a DROP CONSTRAINT b; ALTER TABLE a ALTER COLUMN b DROP NOT NULL", 0),
             ("ALTER TABLE a ALTER COLUMN b SET STORAGE EXTERNAL", 0),
             ("ALTER TABLE a RENAME CONSTRAINT b TO c; ALTER INDEX a RENAME TO b", 0),

@@ -22,6 +22,10 @@ pub(super) enum Wait {
     Within(Duration),
     /// As somebody does for whom nobody else answers: `redis.patience`, in which a failover is outlasted.
     Patiently,
+    /// One of many at once: who asks judges them together, because one slow moment counts once.
+    AmongMany(Duration),
+    /// The same with patience. Others find out that the store is away.
+    AmongManyPatiently,
 }
 
 /// What is done about a refusal because the slot is on its way to another node.
@@ -78,18 +82,20 @@ impl Server {
         asked: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let (within, mut asked) = (self.settings.answer_within.0, pin!(asked));
-        let (answer, is_late) = match tokio::time::timeout(within, &mut asked).await {
-            Ok(answer) => (answer, false),
+        let (answer, late) = match tokio::time::timeout(within, &mut asked).await {
+            Ok(answer) => (answer, None),
             Err(_) => {
-                self.state.note_failure(handle, &Failure::late(within));
-                (asked.await, true)
+                let counted = self.state.note_failure(handle, &Failure::late(within));
+                (asked.await, Some(counted))
             }
         };
-        match &answer {
-            Err(failure) if failure.is_outage && is_late => {}
-            Err(failure) if failure.is_outage => self.state.note_failure(handle, failure),
+        match (&answer, late) {
+            (Err(failure), Some(_)) if failure.is_outage => {}
+            (Err(failure), None) if failure.is_outage => {
+                self.state.note_failure(handle, failure);
+            }
             // A refusal is an answer.
-            _ if is_late => self.state.forgive(handle),
+            (_, Some(Some(counted))) => self.state.forgive(counted),
             _ => {}
         }
         answer
@@ -218,7 +224,8 @@ impl Server {
             Err(failure) if failure.is_unknown_script => {
                 let wait = match wait {
                     Wait::Within(time) => Wait::Within(time.saturating_sub(took())),
-                    Wait::Patiently => wait,
+                    Wait::AmongMany(time) => Wait::AmongMany(time.saturating_sub(took())),
+                    Wait::Patiently | Wait::AmongManyPatiently => wait,
                 };
                 self.ask(handle, keys, script.call_by_text(keys, arguments), wait).await
             }
@@ -237,6 +244,8 @@ impl Server {
         match wait {
             Wait::Within(time) => self.call(handle, to, command, time).await,
             Wait::Patiently => self.call_patiently(handle, to, command).await,
+            Wait::AmongMany(time) => self.send(handle, to, &command, time, OnMove::Wait).await,
+            Wait::AmongManyPatiently => self.send_patiently(handle, to, &command).await,
         }
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Failure {
     pub(super) is_final: bool,
     /// Refused because the slot is on its way to another node.
     pub(super) is_moving: bool,
+    /// Refused because the user may not ask this.
+    pub(super) is_forbidden: bool,
     /// The server has to be sent the script's text.
     pub(super) is_unknown_script: bool,
 }
@@ -43,6 +45,7 @@ impl Failure {
             is_late: false,
             is_final: false,
             is_moving: false,
+            is_forbidden: false,
             is_unknown_script: false,
         }
     }
@@ -56,6 +59,7 @@ impl Failure {
             // A cluster's connection mends itself, a single one does not.
             is_final: is_outage && link.is_single() && !error.is_timeout(),
             is_moving: is_redirection(error),
+            is_forbidden: is_forbidden(error),
             is_unknown_script: error.kind() == ErrorKind::Server(ServerErrorKind::NoScript),
         }
     }
@@ -67,6 +71,9 @@ pub(super) fn tell(error: &RedisError) -> String {
     if said.contains("not valid for name") {
         return format!("{said}: name the servers in redis.nodes as their certificates do");
     }
+    if is_forbidden(error) {
+        return format!("{said}: allow it in the ACL of the user, see docs/many-machines.md");
+    }
     if said.contains("invalid peer certificate") {
         return format!("{said}: is the authority that issued it one of redis.ca_file?");
     }
@@ -77,6 +84,10 @@ pub(super) fn tell(error: &RedisError) -> String {
 pub(super) fn is_redirection(error: &RedisError) -> bool {
     use ServerErrorKind::{Ask, Moved, TryAgain};
     matches!(error.kind(), ErrorKind::Server(Ask | Moved | TryAgain))
+}
+
+fn is_forbidden(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm)
 }
 
 fn is_outage(error: &RedisError) -> bool {

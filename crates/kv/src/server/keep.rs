@@ -4,14 +4,18 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use mainstay_base::task::Stop;
 use redis::cmd;
 
 use super::Server;
+use super::call::OnMove;
 use super::failure::{Failure, tell};
 use super::link::{Link, To};
+use super::many::worst;
 use super::script::Script;
-use super::state::Handle;
+use super::state::{Handle, Repair};
+use crate::engine::timed;
 
 /// Pause below which no trial or probe follows another.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
@@ -34,11 +38,13 @@ impl Server {
 
     async fn keep_once(&self) -> Duration {
         if let Some(handle) = self.state.handle() {
-            let looked = async {
-                self.repair(&handle).await?;
-                self.look_for_generation(&handle).await
+            // Whose key cannot be repaired now still hears what others did.
+            let looked = self.look_for_generation(&handle).await;
+            let repaired = match self.state.handle() {
+                Some(handle) => self.repair(&handle).await,
+                None => Ok(()),
             };
-            return match looked.await {
+            return match looked.and(repaired) {
                 Ok(()) => self.settings.probe_every.0,
                 // Soon again: where few ask, it is this task that finds out that the store is away.
                 Err(_) => self.settings.failure_window.0 / self.settings.failures_max.max(1) / 2,
@@ -93,16 +99,36 @@ impl Server {
 
     /// Deletes keys whose write failed, so that nobody reads what was there before, and tells of messages that may be lost.
     async fn repair(&self, handle: &Handle) -> Result<(), Failure> {
-        for repair in self.state.list_repairs() {
-            if !self.state.begin_repair(&repair) {
-                continue;
+        let (mut repaired, took) = (Ok(()), timed());
+        for piece in self.state.list_repairs().chunks(self.settings.batch()) {
+            let repairs = piece.iter().map(|repair| self.repair_key(handle, repair));
+            // One slow moment counts once, however many wait for its end.
+            let all = async {
+                let failures = join_all(repairs).await.into_iter().filter_map(Result::err);
+                worst(failures).map_or(Ok(()), Err)
+            };
+            repaired = repaired.and(self.watch(handle, all).await);
+            // Those that were not tried now are the first next time.
+            if repaired.is_err() && took() >= self.settings.patience.0 {
+                break;
             }
-            let name = self.names.value(handle.generation, &repair.key);
-            let unlink = cmd("UNLINK").arg(&name).to_owned();
-            let answer = self.call_once::<()>(handle, To::Primary(&name), unlink).await;
-            self.state.finish_repair(&repair, answer.is_ok());
-            answer?;
         }
+        repaired.and(self.tell_unheard(handle).await)
+    }
+
+    async fn repair_key(&self, handle: &Handle, repair: &Repair) -> Result<(), Failure> {
+        if !self.state.begin_repair(repair) {
+            return Ok(());
+        }
+        let name = self.names.value(handle.generation, &repair.key);
+        let (unlink, patience) = (cmd("UNLINK").arg(&name).to_owned(), self.settings.patience.0);
+        let to = To::Primary(&name);
+        let answer = self.send::<()>(handle, to, &unlink, patience, OnMove::Wait).await;
+        self.state.finish_repair(repair, answer.is_ok());
+        answer
+    }
+
+    async fn tell_unheard(&self, handle: &Handle) -> Result<(), Failure> {
         let mut told = Ok(());
         for channel in self.state.take_unheard() {
             let sent = self.send_gap(handle, &channel).await;

@@ -133,7 +133,8 @@ fn routing(to: To<'_>) -> RoutingInfo {
     })
 }
 
-/// A connection of its own that hears messages; `hear` must not wait.
+/// A connection of its own that hears messages; `hear` must not wait. Cheap to clone.
+#[derive(Clone)]
 pub(super) enum Ear {
     Single(MultiplexedConnection),
     Cluster { connection: ClusterConnection, is_sharded: bool },

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use mainstay_base::task::Stop;
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::mpsc;
@@ -13,6 +16,7 @@ use super::Server;
 use super::call::Wait;
 use super::failure::Failure;
 use super::link::Ear;
+use super::many::worst;
 use super::script::Script;
 use super::state::Handle;
 use crate::channel::Sign;
@@ -82,8 +86,9 @@ impl Server {
         self.attend(ear, Heard { pushes, overflow }).await
     }
 
-    async fn attend(&self, mut ear: Ear, mut heard: Heard) -> &'static str {
-        let mut known: Vec<String> = Vec::new();
+    /// A channel that takes its time to be joined holds up no message of another until that time is over.
+    async fn attend(&self, ear: Ear, mut heard: Heard) -> &'static str {
+        let (mut known, mut joins) = (Vec::<String>::new(), FuturesUnordered::new());
         let mut heartbeat = tokio::time::interval(self.settings.heartbeat_every.0.max(PAUSE_MIN));
         heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -91,9 +96,7 @@ impl Server {
             known.retain(|channel| wanted.contains(channel));
             for channel in wanted {
                 if !known.contains(&channel) {
-                    if !self.join(&mut ear, &channel).await {
-                        return "subscribe";
-                    }
+                    joins.push(self.join(ear.clone(), channel.clone()));
                     known.push(channel);
                 }
             }
@@ -106,6 +109,11 @@ impl Server {
                     }
                     None => return "connection",
                 },
+                Some(is_joined) = joins.next() => {
+                    if !is_joined {
+                        return "subscribe";
+                    }
+                }
                 () = self.channels.added.notified() => {}
                 _ = heartbeat.tick() => self.beat_all(&known).await,
             }
@@ -118,17 +126,18 @@ impl Server {
         }
     }
 
-    /// Listens to a channel, and then asks for its number: everything after it is heard.
-    async fn join(&self, ear: &mut Ear, channel: &str) -> bool {
-        let (time, called) = (self.settings.connect_timeout.0, self.names.channel(channel));
+    /// Listens to a channel, and then asks for its number: everything after it is heard. What comes in before is the first
+    /// that is known of it.
+    async fn join(&self, mut ear: Ear, channel: String) -> bool {
+        let (time, called) = (self.settings.connect_timeout.0, self.names.channel(&channel));
         let subscribed = tokio::time::timeout(time, ear.subscribe(&called)).await;
         if !matches!(subscribed, Ok(Ok(()))) {
             return false;
         }
         let Some(handle) = self.state.handle() else { return false };
-        match self.beat(&handle, channel, Wait::Patiently).await {
+        match self.beat(&handle, &channel, Wait::AmongManyPatiently).await {
             Ok(number) => {
-                self.channels.join(channel, number);
+                self.channels.join(&channel, number);
                 true
             }
             Err(_) => false,
@@ -138,9 +147,12 @@ impl Server {
     async fn beat_all(&self, channels: &[String]) {
         let Some(handle) = self.state.handle() else { return };
         let time = self.settings.answer_within.0;
-        for channel in channels {
-            // What fails is noticed as silence.
-            drop(self.beat(&handle, channel, Wait::Within(time)).await);
+        let wait = Wait::AmongMany(time);
+        let beats = channels.iter().map(|channel| self.beat(&handle, channel, wait));
+        // To those who listen what fails is silence.
+        let failures = join_all(beats).await.into_iter().filter_map(Result::err);
+        if let Some(failure) = worst(failures) {
+            self.state.note_failure(&handle, &failure);
         }
     }
 

@@ -95,18 +95,31 @@ impl Server {
         let slots = cmd("CLUSTER").arg("SLOTS").to_owned();
         let to = To::Primary("");
         let answer: Value = self.send(handle, to, &slots, time, OnMove::Wait).await.ok()?;
-        Some(members(&answer))
+        Some(self.read_members(&answer))
+    }
+
+    pub(super) fn read_members(&self, answer: &Value) -> Vec<Member> {
+        members(answer, self.unnamed())
+    }
+
+    pub(super) fn read_ranges(&self, answer: &Value) -> Vec<Range> {
+        ranges(answer, self.unnamed())
+    }
+
+    fn unnamed(&self) -> &str {
+        self.settings.nodes.first().map_or("", |node| host_of(node))
     }
 }
 
-/// `CLUSTER SLOTS`: per range its first and last slot, then its servers, the primary first.
-pub(super) fn members(answer: &Value) -> Vec<Member> {
+/// `CLUSTER SLOTS`: per range its first and last slot, then its servers, the primary first. A server that knows no name of its
+/// own, or gives none, has the one it was asked by.
+fn members(answer: &Value, unnamed: &str) -> Vec<Member> {
     let Value::Array(ranges) = answer else { return Vec::new() };
     let mut found = Vec::new();
     for range in ranges {
         let Value::Array(range) = range else { continue };
         for (place, server) in range.iter().skip(2).enumerate() {
-            found.extend(member(server, place == 0));
+            found.extend(member(server, place == 0, unnamed));
         }
     }
     found.sort();
@@ -115,23 +128,57 @@ pub(super) fn members(answer: &Value) -> Vec<Member> {
 }
 
 /// The ranges of `CLUSTER SLOTS` that have a primary.
-pub(super) fn ranges(answer: &Value) -> Vec<Range> {
+fn ranges(answer: &Value, unnamed: &str) -> Vec<Range> {
     let Value::Array(ranges) = answer else { return Vec::new() };
     let range = |range: &Value| {
         let Value::Array(range) = range else { return None };
         let [Value::Int(first), Value::Int(last), primary, ..] = &**range else { return None };
         let slots = usize::try_from(*first).ok()?..=usize::try_from(*last).ok()?;
-        Some(Range { slots, primary: member(primary, true)? })
+        Some(Range { slots, primary: member(primary, true, unnamed)? })
     };
     ranges.iter().filter_map(range).collect()
 }
 
-fn member(server: &Value, is_primary: bool) -> Option<Member> {
+fn member(server: &Value, is_primary: bool, unnamed: &str) -> Option<Member> {
     let Value::Array(server) = server else { return None };
-    let (Some(Value::BulkString(host)), Some(Value::Int(port))) = (server.first(), server.get(1))
-    else {
-        return None;
+    let (host, Value::Int(port)) = (server.first()?, server.get(1)?) else { return None };
+    let host = match host {
+        Value::BulkString(host) if !host.is_empty() => String::from_utf8(host.clone()).ok()?,
+        Value::BulkString(_) | Value::Nil => unnamed.to_owned(),
+        _ => return None,
     };
-    let host = String::from_utf8(host.clone()).ok()?;
     Some(Member { host, port: u16::try_from(*port).ok()?, is_primary })
+}
+
+/// The part of an address before its port.
+fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_without_a_name_has_the_one_it_was_asked_by() {
+        let server = |host: Value, port| Value::Array(vec![host, Value::Int(port)]);
+        let named = |name: &str| Value::BulkString(name.as_bytes().to_vec());
+        let range = |servers: Vec<Value>| {
+            let slots = [Value::Int(0), Value::Int(9)];
+            Value::Array(slots.into_iter().chain(servers).collect())
+        };
+        let answer = Value::Array(vec![
+            range(vec![server(named(""), 1), server(Value::Nil, 2)]),
+            range(vec![server(named("b"), 3), server(Value::Okay, 4), server(named("b"), 99_999)]),
+            Value::Nil,
+        ]);
+        let found = members(&answer, host_of("[::1]:7000"));
+        let found: Vec<_> =
+            found.iter().map(|found| (&*found.host, found.port, found.is_primary)).collect();
+        assert_eq!(found, [("::1", 1, true), ("::1", 2, false), ("b", 3, true)]);
+        let ranges: Vec<_> = ranges(&answer, "a").iter().map(|range| range.primary.port).collect();
+        assert_eq!(ranges, [1, 3]);
+        assert_eq!((host_of("a:1"), host_of("a")), ("a", "a"));
+    }
 }

@@ -145,7 +145,7 @@ fn gather(
 }
 
 /// The failure that says most of the store.
-fn worst(failures: impl Iterator<Item = Failure>) -> Option<Failure> {
+pub(super) fn worst(failures: impl Iterator<Item = Failure>) -> Option<Failure> {
     failures.max_by_key(|failure| (failure.is_final, failure.is_outage))
 }
 

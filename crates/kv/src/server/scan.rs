@@ -23,18 +23,26 @@ impl Server {
         let here = || in_memory.store(self.state.memory.invalidate(pattern), Ordering::Relaxed);
         let (count, taken) = match self.state.for_write(&here) {
             None => (in_memory.load(Ordering::Relaxed), Taken::Locally),
-            Some(handle) => match self.scan_all(&handle, pattern).await {
-                Ok(count) => {
-                    self.state.note_scanned(&here);
-                    (count, Taken::Shared)
+            Some(handle) => {
+                let (within, mut deleted) = (self.settings.invalidate_within.0, 0);
+                let scan = self.scan_all(&handle, pattern, &mut deleted);
+                let scanned = tokio::time::timeout(within, scan).await;
+                let late = || Failure {
+                    reason: format!("it took longer than redis.invalidate_within ({within:?})"),
+                    ..Failure::unreadable()
+                };
+                match scanned.unwrap_or_else(|_| Err(late())) {
+                    Ok(()) => {
+                        self.state.note_scanned(&here);
+                        (deleted, Taken::Shared)
+                    }
+                    // What is left in the store must not be read: a new generation hides it.
+                    Err(failure) => {
+                        self.state.note_missed(&here, &failure.reason);
+                        (deleted.max(in_memory.load(Ordering::Relaxed)), Taken::Locally)
+                    }
                 }
-                // What is left in the store must not be read: a new generation hides it.
-                Err(failure) => {
-                    let reason = format!("a pattern was deleted by half: {}", failure.reason);
-                    self.state.note_missed(&here, &reason);
-                    (in_memory.load(Ordering::Relaxed), Taken::Locally)
-                }
-            },
+            }
         };
         self.count(Operation::Invalidate, taken);
         (count, taken)
@@ -42,12 +50,17 @@ impl Server {
 
     /// Looks through every primary, again when one came or went meanwhile, and where slots move: keys on their way between
     /// two servers may be seen on neither. One that is lost is looked for where its replica took over.
-    async fn scan_all(&self, handle: &Handle, pattern: &str) -> Result<u64, Failure> {
-        let (mut handle, mut count) = (handle.clone(), 0);
+    async fn scan_all(
+        &self,
+        handle: &Handle,
+        pattern: &str,
+        count: &mut u64,
+    ) -> Result<(), Failure> {
+        let mut handle = handle.clone();
         let (mut passes, mut repeats) = (Passes::new(), self.settings.retries);
         loop {
-            match self.scan_pass(&handle, pattern, &mut passes, &mut count).await {
-                Ok(true) => return Ok(count),
+            match self.scan_pass(&handle, pattern, &mut passes, count).await {
+                Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(failure) if failure.is_outage && repeats > 0 => {
                     repeats -= 1;
@@ -74,14 +87,19 @@ impl Server {
         }
         let slots = cmd("CLUSTER").arg("SLOTS").to_owned();
         let answer = self.call_patiently::<redis::Value>(handle, To::Primary(""), slots).await?;
-        let mut primaries = super::look::members(&answer);
+        let mut primaries = self.read_members(&answer);
         primaries.retain(|member| member.is_primary);
-        let mut layout = Layout::read(&answer).ok_or_else(Failure::unreadable)?;
+        let mut layout = Layout::new();
         for primary in &primaries {
             let (to, nodes) =
                 (To::Node(&primary.host, primary.port), cmd("CLUSTER").arg("NODES").to_owned());
-            let told = self.call_once::<String>(handle, to, nodes).await?;
-            layout.note_moving(&told);
+            match self.call_once::<String>(handle, to, nodes).await {
+                Ok(told) => layout.note_told(&told),
+                Err(failure) if failure.is_forbidden => {
+                    layout.note_untold(primary, &self.read_ranges(&answer));
+                }
+                Err(failure) => return Err(failure),
+            }
         }
         if !passes.is_needed(&layout)? {
             return Ok(true);

@@ -56,6 +56,8 @@ struct Inner {
     unheard: HashSet<String>,
     failures: u32,
     first_failure: Instant,
+    /// Counts the spans of time in which failures are added up.
+    window: u64,
     replicas_from: Instant,
     since: Timestamp,
     reason: String,
@@ -67,6 +69,13 @@ pub(super) struct Handle {
     pub(super) link: Link,
     pub(super) generation: u64,
     epoch: u64,
+}
+
+/// Where a failure was counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    epoch: u64,
+    window: u64,
 }
 
 /// A key whose write failed.
@@ -106,6 +115,7 @@ impl State {
             unheard: HashSet::new(),
             failures: 0,
             first_failure: now,
+            window: 0,
             replicas_from: now,
             since: clock.now(),
             reason: "not connected yet".to_owned(),
@@ -223,34 +233,37 @@ impl State {
         here();
         inner.is_dirty = true;
         if inner.link.is_some() {
-            self.leave(&mut inner, reason);
+            self.leave(&mut inner, &format!("a change was made by half: {reason}"));
         }
     }
 
-    /// Counts a failure that says that the store is away.
-    pub(super) fn note_failure(&self, handle: &Handle, failure: &Failure) {
+    /// Counts a failure that says that the store is away; where it was counted.
+    pub(super) fn note_failure(&self, handle: &Handle, failure: &Failure) -> Option<Counted> {
         if !failure.is_outage {
             tracing::debug!(reason = failure.reason, "Redis refused a call");
-            return;
+            return None;
         }
         let mut inner = self.lock();
         if inner.epoch != handle.epoch || inner.link.is_none() {
-            return;
+            return None;
         }
         if inner.first_failure.elapsed() > self.failure_window {
             inner.failures = 0;
             inner.first_failure = Instant::now();
+            inner.window += 1;
         }
         inner.failures += 1;
+        let counted = Counted { epoch: inner.epoch, window: inner.window };
         if failure.is_final || inner.failures >= self.failures_max {
             self.leave(&mut inner, &failure.reason);
         }
+        Some(counted)
     }
 
-    /// A failure that was counted was none: there is an answer after all.
-    pub(super) fn forgive(&self, handle: &Handle) {
+    /// A failure that was counted was none: there is an answer after all. Those that are counted now may be others.
+    pub(super) fn forgive(&self, counted: Counted) {
         let mut inner = self.lock();
-        if inner.epoch == handle.epoch {
+        if inner.epoch == counted.epoch && inner.window == counted.window {
             inner.failures = inner.failures.saturating_sub(1);
         }
     }

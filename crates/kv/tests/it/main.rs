@@ -1,6 +1,7 @@
 //! Redis goes away and comes back: killed, stopped, cut off, moved about. Real servers, real time.
 #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
+mod acl;
 mod away;
 mod channels;
 mod clocks;

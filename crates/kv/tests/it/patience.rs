@@ -1,13 +1,13 @@
 //! What may wait outlasts a failover and a slow moment: leases, deleting by pattern, repairs. With default settings but for what a test names.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mainstay_base::units::Span;
 use mainstay_kv::{Error, Freshness, Grant, Settings, Taken};
 use mainstay_testkit::{Redis, RedisCluster, RedisNode};
 use tokio::task::block_in_place;
 
-use super::process::{HOUR, Process, namespace, until};
+use super::process::{HOUR, Process, WITHIN, namespace, until};
 
 /// Nothing but what the test does speaks to the store.
 fn quiet(settings: &mut Settings) {
@@ -110,6 +110,39 @@ async fn steps_that_are_late_are_no_outage() {
     process.finish().await;
 }
 
+/// Each step may take its time, all of them together no more than they may. Nobody reads what is left then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pattern_that_takes_too_long_is_left_to_a_new_generation() {
+    let redis = Redis::launch().proxied().start();
+    let small = |settings: &mut Settings| {
+        quiet(settings);
+        settings.answer_within = Span(WITHIN);
+        settings.batch_keys = 10;
+        settings.invalidate_within = Span(Duration::from_secs(2));
+    };
+    let process = Process::start_with(&[redis.node().address()], &namespace(), small).await;
+    const KEYS: usize = 2_000;
+    for n in 0..KEYS {
+        assert_eq!(process.set(&format!("page:{n}"), "x").await, Taken::Shared);
+    }
+    // 200 steps of a quarter of a second.
+    redis.node().network().delay(Duration::from_millis(60));
+    let began = Instant::now();
+    let (deleted, taken) = process.kv.invalidate("page:*").await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert_eq!(taken, Taken::Locally);
+    assert!((1..KEYS as u64).contains(&deleted), "{deleted}");
+    let (_, why) = process.kv.why_away().expect("left");
+    assert!(why.contains("redis.invalidate_within"), "{why}");
+    redis.node().network().heal();
+    process.wait_ready().await;
+    assert!((process.metric("mainstay_kv_generations_total") - 1.0).abs() < f64::EPSILON);
+    for n in 0..KEYS {
+        assert_eq!(process.get(&format!("page:{n}")).await, None);
+    }
+    process.finish().await;
+}
+
 /// Many keys of many slots that wait for the end of one slow moment are late once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_slow_moment_of_many_slots_is_no_outage() {
@@ -153,5 +186,43 @@ async fn what_is_left_after_a_refusal_may_be_too_little() {
     cluster.nodes().iter().for_each(|node| node.network().heal());
     assert!(process.reads_from_memory() > 0.5, "there was time");
     assert_eq!(process.kv.why_away(), None);
+    process.finish().await;
+}
+
+/// One shard is away, with keys that cannot be repaired. Those of others are, and what other processes did is heard.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_repaired_keeps_nothing_else_from_it() {
+    let (cluster, namespace) = (RedisCluster::start(), namespace());
+    let used_all_along = |settings: &mut Settings| settings.failures_max = u32::MAX;
+    let process = Process::start_with(&cluster.addresses(), &namespace, used_all_along).await;
+    let server = |key: &str| block_in_place(|| cluster.primary_of(key));
+    let generation = format!("{namespace}:generation");
+    let well = server(&generation);
+    let lost = cluster.nodes()[..3].iter().find(|node| !std::ptr::eq(*node, well)).unwrap();
+    let keys_on = |node: &RedisNode| {
+        let of = |n: &u32| std::ptr::eq(server(&format!("{namespace}:v0:k{n}")), node);
+        (0..).filter(of).take(5).map(|n| format!("k{n}")).collect::<Vec<_>>()
+    };
+    let (lost_keys, well_keys) = (keys_on(lost), keys_on(well));
+    let seen = (0..).map(|n| format!("seen{n}"));
+    let seen = { seen }.find(|key| std::ptr::eq(server(&format!("{namespace}:v7:{key}")), well));
+    let seen = seen.unwrap();
+    for node in cluster.nodes() {
+        let words = ["CONFIG", "SET", "cluster-require-full-coverage", "no"];
+        assert_eq!(block_in_place(|| node.ask(&words)), "OK");
+    }
+    let replica = block_in_place(|| replica_of(&cluster, lost));
+    [lost, replica, well].iter().for_each(|node| node.pause());
+    for key in lost_keys.iter().chain(&well_keys) {
+        assert_eq!(process.set(key, "unsure").await, Taken::Locally);
+    }
+    well.resume();
+    let repaired = async || process.metric("mainstay_kv_repairs_total") > 4.5;
+    until("what can be repaired", repaired).await;
+    let set = |key: &str, value: &str| block_in_place(|| well.ask(&["SET", key, value]));
+    assert_eq!(set(&format!("{namespace}:v7:{seen}"), "x"), "OK");
+    assert_eq!(set(&generation, "7"), "OK");
+    until("another's generation", async || process.get(&seen).await.as_deref() == Some("x")).await;
+    [lost, replica].iter().for_each(|node| node.resume());
     process.finish().await;
 }

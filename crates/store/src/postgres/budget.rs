@@ -116,6 +116,20 @@ mod tests {
     }
 
     #[test]
+    fn who_is_gone_is_counted_and_not_waited_for() {
+        let mut budget = Budget::default();
+        for (seen, expected) in [
+            ([(OWN, 10), (2, 9), (3, 8)], Budget::NOT_HEARD),
+            // One says nothing more, and may only be late.
+            ([(OWN, 20), (2, 19), (3, 8)], Budget::NOT_HEARD),
+            ([(OWN, 28), (2, 27), (3, 8)], Budget::NOT_HEARD),
+            ([(OWN, 29), (2, 29), (3, 8)], 3),
+        ] {
+            assert_eq!(look(&mut budget, &seen), expected, "{seen:?}");
+        }
+    }
+
+    #[test]
     fn who_rested_begins_anew() {
         let mut budget = Budget::default();
         look(&mut budget, &[(OWN, 10)]);

@@ -79,7 +79,7 @@ pub(crate) struct Cluster {
     pub(crate) upkept: AtomicU64,
     /// Wakes who probes.
     pub(crate) alarm: Notify,
-    /// Every server is to be asked, also one that would be tried later.
+    /// Every server that answers is to be asked.
     pub(crate) ask_all: AtomicBool,
     /// Held by who draws conclusions: two at a time would mix what they saw.
     settling: tokio::sync::Mutex<()>,
@@ -308,10 +308,19 @@ impl Cluster {
         self.budget.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Everybody is to be asked at once who is the primary now.
+    /// Everybody who answers is to be asked at once who is the primary now. One that is ejected is tried in its turn.
     pub(crate) fn ask_everybody(&self) {
         self.ask_all.store(true, Ordering::Relaxed);
         self.alarm.notify_one();
+    }
+
+    /// The same of those that are ejected: a primary comes back from an outage that another may have come out of as its
+    /// successor, whose next trial may be far off.
+    pub(crate) fn try_everybody(&self) {
+        for node in &self.nodes {
+            node.try_now();
+        }
+        self.ask_everybody();
     }
 
     /// Takes note of whether a server that takes changes says that somebody follows it. One that is followed no more may have

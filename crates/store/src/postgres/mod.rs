@@ -34,6 +34,7 @@ mod pool;
 mod pooler;
 pub(crate) mod position;
 mod probe;
+mod rounds;
 pub(crate) mod settings;
 pub(crate) mod standbys;
 mod target;
@@ -136,7 +137,7 @@ impl Db {
     /// Starts the tasks that probe the servers and look after the pools.
     pub(crate) fn start_probing(&self, group: &Group) {
         let cluster = Arc::clone(&self.cluster);
-        group.spawn("database probes", |stop| probe::run(cluster, stop));
+        group.spawn("database probes", |stop| rounds::run(cluster, stop));
         let cluster = Arc::clone(&self.cluster);
         group.spawn("database pools", |stop| probe::keep_pools(cluster, stop));
         let cluster = Arc::clone(&self.cluster);

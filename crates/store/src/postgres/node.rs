@@ -261,6 +261,15 @@ impl Node {
         });
     }
 
+    /// Where it is ejected its next trial is due.
+    pub(super) fn try_now(&self) {
+        self.change(|state| {
+            if let Some(ejection) = &mut state.ejected {
+                ejection.retry_at = Instant::now();
+            }
+        });
+    }
+
     /// Remembers how far a replica was seen to have come.
     pub(crate) fn reached(&self, lsn: Lsn) {
         self.change(|state| state.position.lsn = state.position.lsn.max(lsn));

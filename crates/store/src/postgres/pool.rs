@@ -257,6 +257,15 @@ impl Pool {
         }
     }
 
+    /// As if nobody had asked for anything for so much longer.
+    #[cfg(test)]
+    pub(crate) fn rest_for(&self, time: Duration) {
+        let earlier = |at: &mut Instant| *at = at.checked_sub(time).unwrap_or(*at);
+        self.lock().iter_mut().for_each(|idle| earlier(&mut idle.since));
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.iter_mut().for_each(earlier);
+    }
+
     async fn connect(&self) -> Result<Counted, sqlx::Error> {
         let generation = self.generation.load(Ordering::Acquire);
         let prepared = async {

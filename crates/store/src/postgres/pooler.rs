@@ -59,17 +59,21 @@ async fn ask(one: &mut PgConnection, other: &mut PgConnection) -> Result<bool, s
             Ok(Some(_)) => {}
             // There may be but one connection to the server, which was in the other's hands: each one's first statement has
             // the same name there.
-            Err(_) => {
-                return match prepared(other).await? {
-                    None => Ok(false),
-                    Some(now) if now == on => Ok(true),
-                    Some(_) => Err(unavailable("the pooler has no connection to try it out on")),
-                };
-            }
+            Err(_) => return told_by(on, prepared(other).await?),
         }
     }
     // It has one connection of the server to itself.
     Ok(true)
+}
+
+/// What a second client's first statement says, prepared on this connection where the first one's had been prepared on `on`.
+/// On another one nobody can tell.
+fn told_by(on: i32, now: Option<i32>) -> Result<bool, sqlx::Error> {
+    match now {
+        None => Ok(false),
+        Some(now) if now == on => Ok(true),
+        Some(_) => Err(unavailable("the pooler has no connection to try it out on")),
+    }
 }
 
 /// The server's connection on which a statement is run that was prepared; none where it is not there, is there already, or is
@@ -99,4 +103,18 @@ fn is_forgotten(error: &sqlx::Error) -> bool {
         "08P01" => said.routine().is_some(),
         _ => false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_another_connection_nobody_can_tell() {
+        assert!(matches!(told_by(1, None), Ok(false)));
+        assert!(matches!(told_by(1, Some(1)), Ok(true)));
+        let error = told_by(1, Some(2)).unwrap_err();
+        assert!(!failure::reason(&error).contains(FORGETS), "{error}");
+        assert!(failure::is_ours(&error), "tried again, and nothing is said until then");
+    }
 }

@@ -1,10 +1,8 @@
-//! Finding out how the servers stand: each now and then, one that failed soon and then less and less often. The trial of
-//! an ejected server is a probe's. Somebody's question or change waits for one only where nobody else may answer it, and
-//! then many wait for the same one.
+//! Finding out how the servers stand. The trial of an ejected server is a probe's. Somebody's question or change waits for
+//! one only where nobody else may answer it, and then many wait for the same one.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -21,10 +19,6 @@ use super::standbys::is_followed;
 
 /// How often the pools are looked after.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
-/// Looks are at least so far apart.
-const BREATH: Duration = Duration::from_millis(20);
-/// Without a primary, whoever follows is asked so often whether it has been promoted.
-const PROMOTED_EVERY: Duration = Duration::from_millis(500);
 
 /// What a server says of itself. The replica's history is that of what it receives, where we may see it (`pg_monitor`), else
 /// the newest that its control file knows of, which is never newer than the truth.
@@ -56,35 +50,6 @@ struct Seen {
     is_followed: bool,
 }
 
-/// Probes until the soft stop.
-pub(super) async fn run(cluster: Arc<Cluster>, stop: Stop) -> Result<(), Infallible> {
-    let mut next_round = Instant::now() + cluster.rules.probe_every;
-    loop {
-        let wake = list_trials(&cluster).chain([next_round]).min();
-        let wait = wake.map_or(PROMOTED_EVERY, |at| at.saturating_duration_since(Instant::now()));
-        tokio::select! {
-            biased;
-            () = stop.soft() => return Ok(()),
-            // Many may miss the primary at once: they share the next look.
-            () = cluster.alarm.notified() => tokio::time::sleep(BREATH).await,
-            () = tokio::time::sleep(wait.max(BREATH)) => {}
-        }
-        let now = Instant::now();
-        let is_round = now >= next_round && is_wanted(&cluster);
-        if now >= next_round {
-            next_round = now + cluster.rules.probe_every;
-        }
-        // Without a primary everybody is asked whether it has become one, as often as an ejected server is tried.
-        let lost = cluster.primary().is_none();
-        let all = cluster.ask_all.swap(false, Ordering::Relaxed);
-        probe_where(&cluster, |node| {
-            let state = node.state();
-            all || state.ejected.map_or(is_round || lost || state.suspect, |e| e.retry_at <= now)
-        })
-        .await;
-    }
-}
-
 /// Keeps as many connections as shall be kept, and closes what has rested too long, until the soft stop.
 pub(super) async fn keep_pools(cluster: Arc<Cluster>, stop: Stop) -> Result<(), Infallible> {
     loop {
@@ -110,44 +75,33 @@ async fn keep_minimum(cluster: &Cluster, node: &Node) {
     }
 }
 
-/// A quiet cluster is left alone until somebody asks.
-fn is_wanted(cluster: &Cluster) -> bool {
-    cluster.used.swap(false, Ordering::Relaxed) || !cluster.rules.quiet
-}
-
-/// When the ejected servers are tried again, and the others asked whether one of them is the primary now. Of a quiet
-/// cluster only while somebody asks.
-fn list_trials(cluster: &Cluster) -> impl Iterator<Item = Instant> {
-    let awake = !cluster.rules.quiet || cluster.used.load(Ordering::Relaxed);
-    let trials = cluster.nodes.iter().filter_map(|node| node.state().ejected.map(|e| e.retry_at));
-    let suspects = cluster.nodes.iter().filter(|node| node.is_suspect()).map(|_| Instant::now());
-    let lost = cluster.primary().is_none().then(|| Instant::now() + PROMOTED_EVERY);
-    trials.chain(suspects).chain(lost).filter(move |_| awake)
-}
-
-/// Probes every server, and draws the conclusions.
+/// Probes every server, and draws the conclusions. Before a history is known all are heard, because the first to answer may
+/// be one whose history is over. Then nobody waits for a server that was away before, unless it may be the primary.
 pub(super) async fn probe_all(cluster: &Cluster) {
-    probe_where(cluster, |_| true).await;
-}
-
-async fn probe_where(cluster: &Cluster, wanted: impl Fn(&Node) -> bool) {
-    let mut probes: FuturesUnordered<_> =
-        cluster.nodes.iter().filter(|node| wanted(node)).map(|node| probe(cluster, node)).collect();
-    if probes.is_empty() {
-        return;
-    }
-    // Once a history is known nobody waits for a silent server; before that all are heard, because the first to answer
-    // may be one whose history is over.
     let is_known = *cluster.timeline().borrow() > 0;
-    while let Some(()) = probes.next().await {
+    let mut awaited = 0;
+    let mut probes = FuturesUnordered::new();
+    for node in &cluster.nodes {
+        let was_away = node.is_ejected();
+        awaited += usize::from(!was_away);
+        probes.push(async move {
+            probe(cluster, node).await;
+            was_away
+        });
+    }
+    while let Some(was_away) = probes.next().await {
+        awaited -= usize::from(!was_away);
         if is_known {
             draw_conclusions(cluster).await;
+            if awaited == 0 && cluster.primary().is_some() {
+                return;
+            }
         }
     }
     draw_conclusions(cluster).await;
 }
 
-async fn draw_conclusions(cluster: &Cluster) {
+pub(super) async fn draw_conclusions(cluster: &Cluster) {
     cluster.settle_roles().await;
     for node in &cluster.nodes {
         judge_lag(cluster, node);
@@ -167,7 +121,7 @@ pub(super) async fn try_again(cluster: &Cluster, node: &Node) {
     draw_conclusions(cluster).await;
 }
 
-async fn probe(cluster: &Cluster, node: &Node) {
+pub(super) async fn probe(cluster: &Cluster, node: &Node) {
     let mut line = node.line.lock().await;
     ask(cluster, node, &mut line).await;
 }
@@ -282,8 +236,10 @@ fn note(cluster: &Cluster, node: &Node, seen: Seen) {
     if back {
         tracing::info!(node = node.target.name, "a database server answers again");
     }
-    if (back || was_silent) && !seen.recovering {
-        // Another one may have been promoted meanwhile, and its next trial be far off.
+    // Another one may have been promoted meanwhile.
+    if back && !seen.recovering {
+        cluster.try_everybody();
+    } else if was_silent && !seen.recovering {
         cluster.ask_everybody();
     }
 }

@@ -13,6 +13,7 @@ mod partitions;
 mod pinned;
 mod pool;
 mod pooled;
+mod probing;
 mod reads;
 mod silent;
 mod split;

@@ -58,6 +58,17 @@ pub(super) fn answer(askers: impl Iterator<Item = Asker>, outcome: Outcome) {
     }
 }
 
+/// Tells each asker what became of his batch: that it waits, or where it is, which is the same of all that do not.
+pub(super) fn answer_each(askers: impl Iterator<Item = Asker>, each: Vec<Written>) {
+    let told: (Vec<_>, Vec<_>) = askers.zip(each).partition(|(_, written)| written.waits);
+    for told in [told.0, told.1] {
+        if let Some((_, written)) = told.first() {
+            let outcome = Ok(*written);
+            answer(told.into_iter().map(|(asker, _)| asker), outcome);
+        }
+    }
+}
+
 impl Answer {
     pub(super) async fn outcome(self) -> Outcome {
         self.0.await.map_or(Err(record::Error::Unavailable), |share| share.outcome)
@@ -103,6 +114,20 @@ mod tests {
         drop(answers[0].0.try_recv());
         assert!(answers[1].0.try_recv().is_ok(), "not told by the first");
         assert!(answers[2].0.try_recv().is_ok(), "not told by the first");
+    }
+
+    #[tokio::test]
+    async fn who_waits_and_who_does_not_are_told_what_became_of_theirs() {
+        let waits = Written { position: None, waits: true };
+        let position = Some(crate::postgres::position::Position::default());
+        let there = Written { position, waits: false };
+        for each in [vec![there, waits, waits, there], vec![waits, there], vec![there, there]] {
+            let (askers, answers): (Vec<_>, Vec<_>) = each.iter().map(|_| ask()).unzip();
+            answer_each(askers.into_iter(), each.clone());
+            for (answer, written) in answers.into_iter().zip(each) {
+                assert_eq!(answer.outcome().await.ok(), Some(written));
+            }
+        }
     }
 
     #[tokio::test]

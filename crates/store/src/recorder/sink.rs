@@ -36,6 +36,15 @@ pub(super) struct SinkContext {
     pub(super) spool_dir: PathBuf,
 }
 
+/// What became of a group.
+#[derive(Debug)]
+pub(super) enum Committed {
+    /// The same of all.
+    Alike(Written),
+    /// Of each batch, in their order: some wait and others do not.
+    Each(Vec<Written>),
+}
+
 #[derive(Debug)]
 pub(super) enum Sink {
     Sqlite(Box<SqliteSink>),
@@ -79,9 +88,11 @@ impl Sink {
         &mut self,
         batches: &[&Batch],
         now: Timestamp,
-    ) -> Result<Written, Error> {
+    ) -> Result<Committed, Error> {
         match self {
-            Self::Sqlite(sink) => sink.commit(batches, now).await.map(|()| Written::default()),
+            Self::Sqlite(sink) => {
+                sink.commit(batches, now).await.map(|()| Committed::Alike(Written::default()))
+            }
             // Boxed, here and below: the recorder of the files would move room for it about with every commit.
             Self::Postgres(sink) => Box::pin(sink.commit(batches)).await,
         }

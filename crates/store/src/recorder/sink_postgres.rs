@@ -2,6 +2,7 @@
 //! have is remembered (`copies`), and written once more when the primary is lost.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 use self::halves::halves;
 use self::reasons::Outage;
 use super::commit_postgres::Committer;
-use super::sink::SinkContext;
+use super::sink::{Committed, SinkContext};
 use super::spool::{Sealed, Spool};
 use super::{Batch, Faults, Written};
 use crate::error::Kind;
@@ -109,14 +110,14 @@ impl PostgresSink {
         self.put_back().await
     }
 
-    /// In the database, or safe on this machine's disk.
-    pub(super) async fn commit(&mut self, batches: &[&Batch]) -> Result<Written, Error> {
+    /// In the database, or safe on this machine's disk. Who is in the database is told where, also where others have to wait.
+    pub(super) async fn commit(&mut self, batches: &[&Batch]) -> Result<Committed, Error> {
         let sealed = self.seal(batches)?;
         let sealed: Vec<&Sealed<'_>> = sealed.iter().collect();
         // What waits goes first.
         let waits = self.spool.as_ref().is_some_and(|spool| !spool.is_empty());
         if waits || !self.store.is_open() {
-            return self.keep(&sealed, None).await;
+            return self.keep(&sealed, None).await.map(Committed::Alike);
         }
         // Where this machine's disk does not take that now, events go to the primary all the same: nothing is let go
         // until it was done, and health says so.
@@ -151,11 +152,17 @@ impl PostgresSink {
         }
         if let Some(error) = failed {
             self.note_failed(&error);
-            return self.keep(&left, Some(error)).await;
+            let kept = self.keep(&left, Some(error)).await?;
+            let waits: HashSet<&str> = left.iter().map(|sealed| sealed.id.as_str()).collect();
+            let each = sealed.iter().map(|sealed| match waits.contains(sealed.id.as_str()) {
+                true => kept,
+                false => written,
+            });
+            return Ok(Committed::Each(each.collect()));
         }
         self.note_taken();
         self.refuses.ends();
-        Ok(written)
+        Ok(Committed::Alike(written))
     }
 
     async fn keep(

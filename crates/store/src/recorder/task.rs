@@ -9,8 +9,8 @@ use mainstay_base::{Clock, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::sink::{Sink, SinkContext};
-use super::{Batch, Entry, Health, Shared, Written, answers};
+use super::sink::{Committed, Sink, SinkContext};
+use super::{Batch, Entry, Health, Shared, answers};
 use crate::error::Kind;
 use crate::{Error, Settings, record};
 
@@ -152,7 +152,10 @@ impl Task {
         let mut parts = vec![std::mem::take(group)];
         while let Some(mut part) = parts.pop() {
             match self.commit(&part).await {
-                Ok(written) => answer(part, Ok(written)),
+                Ok(Committed::Alike(written)) => answer(part, Ok(written)),
+                Ok(Committed::Each(each)) => {
+                    answers::answer_each(part.into_iter().map(|entry| entry.asker), each);
+                }
                 Err(error) if error.retryable => {
                     self.degrade(error.reason());
                     answer(part, Err(record::Error::Unavailable));
@@ -176,7 +179,7 @@ impl Task {
         }
     }
 
-    async fn commit(&mut self, part: &[Entry]) -> Result<Written, Error> {
+    async fn commit(&mut self, part: &[Entry]) -> Result<Committed, Error> {
         let batches: Vec<&Batch> = part.iter().map(|entry| &entry.batch).collect();
         let began = std::time::Instant::now();
         let written = self.sink.commit(&batches, self.clock.now()).await?;

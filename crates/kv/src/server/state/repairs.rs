@@ -59,7 +59,8 @@ impl State {
         }
         if inner.link.is_none() {
             // What memory has was written while the store was away.
-            return !inner.is_dirty && !inner.is_renewing;
+            let is_shared = !inner.is_dirty && !inner.is_renewing;
+            return is_shared && inner.begun.count(key) == before.begun;
         }
         if inner.epoch != handle.epoch {
             // The store was away meanwhile and no change was missed. Numbers of before say nothing; deletions are counted on.
@@ -78,11 +79,14 @@ impl State {
         is_sure
     }
 
-    /// Keys to be deleted in the store.
+    /// Keys to be deleted in the store, those last that were tried last.
     pub(in crate::server) fn list_repairs(&self) -> Vec<Repair> {
         let inner = self.lock();
         let repairs = inner.repairs.iter();
-        repairs.map(|(key, broken)| Repair { key: key.clone(), write: broken.write }).collect()
+        let repairs = repairs.map(|(key, broken)| Repair { key: key.clone(), write: broken.write });
+        let mut repairs: Vec<_> = repairs.collect();
+        repairs.sort_unstable_by_key(|repair| repair.write);
+        repairs
     }
 
     /// Whether a key is still to be deleted in the store; no write of it is sure of its place until that is done.
@@ -100,9 +104,12 @@ impl State {
     /// The store forgot a key, or nobody knows. Where it did memory forgets it, too, unless another write came meanwhile.
     pub(in crate::server) fn finish_repair(&self, repair: &Repair, is_done: bool) {
         let mut inner = self.lock();
+        let is_away = inner.link.is_none();
         let Some(broken) = inner.repairs.get_mut(&repair.key) else { return };
         broken.is_in_repair = false;
-        if broken.write != repair.write {
+        if is_away {
+            // What memory takes while it answers alone is newer, and the next generation hides what the store has.
+        } else if broken.write != repair.write {
             self.wake.notify_one();
         } else if is_done {
             inner.repairs.remove(&repair.key);

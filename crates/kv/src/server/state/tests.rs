@@ -16,6 +16,23 @@ async fn used() -> State {
     state
 }
 
+#[tokio::test]
+async fn to_forgive_a_failure_takes_no_later_one_away() {
+    let mut state = used().await;
+    let handle = state.handle().unwrap();
+    let late = || Failure::late(Duration::from_millis(1));
+    let first = state.note_failure(&handle, &late()).unwrap();
+    state.note_failure(&handle, &late());
+    state.forgive(first);
+    assert_eq!(state.lock().failures, 1);
+    // Each is too late for the ones before.
+    state.failure_window = Duration::ZERO;
+    let first = state.note_failure(&handle, &late()).unwrap();
+    state.note_failure(&handle, &late());
+    state.forgive(first);
+    assert_eq!(state.lock().failures, 1);
+}
+
 fn repair_of(state: &State) -> Repair {
     let repairs = state.list_repairs();
     assert_eq!(repairs.len(), 1);
@@ -97,7 +114,7 @@ async fn a_write_of_a_generation_that_was_left_is_not_shared() {
     assert!(state.adopt(1));
     assert!(!state.note_written(&handle, "a", before), "another process began it");
     let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
-    state.note_missed(&|| {}, "missed");
+    state.note_missed(&|| {}, "a test");
     let (_, is_new) = state.begin_return();
     assert!(is_new && !state.note_written(&handle, "a", before), "this one begins it");
     assert!(state.finish_return(&handle.link, 2));
@@ -123,9 +140,7 @@ async fn a_write_from_before_the_store_was_away_meets_the_repairs_of_after() {
     for is_repaired in [None, Some(false), Some(true)] {
         let state = used().await;
         let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
-        let late = Failure { is_final: true, ..Failure::late(Duration::ZERO) };
-        state.note_failure(&handle, &late);
-        assert!(state.for_read("a").is_none(), "away");
+        lose(&state, &handle);
         assert!(state.finish_return(&handle.link, 0), "nothing was missed");
         if let Some(is_done) = is_repaired {
             state.note_unwritten("a", &|| {});
@@ -137,6 +152,47 @@ async fn a_write_from_before_the_store_was_away_meets_the_repairs_of_after() {
         }
         let is_sure = state.note_written(&handle, "a", before);
         assert_eq!(is_sure, is_repaired.is_none(), "{is_repaired:?}");
+    }
+}
+
+/// A failure after which memory answers.
+fn lose(state: &State, handle: &Handle) {
+    let late = Failure { is_final: true, ..Failure::late(Duration::ZERO) };
+    state.note_failure(handle, &late);
+    assert!(state.for_read("a").is_none(), "away");
+}
+
+#[tokio::test]
+async fn a_repair_that_ends_while_the_store_is_away_leaves_memory_alone() {
+    let state = used().await;
+    let (handle, _) = state.for_write_of("a", &|| {}).unwrap();
+    state.note_unwritten("a", &|| {});
+    let repair = repair_of(&state);
+    assert!(state.begin_repair(&repair));
+    lose(&state, &handle);
+    let value = bytes::Bytes::from_static(b"newer");
+    let here = || state.memory.set("a", value.clone(), Duration::from_secs(60));
+    assert!(state.for_write_of("a", &here).is_none());
+    state.finish_repair(&repair, true);
+    assert_eq!(state.memory.get("a"), Some(value.clone()));
+}
+
+#[tokio::test]
+async fn a_repair_that_began_before_the_store_was_away_makes_a_write_unsure() {
+    for is_repaired in [false, true] {
+        let state = used().await;
+        state.note_unwritten("a", &|| {});
+        let (handle, before) = state.for_write_of("a", &|| {}).unwrap();
+        let repair = repair_of(&state);
+        if is_repaired {
+            assert!(state.begin_repair(&repair));
+            state.finish_repair(&repair, true);
+        } else {
+            let (other, begun) = state.for_write_of("a", &|| {}).unwrap();
+            assert!(state.note_written(&other, "a", begun), "needs no repair any more");
+        }
+        lose(&state, &handle);
+        assert_eq!(state.note_written(&handle, "a", before), !is_repaired);
     }
 }
 

@@ -379,3 +379,6 @@ where
 {
     sqlx::query_scalar(AssertSqlSafe(text)).persistent(false).fetch_one(conn).await
 }
+
+#[cfg(test)]
+mod tests;

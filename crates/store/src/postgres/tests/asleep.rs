@@ -84,3 +84,35 @@ async fn one_that_does_not_wake_up_is_away_and_events_wait() {
     assert_eq!(house.count().await, 20);
     house.finish().await;
 }
+
+#[tokio::test]
+async fn many_connections_that_lead_nowhere_are_given_up_at_once() {
+    const RESTED: usize = 16;
+    let servers = Postgres::start();
+    let proxy = ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], servers.primary().port())));
+    let name = servers.create_database();
+    // Each is waited for as long as the whole: with all of them that would be a quarter of a minute.
+    let second = Time(Duration::from_secs(1));
+    let database = Database {
+        quiet: Some(true),
+        quiet_after: Time(LONG * 100),
+        wake_timeout: second,
+        connect_timeout: second,
+        ..behind(&[proxy.address()], &name)
+    };
+    let house = House::open(&database).await;
+    house.is_upkept().await;
+    let pool = &house.node(0).pool;
+    let held = join_all((0..RESTED).map(|_| pool.take())).await;
+    held.into_iter().for_each(|taken| pool.give_back(taken.unwrap()));
+    // Long enough for nobody to trust them, and not yet to be closed.
+    pool.rest_for(LONG * 3);
+    proxy.half_open();
+    let began = Instant::now();
+    house.db().wake().await;
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    // That they are open says nothing, nor that they answered long ago.
+    assert_eq!(pool.count(), (0, 0));
+    proxy.heal();
+    house.finish().await;
+}

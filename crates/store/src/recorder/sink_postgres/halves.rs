@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use crate::contract::{Fixture, Sample};
     use crate::recorder::Batch;
-    use crate::recorder::sink::SinkContext;
+    use crate::recorder::sink::{Committed, SinkContext};
     use crate::recorder::sink_postgres::PostgresSink;
     use crate::{Engine, Settings, page_view};
 
@@ -180,14 +180,23 @@ mod tests {
         };
         let (first, second) = (views(0), views(VIEWS));
         let written = sink.commit(&first.iter().collect::<Vec<_>>()).await.unwrap();
-        assert!(!written.waits);
+        assert!(matches!(written, Committed::Alike(written) if !written.waits), "{written:?}");
         // One visit of the odd ones is in somebody's hands for longer than the recorder waits.
         let mut holder = db.begin("test").await.unwrap();
         let odd = Sample(0).touch(1).session_id;
         let hold = "SELECT FROM mainstay.user_sessions WHERE session_id = $1 FOR UPDATE";
         sqlx::query(hold).bind(odd).execute(holder.conn()).await.unwrap();
         let written = sink.commit(&second.iter().collect::<Vec<_>>()).await.unwrap();
-        assert!(written.waits && sink.spooled() > 0, "it is safe on the disk");
+        assert!(sink.spooled() > 0, "it is safe on the disk");
+        let Committed::Each(each) = written else { panic!("told all the same: {written:?}") };
+        assert_eq!(each.len(), second.len());
+        for (batch, written) in second.iter().zip(&each) {
+            let is_odd = batch.visit.as_ref().is_some_and(|visit| visit.session_id == odd);
+            // Those of the half that waits wait, the others are there and read it at once.
+            assert!(!is_odd || written.waits);
+        }
+        let waiting = each.iter().filter(|written| written.waits).count();
+        assert_eq!(waiting, second.len() / 2);
         let visits = "SELECT count(*) FROM mainstay.user_sessions WHERE page_views = 2";
         let seen_twice = async |conn: &mut sqlx::PgConnection| -> i64 {
             sqlx::query_scalar(visits).fetch_one(conn).await.unwrap()

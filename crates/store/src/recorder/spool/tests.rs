@@ -174,6 +174,28 @@ async fn what_was_lost_and_cannot_be_read_is_put_back_when_it_can() {
 }
 
 #[tokio::test]
+async fn what_was_lost_stays_due_when_the_next_primary_is_lost_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), MIB).await.unwrap();
+    remember(&mut spool, 1).await;
+    // A folder in its place: reading that as a file fails. It goes nowhere, where there is a file in the place of a folder.
+    let path = only_file(dir.path(), "unconfirmed");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let (waiting, aside) = (dir.path().join("waiting"), dir.path().join("aside"));
+    std::fs::rename(&waiting, &aside).unwrap();
+    std::fs::write(&waiting, "").unwrap();
+    spool.mark_lost();
+    spool.put_back().await.unwrap_err();
+    spool.mark_lost();
+    assert!(spool.is_put_back_due(), "it is forgotten");
+    std::fs::remove_file(&waiting).unwrap();
+    std::fs::rename(&aside, &waiting).unwrap();
+    spool.put_back().await.unwrap();
+    assert_eq!((spool.is_put_back_due(), spool.unreadable()), (false, 1));
+}
+
+#[tokio::test]
 async fn what_the_disk_does_not_let_go_of_is_removed_later() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = Spool::open(dir.path(), MIB).await.unwrap();
