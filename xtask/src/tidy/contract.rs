@@ -13,7 +13,7 @@ const LINE: &str = "-- contract:";
 /// Fewer say nothing.
 const WORDS_MIN: usize = 3;
 /// What `ALTER TABLE … DROP` may take away without anybody missing it.
-const DROPPED_FREELY: [&str; 5] = ["CONSTRAINT", "NOT", "DEFAULT", "EXPRESSION", "IDENTITY"];
+const DROPPED_FREELY: [&str; 4] = ["CONSTRAINT", "NOT", "EXPRESSION", "IDENTITY"];
 
 /// Every newer migration that takes something away without a word.
 pub(super) fn check(files: &[File]) -> Vec<Finding> {
@@ -97,8 +97,13 @@ fn is_demanded(column: &[&str]) -> bool {
     let len = column.iter().take_while(|word| !begins_next(word)).count();
     let column = &column[..len];
     let has = |wanted: &[&str]| column.windows(wanted.len()).any(|words| words == wanted);
-    let fills = |word: &&str| matches!(*word, "DEFAULT" | "GENERATED") || word.ends_with("SERIAL");
-    (has(&["NOT", "NULL"]) || has(&["PRIMARY", "KEY"])) && !column.iter().any(fills)
+    // Not what a foreign key does when its row goes: `ON DELETE SET DEFAULT`.
+    let is_set = |at: usize| at > 0 && column[at - 1] == "SET";
+    let fills = |(at, word): (usize, &&str)| match *word {
+        "DEFAULT" | "GENERATED" => !is_set(at),
+        _ => at > 0 && word.ends_with("SERIAL"),
+    };
+    (has(&["NOT", "NULL"]) || has(&["PRIMARY", "KEY"])) && !column.iter().enumerate().any(fills)
 }
 
 /// The same of what follows `ALTER TABLE`.
@@ -106,6 +111,8 @@ fn find_altered(words: &[&str]) -> Option<&'static str> {
     (0..words.len()).find_map(|at| match words[at..] {
         ["RENAME", "CONSTRAINT", ..] => None,
         ["RENAME", ..] => Some("RENAME"),
+        // The version before may write none, and rely on it.
+        ["DROP", "DEFAULT", ..] => Some("DROP DEFAULT"),
         ["DROP", what, ..] if !DROPPED_FREELY.contains(&what) => Some("DROP COLUMN"),
         ["SET", "NOT", "NULL", ..] => Some("SET NOT NULL"),
         ["ADD", "CONSTRAINT", _, what, ..] | ["ADD", what, ..] if REFUSALS.contains(&what) => {
@@ -165,6 +172,9 @@ mod tests {
             ("ALTER TABLE a ADD b INT CHECK (b > 0) NOT NULL", 1),
             ("ALTER TABLE a ADD b INT NOT NULL, ADD COLUMN c INT DEFAULT 0", 1),
             ("ALTER TABLE a ADD COLUMN IF NOT EXISTS b INT PRIMARY KEY", 1),
+            ("ALTER TABLE a ADD b INT NOT NULL REFERENCES d ON DELETE SET DEFAULT", 1),
+            ("ALTER TABLE a ADD serial TEXT NOT NULL", 1),
+            ("ALTER TABLE a ALTER COLUMN b DROP DEFAULT", 1),
             ("CREATE UNIQUE INDEX b ON mainstay.a (c)", 1),
             ("create unique index concurrently if not exists b on only a (c)", 1),
             ("CREATE TABLE a (b INT); CREATE UNIQUE INDEX ON c (d)", 1),

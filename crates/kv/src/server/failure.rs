@@ -53,7 +53,7 @@ impl Failure {
     pub(super) fn of(error: &RedisError, link: &Link) -> Self {
         let is_outage = is_outage(error);
         Self {
-            reason: error.to_string(),
+            reason: tell(error),
             is_outage,
             is_late: false,
             // A cluster's connection mends itself, a single one does not.
@@ -65,7 +65,7 @@ impl Failure {
     }
 }
 
-/// Why there is no connection, and what to do where that is known.
+/// What went wrong, and what to do where that is known.
 pub(super) fn tell(error: &RedisError) -> String {
     let said = error.to_string();
     if said.contains("not valid for name") {

@@ -61,6 +61,8 @@ struct Inner {
     replicas_from: Instant,
     since: Timestamp,
     reason: String,
+    /// That the user may not do something was told, since the store was last away.
+    is_refusal_told: bool,
 }
 
 /// The store as it was when a call began.
@@ -107,6 +109,7 @@ impl State {
             link: None,
             epoch: 0,
             generation: 0,
+            is_refusal_told: false,
             is_dirty: false,
             is_renewing: false,
             repairs: HashMap::new(),
@@ -239,11 +242,17 @@ impl State {
 
     /// Counts a failure that says that the store is away; where it was counted.
     pub(super) fn note_failure(&self, handle: &Handle, failure: &Failure) -> Option<Counted> {
+        let mut inner = self.lock();
         if !failure.is_outage {
-            tracing::debug!(reason = failure.reason, "Redis refused a call");
+            // Nothing else would tell: calls are answered from memory, and Redis is there.
+            if failure.is_forbidden && !std::mem::replace(&mut inner.is_refusal_told, true) {
+                let reason = failure.reason.as_str();
+                tracing::warn!(reason, "Redis refuses what its user may not do");
+            } else {
+                tracing::debug!(reason = failure.reason, "Redis refused a call");
+            }
             return None;
         }
-        let mut inner = self.lock();
         if inner.epoch != handle.epoch || inner.link.is_none() {
             return None;
         }
@@ -318,6 +327,7 @@ impl State {
         inner.link = Some(link.clone());
         inner.epoch += 1;
         inner.failures = 0;
+        inner.is_refusal_told = false;
         self.metrics.away.set(0.0);
         self.metrics.recoveries.inc();
         self.ready.send_replace(true);

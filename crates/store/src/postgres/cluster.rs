@@ -314,8 +314,7 @@ impl Cluster {
         self.alarm.notify_one();
     }
 
-    /// The same of those that are ejected: a primary comes back from an outage that another may have come out of as its
-    /// successor, whose next trial may be far off.
+    /// The same of those that are ejected: a primary may have been replaced by one whose next trial is far off.
     pub(crate) fn try_everybody(&self) {
         for node in &self.nodes {
             node.try_now();
@@ -328,7 +327,7 @@ impl Cluster {
     pub(crate) fn note_followed(&self, node: &Node, is_followed: bool) {
         self.followed.fetch_or(is_followed, Ordering::Relaxed);
         if node.was_followed(is_followed) && !is_followed {
-            self.ask_everybody();
+            self.try_everybody();
         }
     }
 

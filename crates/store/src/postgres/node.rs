@@ -261,11 +261,12 @@ impl Node {
         });
     }
 
-    /// Where it is ejected its next trial is due.
+    /// Where it is ejected its next trial is due, and soon the one after it: one that fails now may have begun before what
+    /// this is about.
     pub(super) fn try_now(&self) {
         self.change(|state| {
             if let Some(ejection) = &mut state.ejected {
-                ejection.retry_at = Instant::now();
+                (ejection.retry_at, ejection.backoff) = (Instant::now(), BACKOFF_FIRST);
             }
         });
     }

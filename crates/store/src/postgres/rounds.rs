@@ -1,6 +1,6 @@
 //! Who is probed when: each server now and then, one that failed soon and then less and less often. Each probe is for
 //! itself: a server that does not answer keeps nobody else from being asked, and nobody's answer brings its next trial
-//! forward but that of a primary that was away as well.
+//! forward but that of a primary that may have been replaced.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ struct Rounds<'a> {
 struct Asked {
     /// One is under way.
     is_asked: bool,
-    /// One was wanted meanwhile, which is to begin later than that.
+    /// One was wanted meanwhile, which is to begin later than that. Of an ejected server trials alone count.
     is_owed: bool,
     /// One has ended.
     is_heard: bool,

@@ -76,8 +76,9 @@ async fn a_slow_server_that_answers_brings_nobodys_trial_forward() {
         state.ejected.as_mut().unwrap().retry_at = retry_at;
     };
     // Once its trial is over.
-    drop(house.node(1).line.lock().await);
+    let ended = house.node(1).line.lock().await;
     house.node(1).change(put_off);
+    drop(ended);
     // What the first answer brings about is over when the third comes.
     for _ in 0..3 {
         for place in [0, 2] {
