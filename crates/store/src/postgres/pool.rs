@@ -275,6 +275,15 @@ impl Pool {
         self.shape.connect.keep(self.options.connect()).await
     }
 
+    /// As if nobody had asked for anything for so long.
+    #[cfg(test)]
+    pub(crate) fn rest_for(&self, long: Duration) {
+        for idle in self.lock().iter_mut() {
+            idle.since -= long;
+        }
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn pop(&self) -> Option<Idle> {
         self.lock().pop()
     }

@@ -1,29 +1,43 @@
 //! A serverless database that sleeps: who has something for it wakes it first, and waits. That is no failure, and nothing
 //! that would be told as one.
 
+use std::time::Duration;
+
 use super::Db;
 use super::node::{Leased, Place};
 
+/// What an attempt may take beyond what it waits for.
+const MARGIN: Duration = Duration::from_millis(500);
+
 impl Db {
-    /// Waits until a database that may be asleep is awake, or known to be away. Many who come at once share one attempt.
+    /// Whether nothing was heard of a database that may sleep for so long that it may be asleep.
+    pub(crate) fn may_be_asleep(&self) -> bool {
+        let primary = self.cluster.primary().filter(|_| self.cluster.rules.may_sleep);
+        primary.is_some_and(|primary| !primary.pool.is_in_touch())
+    }
+
+    /// Waits until a database that may be asleep is awake, or known to be away. Where every connection stays in use it is
+    /// neither: those who use them will know.
     pub(crate) async fn wake(&self) {
         let cluster = &self.cluster;
-        let Some(primary) = cluster.primary().filter(|_| cluster.rules.may_sleep) else { return };
-        if primary.pool.is_in_touch() {
-            return;
-        }
-        let _one_at_a_time = cluster.waking.lock().await;
-        if primary.pool.is_in_touch() || primary.is_ejected() {
-            return;
-        }
-        let leased = Leased::at(Place::on(primary), None);
-        match tokio::time::timeout(cluster.rules.probe_connect.0, leased).await {
-            Ok(Ok(leased)) => leased.give_back(),
-            Ok(Err((place, error))) => {
+        let Some(primary) = cluster.primary().filter(|_| self.may_be_asleep()) else { return };
+        let shape = primary.pool.shape();
+        // For a connection that is free, one that rested and leads nowhere, and a new one.
+        let one_of_each = shape.acquire + shape.ping.0 + shape.connect.0 + MARGIN;
+        let attempt = || Leased::at(Place::on(primary), None);
+        let leased = match tokio::time::timeout(one_of_each, attempt()).await {
+            Ok(leased) => leased,
+            // Connections that rested lead nowhere, each for long.
+            Err(_) => {
+                primary.pool.forget_all();
+                attempt().await
+            }
+        };
+        match leased {
+            Ok(leased) => leased.give_back(),
+            Err((place, error)) => {
                 cluster.note_refused(place.node(), &error);
             }
-            // Connections that rested lead nowhere, each for long.
-            Err(_) => primary.pool.forget_all(),
         }
     }
 }

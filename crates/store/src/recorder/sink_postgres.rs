@@ -2,6 +2,7 @@
 //! have is remembered (`copies`), and written once more when the primary is lost.
 
 use std::borrow::Cow;
+use std::future::pending;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 
 use self::halves::halves;
 use self::reasons::Outage;
+use self::waking::Waking;
 use super::commit_postgres::Committer;
 use super::sink::SinkContext;
 use super::spool::{Sealed, Spool};
@@ -26,6 +28,7 @@ use crate::{Error, Settings, Store};
 mod copies;
 mod halves;
 mod reasons;
+mod waking;
 
 const OP: &str = "recorder.spool";
 /// How soon it is tried again whether the database takes what waits.
@@ -34,7 +37,8 @@ const TRY_AGAIN: Duration = Duration::from_millis(250);
 const CONFIRM_EVERY: Duration = Duration::from_millis(500);
 /// How often it is looked whether damaged files are still there, and whether the disk gives back those that it did not.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// A group that the database has not taken by then is safe on this machine's disk at once, and its senders are answered.
+/// A group that a database which is awake has not taken by then is safe on this machine's disk at once, and its senders are
+/// answered.
 const TAKEN_WITHIN: Duration = Duration::from_secs(2);
 /// What waits is written in pieces of so many bytes; smaller ones when the database does not take that much in time.
 const PIECE_BYTES: u64 = 512 << 10;
@@ -50,6 +54,7 @@ pub(super) struct PostgresSink {
     bytes_max: u64,
     /// None while this machine's disk does not take it: then events are refused when the database is away too.
     spool: Option<Spool>,
+    waking: Waking,
     /// The history in force, and the one that was last written to.
     timeline: watch::Receiver<u32>,
     /// How far the replicas have come.
@@ -87,6 +92,7 @@ impl PostgresSink {
             dir: context.spool_dir,
             bytes_max: settings.spool_max.0,
             spool: None,
+            waking: Waking::default(),
             failed: None,
             full: Outage::default(),
             refuses: Outage::default(),
@@ -109,8 +115,12 @@ impl PostgresSink {
         self.put_back().await
     }
 
-    /// In the database, or safe on this machine's disk.
-    pub(super) async fn commit(&mut self, batches: &[&Batch]) -> Result<Written, Error> {
+    /// In the database, or safe on this machine's disk. A database that sleeps is waited for until it is crowded here.
+    pub(super) async fn commit(
+        &mut self,
+        batches: &[&Batch],
+        crowded: impl Future<Output = ()>,
+    ) -> Result<Written, Error> {
         let sealed = self.seal(batches)?;
         let sealed: Vec<&Sealed<'_>> = sealed.iter().collect();
         // What waits goes first.
@@ -121,8 +131,12 @@ impl PostgresSink {
         // Where this machine's disk does not take that now, events go to the primary all the same: nothing is let go
         // until it was done, and health says so.
         let _later = self.follow_promotion().await;
-        // What the database takes seconds to wake up for is not to wait on this machine's disk.
-        self.db.wake().await;
+        // What the database takes seconds to wake up for is not to wait on this machine's disk, while there is room for it.
+        let has_spool = self.spool.is_some();
+        let crowded = async { if has_spool { crowded.await } else { pending().await } };
+        if !self.waking.ends(&self.db, crowded).await {
+            return self.keep(&sealed, None).await;
+        }
         let halves = halves(&sealed);
         let taken = halves
             .iter()
@@ -237,8 +251,9 @@ impl PostgresSink {
         spool.is_troubled().then_some(LOOK_EVERY)
     }
 
-    /// One piece of what waits, or a look at how far the replicas are.
-    pub(super) async fn tend(&mut self) -> Result<bool, String> {
+    /// One piece of what waits, or a look at how far the replicas are. A database that sleeps is waited for until somebody
+    /// came.
+    pub(super) async fn tend(&mut self, came: impl Future<Output = ()>) -> Result<bool, String> {
         if self.spool.is_none() {
             self.prepare().await?;
         }
@@ -250,7 +265,8 @@ impl PostgresSink {
         self.try_disk_again().await;
         if self.spool.as_ref().is_some_and(|spool| !spool.is_empty()) {
             // Also when there was no room to put back: this makes room.
-            return self.drain().await;
+            let is_awake = self.waking.ends(&self.db, came).await;
+            return if is_awake { self.drain().await } else { Ok(false) };
         }
         put_back?;
         self.failed = None;
