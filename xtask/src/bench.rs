@@ -98,7 +98,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         writeln!(std::io::stdout(), "{}", generator::generate(load)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    ensure!(args.rounds > 0 && args.seconds > 0, "at least one round of one second");
+    ensure!(args.rounds % 2 == 1, "an odd number of rounds, so that one is the middle one");
+    ensure!(args.seconds > 0, "at least one second");
     if !args.no_setup {
         prepare::install()?;
     }

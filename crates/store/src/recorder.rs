@@ -314,6 +314,15 @@ impl Shared {
     }
 }
 
+/// Somebody waits for batches, until this is dropped.
+struct Awaiting<'a>(&'a AtomicUsize);
+
+impl Drop for Awaiting<'_> {
+    fn drop(&mut self) {
+        self.0.store(NOBODY, Ordering::SeqCst);
+    }
+}
+
 impl Gathering {
     fn new() -> Self {
         Self { awaited: AtomicUsize::new(NOBODY), complete: Notify::new() }
@@ -332,18 +341,20 @@ impl Gathering {
 
     /// Until so many batches are queued, or for so long.
     async fn wait(&self, batches: usize, entries: &mpsc::Receiver<Entry>, at_most: Duration) {
-        let complete = async {
-            loop {
-                self.awaited.store(batches, Ordering::SeqCst);
-                if entries.len() >= batches {
-                    return;
-                }
-                self.complete.notified().await;
-            }
-        };
         // Too few came: they are not waited for.
-        let _late = tokio::time::timeout(at_most, complete).await;
-        self.awaited.store(NOBODY, Ordering::SeqCst);
+        let _late = tokio::time::timeout(at_most, self.queued(batches, entries)).await;
+    }
+
+    /// Until so many batches are queued.
+    async fn queued(&self, batches: usize, entries: &mpsc::Receiver<Entry>) {
+        let _awaiting = Awaiting(&self.awaited);
+        loop {
+            self.awaited.store(batches, Ordering::SeqCst);
+            if entries.len() >= batches {
+                return;
+            }
+            self.complete.notified().await;
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 
 use super::running::Running;
 use super::wrk::{self, Round};
-use super::{Bench, median, open_loop};
+use super::{Bench, open_loop};
 use crate::wire;
 
 /// What one side is asked.
@@ -26,23 +26,19 @@ pub(super) struct Question {
     pub(super) connections: usize,
 }
 
-/// Ratios ours/peer, medians over the rounds, and the medians behind them.
+/// The round whose ratio ours/peer is the middle one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Closed {
-    pub(super) cpu: f64,
-    pub(super) throughput: f64,
-    pub(super) ours_us: f64,
-    pub(super) peer_us: f64,
-    pub(super) ours_per_second: f64,
-    pub(super) peer_per_second: f64,
-    pub(super) ours_cores: f64,
-    pub(super) peer_cores: f64,
+    pub(super) ratio: f64,
+    pub(super) ours: Round,
+    pub(super) peer: Round,
 }
 
-/// Asks both as fast as they answer.
+/// Asks both as fast as they answer, and compares one figure.
 pub(super) fn closed(
     bench: &Bench,
     question: &Question,
+    of: fn(&Round) -> f64,
     ours: &Running,
     peer: &Running,
 ) -> anyhow::Result<Closed> {
@@ -51,38 +47,34 @@ pub(super) fn closed(
         peer_rounds.push(round(bench, question, &question.peer, peer).context("the peer")?);
         our_rounds.push(round(bench, question, &question.ours, ours).context("ours")?);
     }
-    Ok(compare(&our_rounds, &peer_rounds))
+    Ok(compare(&our_rounds, &peer_rounds, of))
 }
 
-/// Compares rounds that were measured in turn.
-pub(super) fn compare(ours: &[Round], peer: &[Round]) -> Closed {
-    let ratios = |of: fn(&Round) -> f64| {
-        median(ours.iter().zip(peer).map(|(ours, peer)| of(ours) / of(peer)).collect())
-    };
-    let middle = |rounds: &[Round], of: fn(&Round) -> f64| median(rounds.iter().map(of).collect());
-    Closed {
-        cpu: ratios(|round| round.cpu_us),
-        throughput: ratios(|round| round.per_second),
-        ours_us: middle(ours, |round| round.cpu_us),
-        peer_us: middle(peer, |round| round.cpu_us),
-        ours_per_second: middle(ours, |round| round.per_second),
-        peer_per_second: middle(peer, |round| round.per_second),
-        ours_cores: middle(ours, |round| round.cores),
-        peer_cores: middle(peer, |round| round.cores),
-    }
+/// Compares one figure of rounds that were measured in turn.
+pub(super) fn compare(ours: &[Round], peer: &[Round], of: fn(&Round) -> f64) -> Closed {
+    let ratios: Vec<f64> = ours.iter().zip(peer).map(|(ours, peer)| of(ours) / of(peer)).collect();
+    let place = middle(&ratios);
+    Closed { ratio: ratios[place], ours: ours[place], peer: peer[place] }
+}
+
+/// The place of the middle one of an odd number: what is shown beside it is what it was made of.
+pub(super) fn middle(ratios: &[f64]) -> usize {
+    let mut places: Vec<usize> = (0..ratios.len()).collect();
+    places.sort_by(|one, other| ratios[*one].total_cmp(&ratios[*other]));
+    places.get(ratios.len() / 2).copied().unwrap_or(0)
 }
 
 impl Closed {
-    /// The figures behind the ratios.
+    /// The figures behind the ratio.
     pub(super) fn detail(&self, peer: &str) -> String {
         format!(
             "{:.1} µs and {:.0}/s ({:.2} cores), {peer} {:.1} µs and {:.0}/s ({:.2})",
-            self.ours_us,
-            self.ours_per_second,
-            self.ours_cores,
-            self.peer_us,
-            self.peer_per_second,
-            self.peer_cores,
+            self.ours.cpu_us,
+            self.ours.per_second,
+            self.ours.cores,
+            self.peer.cpu_us,
+            self.peer.per_second,
+            self.peer.cores,
         )
     }
 }
@@ -116,7 +108,7 @@ pub(super) fn round(
     Ok(round)
 }
 
-/// Asks both at a fixed rate; the ratio of the 99th percentiles, and their medians in microseconds.
+/// Asks both at a fixed rate; the middle ratio of the 99th percentiles, and those it is of, in microseconds.
 pub(super) fn open(
     bench: &Bench,
     path: &str,
@@ -136,25 +128,40 @@ pub(super) fn open(
             taken.push(open_loop::measure(&load, &[side.server.pid()])?.p99);
         }
     }
-    let ratio = median(our_p99.iter().zip(&peer_p99).map(|(ours, peer)| ours / peer).collect());
-    Ok((ratio, median(our_p99), median(peer_p99)))
+    let ratios: Vec<f64> = our_p99.iter().zip(&peer_p99).map(|(ours, peer)| ours / peer).collect();
+    let place = middle(&ratios);
+    Ok((ratios[place], our_p99[place], peer_p99[place]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn round(cpu_us: f64, per_second: f64) -> Round {
+        Round { requests: 1, per_second, refused: 0, cpu_us, cores: 1.0 }
+    }
+
     #[test]
     fn ratios_are_of_rounds_that_stood_side_by_side() {
-        let round =
-            |cpu_us, per_second| Round { requests: 1, per_second, refused: 0, cpu_us, cores: 1.0 };
         // The machine became twice as slow in the second round: no ratio may show it.
         let ours = [round(10.0, 100.0), round(20.0, 50.0), round(12.0, 80.0)];
         let peer = [round(5.0, 200.0), round(10.0, 100.0), round(4.0, 160.0)];
-        let closed = compare(&ours, &peer);
-        assert!((closed.cpu - 2.0).abs() < f64::EPSILON, "{closed:?}");
-        assert!((closed.throughput - 0.5).abs() < f64::EPSILON, "{closed:?}");
-        assert!((closed.ours_us - 12.0).abs() < f64::EPSILON, "{closed:?}");
-        assert!((closed.peer_us - 5.0).abs() < f64::EPSILON, "{closed:?}");
+        let cpu = compare(&ours, &peer, |round| round.cpu_us);
+        assert!((cpu.ratio - 2.0).abs() < f64::EPSILON, "{cpu:?}");
+        let throughput = compare(&ours, &peer, |round| round.per_second);
+        assert!((throughput.ratio - 0.5).abs() < f64::EPSILON, "{throughput:?}");
+    }
+
+    #[test]
+    fn what_is_shown_beside_a_ratio_is_what_it_is_of() {
+        // The medians of both sides are alike.
+        let ours = [round(10.0, 1.0), round(30.0, 1.0), round(20.0, 1.0)];
+        let peer = [round(20.0, 1.0), round(20.0, 1.0), round(10.0, 1.0)];
+        let cpu = compare(&ours, &peer, |round| round.cpu_us);
+        assert!((cpu.ratio - 1.5).abs() < f64::EPSILON, "{cpu:?}");
+        let detail = cpu.detail("peer");
+        assert!(detail.starts_with("30.0 µs") && detail.contains("peer 20.0 µs"), "{detail}");
+        // Of an even number one is shown, too.
+        assert_eq!([middle(&[3.0, 1.0, 2.0]), middle(&[7.0]), middle(&[])], [2, 0, 0]);
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::duel::{Ask, Closed, Question, closed, open};
+use super::duel::{Ask, Question, closed, open};
 use super::nginx::{self, Role};
 use super::ours::Task;
 use super::running::Running;
@@ -21,7 +21,8 @@ struct Case {
     ours: &'static str,
     peer: &'static str,
     kind: Kind,
-    value: fn(&Closed) -> f64,
+    of: fn(&wrk::Round) -> f64,
+    value: fn(f64) -> f64,
 }
 
 enum Kind {
@@ -37,7 +38,7 @@ const CASES: [Case; 8] = [
     case("static-10k", "CPU per request, x nginx", Bar::AtMost(1.0), "/index.html", Kind::Plain),
     case("static-100k", "CPU per request, x nginx", Bar::AtMost(1.0), "/100k.bin", Kind::Plain),
     Case {
-        value: |closed| 1.0 / closed.cpu,
+        value: |ratio| 1.0 / ratio,
         ..case(
             "gzip-on",
             "requests per CPU, x nginx gzip on",
@@ -49,7 +50,7 @@ const CASES: [Case; 8] = [
     Case {
         // nginx has a compressed file beside the page; ours has not.
         peer: "/pre.html",
-        value: |closed| 1.0 / closed.cpu,
+        value: |ratio| 1.0 / ratio,
         ..case(
             "gzip-static",
             "requests per CPU, x nginx gzip_static",
@@ -61,7 +62,7 @@ const CASES: [Case; 8] = [
     case("304", "CPU per request, x nginx", Bar::AtMost(1.1), "/index.html", Kind::Unchanged),
     case("404", "CPU per request, x nginx", Bar::AtMost(1.1), "/nowhere.html", Kind::Missing),
     Case {
-        value: |closed| closed.throughput,
+        of: |round| round.per_second,
         ..case("1m", "throughput, x nginx", Bar::AtLeast(0.9), "/1m.bin", Kind::Large)
     },
 ];
@@ -76,7 +77,16 @@ const fn case(
     path: &'static str,
     kind: Kind,
 ) -> Case {
-    Case { name, what, bar, ours: path, peer: path, kind, value: |closed| closed.cpu }
+    Case {
+        name,
+        what,
+        bar,
+        ours: path,
+        peer: path,
+        kind,
+        of: |round| round.cpu_us,
+        value: |ratio| ratio,
+    }
 }
 
 /// Measures the wanted rows.
@@ -95,9 +105,15 @@ pub(super) fn measure(
     let ours = bench.ours.start(&task, &bench.dir.join("files"), "/1k.txt").context("ours")?;
     for case in cases {
         let question = question(case, &ours, &peer)?;
-        let closed = closed(bench, &question, &ours, &peer).context(case.name)?;
+        let closed = closed(bench, &question, case.of, &ours, &peer).context(case.name)?;
         let (name, what, bar) = (case.name, case.what, case.bar);
-        add(Row { name, what, bar, value: (case.value)(&closed), detail: closed.detail("nginx") })?;
+        add(Row {
+            name,
+            what,
+            bar,
+            value: (case.value)(closed.ratio),
+            detail: closed.detail("nginx"),
+        })?;
     }
     for (name, path) in tails {
         let (ratio, ours_us, peer_us) = open(bench, path, &ours, &peer).context(*name)?;

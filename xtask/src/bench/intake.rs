@@ -5,13 +5,14 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use mainstay_base::Entropy;
 
+use super::duel::{compare, middle};
 use super::generator::{self, Work};
 use super::ours::Task;
 use super::peer::Fastify;
 use super::running::Running;
 use super::table::{Bar, Row};
 use super::wrk::{self, Round};
-use super::{Bench, disk, median, open_loop};
+use super::{Bench, disk, open_loop};
 use crate::server::RealTime;
 
 const SCRIPT: &str = include_str!("../../bench/intake.lua");
@@ -55,29 +56,25 @@ pub(super) fn measure(
 
 fn measure_cpu(bench: &Bench, ours: &Running) -> anyhow::Result<Row> {
     let peer = Fastify::start(&bench.dir).context("Fastify and PostgreSQL")?;
-    let (mut ratios, mut our_rounds, mut peer_rounds) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut our_rounds, mut peer_rounds) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         let before = peer.count_rows()?;
         let theirs = round(bench, &peer.running, &peer.roots()).context("the peer")?;
         let stored = peer.count_rows()? - before;
         ensure!(stored >= theirs.requests, "the peer stored {stored} of {}", theirs.requests);
         let own = round(bench, ours, &[ours.server.pid()]).context("ours")?;
-        ratios.push(own.cpu_us / theirs.cpu_us);
         our_rounds.push(own);
         peer_rounds.push(theirs);
     }
-    let middle = |rounds: &[Round], of: fn(&Round) -> f64| median(rounds.iter().map(of).collect());
+    let middle = compare(&our_rounds, &peer_rounds, |round| round.cpu_us);
     Ok(Row {
         name: "intake-cpu",
         what: "CPU per durable event, x Fastify + pg",
         bar: Bar::AtMost(0.6),
-        value: median(ratios),
+        value: middle.ratio,
         detail: format!(
             "{:.1} µs and {:.0}/s, Fastify {:.1} µs and {:.0}/s",
-            middle(&our_rounds, |round| round.cpu_us),
-            middle(&our_rounds, |round| round.per_second),
-            middle(&peer_rounds, |round| round.cpu_us),
-            middle(&peer_rounds, |round| round.per_second),
+            middle.ours.cpu_us, middle.ours.per_second, middle.peer.cpu_us, middle.peer.per_second,
         ),
     })
 }
@@ -101,7 +98,7 @@ fn round(bench: &Bench, side: &Running, roots: &[u32]) -> anyhow::Result<Round> 
 fn measure_tail(bench: &Bench, ours: &Running) -> anyhow::Result<Row> {
     let time = Duration::from_secs(u64::from(bench.seconds));
     let (mut ratios, mut own) = (Vec::new(), Vec::new());
-    let (mut raw, mut paced) = (Vec::new(), Vec::new());
+    let (mut raw, mut paced) = (Vec::new(), Vec::<f64>::new());
     for _ in 0..bench.rounds {
         let floor = disk::fdatasync_p99(&bench.dir, time)?;
         let dir = bench.dir.clone();
@@ -119,16 +116,15 @@ fn measure_tail(bench: &Bench, ours: &Running) -> anyhow::Result<Row> {
         own.push(p99);
         raw.push(floor);
     }
+    let place = middle(&ratios);
     Ok(Row {
         name: "intake-p99",
         what: "p99 at 500/s, x raw fdatasync's p99",
         bar: Bar::AtMost(4.0),
-        value: median(ratios),
+        value: ratios[place],
         detail: format!(
             "p99 {:.0} µs, fdatasync {:.0} µs, and {:.0} µs due {RATE} times a second",
-            median(own),
-            median(raw),
-            median(paced)
+            own[place], raw[place], paced[place]
         ),
     })
 }

@@ -72,17 +72,18 @@ fn measure_cpu(
         }
     }
     let [haproxy, nginx, ours] = rounds;
-    let (haproxy, nginx) = (compare(&ours, &haproxy), compare(&ours, &nginx));
+    let [haproxy, nginx] = [haproxy, nginx].map(|peer| compare(&ours, &peer, |round| round.cpu_us));
     Ok(Row {
         name: "proxy-cpu",
         what: "CPU per request, x HAProxy",
         bar: Bar::AtMost(1.3),
-        value: haproxy.cpu,
+        value: haproxy.ratio,
         detail: format!(
-            "{}; nginx {:.1} µs: {:.2} x",
+            "{}; {:.1} µs, nginx {:.1} µs: {:.2} x",
             haproxy.detail("HAProxy"),
-            nginx.peer_us,
-            nginx.cpu
+            nginx.ours.cpu_us,
+            nginx.peer.cpu_us,
+            nginx.ratio
         ),
     })
 }

@@ -57,7 +57,7 @@ fn row(
     closed: &Closed,
     peer: &'static str,
 ) -> Row {
-    Row { name, what, bar, value: 1.0 / closed.cpu, detail: closed.detail(peer) }
+    Row { name, what, bar, value: 1.0 / closed.ratio, detail: closed.detail(peer) }
 }
 
 fn in_turn(
@@ -71,7 +71,7 @@ fn in_turn(
         peer_rounds.push(round(peer).context("the peer")?);
         our_rounds.push(round(ours).context("ours")?);
     }
-    Ok(compare(&our_rounds, &peer_rounds))
+    Ok(compare(&our_rounds, &peer_rounds, |round| round.cpu_us))
 }
 
 fn page_round(bench: &Bench, side: &Running, pair: &Pair) -> anyhow::Result<Round> {

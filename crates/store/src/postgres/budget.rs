@@ -15,7 +15,7 @@ const GONE_AFTER: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub(crate) struct Budget {
-    /// When this process last said that it is there, by the database's clock.
+    /// When this process was first seen to be listed, by the database's clock: who lists later finds it.
     told: Option<Timestamp>,
     /// How many processes were listed then.
     listed: usize,
@@ -38,13 +38,20 @@ impl Budget {
         self.told.is_some()
     }
 
+    /// When that was.
+    #[cfg(test)]
+    pub(crate) fn told(&self) -> Option<Timestamp> {
+        self.told
+    }
+
     /// By how many the budget is divided.
     pub(crate) fn sharers(&self) -> usize {
         self.sharers
     }
 
-    /// Takes note of the processes that were listed after this one said that it is there.
-    pub(crate) fn divide(&mut self, own: Uuid, processes: &[Process]) {
+    /// Takes note of the processes that were listed then, after this one said that it is there. Each says when it listed
+    /// the others.
+    pub(crate) fn divide(&mut self, own: Uuid, at: Timestamp, processes: &[Process]) {
         let told = self.told;
         let has_heard = |other: &Process| told.is_some_and(|told| other.seen_at > told);
         // Who says nothing any more is gone, most likely killed: it counts as long as it is listed, and is not waited for.
@@ -53,7 +60,9 @@ impl Budget {
             |other: &Process| newest.is_some_and(|now| now.since(other.seen_at) > GONE_AFTER);
         let others = processes.iter().filter(|other| other.id != own && !is_gone(other));
         let is_heard = { others }.all(has_heard);
-        self.told = processes.iter().find(|process| process.id == own).map(|own| own.seen_at);
+        // Kept from the first time on: whoever lists later finds it, however often this one looks.
+        let is_listed = processes.iter().any(|process| process.id == own);
+        self.told = is_listed.then(|| told.unwrap_or(at));
         // Who is missing once may be there at the next look: nobody is listed first when the primary comes back.
         let sharers = processes.len().max(self.listed).max(1);
         self.listed = processes.len();
@@ -75,6 +84,12 @@ mod tests {
     const OWN: u128 = 1;
 
     fn look(budget: &mut Budget, seen: &[(u128, i64)]) -> usize {
+        // Listed as soon as it has said so.
+        let at = seen.iter().find(|(id, _)| *id == OWN).map_or(0, |(_, at)| *at);
+        look_at(budget, at, seen)
+    }
+
+    fn look_at(budget: &mut Budget, at: i64, seen: &[(u128, i64)]) -> usize {
         let processes: Vec<_> = seen
             .iter()
             .map(|(id, at)| Process {
@@ -85,7 +100,7 @@ mod tests {
                 seen_at: Timestamp::from_seconds(*at),
             })
             .collect();
-        budget.divide(Uuid::from_u128(OWN), &processes);
+        budget.divide(Uuid::from_u128(OWN), Timestamp::from_seconds(at), &processes);
         budget.sharers()
     }
 
@@ -127,6 +142,15 @@ mod tests {
         ] {
             assert_eq!(look(&mut budget, &seen), expected, "{seen:?}");
         }
+    }
+
+    #[test]
+    fn who_listed_while_this_one_was_still_saying_that_it_is_there_has_not_heard_of_it() {
+        let mut budget = Budget::default();
+        // It was committed at some time between 10 and 12.
+        look_at(&mut budget, 12, &[(OWN, 10), (2, 5)]);
+        assert_eq!(look_at(&mut budget, 22, &[(OWN, 12), (2, 11)]), Budget::NOT_HEARD);
+        assert_eq!(look_at(&mut budget, 32, &[(OWN, 22), (2, 21)]), 2);
     }
 
     #[test]

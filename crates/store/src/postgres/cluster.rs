@@ -83,8 +83,6 @@ pub(crate) struct Cluster {
     pub(crate) ask_all: AtomicBool,
     /// Held by who draws conclusions: two at a time would mix what they saw.
     settling: tokio::sync::Mutex<()>,
-    /// Held by who wakes a database that sleeps.
-    pub(super) waking: tokio::sync::Mutex<()>,
 }
 
 /// Who answered reads, and why not a replica.
@@ -169,7 +167,6 @@ impl Cluster {
             alarm: Notify::new(),
             ask_all: AtomicBool::new(false),
             settling: tokio::sync::Mutex::default(),
-            waking: tokio::sync::Mutex::default(),
         }
     }
 

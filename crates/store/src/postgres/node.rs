@@ -332,6 +332,19 @@ impl Leased {
         }
     }
 
+    /// The same of a server that may have slept.
+    pub(crate) async fn awake_at(place: Place) -> Result<Self, (Place, sqlx::Error)> {
+        let taken = tokio::select! {
+            biased;
+            taken = place.node.pool.take_awake() => taken,
+            () = place.node.left() => Err(unavailable(EJECTED)),
+        };
+        match taken {
+            Ok(taken) => Ok(Self { place, taken, _share: None }),
+            Err(error) => Err((place, error)),
+        }
+    }
+
     /// A connection of the place's server that rests, or the place when there is none.
     pub(crate) fn resting_at(place: Place) -> Result<Self, Place> {
         match place.node.pool.take_resting() {

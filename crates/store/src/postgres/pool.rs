@@ -144,6 +144,20 @@ impl Pool {
         Ok(Taken { conn: self.connect().await?, _permit: permit })
     }
 
+    /// One to a server that may have slept meanwhile. Of connections that rested one is asked: where it leads nowhere none
+    /// does.
+    pub(crate) async fn take_awake(&self) -> Result<Taken, sqlx::Error> {
+        let free = Arc::clone(&self.permits).acquire_owned();
+        let permit = free.await.map_err(|_| sqlx::Error::PoolClosed)?;
+        if let Some(Idle { mut conn, .. }) = self.pop() {
+            if self.shape.ping.keep(conn.conn.ping()).await.is_ok() {
+                return Ok(Taken { conn, _permit: permit });
+            }
+            self.forget_all();
+        }
+        Ok(Taken { conn: self.connect().await?, _permit: permit })
+    }
+
     /// Keeps a connection whose last answer was complete.
     pub(crate) fn give_back(&self, taken: Taken) {
         let Taken { conn, _permit: permit } = taken;

@@ -21,6 +21,8 @@ const CONFIRM_EVERY: Duration = Duration::from_millis(500);
 pub(crate) const UNTOLD: Duration = Duration::from_secs(600);
 /// Nobody streamed for so long: no standby is left that could be promoted. (One with a slot of its own is to come back.)
 const GONE_AFTER: Duration = Duration::from_secs(3_600);
+/// A quiet database that was not asked for longer has slept: what was so before may be otherwise.
+const SLEPT_AFTER: Duration = Duration::from_secs(60);
 
 /// Whether standbys stream from this server, or are to come back: every role may see that. Whoever takes single tables
 /// (a logical slot) or a backup cannot be promoted.
@@ -116,22 +118,29 @@ fn position(timeline: i32, lsn: i64) -> Position {
 pub(super) async fn confirm(cluster: Arc<Cluster>, stop: Stop) -> Result<(), Infallible> {
     let mut unnamed = Unnamed::default();
     while stop.rested(CONFIRM_EVERY).await {
-        // A quiet database sleeps although something waits: it is asked again when somebody uses it.
-        let is_asleep = cluster.rules.quiet && !cluster.used.load(Ordering::Relaxed);
-        if !cluster.awaits.load(Ordering::Relaxed) || is_asleep {
-            // What was so then may be otherwise when somebody waits again.
-            unnamed = Unnamed::default();
-            cluster.received.send_if_modified(|known| std::mem::take(known) != Received::Unknown);
-            continue;
-        }
-        let received = if cluster.nodes.len() > 1 {
-            ask_replicas(&cluster).await
-        } else {
-            ask_primary(&cluster, &mut unnamed).await
-        };
-        cluster.received.send_replace(received);
+        look(&cluster, &mut unnamed).await;
     }
     Ok(())
+}
+
+async fn look(cluster: &Cluster, unnamed: &mut Unnamed) {
+    let is_awaited = cluster.awaits.load(Ordering::Relaxed);
+    // A quiet database sleeps although something waits: it is asked again when somebody uses it.
+    let is_asleep = cluster.rules.quiet && !cluster.used.load(Ordering::Relaxed);
+    if is_awaited && !is_asleep {
+        let received = if cluster.nodes.len() > 1 {
+            ask_replicas(cluster).await
+        } else {
+            ask_primary(cluster, unnamed).await
+        };
+        cluster.received.send_replace(received);
+        return;
+    }
+    if !is_awaited {
+        // What was so then may be otherwise when somebody waits again.
+        *unnamed = Unnamed::default();
+    }
+    cluster.received.send_if_modified(|known| std::mem::take(known) != Received::Unknown);
 }
 
 /// The replicas' own word, where they are named.
@@ -193,12 +202,18 @@ struct Told {
 /// Standbys that the primary alone knows.
 #[derive(Debug, Default)]
 struct Unnamed {
+    /// When the primary was last asked.
+    asked_at: Option<Instant>,
     alone_since: Option<Instant>,
     untold_since: Option<Instant>,
 }
 
 impl Unnamed {
     fn judge(&mut self, told: Told, now: Instant) -> Received {
+        if self.asked_at.is_some_and(|at| now.duration_since(at) > SLEPT_AFTER) {
+            *self = Self::default();
+        }
+        self.asked_at = Some(now);
         let since = |is_so: bool, since: Option<Instant>| is_so.then(|| since.unwrap_or(now));
         let lasts = |since: Option<Instant>, long: Duration| {
             since.is_some_and(|since| now.duration_since(since) >= long)
@@ -219,6 +234,8 @@ impl Unnamed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::Fixture;
+    use crate::{Database, Engine, Settings};
 
     #[test]
     fn who_streams_says_how_far_it_is_and_who_is_gone_for_long_is_not_waited_for() {
@@ -234,6 +251,7 @@ mod tests {
         let nobody = told(false, false, &[]);
         let mut unnamed = Unnamed::default();
         let began = Instant::now();
+        let mut before = (0, Told::default());
         for (after_s, told, expected) in [
             (0, told(true, false, &both), up_to(&both)),
             (1, told(true, false, &one_starts), Received::Unknown),
@@ -254,8 +272,44 @@ mod tests {
             (9_301, nobody, Received::Unknown),
             (9_302, told(true, false, &both), up_to(&both)),
         ] {
+            // Meanwhile it is asked again and again, at times only once a minute.
+            for between_s in (before.0..after_s).step_by(60) {
+                unnamed.judge(before.1.clone(), began + Duration::from_secs(between_s));
+            }
+            before = (after_s, told.clone());
             let now = began + Duration::from_secs(after_s);
             assert_eq!(unnamed.judge(told, now), expected, "after {after_s} s");
         }
+        // Nobody knows what was while it slept.
+        let mut unnamed = Unnamed::default();
+        for (after_s, expected) in
+            [(0, Received::Unknown), (60, Received::Unknown), (600, Received::Unknown)]
+        {
+            let now = began + Duration::from_secs(after_s);
+            assert_eq!(unnamed.judge(told(true, true, &one_starts), now), expected, "{after_s} s");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_moment_in_which_nobody_asks_a_quiet_database_does_not_begin_the_wait_anew() {
+        let server = mainstay_testkit::Postgres::start();
+        let primary = Some(server.primary().url(&server.create_database()));
+        let quiet = Database { primary, quiet: Some(true), ..Database::default() };
+        let fixture = Fixture::open(&Settings::default(), &quiet).await;
+        let Engine::Postgres(db) = fixture.core().clone() else { panic!("a database") };
+        let mut unnamed = Unnamed::default();
+        let mut look = async |is_awaited: bool, is_used: bool| {
+            db.cluster.awaits.store(is_awaited, Ordering::Relaxed);
+            db.cluster.used.store(is_used, Ordering::Relaxed);
+            super::look(&db.cluster, &mut unnamed).await;
+            unnamed.alone_since
+        };
+        let since = look(true, true).await;
+        assert!(since.is_some(), "nobody follows");
+        // Between a round of probes and the next question.
+        assert_eq!(look(true, false).await, since);
+        assert_eq!(look(true, true).await, since);
+        assert_eq!(look(false, true).await, None, "nobody waits to know");
+        fixture.finish().await;
     }
 }

@@ -16,6 +16,8 @@ use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Store, Ts};
 
 mod showing;
+#[cfg(test)]
+mod tests;
 
 use showing::Showing;
 
@@ -42,17 +44,25 @@ pub struct Process {
     pub seen_at: Timestamp,
 }
 
+/// What was listed, and when that was.
+struct Heard {
+    at: Timestamp,
+    processes: Vec<Process>,
+}
+
+/// As of when the others were listed: who has said that it is there by then was heard. Nobody was yet by one that begins.
 const SEEN: Sql = sql!(
-    "INSERT INTO mainstay.nodes (id, version, region, started_at, seen_at) VALUES ($1, $2, $3, $4, now())
+    "INSERT INTO mainstay.nodes (id, version, region, started_at, seen_at)
+     VALUES ($1, $2, $3, $4, coalesce($5, now()))
      ON CONFLICT (id) DO UPDATE SET version = excluded.version, region = excluded.region,
-     started_at = excluded.started_at, seen_at = now()"
+     started_at = excluded.started_at, seen_at = excluded.seen_at"
 );
 const GONE: Sql =
     sql!("DELETE FROM mainstay.nodes WHERE id = $1 OR seen_at < now() - INTERVAL '1 day'");
 /// By the database's clock, so that no machine's own matters.
 const PROCESSES: Sql = sql!(
-    "SELECT id, version, region, started_at, seen_at FROM mainstay.nodes
-     WHERE seen_at > now() - INTERVAL '30 seconds' ORDER BY id"
+    "SELECT now(), id, version, region, started_at, seen_at FROM (SELECT) AS always
+     LEFT JOIN mainstay.nodes ON seen_at > now() - INTERVAL '30 seconds' ORDER BY id"
 );
 /// What this machine's clock calls old, and the database's as well: one that is fast forgets nothing too early.
 const FORGET: Sql = sql!(
@@ -67,17 +77,24 @@ const FORGET: Sql = sql!(
 /// [`Error`] when the store cannot answer.
 pub async fn list_processes(store: &Store) -> Result<Vec<Process>, Error> {
     let Engine::Postgres(_) = store.core() else { return Ok(Vec::new()) };
+    Ok(hear(store).await?.processes)
+}
+
+async fn hear(store: &Store) -> Result<Heard, Error> {
+    type Row = (Ts, Option<Uuid>, Option<String>, Option<String>, Option<Ts>, Option<Ts>);
     let db = &store.core().latest();
-    let rows: Vec<(Uuid, String, Option<String>, Ts, Ts)> =
-        ask!(db, "node.list", query_as(PROCESSES).fetch_all)?;
-    let process = |(id, version, region, started_at, seen_at): (_, _, _, Ts, Ts)| Process {
-        id,
-        version,
-        region,
-        started_at: started_at.0,
-        seen_at: seen_at.0,
+    let rows: Vec<Row> = ask!(db, "node.list", query_as(PROCESSES).fetch_all)?;
+    let at = rows.first().map_or(Timestamp::EPOCH, |row| row.0.0);
+    let process = |(_, id, version, region, started_at, seen_at): Row| {
+        Some(Process {
+            id: id?,
+            version: version?,
+            region,
+            started_at: started_at?.0,
+            seen_at: seen_at?.0,
+        })
     };
-    Ok(rows.into_iter().map(process).collect())
+    Ok(Heard { at, processes: rows.into_iter().filter_map(process).collect() })
 }
 
 /// Works until the soft stop, then says goodbye.
@@ -200,24 +217,31 @@ fn own_id(db: &Db) -> Uuid {
 }
 
 async fn say_here(store: &Store, db: &Db, started: Timestamp) -> Result<(), Error> {
-    let region = store.database.region.as_deref();
-    let version = env!("CARGO_PKG_VERSION");
-    let say = async || {
-        change!(store.core(), "node.say_here", SEEN, own_id(db), version, region, Ts(started))
-    };
     // Who is heard again has heard of those that were listed, and has given up what is theirs: only then it says so.
     let is_listed = db.cluster.lock_budget().is_listed();
     if !is_listed {
-        say().await?;
+        // Saying so before anybody was listed, it has the part of one who knows nobody.
+        take_part(store, db, Budget::leave);
+        say(store, db, started, None).await?;
     }
-    let processes = list_processes(store).await?;
-    take_part(store, db, |budget| {
-        budget.divide(own_id(db), &processes);
-    });
+    let heard = hear(store).await?;
+    take_part(store, db, |budget| budget.divide(own_id(db), heard.at, &heard.processes));
     if is_listed {
-        say().await?;
+        say(store, db, started, Some(&heard)).await?;
     }
     Ok(())
+}
+
+async fn say(
+    store: &Store,
+    db: &Db,
+    started: Timestamp,
+    heard: Option<&Heard>,
+) -> Result<(), Error> {
+    let region = store.database.region.as_deref();
+    let version = env!("CARGO_PKG_VERSION");
+    let (id, at) = (own_id(db), heard.map(|heard| Ts(heard.at)));
+    change!(store.core(), "node.say_here", SEEN, id, version, region, Ts(started), at).map(drop)
 }
 
 /// Takes this process's part of the budget of connections, as it is after a change.

@@ -1,29 +1,39 @@
 //! A serverless database that sleeps: who has something for it wakes it first, and waits. That is no failure, and nothing
 //! that would be told as one.
 
+use std::time::Duration;
+
 use super::Db;
 use super::node::{Leased, Place};
+use super::pool::unavailable;
+
+/// What an attempt may take beyond what it waits for.
+const MARGIN: Duration = Duration::from_millis(500);
 
 impl Db {
-    /// Waits until a database that may be asleep is awake, or known to be away. Many who come at once share one attempt.
+    /// Whether nothing was heard of a database that may sleep for so long that it may be asleep.
+    pub(crate) fn may_be_asleep(&self) -> bool {
+        let primary = self.cluster.primary().filter(|_| self.cluster.rules.may_sleep);
+        primary.is_some_and(|primary| !primary.pool.is_in_touch())
+    }
+
+    /// Waits until a database that may be asleep is awake, or known to be away: as long as a connection that rested may be
+    /// silent, and then a new one take. Where every connection stays in use it is neither: those who use them will know.
     pub(crate) async fn wake(&self) {
         let cluster = &self.cluster;
-        let Some(primary) = cluster.primary().filter(|_| cluster.rules.may_sleep) else { return };
-        if primary.pool.is_in_touch() {
-            return;
-        }
-        let _one_at_a_time = cluster.waking.lock().await;
-        if primary.pool.is_in_touch() || primary.is_ejected() {
-            return;
-        }
-        let leased = Leased::at(Place::on(primary), None);
-        match tokio::time::timeout(cluster.rules.probe_connect.0, leased).await {
+        let Some(primary) = cluster.primary().filter(|_| self.may_be_asleep()) else { return };
+        let shape = primary.pool.shape();
+        let attempt = Leased::awake_at(Place::on(primary));
+        let within = shape.ping.0 + shape.connect.0 + MARGIN;
+        match tokio::time::timeout(within, attempt).await {
             Ok(Ok(leased)) => leased.give_back(),
             Ok(Err((place, error))) => {
                 cluster.note_refused(place.node(), &error);
             }
-            // Connections that rested lead nowhere, each for long.
-            Err(_) => primary.pool.forget_all(),
+            Err(_) if primary.pool.is_exhausted() => {}
+            Err(_) => {
+                cluster.note_refused(primary, &unavailable("it did not wake up in time"));
+            }
         }
     }
 }

@@ -83,18 +83,19 @@ impl Sink {
         }
     }
 
-    /// Makes batches durable, all or none.
+    /// Makes batches durable, all or none. What is waited for is given up once it is crowded here.
     pub(super) async fn commit(
         &mut self,
         batches: &[&Batch],
         now: Timestamp,
+        crowded: impl Future<Output = ()>,
     ) -> Result<Committed, Error> {
         match self {
             Self::Sqlite(sink) => {
                 sink.commit(batches, now).await.map(|()| Committed::Alike(Written::default()))
             }
             // Boxed, here and below: the recorder of the files would move room for it about with every commit.
-            Self::Postgres(sink) => Box::pin(sink.commit(batches)).await,
+            Self::Postgres(sink) => Box::pin(sink.commit(batches, crowded)).await,
         }
     }
 
@@ -106,14 +107,19 @@ impl Sink {
         }
     }
 
-    /// Finds out whether a failed store is well again, and brings what waits into it. True when it brought something.
-    pub(super) async fn tend(&mut self, now: Timestamp) -> Result<bool, String> {
+    /// Finds out whether a failed store is well again, and brings what waits into it; one that sleeps is given up once
+    /// somebody came. True when it brought something.
+    pub(super) async fn tend(
+        &mut self,
+        now: Timestamp,
+        came: impl Future<Output = ()>,
+    ) -> Result<bool, String> {
         match self {
             Self::Sqlite(sink) => {
                 sink.probe(now).await;
                 Ok(false)
             }
-            Self::Postgres(sink) => Box::pin(sink.tend()).await,
+            Self::Postgres(sink) => Box::pin(sink.tend(came)).await,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::future::pending;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 
 use self::halves::halves;
 use self::reasons::Outage;
+use self::waking::Waking;
 use super::commit_postgres::Committer;
 use super::sink::{Committed, SinkContext};
 use super::spool::{Sealed, Spool};
@@ -27,6 +29,7 @@ use crate::{Error, Settings, Store};
 mod copies;
 mod halves;
 mod reasons;
+mod waking;
 
 const OP: &str = "recorder.spool";
 /// How soon it is tried again whether the database takes what waits.
@@ -35,7 +38,8 @@ const TRY_AGAIN: Duration = Duration::from_millis(250);
 const CONFIRM_EVERY: Duration = Duration::from_millis(500);
 /// How often it is looked whether damaged files are still there, and whether the disk gives back those that it did not.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// A group that the database has not taken by then is safe on this machine's disk at once, and its senders are answered.
+/// A group that a database which is awake has not taken by then is safe on this machine's disk at once, and its senders are
+/// answered.
 const TAKEN_WITHIN: Duration = Duration::from_secs(2);
 /// What waits is written in pieces of so many bytes; smaller ones when the database does not take that much in time.
 const PIECE_BYTES: u64 = 512 << 10;
@@ -51,6 +55,7 @@ pub(super) struct PostgresSink {
     bytes_max: u64,
     /// None while this machine's disk does not take it: then events are refused when the database is away too.
     spool: Option<Spool>,
+    waking: Waking,
     /// The history in force, and the one that was last written to.
     timeline: watch::Receiver<u32>,
     /// How far the replicas have come.
@@ -88,6 +93,7 @@ impl PostgresSink {
             dir: context.spool_dir,
             bytes_max: settings.spool_max.0,
             spool: None,
+            waking: Waking::default(),
             failed: None,
             full: Outage::default(),
             refuses: Outage::default(),
@@ -110,8 +116,13 @@ impl PostgresSink {
         self.put_back().await
     }
 
-    /// In the database, or safe on this machine's disk. Who is in the database is told where, also where others have to wait.
-    pub(super) async fn commit(&mut self, batches: &[&Batch]) -> Result<Committed, Error> {
+    /// In the database, or safe on this machine's disk. Who is in the database is told where, also where others have to wait. A
+    /// database that sleeps is waited for until it is crowded here.
+    pub(super) async fn commit(
+        &mut self,
+        batches: &[&Batch],
+        crowded: impl Future<Output = ()>,
+    ) -> Result<Committed, Error> {
         let sealed = self.seal(batches)?;
         let sealed: Vec<&Sealed<'_>> = sealed.iter().collect();
         // What waits goes first.
@@ -122,8 +133,18 @@ impl PostgresSink {
         // Where this machine's disk does not take that now, events go to the primary all the same: nothing is let go
         // until it was done, and health says so.
         let _later = self.follow_promotion().await;
-        // What the database takes seconds to wake up for is not to wait on this machine's disk.
-        self.db.wake().await;
+        // What the database takes seconds to wake up for is not to wait on this machine's disk, while there is room for it.
+        let has_spool = self.spool.is_some();
+        let crowded = async { if has_spool { crowded.await } else { pending().await } };
+        if !self.waking.ends(&self.db, crowded).await {
+            match self.keep(&sealed, None).await {
+                Ok(kept) => return Ok(Committed::Alike(kept)),
+                // A disk that takes nothing is no reason to refuse what the database will take.
+                Err(_) => {
+                    self.waking.ends(&self.db, pending()).await;
+                }
+            }
+        }
         let halves = halves(&sealed);
         let taken = halves
             .iter()
@@ -244,8 +265,9 @@ impl PostgresSink {
         spool.is_troubled().then_some(LOOK_EVERY)
     }
 
-    /// One piece of what waits, or a look at how far the replicas are.
-    pub(super) async fn tend(&mut self) -> Result<bool, String> {
+    /// One piece of what waits, or a look at how far the replicas are. A database that sleeps is waited for until somebody
+    /// came.
+    pub(super) async fn tend(&mut self, came: impl Future<Output = ()>) -> Result<bool, String> {
         if self.spool.is_none() {
             self.prepare().await?;
         }
@@ -257,7 +279,8 @@ impl PostgresSink {
         self.try_disk_again().await;
         if self.spool.as_ref().is_some_and(|spool| !spool.is_empty()) {
             // Also when there was no room to put back: this makes room.
-            return self.drain().await;
+            let is_awake = self.waking.ends(&self.db, came).await;
+            return if is_awake { self.drain().await } else { Ok(false) };
         }
         put_back?;
         self.failed = None;
@@ -351,6 +374,8 @@ impl PostgresSink {
 
     /// A last try for what waits; what is left comes at the next start.
     pub(super) async fn finish(&mut self) {
+        // It may hold the only connection.
+        self.waking = Waking::default();
         while self.store.is_open()
             && self.spool.as_ref().is_some_and(|spool| !spool.is_empty())
             && matches!(self.drain().await, Ok(true))

@@ -83,7 +83,7 @@ impl Task {
             tend_at = due.map(|due| tend_at.map_or(due, |at| at.min(due)));
             if tend_at.is_some_and(|at| at <= Instant::now()) && !stop.is_soft() {
                 tend_at = None;
-                self.tend().await;
+                self.tend(&stop).await;
                 self.take_what_came(&mut group).await;
                 continue;
             }
@@ -182,7 +182,9 @@ impl Task {
     async fn commit(&mut self, part: &[Entry]) -> Result<Committed, Error> {
         let batches: Vec<&Batch> = part.iter().map(|entry| &entry.batch).collect();
         let began = std::time::Instant::now();
-        let written = self.sink.commit(&batches, self.clock.now()).await?;
+        let nearly_full = (self.entries.max_capacity() * 3 / 4).max(1);
+        let crowded = self.shared.gathering.queued(nearly_full, &self.entries);
+        let written = self.sink.commit(&batches, self.clock.now(), crowded).await?;
         self.shared.note_commit(part.len(), began.elapsed());
         self.note_news();
         Ok(written)
@@ -194,8 +196,14 @@ impl Task {
     }
 
     /// What is to be done while nobody sends anything.
-    async fn tend(&mut self) {
-        match self.sink.tend(self.clock.now()).await {
+    async fn tend(&mut self, stop: &Stop) {
+        let came = async {
+            tokio::select! {
+                () = stop.soft() => {}
+                () = self.shared.gathering.queued(1, &self.entries) => {}
+            }
+        };
+        match self.sink.tend(self.clock.now(), came).await {
             Ok(true) => self.note_news(),
             Ok(false) => self.note_health(),
             Err(reason) => self.degrade(reason),

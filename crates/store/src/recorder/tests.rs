@@ -1,5 +1,6 @@
 //! Tests of `recorder`.
 
+use std::future::pending;
 use std::time::{Duration, Instant};
 
 use mainstay_base::Entropy;
@@ -230,18 +231,18 @@ async fn no_probe_calls_a_full_disk_well() {
     let settings = Settings { insight_size_max: LIMITED, ..Settings::default() };
     let f = Fixture::sqlite_with(&settings).await;
     let (mut sink, now) = (sink(&f, &settings), f.clock.now());
-    sink.tend(now).await.unwrap();
+    sink.tend(now, pending()).await.unwrap();
     assert_eq!(sink.why_away(), None);
     let mut fresh = (0..10_000).map(batch);
-    while sink.commit(&[&fresh.next().unwrap()], now).await.is_ok() {}
+    while sink.commit(&[&fresh.next().unwrap()], now, pending()).await.is_ok() {}
     for _ in 0..5 {
         assert!(sink.why_away().unwrap().contains("full"));
-        assert_eq!(sink.tend(now).await, Ok(false));
+        assert_eq!(sink.tend(now, pending()).await, Ok(false));
     }
     make_room(&f).await;
-    sink.tend(now).await.unwrap();
+    sink.tend(now, pending()).await.unwrap();
     assert_eq!(sink.why_away(), None);
-    sink.commit(&[&fresh.next().unwrap()], now).await.unwrap();
+    sink.commit(&[&fresh.next().unwrap()], now, pending()).await.unwrap();
     let names = "SELECT count(*) FROM sqlite_schema WHERE name = 'recorder_room'";
     let left: i64 =
         sqlx::query_scalar(names).fetch_one(f.insight().file().readers()).await.unwrap();
@@ -393,7 +394,7 @@ async fn a_smaller_group_writes_nothing_of_the_one_before() {
             visit: Some(Sample(n).touch(n)),
         });
         let group: Vec<_> = group.collect();
-        sink.commit(&group.iter().collect::<Vec<_>>(), f.clock.now()).await.unwrap();
+        sink.commit(&group.iter().collect::<Vec<_>>(), f.clock.now(), pending()).await.unwrap();
         let visits: (i64, i64) =
             sqlx::query_as("SELECT count(*), sum(page_views) FROM user_sessions")
                 .fetch_one(f.insight().file().readers())

@@ -1,16 +1,19 @@
 //! A serverless database that has gone to sleep: waking it takes seconds, which is no failure.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use mainstay_base::units::Span as Time;
 use mainstay_testkit::{ChaosProxy, Postgres};
 
-use super::house::{behind, count, view};
+use super::house::{behind, count, settings, view};
 use super::warnings::Warnings;
 use super::*;
-use crate::{Database, Health};
+use crate::{Database, Health, Settings};
 
 /// Longer than a connection may take, a probe, or the recorder's patience.
 const WAKES_IN: Duration = Duration::from_secs(3);
@@ -114,5 +117,95 @@ async fn many_connections_that_lead_nowhere_are_given_up_at_once() {
     // That they are open says nothing, nor that they answered long ago.
     assert_eq!(pool.count(), (0, 0));
     proxy.heal();
+    house.finish().await;
+}
+
+#[tokio::test]
+async fn more_than_the_queue_holds_goes_to_disk_while_it_wakes_up_and_nothing_is_refused() {
+    const EVENTS: u32 = 300;
+    let servers = Postgres::start();
+    let proxy = ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], servers.primary().port())));
+    let name = servers.create_database();
+    let rarely = Time(Duration::from_secs(600));
+    let database = Database {
+        quiet: Some(true),
+        quiet_after: rarely,
+        probe_every: rarely,
+        ..behind(&[proxy.address()], &name)
+    };
+    let short = Settings { recorder_queue_batches: 32, commit_batches_max: 8, ..settings() };
+    let house = House::open_with(Arc::new(tempfile::tempdir().unwrap()), &database, &short).await;
+    house.is_upkept().await;
+    house.node(0).pool.forget_all();
+    proxy.sleep(WAKES_IN);
+    // A hundred in a second, for as long as it wakes up.
+    let mut every = tokio::time::interval(Duration::from_millis(10));
+    let mut sent = FuturesUnordered::new();
+    let (mut waited, mut n) = (0, 0);
+    while n < EVENTS || !sent.is_empty() {
+        tokio::select! {
+            _ = every.tick(), if n < EVENTS => {
+                sent.push(house.recorder.record(view(n)));
+                n += 1;
+            }
+            Some(written) = sent.next() => {
+                waited += u32::from(written.expect("acknowledged").waits);
+            }
+        }
+    }
+    drop(sent);
+    assert!(waited > 0, "the queue was full before it was awake");
+    until("everything that waited", LONG, || house.recorder.spooled() == 0).await;
+    assert_eq!(house.count().await, i64::from(EVENTS), "each once");
+    assert!(!house.node(0).is_ejected());
+    house.finish().await;
+}
+
+#[tokio::test]
+async fn one_that_is_silent_on_connections_that_rested_is_known_to_be_away() {
+    let servers = Postgres::start();
+    let proxy = ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], servers.primary().port())));
+    let name = servers.create_database();
+    let rarely = Time(Duration::from_secs(600));
+    let database = Database {
+        quiet: Some(true),
+        quiet_after: rarely,
+        probe_every: rarely,
+        wake_timeout: Time(Duration::from_secs(3)),
+        ..behind(&[proxy.address()], &name)
+    };
+    let house = House::open(&database).await;
+    house.is_upkept().await;
+    let db = house.db();
+    let both = [db.begin("test").await.unwrap(), db.begin("test").await.unwrap()];
+    both.into_iter().for_each(crate::postgres::Leased::give_back);
+    let pool = &house.node(0).pool;
+    pool.rest_for(Duration::from_secs(61));
+    proxy.half_open();
+    db.wake().await;
+    assert!(house.node(0).is_ejected(), "it is neither awake nor away");
+    house.finish().await;
+}
+
+#[tokio::test]
+async fn who_has_every_connection_in_use_keeps_them() {
+    let servers = Postgres::start();
+    let name = servers.create_database();
+    let database = Database {
+        quiet: Some(true),
+        quiet_after: Time(Duration::from_secs(600)),
+        pool_max: 1,
+        acquire_timeout: Time(Duration::from_secs(2)),
+        wake_timeout: Time(Duration::from_millis(1)),
+        ..super::house::database(&servers, &name)
+    };
+    let house = House::open(&database).await;
+    house.is_upkept().await;
+    let pool = &house.node(0).pool;
+    let held = house.db().begin("test").await.unwrap();
+    pool.rest_for(Duration::from_secs(61));
+    house.db().wake().await;
+    held.give_back();
+    assert_eq!(pool.count(), (0, 1), "it is kept");
     house.finish().await;
 }

@@ -1,5 +1,6 @@
 //! Halves of a large group, for two connections: a server's process uses one core. What has to do with each other stays
-//! together, in its order, so that neither half waits for the other's rows, and the first report of a page is the first one.
+//! together, in its order, so that neither half waits for the other's visits, pages or events, and the first report of a page
+//! is the first one. (Both may note the same late hour to be counted anew, for which one waits until the other is done.)
 
 use std::collections::HashMap;
 
@@ -87,6 +88,8 @@ fn list_shared<'s>(sealed: &'s Sealed<'_>) -> impl Iterator<Item = Shared<'s>> {
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
+    use std::future::pending;
+    use std::time::Duration;
 
     use mainstay_base::Entropy;
 
@@ -179,14 +182,14 @@ mod tests {
             (from..from + VIEWS).map(|n| Batch { records: vec![view(n)], visit: who(n) }).collect()
         };
         let (first, second) = (views(0), views(VIEWS));
-        let written = sink.commit(&first.iter().collect::<Vec<_>>()).await.unwrap();
+        let written = sink.commit(&first.iter().collect::<Vec<_>>(), pending()).await.unwrap();
         assert!(matches!(written, Committed::Alike(written) if !written.waits), "{written:?}");
         // One visit of the odd ones is in somebody's hands for longer than the recorder waits.
         let mut holder = db.begin("test").await.unwrap();
         let odd = Sample(0).touch(1).session_id;
         let hold = "SELECT FROM mainstay.user_sessions WHERE session_id = $1 FOR UPDATE";
         sqlx::query(hold).bind(odd).execute(holder.conn()).await.unwrap();
-        let written = sink.commit(&second.iter().collect::<Vec<_>>()).await.unwrap();
+        let written = sink.commit(&second.iter().collect::<Vec<_>>(), pending()).await.unwrap();
         assert!(sink.spooled() > 0, "it is safe on the disk");
         let Committed::Each(each) = written else { panic!("told all the same: {written:?}") };
         assert_eq!(each.len(), second.len());
@@ -208,7 +211,9 @@ mod tests {
         );
         sqlx::query("COMMIT").execute(holder.conn()).await.unwrap();
         while sink.spooled() > 0 {
-            sink.tend().await.unwrap();
+            sink.tend(pending()).await.unwrap();
+            // It may count as away until a probe has found it well: a pause between two looks.
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert_eq!(seen_twice(holder.conn()).await, i64::from(VIEWS), "each once");
         holder.give_back();
