@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-mod engines;
+pub(crate) mod engines;
 
 use crate::process::{Ended, Process};
 use crate::server::Server;
 use crate::site::Site;
+use crate::wait::until;
 
 /// The admin token of every server under test.
 pub const TOKEN: &str = "test-admin-token-0123456789abcdef";
@@ -181,7 +182,12 @@ impl Launch {
         let data_dir = self.data_dir_in(&home);
         let folder = self.folder.take();
         let site = self.site.take().unwrap_or_default();
-        Server::ready(process, (home, site, folder), data_dir, self.expected, START)
+        let shares_postgres = self.shares_postgres();
+        let server = Server::ready(process, (home, site, folder), data_dir, self.expected, START);
+        if shares_postgres {
+            until("replicas that are asked", START, || engines::has_all(&server.metrics()));
+        }
+        server
     }
 
     /// Starts it and waits for its end, for starts that must be refused.
@@ -192,6 +198,12 @@ impl Launch {
     pub fn run(mut self) -> Ended {
         let home = temp_folder();
         Process::run(&mut self.command(&home), START)
+    }
+
+    /// Who names a primary of its own gets no replicas of another one.
+    fn shares_postgres(&self) -> bool {
+        let is_named = self.variables.iter().any(|(name, _)| name == "DATABASE_PRIMARY_URL");
+        self.shared_engines && !is_named
     }
 
     fn data_dir_in(&self, home: &TempDir) -> PathBuf {
@@ -209,7 +221,10 @@ impl Launch {
         };
         command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "PATH"));
         if self.shared_engines {
-            command.envs(engines::variables(&self.data_dir_in(home)));
+            command.envs(engines::list_redis(&self.data_dir_in(home)));
+        }
+        if self.shares_postgres() {
+            command.envs(engines::list_postgres(&self.data_dir_in(home)));
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.arg("serve");

@@ -94,6 +94,12 @@ impl Postgres {
         copy_database(self.primary().port(), None)
     }
 
+    /// The same of a database whose commits are answered once every replica shows them. The replicas have it.
+    #[must_use]
+    pub fn create_synchronous_database(&self) -> String {
+        create_synchronous_database(self.primary().port())
+    }
+
     /// How the ordinary role reaches a database of a server of ours behind this address.
     #[must_use]
     pub fn url_at(address: SocketAddr, database: &str) -> String {
@@ -123,6 +129,14 @@ impl PostgresLaunch {
     pub fn replicas(mut self, count: usize) -> Self {
         self.replicas = count;
         self
+    }
+
+    /// With replicas that commits wait for in databases that ask for it; others wait for nobody.
+    #[must_use]
+    pub fn synchronous(self) -> Self {
+        // All of them, whatever they call themselves.
+        let standbys = format!("FIRST {} (*)", self.replicas);
+        self.setting("synchronous_standby_names", &standbys).setting("synchronous_commit", "local")
     }
 
     /// Commits survive a machine that dies, at the cost of a slow disk.
@@ -205,6 +219,18 @@ fn copy_database(port: u16, template: Option<&str>) -> String {
     let create = format!("CREATE DATABASE {name} OWNER {} {like}", node::ROLE);
     let created = node::try_sql(port, "postgres", &create);
     created.unwrap_or_else(|said| panic!("no database: {said}"));
+    name
+}
+
+/// One of servers that were launched as synchronous ones.
+fn create_synchronous_database(port: u16) -> String {
+    let name = copy_database(port, None);
+    // Itself such a commit: whatever was written before it, the database too, is on every replica then.
+    let alter = format!(
+        "SET synchronous_commit = remote_apply; ALTER DATABASE {name} SET synchronous_commit = remote_apply"
+    );
+    let altered = node::try_sql(port, "postgres", &alter);
+    altered.unwrap_or_else(|said| panic!("{alter}: {said}"));
     name
 }
 

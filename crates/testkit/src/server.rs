@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::event::Batch;
 use crate::http::{Connection, Exchange, Request, Response};
-use crate::launch::TOKEN;
+use crate::launch::{TOKEN, engines};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::process::{Ended, Process};
@@ -110,6 +110,12 @@ impl Server {
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    /// Its database on the servers of the whole test run; none when it has files.
+    #[must_use]
+    pub fn shared_database(&self) -> Option<String> {
+        engines::find_database(&self.data_dir)
     }
 
     /// Writes the settings file anew, the one that was given to the launch.

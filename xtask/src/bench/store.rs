@@ -14,7 +14,8 @@ use crate::server::{Place, Server, placed};
 pub(super) const PEERS: &str = "a list of connections, one to each of the replicas that ours reads, without a ping (and sqlx's \
     own pool, which pings after each statement, as a word beside it); COPY of the same events into copies of their tables, as many in one transaction as the \
     recorder takes; rusqlite, 64 events in one transaction, synchronous=FULL, the same schema in a file beside ours. \
-    PostgreSQL of testkit with fsync and 128 MB of shared buffers. The panels are those of the console's 30 days, alone \
+    PostgreSQL of testkit with fsync and 128 MB of shared buffers; in `store-copy-replicas` its two replicas stream by \
+    slots of their own, and no commit waits for them. The panels are those of the console's 30 days, alone \
     and all at once, over hours counted by the product.";
 
 /// One row and the bench that measures it.
@@ -26,7 +27,7 @@ struct Measured {
     bench: &'static str,
 }
 
-const ROWS: [Measured; 5] = [
+const ROWS: [Measured; 6] = [
     Measured {
         name: "store-routing",
         what: "CPU per routed read, x a plain pool",
@@ -38,6 +39,13 @@ const ROWS: [Measured; 5] = [
         name: "store-copy",
         what: "events/s into PostgreSQL, 10 a beacon, x COPY",
         bar: Bar::AtLeast(0.6),
+        package: "mainstay-store",
+        bench: "peers",
+    },
+    Measured {
+        name: "store-copy-replicas",
+        what: "the same of a primary that two replicas follow",
+        bar: Bar::None,
         package: "mainstay-store",
         bench: "peers",
     },

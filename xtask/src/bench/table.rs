@@ -11,6 +11,8 @@ use super::wakes;
 pub(super) enum Bar {
     AtMost(f64),
     AtLeast(f64),
+    /// Told, and held against nothing.
+    None,
 }
 
 /// One measured row.
@@ -31,6 +33,7 @@ impl Row {
         match self.bar {
             Bar::AtMost(bar) => self.value <= bar,
             Bar::AtLeast(bar) => self.value >= bar,
+            Bar::None => !self.value.is_nan(),
         }
     }
 
@@ -38,11 +41,16 @@ impl Row {
         match self.bar {
             Bar::AtMost(bar) => format!("≤ {bar}"),
             Bar::AtLeast(bar) => format!("≥ {bar}"),
+            Bar::None => "none".to_owned(),
         }
     }
 
     fn verdict(&self) -> &'static str {
-        if self.is_met() { "PASS" } else { "MISS" }
+        match (self.is_met(), self.bar) {
+            (true, Bar::None) => "    ",
+            (true, _) => "PASS",
+            (false, _) => "MISS",
+        }
     }
 }
 
@@ -107,16 +115,18 @@ impl Table {
         if self.format == Format::Json {
             writeln!(out, "{}", json!({ "machine": machine(), "configurations": configurations }))?;
         } else {
-            let met = self.rows.iter().filter(|row| row.is_met()).count();
-            writeln!(
-                out,
-                "\n{met} of {} bars met on {}\n\n{configurations}",
-                self.rows.len(),
-                machine()
-            )?;
+            let (met, bars) = count_bars(&self.rows);
+            writeln!(out, "\n{met} of {bars} bars met on {}\n\n{configurations}", machine())?;
         }
         Ok(())
     }
+}
+
+/// How many bars were met, and how many there are.
+fn count_bars(rows: &[Row]) -> (usize, usize) {
+    let judged = rows.iter().filter(|row| !matches!(row.bar, Bar::None));
+    let met = judged.clone().filter(|row| row.is_met()).count();
+    (met, judged.count())
 }
 
 fn machine() -> String {
@@ -146,5 +156,13 @@ mod tests {
         assert!(row(Bar::AtLeast(5.0), 5.0).is_met());
         assert!(!row(Bar::AtLeast(5.0), 4.99).is_met());
         assert!(!row(Bar::AtMost(1.0), f64::NAN).is_met());
+    }
+
+    #[test]
+    fn a_row_without_a_bar_counts_as_none_and_has_a_value() {
+        let rows = [row(Bar::AtMost(1.0), 2.0), row(Bar::AtMost(1.0), 1.0), row(Bar::None, 9.0)];
+        assert_eq!(count_bars(&rows), (1, 2));
+        assert!(rows[2].is_met() && !row(Bar::None, f64::NAN).is_met());
+        assert_eq!([&rows[0], &rows[1], &rows[2]].map(Row::verdict), ["MISS", "PASS", "    "]);
     }
 }

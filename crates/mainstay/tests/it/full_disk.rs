@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mainstay_testkit::{Batch, Process, Request, Server, Site, Tmpfs, eventually, until};
 
-use crate::launch;
+use crate::launch_bare;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -88,7 +88,7 @@ fn a_full_disk_costs_events_and_nothing_else() {
     let Some(disk) = Tmpfs::try_mount(2_048) else {
         return a_file_limit_costs_events_and_nothing_else();
     };
-    let mut server = launch()
+    let mut server = launch_bare()
         .data_dir(&disk.dir().join("data"))
         .site(Site::of(&[("index.html", "<p>home</p>")]))
         .config("[store]\nrecorder_probe_every = \"100ms\"\n")
@@ -109,7 +109,7 @@ fn a_full_disk_costs_events_and_nothing_else() {
 /// The nearest thing to a full disk that needs no right to mount: files may not grow beyond a limit, until it is lifted.
 #[test]
 fn a_file_limit_costs_events_and_nothing_else() {
-    let mut server = launch()
+    let mut server = launch_bare()
         .site(Site::of(&[("index.html", "<p>home</p>")]))
         .config("[store]\nrecorder_probe_every = \"100ms\"\n")
         .wrapper(&["env", "--ignore-signal=XFSZ", "prlimit", "--fsize=700000:unlimited", "--"])

@@ -16,6 +16,7 @@ mod csp;
 mod desync;
 mod downloads;
 mod draining;
+mod engines;
 mod example;
 mod fast_path;
 mod faults;
@@ -61,7 +62,7 @@ mod visits;
 use mainstay_testkit::{Launch, Server, Site};
 
 /// A server to be started, in production. `MAINSTAY_BINARY` names another build of it, such as one to be released;
-/// `MAINSTAY_TEST_ENGINES=shared` puts every test on PostgreSQL and Redis that is not about files.
+/// `MAINSTAY_TEST_ENGINES=shared` puts every test on PostgreSQL with replicas and a Redis Cluster that is not about files.
 fn launch() -> Launch {
     match asked_for("MAINSTAY_TEST_ENGINES").as_deref() {
         Some("shared") => launch_bare().shared_engines(),

@@ -4,6 +4,10 @@
 //! pieces), as many beacons in one transaction as the recorder takes at most, and does nothing else: it looks for no
 //! repeats, keeps no visits and marks no hours. One server for both; the peer reaches it by its Unix socket, because sqlx
 //! leaves Nagle's algorithm on, which over TCP holds the end of every COPY back until the server acknowledges late.
+//!
+//! Once more with two replicas that stream by slots of their own, so that none is lost however far it falls behind. No commit
+//! waits for them; they replay what both sides write, on the same machine. Ours is told of them: it keeps what they do not
+//! have yet.
 
 use std::fmt::{Display, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,6 +16,7 @@ use std::time::{Duration, Instant};
 use mainstay_base::{Clock, Timestamp};
 use mainstay_store::{Database, Record, Settings};
 use mainstay_testkit::bench::Ask;
+use mainstay_testkit::{Postgres, until};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
@@ -20,6 +25,8 @@ use crate::house::{self, House, Rounds, rounds};
 
 const CALLERS: usize = 512;
 const DAY: Duration = Duration::from_secs(86_400);
+/// Time in which replicas have what was written by the end.
+const REPLICATED: Duration = Duration::from_secs(120);
 
 /// Tables, the column of their time, and the columns that are written.
 const TABLES: [(&str, &str, &str); 4] = [
@@ -47,24 +54,39 @@ const TABLES: [(&str, &str, &str); 4] = [
     ),
 ];
 
+/// A primary alone.
 pub(crate) fn measure(ask: &Ask) -> (f64, String) {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.expect("a runtime").block_on(compare(ask))
+    block_on(compare(ask, 0))
 }
 
-async fn compare(ask: &Ask) -> (f64, String) {
+/// A primary that two replicas follow.
+pub(crate) fn measure_beside_replicas(ask: &Ask) -> (f64, String) {
+    block_on(compare(ask, 2))
+}
+
+fn block_on(comparison: impl Future<Output = (f64, String)>) -> (f64, String) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(comparison)
+}
+
+async fn compare(ask: &Ask, replicas: usize) -> (f64, String) {
     let sockets = tempfile::tempdir_in(&ask.dir).expect("a folder");
     // The server runs as somebody else.
     let anybody = std::fs::Permissions::from_mode(0o777);
     std::fs::set_permissions(sockets.path(), anybody).expect("permissions");
     let folder = sockets.path().display().to_string();
-    let server = house::server().setting("unix_socket_directories", &folder).start();
+    let launch = house::server().setting("unix_socket_directories", &folder);
+    // Each has a socket of its own there, named after its port.
+    let server = launch.replicas(replicas).start();
+    give_slots(&server);
     let name = server.create_database();
+    server.wait_replicated(REPLICATED);
     let url = server.primary().url(&name);
     let beside: PgConnectOptions = url.parse().expect("an address");
     let beside = beside.socket(sockets.path()).disable_statement_logging();
-    let database = Database { primary: Some(url), ..Database::default() };
+    let replicas = server.replicas().iter().map(|node| node.url(&name)).collect();
+    let database = Database { primary: Some(url), replicas, ..Database::default() };
     let house = House::open(&ask.dir, Some(&database)).await;
     let now = Clock::System.now();
     let mut peer = beside.connect().await.expect("a connection");
@@ -78,15 +100,47 @@ async fn compare(ask: &Ask) -> (f64, String) {
         async |time| house.load(CALLERS, time, |n| own_events.beacon(n)).await,
     );
     let Rounds { ratio, rates, done: [recorded, written] } = measured.await;
-    for (schema, beacons) in [("mainstay", recorded), ("raw", written)] {
-        let counts = TABLES.map(|(table, ..)| format!("(SELECT count(*) FROM {schema}.{table})"));
-        let count = server.primary().query(&name, &format!("SELECT {}", counts.join(" + ")));
-        assert_eq!(count, (beacons * EVENTS_PER_BEACON).to_string(), "{schema}");
+    let behind = behind(&server);
+    // Replicas that lost their primary's log would make the rest of a run cheaper.
+    server.wait_replicated(REPLICATED);
+    for node in std::iter::once(server.primary()).chain(server.replicas()) {
+        for (schema, beacons) in [("mainstay", recorded), ("raw", written)] {
+            let counts =
+                TABLES.map(|(table, ..)| format!("(SELECT count(*) FROM {schema}.{table})"));
+            let count = node.query(&name, &format!("SELECT {}", counts.join(" + ")));
+            assert_eq!(count, (beacons * EVENTS_PER_BEACON).to_string(), "{schema}");
+        }
     }
     peer.close().await.expect("closed");
     house.close().await;
     let [own, theirs] = rates.map(|rate| rate * EVENTS_PER_BEACON as f64);
-    (ratio, format!("{own:.0} events/s, COPY {theirs:.0}/s"))
+    (ratio, format!("{own:.0} events/s, COPY {theirs:.0}/s{behind}"))
+}
+
+/// The primary keeps what a replica has not received.
+fn give_slots(server: &Postgres) {
+    for (number, replica) in server.replicas().iter().enumerate() {
+        let slot = format!("replica_{number}");
+        let make = format!("SELECT pg_create_physical_replication_slot('{slot}', true)");
+        let _ = server.primary().query("postgres", &make);
+        replica.alter("primary_slot_name", &slot);
+    }
+    let wanted = server.replicas().len().to_string();
+    let active = "SELECT count(*) FROM pg_replication_slots WHERE active";
+    until("slots in use", REPLICATED, || server.primary().query("postgres", active) == wanted);
+}
+
+/// How far the replicas are behind, in words; nothing without any.
+fn behind(server: &Postgres) -> String {
+    let behind =
+        "SELECT round(max(pg_current_wal_lsn() - replay_lsn) / 1048576.0) FROM pg_stat_replication";
+    match server.replicas().len() {
+        0 => String::new(),
+        count => {
+            let mebibytes = server.primary().query("postgres", behind);
+            format!("; {count} replicas, at the end up to {mebibytes} MiB behind")
+        }
+    }
 }
 
 /// Tables like ours in another schema.

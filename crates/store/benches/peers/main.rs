@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `store-routing` | processor time (user and system) of this process per read, ours by the peer's | ratio |
 //! | `store-copy` | events a second that are durable in PostgreSQL, ours by the peer's | ratio |
+//! | `store-copy-replicas` | the same of a primary that two replicas follow | ratio |
 //! | `store-group-commit` | events a second that are durable in a file, ours by the peer's | ratio |
 //!
 //! Each is the median of the rounds' ratios; both sides of a round follow each other at once.
@@ -22,6 +23,7 @@ fn main() {
     for (row, measure) in [
         ("store-routing", routing::measure as fn(&Ask) -> (f64, String)),
         ("store-copy", copy::measure),
+        ("store-copy-replicas", copy::measure_beside_replicas),
         ("store-group-commit", group_commit::measure),
     ] {
         if ask.wants(row) {

@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 
-use super::{Postgres, PostgresLaunch, START, copy_database, node};
+use super::{Postgres, PostgresLaunch, copy_database, create_synchronous_database, node};
 use crate::home::{run_folder, run_id};
 use crate::shared::{Turn, find_or_make, find_or_start};
-use crate::wait::until;
 
 /// What the folder of a run that these servers work in is named after.
 const PURPOSE: &str = "postgres";
+
+/// Of each server its own: a replica does not take over what its primary counted.
+const SCANS: &str =
+    "SELECT coalesce(sum(seq_scan + coalesce(idx_scan, 0)), 0) FROM pg_stat_user_tables";
 
 /// Servers that other tests use, too.
 #[derive(Clone, Debug)]
@@ -44,7 +47,7 @@ impl SharedPostgres {
 
     pub(super) fn find_or_start() -> Self {
         let said = find_or_start(PURPOSE, |home| {
-            let launch = PostgresLaunch::default().replicas(Self::REPLICAS);
+            let launch = PostgresLaunch::default().replicas(Self::REPLICAS).synchronous();
             // Each test has a pool of its own, and many run at the same time.
             let started = launch.setting("max_connections", "400").start_in(home);
             let ports: Vec<_> = started.nodes.iter().map(|node| node.port().to_string()).collect();
@@ -60,20 +63,34 @@ impl SharedPostgres {
         copy_database(self.ports[0], None)
     }
 
-    /// Waits until every replica has replayed what the primary has written so far, such as a new database.
+    /// The same of a database whose commits are answered once every replica shows them.
+    #[must_use]
+    pub fn create_synchronous_database(&self) -> String {
+        create_synchronous_database(self.ports[0])
+    }
+
+    /// Runs statements on the primary as the superuser and answers what they print, a line per row, `|` between columns.
     ///
     /// # Panics
-    /// When one does not in time.
-    pub fn wait_replicated(&self) {
-        let ask = |port: u16, sql: &str| {
-            let said = node::try_sql(port, "postgres", sql);
-            said.unwrap_or_else(|said| panic!("{sql}: {said}"))
+    /// When it refuses.
+    #[must_use]
+    pub fn query(&self, database: &str, sql: &str) -> String {
+        let said = node::try_sql(self.ports[0], database, sql);
+        said.unwrap_or_else(|said| panic!("{sql}: {said}"))
+    }
+
+    /// How often each replica has looked into a table of a database, for whatever question. It counts a moment later.
+    ///
+    /// # Panics
+    /// When one does not answer.
+    #[must_use]
+    pub fn count_replica_scans(&self, database: &str) -> Vec<u64> {
+        let count = |port: &u16| {
+            let counted = node::try_sql(*port, database, SCANS);
+            let counted = counted.unwrap_or_else(|said| panic!("{SCANS}: {said}"));
+            counted.parse().expect("a number")
         };
-        let at = ask(self.ports[0], "SELECT pg_current_wal_lsn()");
-        let there = format!("SELECT pg_last_wal_replay_lsn() >= '{at}'");
-        for replica in &self.ports[1..] {
-            until("a replica that has it", START, || ask(*replica, &there) == "t");
-        }
+        self.ports[1..].iter().map(count).collect()
     }
 
     /// The database of this name that others of the run are copied from, or the turn to make it.

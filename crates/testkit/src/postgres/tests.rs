@@ -49,6 +49,29 @@ fn a_delayed_replica_lags_until_it_is_told_otherwise() {
 }
 
 #[test]
+fn a_synchronous_database_waits_until_every_replica_shows_a_commit() {
+    let postgres = Postgres::launch().replicas(2).synchronous().start();
+    let (primary, late) = (postgres.primary(), &postgres.replicas()[1]);
+    let (database, other) = (postgres.create_synchronous_database(), postgres.create_database());
+    let make = "CREATE TABLE t (id int)";
+    let _ = (primary.query(&database, make), primary.query(&other, make));
+    postgres.wait_replicated(WITHIN);
+    // It still receives everything, and says so.
+    late.set_apply_delay(Duration::from_secs(3_600));
+    let (insert, count) = ("INSERT INTO t VALUES (1)", "SELECT count(*) FROM t");
+    let _ = primary.query(&other, insert);
+    assert_eq!(late.query(&other, count), "0", "who did not ask for it does not wait");
+    std::thread::scope(|scope| {
+        let answered = scope.spawn(|| drop(primary.query(&database, insert)));
+        crate::holds_for("nobody is answered", Duration::from_secs(1), || !answered.is_finished());
+        late.set_apply_delay(Duration::ZERO);
+    });
+    for replica in postgres.replicas() {
+        assert_eq!(replica.query(&database, count), "1");
+    }
+}
+
+#[test]
 fn a_paused_server_is_silent_and_a_killed_one_recovers() {
     let postgres = Postgres::start();
     let (node, database) = (postgres.primary(), postgres.create_database());
