@@ -131,12 +131,13 @@ impl PostgresLaunch {
         self
     }
 
-    /// With replicas that commits wait for in databases that ask for it; others wait for nobody.
+    /// With so many replicas, which commits wait for in databases that ask for it; others wait for nobody.
     #[must_use]
-    pub fn synchronous(self) -> Self {
+    pub fn synchronous_replicas(self, replicas: usize) -> Self {
         // All of them, whatever they call themselves.
-        let standbys = format!("FIRST {} (*)", self.replicas);
-        self.setting("synchronous_standby_names", &standbys).setting("synchronous_commit", "local")
+        let standbys = format!("FIRST {replicas} (*)");
+        let launch = self.replicas(replicas).setting("synchronous_standby_names", &standbys);
+        launch.setting("synchronous_commit", "local")
     }
 
     /// Commits survive a machine that dies, at the cost of a slow disk.

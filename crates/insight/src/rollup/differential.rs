@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use mainstay_base::agent::AgentClass;
-use mainstay_base::units::Span as Seconds;
+use mainstay_base::units::Span as Time;
 use mainstay_store::{
     Batch, Database, Record, engagement, page_view, performance_metric, user_session,
 };
@@ -34,7 +34,7 @@ const TOGETHER: usize = 64;
 /// Times at which hours are counted meanwhile.
 const ROUNDS: u64 = 4;
 /// Of a database that runs in a virtual machine of JavaScript.
-const PATIENCE: Seconds = Seconds::seconds(120);
+const PATIENCE: Seconds = Time::seconds(120);
 const LASTS: Duration = Duration::from_secs(30 * 3_600);
 
 /// Steele, Lea and Flood's SplitMix64: the same stream for every engine.
@@ -318,9 +318,9 @@ async fn feed(database: &Database, events: u64) -> (Answers, Truth) {
 }
 
 async fn answers(house: &House, db: &Engine) -> Answers {
-    let raw_range_max = Seconds::days(365);
+    let raw_range_max = Time::days(365);
     let raw = house.with_settings(Settings { raw_range_max, ..Settings::default() }).await;
-    let raw_range_max = Seconds::seconds(0);
+    let raw_range_max = Time::seconds(0);
     let counted = house.with_settings(Settings { raw_range_max, ..Settings::default() }).await;
     let to = house.clock.now();
     let span = Span { site: "default", from: midnight(), to, bots: Bots::Exclude };
@@ -358,7 +358,7 @@ fn patient(database: Database) -> Database {
         connect_timeout: PATIENCE,
         acquire_timeout: PATIENCE,
         statement_timeout: PATIENCE,
-        probe_every: Seconds::days(1),
+        probe_every: Time::days(1),
         ..database
     }
 }

@@ -67,7 +67,7 @@ fn either_replica_answers_with_all_that_was_acknowledged() {
     for nobody in ["single", "no_replica", "token"] {
         assert!(answered(nobody).abs() < 1e-9, "{nobody}: {}", metrics.text());
     }
-    // Both have their turn; the servers count up to a second later.
+    // Both have their turn; a server tells what an idle connection did up to ten seconds later.
     until("reads at both replicas", SOON, || {
         let now = postgres.count_replica_scans(&database);
         now.iter().zip(&scans_before).all(|(now, before)| now - before >= ROUNDS / 4)

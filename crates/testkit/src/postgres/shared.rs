@@ -47,7 +47,7 @@ impl SharedPostgres {
 
     pub(super) fn find_or_start() -> Self {
         let said = find_or_start(PURPOSE, |home| {
-            let launch = PostgresLaunch::default().replicas(Self::REPLICAS).synchronous();
+            let launch = PostgresLaunch::default().synchronous_replicas(Self::REPLICAS);
             // Each test has a pool of its own, and many run at the same time.
             let started = launch.setting("max_connections", "400").start_in(home);
             let ports: Vec<_> = started.nodes.iter().map(|node| node.port().to_string()).collect();
