@@ -34,7 +34,7 @@ const TOGETHER: usize = 64;
 /// Times at which hours are counted meanwhile.
 const ROUNDS: u64 = 4;
 /// Of a database that runs in a virtual machine of JavaScript.
-const PATIENCE: Seconds = Time::seconds(120);
+const PATIENCE: Time = Time::seconds(120);
 const LASTS: Duration = Duration::from_secs(30 * 3_600);
 
 /// Steele, Lea and Flood's SplitMix64: the same stream for every engine.
