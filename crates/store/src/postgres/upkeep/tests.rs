@@ -39,11 +39,21 @@ async fn what_a_process_says_is_as_of_when_it_listed_the_others() {
     let fixture = Fixture::postgres().await;
     let store = &fixture.store;
     let Engine::Postgres(db) = store.core() else { panic!("a database") };
-    for _ in 0..3 {
-        say_here(store, db, NOON).await.unwrap();
-    }
-    let own = list_processes(store).await.unwrap().into_iter().find(|one| one.id == own_id(db));
-    let own = own.expect("it is listed");
-    assert_eq!(db.cluster.lock_budget().told(), Some(own.seen_at));
+    let own = async || {
+        let listed = list_processes(store).await.unwrap();
+        listed.into_iter().find(|one| one.id == own_id(db)).expect("it is listed").seen_at
+    };
+    let told = || db.cluster.lock_budget().told().expect("others were told");
+    say_here(store, db, NOON).await.unwrap();
+    let first = told();
+    assert!(own().await < first, "said before anybody was listed");
+    let before = hear(store).await.unwrap().at;
+    say_here(store, db, NOON).await.unwrap();
+    assert!(own().await > before, "as of the second list");
+    // Whoever has listed since the first one has heard of it, however often this one looks.
+    assert_eq!(told(), first);
+    let heard = hear(store).await.unwrap();
+    say(store, db, NOON, Some(&heard)).await.unwrap();
+    assert_eq!(own().await, heard.at);
     fixture.finish().await;
 }
