@@ -91,10 +91,16 @@ impl Server {
         };
         match (&answer, late) {
             (Err(failure), Some(_)) if failure.is_outage => {}
+            // A refusal is an answer, and is told.
+            (Err(failure), counted) if !failure.is_outage => {
+                self.state.note_failure(handle, failure);
+                if let Some(Some(counted)) = counted {
+                    self.state.forgive(counted);
+                }
+            }
             (Err(failure), None) if failure.is_outage => {
                 self.state.note_failure(handle, failure);
             }
-            // A refusal is an answer.
             (_, Some(Some(counted))) => self.state.forgive(counted),
             _ => {}
         }

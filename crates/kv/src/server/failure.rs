@@ -86,8 +86,13 @@ pub(super) fn is_redirection(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Server(Ask | Moved | TryAgain))
 }
 
+/// Also within a script, where the refusal has other words in each version.
 fn is_forbidden(error: &RedisError) -> bool {
+    const IN_SCRIPTS: [&str; 3] =
+        ["executing the script can't", "ACL failure in script", "can't run this command"];
+    let said = || error.detail().unwrap_or_default();
     error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm)
+        || IN_SCRIPTS.iter().any(|words| said().contains(words))
 }
 
 fn is_outage(error: &RedisError) -> bool {
@@ -97,5 +102,39 @@ fn is_outage(error: &RedisError) -> bool {
         // What a failover looks like from outside.
         ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | ReadOnly) => true,
         _ => error.is_connection_dropped() || error.is_timeout(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::Value;
+
+    use super::*;
+
+    #[test]
+    fn what_an_acl_forbids_is_known_wherever_it_is_said() {
+        for (said, expected) in [
+            ("NOPERM User app has no permissions to run the 'set' command", true),
+            (
+                "ERR The user executing the script can't run this command or subcommand script: f, on @user_script:1.",
+                true,
+            ),
+            (
+                "ERR ACL failure in script: User app has no permissions to run the 'incrby' command",
+                true,
+            ),
+            ("MISCONF Redis is configured to save RDB snapshots", false),
+            ("ERR value is not an integer or out of range", false),
+        ] {
+            let Ok(Value::ServerError(error)) =
+                redis::parse_redis_value(format!("-{said}\r\n").as_bytes())
+            else {
+                panic!("{said}");
+            };
+            let error = RedisError::from(error);
+            assert_eq!(is_forbidden(&error), expected, "{error}");
+            assert_eq!(tell(&error).contains("many-machines.md"), expected);
+            assert!(!is_outage(&error), "{error}");
+        }
     }
 }

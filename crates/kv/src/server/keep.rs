@@ -46,6 +46,8 @@ impl Server {
             };
             return match looked.and(repaired) {
                 Ok(()) => self.settings.probe_every.0,
+                // It will be refused again.
+                Err(failure) if !failure.is_outage => self.settings.probe_every.0,
                 // Soon again: where few ask, it is this task that finds out that the store is away.
                 Err(_) => self.settings.failure_window.0 / self.settings.failures_max.max(1) / 2,
             };
@@ -109,7 +111,9 @@ impl Server {
             };
             repaired = repaired.and(self.watch(handle, all).await);
             // Those that were not tried now are the first next time.
-            if repaired.is_err() && took() >= self.settings.patience.0 {
+            let is_refused = repaired.as_ref().is_err_and(|failure| !failure.is_outage);
+            let is_late = repaired.is_err() && took() >= self.settings.patience.0;
+            if is_refused || is_late {
                 break;
             }
         }

@@ -131,16 +131,30 @@ impl Server {
     async fn join(&self, mut ear: Ear, channel: String) -> bool {
         let (time, called) = (self.settings.connect_timeout.0, self.names.channel(&channel));
         let subscribed = tokio::time::timeout(time, ear.subscribe(&called)).await;
-        if !matches!(subscribed, Ok(Ok(()))) {
-            return false;
-        }
         let Some(handle) = self.state.handle() else { return false };
+        // A refusal would be told by nobody else.
+        let tell = |failure: &Failure| {
+            if !failure.is_outage {
+                self.state.note_failure(&handle, failure);
+            }
+        };
+        match subscribed {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tell(&Failure::of(&error, &handle.link));
+                return false;
+            }
+            Err(_) => return false,
+        }
         match self.beat(&handle, &channel, Wait::AmongManyPatiently).await {
             Ok(number) => {
                 self.channels.join(&channel, number);
                 true
             }
-            Err(_) => false,
+            Err(failure) => {
+                tell(&failure);
+                false
+            }
         }
     }
 

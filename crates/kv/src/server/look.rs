@@ -112,7 +112,7 @@ impl Server {
 }
 
 /// `CLUSTER SLOTS`: per range its first and last slot, then its servers, the primary first. A server that knows no name of its
-/// own, or gives none, has the one it was asked by.
+/// own, or gives none, is looked for where the first server of the settings is.
 fn members(answer: &Value, unnamed: &str) -> Vec<Member> {
     let Value::Array(ranges) = answer else { return Vec::new() };
     let mut found = Vec::new();
@@ -143,7 +143,9 @@ fn member(server: &Value, is_primary: bool, unnamed: &str) -> Option<Member> {
     let Value::Array(server) = server else { return None };
     let (host, Value::Int(port)) = (server.first()?, server.get(1)?) else { return None };
     let host = match host {
-        Value::BulkString(host) if !host.is_empty() => String::from_utf8(host.clone()).ok()?,
+        Value::BulkString(host) if !host.is_empty() && host != b"?" => {
+            String::from_utf8(host.clone()).ok()?
+        }
         Value::BulkString(_) | Value::Nil => unnamed.to_owned(),
         _ => return None,
     };
@@ -161,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_without_a_name_has_the_one_it_was_asked_by() {
+    fn a_server_without_a_name_is_looked_for_where_the_first_one_is() {
         let server = |host: Value, port| Value::Array(vec![host, Value::Int(port)]);
         let named = |name: &str| Value::BulkString(name.as_bytes().to_vec());
         let range = |servers: Vec<Value>| {
@@ -169,14 +171,14 @@ mod tests {
             Value::Array(slots.into_iter().chain(servers).collect())
         };
         let answer = Value::Array(vec![
-            range(vec![server(named(""), 1), server(Value::Nil, 2)]),
+            range(vec![server(named(""), 1), server(Value::Nil, 2), server(named("?"), 5)]),
             range(vec![server(named("b"), 3), server(Value::Okay, 4), server(named("b"), 99_999)]),
             Value::Nil,
         ]);
         let found = members(&answer, host_of("[::1]:7000"));
         let found: Vec<_> =
             found.iter().map(|found| (&*found.host, found.port, found.is_primary)).collect();
-        assert_eq!(found, [("::1", 1, true), ("::1", 2, false), ("b", 3, true)]);
+        assert_eq!(found, [("::1", 1, true), ("::1", 2, false), ("::1", 5, false), ("b", 3, true)]);
         let ranges: Vec<_> = ranges(&answer, "a").iter().map(|range| range.primary.port).collect();
         assert_eq!(ranges, [1, 3]);
         assert_eq!((host_of("a:1"), host_of("a")), ("a", "a"));

@@ -61,6 +61,10 @@ impl Server {
         loop {
             match self.scan_pass(&handle, pattern, &mut passes, count).await {
                 Ok(true) => return Ok(()),
+                // What moves all the while has time to arrive.
+                Ok(false) if passes.are_many() => {
+                    tokio::time::sleep(self.settings.retry_delay.0).await;
+                }
                 Ok(false) => {}
                 Err(failure) if failure.is_outage && repeats > 0 => {
                     repeats -= 1;

@@ -1,6 +1,7 @@
 //! A user who may do what the documents name, and nothing else.
 
 use bytes::Bytes;
+use mainstay_base::units::Span;
 use mainstay_kv::{Event, Freshness, Grant, Settings, Taken};
 use mainstay_testkit::RedisCluster;
 use tokio::task::block_in_place;
@@ -23,6 +24,7 @@ fn allow(cluster: &RedisCluster, namespace: &str, more: &[&str]) {
 
 fn as_app(settings: &mut Settings) {
     (settings.username, settings.password) = (Some("app".into()), Some("secret".into()));
+    settings.answer_within = Span(WITHIN);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,5 +70,16 @@ async fn one_who_may_too_little_is_told_what_to_allow() {
         why.contains("cluster|info") && why.contains("ACL")
     };
     until("why, and what to do", told).await;
+    process.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_of_a_script_that_is_not_allowed_is_answered_from_memory() {
+    let (cluster, namespace) = (RedisCluster::start(), namespace());
+    allow(&cluster, &namespace, &["-incrby", "-incr"]);
+    let process = Process::start_with(&cluster.addresses(), &namespace, as_app).await;
+    let count = process.kv.increment("hits", 2, HOUR).await.unwrap();
+    assert_eq!((count.taken, count.value), (Taken::Locally, 2));
+    assert_eq!(process.kv.why_away(), None, "a refusal is an answer");
     process.finish().await;
 }

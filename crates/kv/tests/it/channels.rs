@@ -138,6 +138,7 @@ async fn one_that_cannot_be_joined_yet_holds_up_no_message_of_another() {
     // It may take long to join, and nobody looks at anything else.
     let patient = |settings: &mut mainstay_kv::Settings| {
         settings.connect_timeout = Span(WITHIN);
+        settings.answer_within = Span(WITHIN);
         settings.silence_max = Span(HOUR);
         settings.probe_every = Span(HOUR);
         settings.failures_max = u32::MAX;

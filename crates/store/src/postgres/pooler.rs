@@ -53,8 +53,9 @@ async fn try_out(node: &Node) -> Result<bool, sqlx::Error> {
         if !matches!(found, Ok(Found::KeptFor(_))) {
             break;
         }
-        let next = Client::connect(node).await?;
-        std::mem::replace(&mut other, next).leave().await;
+        // There may be no room for three.
+        other.leave().await;
+        other = Client::connect(node).await?;
         found = ask(&mut one, &mut other).await;
     }
     one.leave().await;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::Db;
 use super::node::{Leased, Place};
-use super::pool::unavailable;
 
 /// What an attempt may take beyond what it waits for.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -30,10 +29,8 @@ impl Db {
             Ok(Err((place, error))) => {
                 cluster.note_refused(place.node(), &error);
             }
-            Err(_) if primary.pool.is_exhausted() => {}
-            Err(_) => {
-                cluster.note_refused(primary, &unavailable("it did not wake up in time"));
-            }
+            // Nobody gave one back: what they find says more.
+            Err(_) => {}
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A slot that lay still during a pass was looked through. Of a slot on its way keys go one way alone: what a pass missed,
 //! because it left a server that was not looked through yet for one that was, has arrived when the next begins; two are
-//! enough then. Both of its servers must be looked through: one that gets its first slot is in nobody's list yet. What is
-//! sure stays so wherever the slot goes later.
+//! enough then. Both of its servers must be looked through: one that gets its first slot is in nobody's list yet, and where
+//! `CLUSTER NODES` is forbidden nobody tells of it. What is sure stays so wherever the slot goes later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -146,6 +146,11 @@ impl Passes {
         }
         let reason = "slots moved all the while, or are nobody's: keys of them may be left";
         Err(Failure { reason: reason.to_owned(), ..Failure::unreadable() })
+    }
+
+    /// Whether more were needed than of slots that move one after another.
+    pub(super) fn are_many(&self) -> bool {
+        self.left < PASSES_MAX / 2
     }
 
     /// All was looked through, begun with this layout.

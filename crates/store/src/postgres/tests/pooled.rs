@@ -187,7 +187,8 @@ async fn one_that_forgets_is_refused_by_many_who_try_at_once_and_where_connectio
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_of_ones_own_counts_only_where_it_is_tidied_up_behind_its_client() {
     let servers = Postgres::start();
-    let tidy = PgBouncer::start(servers.primary(), "session", 4);
+    // Room for two, and no more.
+    let tidy = PgBouncer::start(servers.primary(), "session", 2);
     assert_eq!(pooler::refuses(&untried(&tidy)).await, None);
     let untidy = PgBouncer::start_with(servers.primary(), "session", 4, "server_reset_query =\n");
     let node = untried(&untidy);
