@@ -1,8 +1,8 @@
 //! TimescaleDB for a test: PGlite with the extension, in the memory of a Node process that dies with the test. It takes one client at a time.
 
-use crate::checkout;
 use std::time::Duration;
 
+use crate::checkout;
 use crate::port::free_port;
 use crate::process::Process;
 

@@ -2,10 +2,11 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep};
 
 /// A bound on the wait for an answer.
@@ -47,7 +48,8 @@ impl Timer {
         self.0.as_mut().reset(Instant::now() + time);
         poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
-            Poll::Pending => self.0.as_mut().poll(cx).map(|()| None),
+            // An answer of many parts uses up what a task may do at a turn: its time passes all the same.
+            Poll::Pending => pin!(unconstrained(self.0.as_mut())).poll(cx).map(|()| None),
         })
         .await
     }
@@ -56,7 +58,6 @@ impl Timer {
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
-    use std::pin::pin;
 
     use super::*;
 

@@ -14,7 +14,7 @@ use super::target::Target;
 
 mod slots;
 
-use slots::{Idle, Slot, Slots, State};
+use slots::{Idle, Place, Slot, Slots, State};
 
 /// A connection that rested for longer is asked whether it is still there: what stands between may have forgotten it.
 const PING_AFTER: Duration = Duration::from_secs(60);
@@ -112,15 +112,14 @@ impl Pool {
 
     /// A connection: one that rests, else a new one.
     pub(crate) async fn take(&self) -> Result<Taken, sqlx::Error> {
-        let slot = match tokio::time::timeout(self.shape.acquire, Slot::wait(&self.slots)).await {
-            Ok(slot) => slot?,
-            Err(_) => return Err(sqlx::Error::PoolTimedOut),
-        };
-        while let Some(Idle { mut conn, since }) = self.pop() {
+        let free = tokio::time::timeout(self.shape.acquire, Slot::wait(&self.slots)).await;
+        let (slot, mut rested) = free.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        while let Some(Idle { mut conn, since }) = rested {
             if since.elapsed() < PING_AFTER || self.shape.ping.keep(conn.conn.ping()).await.is_ok()
             {
                 return Ok(Taken { conn, slot });
             }
+            rested = self.lock().idle.pop();
         }
         Ok(Taken { conn: self.connect().await?, slot })
     }
@@ -128,8 +127,8 @@ impl Pool {
     /// One to a server that may have slept meanwhile. Of connections that rested one is asked: where it leads nowhere none
     /// does.
     pub(crate) async fn take_awake(&self) -> Result<Taken, sqlx::Error> {
-        let slot = Slot::wait(&self.slots).await?;
-        if let Some(Idle { mut conn, .. }) = self.pop() {
+        let (slot, rested) = Slot::wait(&self.slots).await?;
+        if let Some(Idle { mut conn, .. }) = rested {
             if self.shape.ping.keep(conn.conn.ping()).await.is_ok() {
                 return Ok(Taken { conn, slot });
             }
@@ -142,18 +141,11 @@ impl Pool {
     pub(crate) fn give_back(&self, taken: Taken) {
         let Taken { conn, slot } = taken;
         let since = Instant::now();
-        let mut unwanted = None;
-        {
-            let mut state = self.lock();
-            state.answered = Some(since);
-            let is_good = conn.generation == state.generation && !state.closed;
-            if is_good && state.used <= state.max {
-                state.idle.push(Idle { conn, since });
-            } else {
-                unwanted = Some(conn);
-            }
-            slot.free(&mut state);
-        }
+        let mut state = self.lock();
+        state.answered = Some(since);
+        let unwanted = state.keep(Idle { conn, since }, Place::Next);
+        slot.free(&mut state);
+        drop(state);
         // Not under the lock: it is closed now.
         drop(unwanted);
     }
@@ -172,10 +164,10 @@ impl Pool {
     /// Closes what has rested too long; opens what is missing of the minimum.
     pub(crate) async fn keep_minimum(&self, min: usize) -> Result<(), sqlx::Error> {
         let rested = {
-            let idle = &mut self.lock().idle;
-            let mut spare = self.open.load(Ordering::Relaxed).saturating_sub(min);
-            let (mut rested, mut kept) = (Vec::new(), Vec::with_capacity(idle.len()));
-            for connection in idle.drain(..) {
+            let mut state = self.lock();
+            let mut spare = state.all().saturating_sub(min);
+            let (mut rested, mut kept) = (Vec::new(), Vec::with_capacity(state.idle.len()));
+            for connection in state.idle.drain(..) {
                 if spare > 0 && connection.since.elapsed() >= self.shape.idle_for {
                     spare -= 1;
                     rested.push(connection);
@@ -183,18 +175,21 @@ impl Pool {
                     kept.push(connection);
                 }
             }
-            *idle = kept;
+            state.idle = kept;
             rested
         };
         for Idle { conn, .. } in rested {
             close(conn).await;
         }
-        while self.open.load(Ordering::Relaxed) < min.min(self.max()) {
-            // Never at the cost of somebody who waits.
-            let Some(slot) = Slot::take(&self.slots) else { break };
-            let conn = self.connect().await?;
-            self.lock().idle.insert(0, Idle { conn, since: Instant::now() });
-            drop(slot);
+        while let Some(slot) = Slot::take_missing(&self.slots, min) {
+            let idle = Idle { conn: self.connect().await?, since: Instant::now() };
+            let mut state = self.lock();
+            let unwanted = state.keep(idle, Place::Last);
+            slot.free(&mut state);
+            drop(state);
+            if unwanted.is_some() {
+                break;
+            }
         }
         Ok(())
     }
@@ -204,8 +199,7 @@ impl Pool {
         let spare: Vec<Idle> = {
             let mut state = self.lock();
             self.slots.set_max(&mut state, max);
-            let open = self.open.load(Ordering::Relaxed);
-            let spare = open.saturating_sub(state.max).min(state.idle.len());
+            let spare = state.all().saturating_sub(state.max).min(state.idle.len());
             state.idle.drain(..spare).collect()
         };
         drop(spare);
@@ -254,7 +248,13 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Counted, sqlx::Error> {
-        let generation = self.lock().generation;
+        let generation = {
+            let state = self.lock();
+            if state.closed {
+                return Err(sqlx::Error::PoolClosed);
+            }
+            state.generation
+        };
         let prepared = async {
             let mut conn = self.options.connect().await?;
             if let Some(first) = self.first.as_deref() {
@@ -269,10 +269,6 @@ impl Pool {
     /// A connection that is none of the pool's, and changes nothing.
     pub(crate) async fn connect_apart(&self) -> Result<PgConnection, sqlx::Error> {
         self.shape.connect.keep(self.options.connect()).await
-    }
-
-    fn pop(&self) -> Option<Idle> {
-        self.lock().idle.pop()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

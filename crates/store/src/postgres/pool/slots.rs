@@ -2,7 +2,8 @@
 //! to give it back, because this is on the way of every statement.
 //!
 //! # Invariants
-//! - No more slots are taken than there are, but for those that were taken before there were fewer.
+//! - No more slots are taken than there are, but for those that were taken before there were fewer. Slots and what rests are
+//!   no more together either: whoever has a slot takes what rests before anything is made.
 //! - Who waits is served in order, and before who comes later.
 //! - A slot that was handed to somebody who left is handed on, or free.
 
@@ -44,11 +45,36 @@ pub(super) struct Idle {
     pub(super) since: Instant,
 }
 
+/// When a connection that rests is taken, among others.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    Next,
+    Last,
+}
+
 impl State {
     /// Whether somebody who comes now may have a slot. While there are free ones nobody waits for one: those that there were
     /// have been handed over.
     fn has_room(&self) -> bool {
         self.used < self.max && !self.closed
+    }
+
+    /// Connections, with those that are being made.
+    pub(super) fn all(&self) -> usize {
+        self.used + self.idle.len()
+    }
+
+    /// Lets a connection rest whose slot is still counted; given back when there are too many, or it is not to be used again.
+    pub(super) fn keep(&mut self, idle: Idle, at: Place) -> Option<Idle> {
+        let is_good = idle.conn.generation == self.generation && !self.closed;
+        if !is_good || self.all() > self.max {
+            return Some(idle);
+        }
+        match at {
+            Place::Next => self.idle.push(idle),
+            Place::Last => self.idle.insert(0, idle),
+        }
+        None
     }
 }
 
@@ -70,7 +96,8 @@ impl Slots {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One is not needed any more: somebody who waits has it, unless there are too many.
+    /// One is not needed any more: somebody who waits has it, unless there are too many. Told under the lock: handed over
+    /// after who it was for has left, it would be nobody's.
     fn free(&self, state: &mut State) {
         if state.waiting > 0 && state.used <= state.max {
             self.handed.add_permits(1);
@@ -109,10 +136,10 @@ impl Slot {
         Self { slots: Arc::clone(slots), held: true }
     }
 
-    /// One, when there is room.
-    pub(super) fn take(slots: &Arc<Slots>) -> Option<Self> {
+    /// One for a connection that is to be made, when there is room and there are fewer than `min`.
+    pub(super) fn take_missing(slots: &Arc<Slots>, min: usize) -> Option<Self> {
         let mut state = slots.lock();
-        state.has_room().then(|| {
+        (state.has_room() && state.all() < min.min(state.max)).then(|| {
             state.used += 1;
             Self::of(slots)
         })
@@ -132,20 +159,20 @@ impl Slot {
         Some((last, Self::of(slots)))
     }
 
-    /// One, in the order of those who ask.
-    pub(super) async fn wait(slots: &Arc<Slots>) -> Result<Self, sqlx::Error> {
+    /// One, in the order of those who ask, and what rested last, if anything does.
+    pub(super) async fn wait(slots: &Arc<Slots>) -> Result<(Self, Option<Idle>), sqlx::Error> {
         let _waiting = {
             let mut state = slots.lock();
             if state.has_room() {
                 state.used += 1;
-                return Ok(Self::of(slots));
+                return Ok((Self::of(slots), state.idle.pop()));
             }
             state.waiting += 1;
             Waiting(slots)
         };
         let handed = slots.handed.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
         handed.forget();
-        Ok(Self::of(slots))
+        Ok((Self::of(slots), slots.lock().idle.pop()))
     }
 
     /// Gives it up under a lock that is held anyway.
@@ -198,6 +225,15 @@ mod tests {
         .await
     }
 
+    async fn wait(slots: &Arc<Slots>) -> Result<Slot, sqlx::Error> {
+        Slot::wait(slots).await.map(|(slot, _)| slot)
+    }
+
+    /// One, if there is a free one.
+    fn take(slots: &Arc<Slots>) -> Option<Slot> {
+        Slot::take_missing(slots, usize::MAX)
+    }
+
     fn used(slots: &Slots) -> usize {
         slots.lock().used
     }
@@ -205,55 +241,55 @@ mod tests {
     #[tokio::test]
     async fn who_waits_is_served_in_order_and_before_who_comes_later() {
         let slots = Arc::new(Slots::new(1));
-        let held = Slot::wait(&slots).await.unwrap();
-        let (mut first, mut second) = (pin!(Slot::wait(&slots)), pin!(Slot::wait(&slots)));
+        let held = wait(&slots).await.unwrap();
+        let (mut first, mut second) = (pin!(wait(&slots)), pin!(wait(&slots)));
         assert!(poll(&mut first).await.is_none());
         assert!(poll(&mut second).await.is_none());
         drop(held);
-        assert!(Slot::take(&slots).is_none(), "it is the first one's, who has not woken yet");
+        assert!(take(&slots).is_none(), "it is the first one's, who has not woken yet");
         assert!(poll(&mut second).await.is_none());
         let held = poll(&mut first).await.expect("its turn").unwrap();
         assert_eq!(used(&slots), 1);
         drop(held);
         drop(poll(&mut second).await.expect("its turn").unwrap());
         assert_eq!(used(&slots), 0);
-        assert!(Slot::take(&slots).is_some());
+        assert!(take(&slots).is_some());
     }
 
     #[tokio::test]
     async fn what_was_handed_to_somebody_who_left_is_handed_on_or_free() {
         let slots = Arc::new(Slots::new(1));
-        let held = Slot::wait(&slots).await.unwrap();
-        let mut stays = Box::pin(Slot::wait(&slots));
+        let held = wait(&slots).await.unwrap();
+        let mut stays = Box::pin(wait(&slots));
         {
-            let mut leaves = Box::pin(Slot::wait(&slots));
+            let mut leaves = Box::pin(wait(&slots));
             assert!(poll(&mut leaves.as_mut()).await.is_none());
             assert!(poll(&mut stays.as_mut()).await.is_none());
             drop(held);
         }
         let held = poll(&mut stays.as_mut()).await.expect("it was handed on").unwrap();
         {
-            let mut leaves = Box::pin(Slot::wait(&slots));
+            let mut leaves = Box::pin(wait(&slots));
             assert!(poll(&mut leaves.as_mut()).await.is_none());
             drop(held);
             assert_eq!(used(&slots), 1);
         }
         assert_eq!(used(&slots), 0);
-        assert!(Slot::take(&slots).is_some(), "nobody waits any more");
+        assert!(take(&slots).is_some(), "nobody waits any more");
     }
 
     #[tokio::test]
     async fn more_slots_serve_who_waits_and_fewer_are_no_more_as_they_are_freed() {
         let slots = Arc::new(Slots::new(1));
-        let first = Slot::wait(&slots).await.unwrap();
-        let mut waits = pin!(Slot::wait(&slots));
+        let first = wait(&slots).await.unwrap();
+        let mut waits = pin!(wait(&slots));
         assert!(poll(&mut waits).await.is_none());
         slots.set_max(&mut slots.lock(), 3);
-        let third = Slot::take(&slots).expect("beside the one of who waits");
-        assert!(Slot::take(&slots).is_none(), "that one is his");
+        let third = take(&slots).expect("beside the one of who waits");
+        assert!(take(&slots).is_none(), "that one is his");
         let second = poll(&mut waits).await.expect("there is one more").unwrap();
         slots.set_max(&mut slots.lock(), 1);
-        let mut waits = pin!(Slot::wait(&slots));
+        let mut waits = pin!(wait(&slots));
         assert!(poll(&mut waits).await.is_none());
         drop(first);
         drop(second);
@@ -266,13 +302,13 @@ mod tests {
     #[tokio::test]
     async fn nobody_gets_one_once_it_is_closed() {
         let slots = Arc::new(Slots::new(1));
-        let held = Slot::wait(&slots).await.unwrap();
-        let mut waits = pin!(Slot::wait(&slots));
+        let held = wait(&slots).await.unwrap();
+        let mut waits = pin!(wait(&slots));
         assert!(poll(&mut waits).await.is_none());
         assert!(slots.close().is_empty());
         assert!(matches!(poll(&mut waits).await, Some(Err(sqlx::Error::PoolClosed))));
         drop(held);
-        assert!(Slot::take(&slots).is_none());
-        assert!(matches!(Slot::wait(&slots).await, Err(sqlx::Error::PoolClosed)));
+        assert!(take(&slots).is_none());
+        assert!(matches!(wait(&slots).await, Err(sqlx::Error::PoolClosed)));
     }
 }
