@@ -10,7 +10,6 @@ use tokio::sync::Notify;
 use super::cluster::Share;
 use super::failure::{self, Failure};
 use super::history::History;
-use super::patience::Timer;
 use super::pool::{Pool, Shape, Taken, unavailable};
 use super::position::{Lsn, Position};
 use super::target::Target;
@@ -364,16 +363,6 @@ impl Leased {
 
     pub(crate) fn conn(&mut self) -> &mut PgConnection {
         self.taken.conn()
-    }
-
-    /// What its connection's statements are timed with, for as long as one of them runs.
-    pub(crate) fn take_timer(&mut self) -> Timer {
-        self.taken.timer().take().unwrap_or_else(Timer::new)
-    }
-
-    /// Keeps it for the next one.
-    pub(crate) fn put_timer(&mut self, timer: Timer) {
-        *self.taken.timer() = Some(timer);
     }
 
     pub(crate) fn node(&self) -> &Arc<Node> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
-use super::patience::{Patience, Timer};
+use super::patience::Patience;
 use super::target::Target;
 
 mod slots;
@@ -52,8 +52,6 @@ pub(crate) struct Pool {
 pub(crate) struct Counted {
     conn: PgConnection,
     generation: u64,
-    /// Kept from one statement to the next.
-    timer: Option<Timer>,
     _open: Open,
 }
 
@@ -83,11 +81,6 @@ pub(crate) struct Taken {
 impl Taken {
     pub(crate) fn conn(&mut self) -> &mut PgConnection {
         &mut self.conn.conn
-    }
-
-    /// What its statements are timed with.
-    pub(crate) fn timer(&mut self) -> &mut Option<Timer> {
-        &mut self.conn.timer
     }
 }
 
@@ -263,7 +256,7 @@ impl Pool {
             Ok(conn)
         };
         let conn = self.shape.connect.keep(prepared).await?;
-        Ok(Counted { conn, generation, timer: None, _open: Open::count(&self.open) })
+        Ok(Counted { conn, generation, _open: Open::count(&self.open) })
     }
 
     /// A connection that is none of the pool's, and changes nothing.
