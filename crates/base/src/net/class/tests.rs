@@ -1,3 +1,5 @@
+//! The table against the ends of every block of the registries.
+
 use super::*;
 
 fn check(address: &str, expected: Class) {
@@ -100,6 +102,7 @@ fn of_ipv6_only_what_hosts_are_given_is_public() {
         ("2001:db9::1", Public),
         ("2002:7f00:1::1", Transition),
         ("2002:808:808::1", Transition),
+        ("2002:ffff:ffff::1", Transition),
         ("2003::1", Public),
         ("2606:4700::1111", Public),
         ("3ffe::1", Public),
