@@ -1,0 +1,7 @@
+//! The scanner against real servers: the Observatory's own grader beside it, a site full of faults, and its twin without.
+#![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
+
+mod cases;
+mod grades;
+mod planted;
+mod world;
