@@ -10,38 +10,10 @@ use mainstay_telemetry::outbound::{
 use tokio::time::{Instant, sleep_until};
 use url::Url;
 
+use crate::Settings;
+
 /// The kinds of content that browsers say they like best.
 const ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-
-/// What a scan may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Pages whose markup is read.
-    pub pages_max: usize,
-    /// Requests in all.
-    pub requests_max: usize,
-    /// Requests in a second.
-    pub requests_per_second: u32,
-    /// Bytes of one answer.
-    pub body_bytes_max: usize,
-    /// One request, and connecting for it.
-    pub request: Duration,
-    /// All of it.
-    pub total: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            pages_max: 20,
-            requests_max: 200,
-            requests_per_second: 20,
-            body_bytes_max: 4 << 20,
-            request: Duration::from_secs(10),
-            total: Duration::from_secs(120),
-        }
-    }
-}
 
 /// The site that is looked at, and where it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,21 +75,21 @@ pub enum Missing {
 pub(crate) struct Fetcher<'a> {
     client: &'a Client,
     policy: Policy,
-    options: Options,
+    settings: Settings,
     next: Instant,
     end: Instant,
     asked: usize,
 }
 
 impl<'a> Fetcher<'a> {
-    pub(crate) fn new(client: &'a Client, site: &Site, options: &Options) -> Self {
+    pub(crate) fn new(client: &'a Client, site: &Site, settings: &Settings) -> Self {
         let now = Instant::now();
         Self {
             client,
             policy: site.policy(),
-            options: *options,
+            settings: settings.clone(),
             next: now,
-            end: now + options.total,
+            end: now + settings.total_timeout.0,
             asked: 0,
         }
     }
@@ -148,16 +120,16 @@ impl<'a> Fetcher<'a> {
         headers: HeaderMap,
     ) -> Result<Answer, Missing> {
         let start = self.next.max(Instant::now());
-        if self.asked >= self.options.requests_max || start >= self.end {
+        if self.asked >= self.settings.requests_max || start >= self.end {
             return Err(Missing::Spent);
         }
         sleep_until(start).await;
         self.asked += 1;
-        self.next = start + Duration::from_secs(1) / self.options.requests_per_second.max(1);
+        self.next = start + Duration::from_secs(1) / self.settings.requests_per_second.max(1);
         let limits = Limits {
-            total: self.options.request,
-            connect: self.options.request,
-            body_bytes_max: self.options.body_bytes_max,
+            total: self.settings.request_timeout.0,
+            connect: self.settings.request_timeout.0,
+            body_bytes_max: self.settings.body_bytes_max.bytes(),
             redirects_max: 0,
         };
         let request = Request::get(Purpose::Scan, self.policy.clone(), url.as_str());

@@ -4,7 +4,8 @@ use http::header;
 use mainstay_telemetry::outbound::{Answer, Client, Error, Secured};
 use url::Url;
 
-use crate::fetch::{Fetcher, Missing, Options, Site};
+use crate::Settings;
+use crate::fetch::{Fetcher, Missing, Site};
 use crate::observatory::{Answered, Jar, Seen, joined};
 use crate::page::{Page, is_html};
 
@@ -32,8 +33,8 @@ pub struct Looked {
 ///
 /// # Errors
 /// When neither http nor https answers.
-pub async fn look(client: &Client, site: &Site, options: &Options) -> Result<Looked, Missing> {
-    let mut fetcher = Fetcher::new(client, site, options);
+pub async fn look(client: &Client, site: &Site, settings: &Settings) -> Result<Looked, Missing> {
+    let mut fetcher = Fetcher::new(client, site, settings);
     first(&mut fetcher, site).await
 }
 
@@ -86,7 +87,14 @@ fn outbound(missing: Missing) -> Option<Error> {
     }
 }
 
-/// Asks on as long as it is sent on. Where it is sent to somebody else's site, nobody is asked: the way ends there.
+/// Whether nobody may be asked where it was sent: another's site, or one whose certificate nobody believes, which is a
+/// finding of its own.
+fn ends_way(error: &Error) -> bool {
+    matches!(error, Error::Refused(_))
+        || matches!(error, Error::Tls { chain, .. } if !chain.is_empty())
+}
+
+/// Asks on as long as it is sent on.
 async fn follow(fetcher: &mut Fetcher<'_>, url: Option<Url>) -> Result<Way, Missing> {
     let mut url = url.ok_or(Missing::Spent)?;
     let (mut route, mut jar) = (vec![url.clone()], Jar::default());
@@ -95,7 +103,7 @@ async fn follow(fetcher: &mut Fetcher<'_>, url: Option<Url>) -> Result<Way, Miss
         jar.send(&url);
         let answer = match (fetcher.get(&url).await, last) {
             (Ok(answer), _) => answer,
-            (Err(Missing::Outbound(Error::Refused(_))), Some(last)) => {
+            (Err(Missing::Outbound(error)), Some(last)) if ends_way(&error) => {
                 return Ok(Way { last, route, jar });
             }
             (Err(error), _) => return Err(error),

@@ -8,7 +8,8 @@ use mainstay_telemetry::outbound::{Answer, Client};
 use serde::Serialize;
 use url::Url;
 
-use crate::fetch::{Fetcher, Missing, Options, Site};
+use crate::Settings;
+use crate::fetch::{Fetcher, Missing, Site};
 use crate::finding::Finding;
 use crate::look::{Looked, first};
 use crate::observatory::{self, joined};
@@ -40,11 +41,11 @@ pub struct Scan {
 pub async fn scan(
     client: &Client,
     site: &Site,
-    options: &Options,
+    settings: &Settings,
     clock: &Clock,
     entropy: &Entropy,
 ) -> Result<Scan, Missing> {
-    let mut fetcher = Fetcher::new(client, site, options);
+    let mut fetcher = Fetcher::new(client, site, settings);
     let looked = first(&mut fetcher, site).await?;
     let verdict = observatory::judge(&looked.seen);
     let now = clock.now();
@@ -55,7 +56,7 @@ pub async fn scan(
     let mut walk = Walk { fetcher, site, findings, anything: Vec::new(), is_complete: true };
     walk.probe_anything(&looked, entropy).await;
     walk.ask_contact(&looked, now).await;
-    walk.read_pages(&looked, options.pages_max).await;
+    walk.read_pages(&looked, settings.pages_max).await;
     walk.ask_files(&looked).await;
     let Walk { mut findings, is_complete, .. } = walk;
     let mut seen = BTreeSet::new();

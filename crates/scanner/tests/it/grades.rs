@@ -10,7 +10,7 @@ use mainstay_testkit::{Answerer, Authority};
 use serde_json::{Value, json};
 
 use crate::cases::{Case, Http, make};
-use crate::world::{answer, client, options, read, runtime};
+use crate::world::{answer, client, read, runtime, settings};
 
 const SITES: usize = 400;
 const ELSEWHERE: &str = "elsewhere.example";
@@ -92,7 +92,7 @@ fn ask_ours(hosts: &[String], ports: (u16, u16), authority: &Authority) -> Value
             https_port: ports.1,
             others: vec![ELSEWHERE.into()],
         };
-        let looked = runtime.block_on(look(&client, &site, &options()));
+        let looked = runtime.block_on(look(&client, &site, &settings()));
         let looked = looked.expect(host);
         let verdict = observatory::judge(&looked.seen);
         let tests: BTreeMap<_, _> = verdict

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use mainstay_base::units::Span;
 use mainstay_base::{Clock, Entropy};
-use mainstay_scanner::{Missing, Options, Scan, Severity, Site, scan};
+use mainstay_scanner::{Missing, Scan, Settings, Severity, Site, scan};
 use mainstay_testkit::{Answerer, Authority, Pair, day};
 
-use crate::world::{answer, client, options, read, runtime};
+use crate::world::{answer, client, read, runtime, settings};
 
 const HOST: &str = "shop.example";
 /// Of the planted faults, as the share that is to be found.
@@ -160,12 +161,12 @@ fn run(
     let https_port = *port.get_or_init(|| secure.address.port());
     let site =
         Site { host: HOST.into(), http_port: plain.address.port(), https_port, others: vec![] };
-    scan_site(authority, &site, &options()).expect("a scan")
+    scan_site(authority, &site, &settings()).expect("a scan")
 }
 
-fn scan_site(authority: &Authority, site: &Site, options: &Options) -> Result<Scan, Missing> {
+fn scan_site(authority: &Authority, site: &Site, settings: &Settings) -> Result<Scan, Missing> {
     let client = client(authority);
-    runtime().block_on(scan(&client, site, options, &Clock::System, &Entropy::seeded(7)))
+    runtime().block_on(scan(&client, site, settings, &Clock::System, &Entropy::seeded(7)))
 }
 
 fn path(url: &str) -> String {
@@ -235,11 +236,14 @@ fn a_certificate_that_browsers_refuse_is_told_with_the_reason() {
         let ids: BTreeMap<_, _> = scan.findings.iter().map(|f| (f.id, &f.evidence)).collect();
         assert!(ids.contains_key(rule), "{what}: {ids:?}");
         assert!(ids.contains_key("hsts-not-implemented-no-https"), "{what}: {ids:?}");
-        // Where http leads nowhere but to it, nothing can be seen.
+        // Where http leads to it as well, that is all there is to see.
+        let scan = run(&pair, &authority, to_https, clean);
+        assert!(scan.findings.iter().any(|found| found.id == rule), "{what}: {scan:?}");
+        // Where it leads nowhere, there is nothing.
         let plain = Answerer::plain(move |head| to_https(head, 1));
         let port = plain.address.port();
         let site = Site { host: HOST.into(), http_port: port, https_port: 1, others: vec![] };
-        assert!(scan_site(&authority, &site, &options()).is_err(), "{what}");
+        assert!(scan_site(&authority, &site, &settings()).is_err(), "{what}");
     }
 }
 
@@ -258,22 +262,26 @@ fn a_scan_keeps_its_bounds() {
     });
     let port = server.address.port();
     let site = Site { host: HOST.into(), http_port: port, https_port: 1, others: vec![] };
-    let asked = |options: Options| {
+    let asked = |settings: Settings| {
         count.store(0, std::sync::atomic::Ordering::SeqCst);
         let began = std::time::Instant::now();
-        let scan = scan_site(&Authority::new(), &site, &options).expect("a scan");
+        let scan = scan_site(&Authority::new(), &site, &settings).expect("a scan");
         assert!(!scan.complete, "{:?}", scan.findings);
         (count.load(std::sync::atomic::Ordering::SeqCst), began.elapsed())
     };
-    let (few, _) = asked(Options { requests_max: 12, ..options() });
+    let (few, _) = asked(Settings { requests_max: 12, ..settings() });
     // Those by https were never answered.
     assert!((8..=12).contains(&few), "{few}");
-    let (slow, took) = asked(Options { requests_max: 12, requests_per_second: 20, ..options() });
+    let (slow, took) = asked(Settings { requests_max: 12, requests_per_second: 20, ..settings() });
     assert!((8..=12).contains(&slow) && took >= Duration::from_millis(500), "{slow} in {took:?}");
-    let (pages, _) = asked(Options { pages_max: 5, ..options() });
-    let (more, _) = asked(Options { pages_max: 15, ..options() });
+    let (pages, _) = asked(Settings { pages_max: 5, ..settings() });
+    let (more, _) = asked(Settings { pages_max: 15, ..settings() });
     assert_eq!(more - pages, 10);
-    let over = Options { total: Duration::from_millis(200), requests_per_second: 20, ..options() };
+    let over = Settings {
+        total_timeout: Span(Duration::from_millis(200)),
+        requests_per_second: 20,
+        ..settings()
+    };
     let (brief, _) = asked(over);
     assert!(brief <= 5, "{brief}");
 }

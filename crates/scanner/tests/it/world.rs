@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use mainstay_base::Clock;
-use mainstay_scanner::Options;
+use mainstay_scanner::Settings;
 use mainstay_telemetry::metrics::Registry;
 use mainstay_telemetry::outbound::{Client, Resolver, Trust};
 use mainstay_testkit::Authority;
 
 /// No pause between requests: they go to this machine.
-pub(crate) fn options() -> Options {
-    Options { requests_per_second: 1_000_000, ..Options::default() }
+pub(crate) fn settings() -> Settings {
+    Settings { requests_per_second: 1_000_000, ..Settings::default() }
 }
 
 pub(crate) fn client(authority: &Authority) -> Client {
