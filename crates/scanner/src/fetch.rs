@@ -113,12 +113,26 @@ impl<'a> Fetcher<'a> {
         self.ask(Method::OPTIONS, url, HeaderMap::from_iter(headers)).await
     }
 
+    /// The first bytes that come back for these.
+    pub(crate) async fn probe(&mut self, url: &Url, bytes: Vec<u8>) -> Result<Vec<u8>, Missing> {
+        let limits = self.take_turn().await?;
+        let request = Request::get(Purpose::Scan, self.policy.clone(), url.as_str());
+        Ok(self.client.probe(&Request { limits, body: bytes.into(), ..request }).await?)
+    }
+
     async fn ask(
         &mut self,
         method: Method,
         url: &Url,
         headers: HeaderMap,
     ) -> Result<Answer, Missing> {
+        let limits = self.take_turn().await?;
+        let request = Request::get(Purpose::Scan, self.policy.clone(), url.as_str());
+        Ok(self.client.send(Request { method, headers, limits, ..request }).await?)
+    }
+
+    /// Waits until one more may be sent, and says what it may cost.
+    async fn take_turn(&mut self) -> Result<Limits, Missing> {
         let start = self.next.max(Instant::now());
         if self.asked >= self.settings.requests_max || start >= self.end {
             return Err(Missing::Spent);
@@ -126,13 +140,11 @@ impl<'a> Fetcher<'a> {
         sleep_until(start).await;
         self.asked += 1;
         self.next = start + Duration::from_secs(1) / self.settings.requests_per_second.max(1);
-        let limits = Limits {
+        Ok(Limits {
             total: self.settings.request_timeout.0,
             connect: self.settings.request_timeout.0,
             body_bytes_max: self.settings.body_bytes_max.bytes(),
             redirects_max: 0,
-        };
-        let request = Request::get(Purpose::Scan, self.policy.clone(), url.as_str());
-        Ok(self.client.send(Request { method, headers, limits, ..request }).await?)
+        })
     }
 }

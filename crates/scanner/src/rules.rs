@@ -3,6 +3,7 @@
 pub(crate) mod cookies;
 pub(crate) mod exposed;
 pub(crate) mod graded;
+pub(crate) mod hello;
 pub(crate) mod markup;
 pub(crate) mod open;
 pub(crate) mod transport;

@@ -14,6 +14,7 @@ use crate::finding::Finding;
 use crate::look::{Looked, first};
 use crate::observatory::{self, joined};
 use crate::page::{Page, is_html};
+use crate::rules::hello::Old;
 use crate::rules::{cookies, exposed, graded, markup, open, transport};
 
 /// Folders that are often listed, beside those that pages name.
@@ -55,6 +56,7 @@ pub async fn scan(
     findings.extend(open::list(&looked));
     let mut walk = Walk { fetcher, site, findings, anything: Vec::new(), is_complete: true };
     walk.probe_anything(&looked, entropy).await;
+    walk.ask_old_tls(&looked, entropy).await;
     walk.ask_contact(&looked, now).await;
     walk.read_pages(&looked, settings.pages_max).await;
     walk.ask_files(&looked).await;
@@ -101,6 +103,23 @@ impl Walk<'_> {
             self.findings.extend(markup::list(&url, &Page::default(), &answer.body));
             if answer.status.as_u16() == 200 {
                 self.anything = answer.body.to_vec();
+            }
+        }
+    }
+
+    /// Whether versions of TLS that were given up are still taken.
+    async fn ask_old_tls(&mut self, looked: &Looked, entropy: &Entropy) {
+        if looked.secured.is_none() {
+            return;
+        }
+        for version in Old::ALL {
+            let (Some(url), Ok(random)) = (self.site.url("https"), entropy.bytes()) else { return };
+            let hello = version.hello(&self.site.host, random);
+            // Who closes, or says why not, does not take it.
+            if let Ok(answer) = self.fetcher.probe(&url, hello).await
+                && version.is_taken(&answer)
+            {
+                self.findings.push(transport::tell_given_up(url.as_str(), version.as_str()));
             }
         }
     }

@@ -13,6 +13,7 @@ mod error;
 mod limits;
 mod meters;
 mod policy;
+mod probe;
 mod redirect;
 mod resolve;
 mod tls;

@@ -37,6 +37,18 @@ const OLD: Rule = Rule {
     fix: "Let Mainstay end TLS itself ([tls] cert and key), or renew what does it in front",
 };
 
+const GIVEN_UP: Rule = Rule {
+    id: "tls-given-up",
+    severity: Severity::Medium,
+    title: "The server takes a version of TLS that was given up (RFC 8996)",
+    fix: "Let Mainstay end TLS itself ([tls] cert and key: 1.2 and 1.3 only), or switch it off in what does it in front",
+};
+
+/// A finding of a version that was given up.
+pub(crate) fn tell_given_up(url: &str, version: &str) -> Finding {
+    GIVEN_UP.at(url, version)
+}
+
 pub(crate) fn list(looked: &Looked, now: Timestamp) -> Vec<Finding> {
     let url = looked.url.as_str();
     if let Some(Error::Tls { source, chain }) = &looked.https_error {

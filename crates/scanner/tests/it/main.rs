@@ -3,5 +3,6 @@
 
 mod cases;
 mod grades;
+mod old_tls;
 mod planted;
 mod world;

@@ -224,6 +224,10 @@ fn hostile_urls_make_no_connection() {
         for (url, rule) in &hostile {
             let (answer, connections) = ask(&client, Policy::stranger(), url);
             assert_eq!((refusal(answer).as_str(), connections), (*rule, 0), "{url:?}");
+            let before = sent();
+            let probe = Request::get(Purpose::Scan, Policy::stranger(), url);
+            let refused = runtime().block_on(client.probe(&probe)).expect_err(url).rule();
+            assert_eq!((refused.map(|r| r.as_str()), sent()), (Some(*rule), before), "{url:?}");
         }
         let text = registry.encode_text();
         let counted = format!(
