@@ -27,7 +27,7 @@ pub struct Page {
     pub forms: Vec<String>,
     /// `<meta name=generator>`: which software made it.
     pub generator: Option<String>,
-    /// Links that open a window that can reach back, as `target=_blank` with `rel=opener`.
+    /// Whether it asks for a password.
     pub has_password: bool,
 }
 
