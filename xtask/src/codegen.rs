@@ -17,7 +17,7 @@ pub(crate) struct Args {
 
 /// Writes or checks every generated document.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let docs = mainstay_testkit::checkout().join("docs");
     let stale = list_stale(&docs)?;
     let mut out = std::io::stdout().lock();
     for document in &stale {

@@ -1,7 +1,7 @@
 //! `cargo xtask soak`: the long forms of checks whose short forms are tests; the same code with larger numbers.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -121,7 +121,7 @@ const ROLLUPS: &str =
 /// The test of `insight`, with its long stream when asked for.
 fn compare_rollups(long: bool) -> anyhow::Result<()> {
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    cargo.current_dir(mainstay_testkit::checkout());
     cargo.args(["test", "--locked", "--release", "-p", "mainstay-insight", "--lib"]);
     cargo.args(["--", "--exact", ROLLUPS]);
     if long {
@@ -146,7 +146,7 @@ fn build() -> anyhow::Result<PathBuf> {
     let folder = own.parent().context("this program is in no folder")?;
     let target = folder.parent().context("this program is in no target folder")?;
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    cargo.current_dir(mainstay_testkit::checkout());
     cargo
         .args(["build", "--locked", "-p", "mainstay", "--bin", "mainstay", "--target-dir"])
         .arg(target);
@@ -195,8 +195,7 @@ mod tests {
     /// The name is another room's: it must be there.
     #[test]
     fn the_test_of_the_roll_ups_has_its_name() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../crates/insight/src/rollup/differential.rs");
+        let path = mainstay_testkit::checkout().join("crates/insight/src/rollup/differential.rs");
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let name = ROLLUPS.rsplit("::").next().unwrap_or_default();
         assert!(text.contains(&format!("fn {name}(")), "{ROLLUPS}");

@@ -48,7 +48,7 @@ pub struct Args {}
 /// # Errors
 /// When the checkout cannot be read.
 pub fn run(_: &Args) -> anyhow::Result<ExitCode> {
-    let findings = list_findings(&checkout())?;
+    let findings = list_findings(&mainstay_testkit::checkout())?;
     let mut out = std::io::stdout().lock();
     for finding in &findings {
         writeln!(out, "{finding}")?;
@@ -76,17 +76,13 @@ pub fn list_findings(root: &Path) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-fn checkout() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_house_keeps_its_laws() -> anyhow::Result<()> {
-        let findings = list_findings(&checkout())?;
+        let findings = list_findings(&mainstay_testkit::checkout())?;
         let text: Vec<_> = findings.iter().map(Finding::to_string).collect();
         assert!(findings.is_empty(), "\n{}\n", text.join("\n"));
         Ok(())

@@ -8,6 +8,7 @@
 pub mod bench;
 mod bytes;
 mod chaos;
+mod checkout;
 mod clock;
 mod daemon;
 mod event;
@@ -34,6 +35,7 @@ mod waits;
 
 pub use bytes::{find_bytes, list_files_with};
 pub use chaos::ChaosProxy;
+pub use checkout::checkout;
 pub use clock::moved_clock;
 pub use event::{Batch, CHROME, fresh_id};
 pub use http::{Connection, Exchange, Request, Response};

@@ -1,8 +1,8 @@
 //! TimescaleDB for a test: PGlite with the extension, in the memory of a Node process that dies with the test. It takes one client at a time.
 
-use std::path::Path;
 use std::time::Duration;
 
+use crate::checkout;
 use crate::port::free_port;
 use crate::process::Process;
 
@@ -23,7 +23,7 @@ impl Timescale {
     /// When its packages are not installed (`scripts/setup test`), or it does not start.
     #[must_use]
     pub fn start() -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../e2e");
+        let folder = checkout().join("e2e");
         let port = free_port();
         let mut command = Process::command("node");
         command.arg("timescale.mjs").arg(port.to_string()).current_dir(folder);

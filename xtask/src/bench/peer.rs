@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
-use super::prepare::{checkout, open_to_all};
+use super::prepare::open_to_all;
 use super::running::{Launch, Running, SERVER_CORE, free_address};
 use crate::server::{Place, Server, placed, retry};
 
@@ -37,7 +37,7 @@ impl Fastify {
         let postgres = Postgres::start(dir)?;
         postgres.query(TABLE)?;
         let address = free_address()?;
-        let script = checkout().join("xtask/bench/fastify.mjs");
+        let script = mainstay_testkit::checkout().join("xtask/bench/fastify.mjs");
         let program: Vec<String> = vec![
             "env".into(),
             "NODE_ENV=production".into(),

@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 
 /// Installs peers and load generators.
 pub(super) fn install() -> anyhow::Result<()> {
-    let status = Command::new(checkout().join("scripts/setup"))
+    let status = Command::new(mainstay_testkit::checkout().join("scripts/setup"))
         .arg("bench")
         // The table alone goes to standard output.
         .stdout(Stdio::from(std::io::stderr()))
@@ -22,7 +22,7 @@ pub(super) fn install() -> anyhow::Result<()> {
 /// Builds the release binary where this program was built, and says where it is.
 pub(super) fn build() -> anyhow::Result<PathBuf> {
     let status = Command::new("cargo")
-        .current_dir(checkout())
+        .current_dir(mainstay_testkit::checkout())
         .args(["build", "--release", "--locked", "-p", "mainstay", "--target-dir"])
         .arg(target()?)
         .stdout(Stdio::from(std::io::stderr()))
@@ -53,11 +53,6 @@ pub(super) fn find(program: &str) -> anyhow::Result<PathBuf> {
 /// Servers that give up root's rights still read what is in here.
 pub(super) fn open_to_all(dir: &Path) -> anyhow::Result<()> {
     Ok(fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?)
-}
-
-/// The top of the checkout.
-pub(super) fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// The target folder, of which this program is `<profile>/xtask`.

@@ -105,7 +105,7 @@ fn run(
     program.push(serde_json::to_string(&ask)?);
     let mut command = placed(&program, Place::default());
     command
-        .current_dir(prepare::checkout())
+        .current_dir(mainstay_testkit::checkout())
         // The servers of a test run lie where temporary files do.
         .env("TMPDIR", &bench.dir)
         .stdout(Stdio::piped());

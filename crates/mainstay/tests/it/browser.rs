@@ -1,9 +1,9 @@
 //! What Chromium makes of the example site and of the console. Each test runs one script of `e2e/`, which drives the browser and prints facts; judging them is done here.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use mainstay_testkit::{Postgres, Process, Server, TOKEN, list_files_with};
+use mainstay_testkit::{Postgres, Process, Server, TOKEN, checkout, list_files_with};
 use serde_json::{Value, json};
 
 use crate::launch;
@@ -126,11 +126,7 @@ fn has_stored_a_bot(server: &Server, reason: &str) -> bool {
 }
 
 fn portfolio() -> PathBuf {
-    root().join("examples/portfolio/site")
-}
-
-pub(crate) fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+    checkout().join("examples/portfolio/site")
 }
 
 fn input(server: &Server) -> Value {
@@ -150,7 +146,7 @@ pub(crate) fn run_script(name: &str, input: &Value) -> Value {
 
 /// The same for a script that may take another time.
 pub(crate) fn run_script_within(name: &str, input: &Value, time: Duration) -> Value {
-    let folder = root().join("e2e");
+    let folder = checkout().join("e2e");
     assert!(folder.join("node_modules").is_dir(), "e2e/node_modules is missing: run scripts/setup");
     let mut command = Process::command("node");
     command.arg(name).arg(input.to_string()).current_dir(&folder);

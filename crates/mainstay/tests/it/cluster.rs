@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use mainstay_testkit::{Batch, Connection, Request, until};
+use mainstay_testkit::{Batch, Connection, Request, checkout, until};
 use serde_json::Value;
-
-use crate::browser::root;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -29,7 +27,7 @@ impl Cluster {
     }
 
     fn run(&self, verb: &str, binary: &str) -> Output {
-        let mut script = Command::new(root().join("scripts/cluster"));
+        let mut script = Command::new(checkout().join("scripts/cluster"));
         script.arg(verb).arg("--data").arg(&self.data).env("MAINSTAY_BINARY", binary);
         script.output().expect("scripts/cluster")
     }

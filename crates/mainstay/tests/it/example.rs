@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mainstay_testkit::{Launch, Process, Server, Site, TOKEN};
+use mainstay_testkit::{Launch, Process, Server, Site, TOKEN, checkout};
 use serde_json::{Value, json};
-
-use crate::browser::root;
 
 /// Time an app may take to listen on a busy machine.
 const START: Duration = Duration::from_secs(60);
@@ -22,7 +20,7 @@ pub(crate) struct App {
 impl App {
     /// The production build of `examples/nextjs`, in a folder of its own: it makes pages again while it runs.
     pub(crate) fn start_nextjs() -> Self {
-        let example = root().join("examples/nextjs");
+        let example = checkout().join("examples/nextjs");
         let build = example.join(".next");
         assert!(build.join("BUILD_ID").is_file(), "{build:?} is not built: run scripts/setup test");
         let folder = Site::new();
@@ -43,14 +41,17 @@ impl App {
     /// `examples/plain-app`.
     pub(crate) fn start_plain() -> Self {
         let mut command = Process::command("node");
-        command.arg("server.mjs").env("PORT", "0").current_dir(root().join("examples/plain-app"));
+        command
+            .arg("server.mjs")
+            .env("PORT", "0")
+            .current_dir(checkout().join("examples/plain-app"));
         Self::at(Process::start(&mut command), Site::new())
     }
 
     /// Another app that is this one with script planted in every page.
     pub(crate) fn plant(&self) -> Self {
         let mut command = Process::command("node");
-        command.args(["stand/planter.mjs", &self.url]).current_dir(root().join("e2e"));
+        command.args(["stand/planter.mjs", &self.url]).current_dir(checkout().join("e2e"));
         Self::at(Process::start(&mut command), Site::new())
     }
 

@@ -5,11 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use mainstay_base::units::Size;
-use mainstay_testkit::Site;
+use mainstay_testkit::{Site, checkout};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
-
-use crate::browser::root;
 
 const CONFIG: &str = "/etc/mainstay/mainstay.toml";
 const DATA: &str = "/var/lib/mainstay";
@@ -20,7 +18,7 @@ struct Manifests(BTreeMap<(String, String), Value>);
 
 impl Manifests {
     fn read() -> Self {
-        let folder = std::fs::read_dir(root().join("deploy/kubernetes")).expect("manifests");
+        let folder = std::fs::read_dir(checkout().join("deploy/kubernetes")).expect("manifests");
         let mut objects = BTreeMap::new();
         for entry in folder.flatten() {
             let text = std::fs::read_to_string(entry.path()).expect("a manifest");

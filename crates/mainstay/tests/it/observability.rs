@@ -27,8 +27,7 @@ fn promtool_finds_nothing_wrong_with_any_family() {
     let (code, said) = lint(text);
     assert_eq!((code, said.as_str()), (Some(0), ""));
     // What the manual promises is there; without TLS, all but what tells of it.
-    let manual =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md"));
+    let manual = std::fs::read_to_string(mainstay_testkit::checkout().join("docs/metrics.md"));
     let manual = manual.expect("the manual");
     let names = manual.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let promised: Vec<_> =

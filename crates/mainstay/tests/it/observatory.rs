@@ -1,9 +1,9 @@
 //! MDN's HTTP Observatory on both kinds of site over TLS with a year of HSTS: the highest score there is without being built into browsers.
 
-use mainstay_testkit::Server;
+use mainstay_testkit::{Server, checkout};
 use serde_json::{Value, json};
 
-use crate::browser::{list, root, run_script};
+use crate::browser::{list, run_script};
 use crate::example::{App, Certificate, https};
 use crate::launch;
 
@@ -28,7 +28,7 @@ fn addresses(server: &Server, paths: &[&str]) -> Value {
 #[test]
 fn the_observatory_has_nothing_left_to_ask_for() {
     let certificate = Certificate::make();
-    let folder = root().join("examples/portfolio/site");
+    let folder = checkout().join("examples/portfolio/site");
     let portfolio = serve(&format!("dir = {folder:?}\n"), &certificate);
     let app = App::start_nextjs();
     let proxied = format!("upstreams = [{:?}]\nbuild_dir = {:?}\n", app.url, app.build_dir());

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::cluster::Nobody;
 use super::failure::{self, Failure};
 use super::node::{Leased, Node, Place};
+use super::patience::Timer;
 use super::position::{Lsn, Position};
 use super::{Db, Reads, away, probe};
 use crate::Error;
@@ -22,8 +23,8 @@ pub(crate) struct Attempts<'a> {
     op: &'static str,
     /// Who failed, or had no connection to give.
     failed: Vec<Arc<Node>>,
-    /// Who is asked now.
-    asked: Option<Arc<Node>>,
+    /// Who is asked now, and what his answer is timed with.
+    asked: Option<(Arc<Node>, Timer)>,
     repeats: u8,
 }
 
@@ -47,10 +48,7 @@ impl Attempts<'_> {
         let mut first = None;
         if let Some(place) = self.choose_plainly() {
             match Leased::resting_at(place) {
-                Ok(leased) => {
-                    self.asked = Some(Arc::clone(leased.node()));
-                    return Ok(leased);
-                }
+                Ok(leased) => return Ok(self.asking(leased)),
                 Err(place) => first = Some(place),
             }
         }
@@ -61,10 +59,7 @@ impl Attempts<'_> {
                 None => self.choose().await?,
             };
             let (place, error) = match chosen {
-                Ok(leased) => {
-                    self.asked = Some(Arc::clone(leased.node()));
-                    return Ok(leased);
-                }
+                Ok(leased) => return Ok(self.asking(leased)),
                 Err(refused) => refused,
             };
             let node = Arc::clone(place.node());
@@ -78,6 +73,11 @@ impl Attempts<'_> {
             rest -= 1;
             self.note_failed(node);
         }
+    }
+
+    fn asking(&mut self, mut leased: Leased) -> Leased {
+        self.asked = Some((Arc::clone(leased.node()), leased.take_timer()));
+        leased
     }
 
     /// A fit replica, where any may answer and nobody has failed.
@@ -189,11 +189,11 @@ impl Attempts<'_> {
     /// The answer, within the time a statement may take. A server that owes one for long is probed meanwhile, and when it
     /// turns out to be lost nobody waits any longer.
     pub(crate) async fn within<T>(
-        &self,
+        &mut self,
         answer: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, sqlx::Error> {
-        match &self.asked {
-            Some(node) => self.db.unless_lost(node, answer).await,
+        match &mut self.asked {
+            Some((node, timer)) => self.db.unless_lost((node, timer), answer).await,
             None => self.db.within(answer).await,
         }
     }
@@ -201,9 +201,12 @@ impl Attempts<'_> {
     /// The end of it, or none when the question is to be put once more.
     pub(crate) fn settle<T>(
         &mut self,
-        leased: Leased,
+        mut leased: Leased,
         answer: Result<T, sqlx::Error>,
     ) -> Option<Result<T, Error>> {
+        if let Some((_, timer)) = self.asked.take() {
+            leased.put_timer(timer);
+        }
         let error = match answer {
             Ok(answer) => {
                 if let Some(pin) = &self.db.pin {

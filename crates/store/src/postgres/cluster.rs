@@ -1,5 +1,6 @@
 //! The servers together: which one is the primary, and which one answers a read.
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -266,14 +267,21 @@ impl Cluster {
             let rank = |node: &Node| (node.is_suspect(), away(node), node.in_flight());
             self.nodes.iter().filter(may).map(move |node| (rank(node), node))
         };
-        let (least, first) = ranked().min_by_key(|(rank, _)| *rank)?;
-        let equals = || ranked().filter(|(rank, _)| *rank == least).map(|(_, node)| node);
-        let turn = match equals().count() {
-            0 | 1 => 0,
-            among => self.turn.fetch_add(1, Ordering::Relaxed) % among,
-        };
+        let mut least = None::<(_, &Arc<Node>)>;
+        let mut equals = 0;
+        for (rank, node) in ranked() {
+            match least.map_or(Less, |(least, _)| rank.cmp(&least)) {
+                Less => (least, equals) = (Some((rank, node)), 1),
+                Equal => equals += 1,
+                Greater => {}
+            }
+        }
+        let (least, first) = least?;
+        let turn = if equals > 1 { self.turn.fetch_add(1, Ordering::Relaxed) % equals } else { 0 };
         // Somebody may have asked one of them since they were counted.
-        Some(Place::on(equals().nth(turn).unwrap_or(first)))
+        let others = || ranked().filter(|(rank, _)| *rank == least).nth(turn).map(|(_, node)| node);
+        let chosen = if turn == 0 { first } else { others().unwrap_or(first) };
+        Some(Place::on(chosen))
     }
 
     /// The fit replica that had come furthest when it was last asked.

@@ -54,7 +54,7 @@ pub(crate) use node::Leased;
 use node::Node;
 pub use node::Role;
 pub use nodes::{NodeView, list_nodes};
-pub(crate) use patience::Patience;
+pub(crate) use patience::{Patience, Timer};
 use position::Position;
 pub use target::Refused;
 pub use upkeep::{Process, list_processes};
@@ -206,11 +206,11 @@ impl Db {
     /// and when it turns out to be lost nobody waits any longer.
     pub(crate) async fn unless_lost<T>(
         &self,
-        node: &Node,
+        (node, timer): (&Node, &mut Timer),
         answer: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, sqlx::Error> {
         let mut answer = std::pin::pin!(answer);
-        if let Ok(answer) = tokio::time::timeout(SUSPECT_AFTER, answer.as_mut()).await {
+        if let Some(answer) = timer.within(SUSPECT_AFTER, answer.as_mut()).await {
             return answer;
         }
         node.suspect();
@@ -267,7 +267,10 @@ impl Db {
         for last in [false, true] {
             let mut leased = self.writing(op).await?;
             let node = Arc::clone(leased.node());
-            let begun = self.unless_lost(&node, node.target.begin(leased.conn())).await;
+            let mut timer = leased.take_timer();
+            let begun = node.target.begin(leased.conn());
+            let begun = self.unless_lost((&node, &mut timer), begun).await;
+            leased.put_timer(timer);
             let Err(error) = begun else { return Ok(leased) };
             drop(leased);
             let moved = failure::is_refused_in_recovery(&error);

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::cluster::Share;
 use super::failure::{self, Failure};
 use super::history::History;
+use super::patience::Timer;
 use super::pool::{Pool, Shape, Taken, unavailable};
 use super::position::{Lsn, Position};
 use super::target::Target;
@@ -189,6 +190,18 @@ impl Node {
         }
     }
 
+    /// A connection, unless the server is ejected first: who waits in a queue that leads nowhere goes elsewhere.
+    async fn unless_left(
+        &self,
+        taken: impl Future<Output = Result<Taken, sqlx::Error>>,
+    ) -> Result<Taken, sqlx::Error> {
+        tokio::select! {
+            biased;
+            taken = taken => taken,
+            () = self.left() => Err(unavailable(EJECTED)),
+        }
+    }
+
     /// Statements under way or waiting for a connection.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
@@ -320,27 +333,23 @@ impl Leased {
         place: Place,
         share: Option<Share>,
     ) -> Result<Self, (Place, sqlx::Error)> {
-        let taken = tokio::select! {
-            biased;
-            taken = place.node.pool.take() => taken,
-            // Who waits in a queue that leads nowhere goes elsewhere.
-            () = place.node.left() => Err(unavailable(EJECTED)),
-        };
-        match taken {
-            Ok(taken) => Ok(Self { place, taken, _share: share }),
-            Err(error) => Err((place, error)),
-        }
+        let taken = place.node.unless_left(place.node.pool.take()).await;
+        Self::of(place, taken, share)
     }
 
     /// The same of a server that may have slept.
     pub(crate) async fn awake_at(place: Place) -> Result<Self, (Place, sqlx::Error)> {
-        let taken = tokio::select! {
-            biased;
-            taken = place.node.pool.take_awake() => taken,
-            () = place.node.left() => Err(unavailable(EJECTED)),
-        };
+        let taken = place.node.unless_left(place.node.pool.take_awake()).await;
+        Self::of(place, taken, None)
+    }
+
+    fn of(
+        place: Place,
+        taken: Result<Taken, sqlx::Error>,
+        share: Option<Share>,
+    ) -> Result<Self, (Place, sqlx::Error)> {
         match taken {
-            Ok(taken) => Ok(Self { place, taken, _share: None }),
+            Ok(taken) => Ok(Self { place, taken, _share: share }),
             Err(error) => Err((place, error)),
         }
     }
@@ -355,6 +364,16 @@ impl Leased {
 
     pub(crate) fn conn(&mut self) -> &mut PgConnection {
         self.taken.conn()
+    }
+
+    /// What its connection's statements are timed with, for as long as one of them runs.
+    pub(crate) fn take_timer(&mut self) -> Timer {
+        self.taken.timer().take().unwrap_or_else(Timer::new)
+    }
+
+    /// Keeps it for the next one.
+    pub(crate) fn put_timer(&mut self, timer: Timer) {
+        *self.taken.timer() = Some(timer);
     }
 
     pub(crate) fn node(&self) -> &Arc<Node> {

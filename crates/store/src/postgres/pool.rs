@@ -2,16 +2,19 @@
 //! nothing is sent to find out whether a connection still works, unless it has rested for long.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::patience::Patience;
+use super::patience::{Patience, Timer};
 use super::target::Target;
+
+mod slots;
+
+use slots::{Idle, Place, Slot, Slots, State};
 
 /// A connection that rested for longer is asked whether it is still there: what stands between may have forgotten it.
 const PING_AFTER: Duration = Duration::from_secs(60);
@@ -39,24 +42,9 @@ pub(crate) struct Pool {
     /// What is said first on each connection.
     first: Option<String>,
     shape: Shape,
-    idle: Mutex<Vec<Idle>>,
-    permits: Arc<Semaphore>,
-    /// As many permits as there are in all.
-    max: AtomicUsize,
-    /// As many as there should be: fewer than `max` while those in use are waited for.
-    wanted: AtomicUsize,
+    slots: Arc<Slots>,
     /// Open connections, in use or not.
     open: Arc<AtomicUsize>,
-    /// Grows when every connection made so far is suspected to be dead.
-    generation: AtomicU64,
-    /// When a connection was last given back.
-    answered: Mutex<Option<Instant>>,
-}
-
-#[derive(Debug)]
-struct Idle {
-    conn: Counted,
-    since: Instant,
 }
 
 /// A connection that is counted while it is open.
@@ -64,6 +52,8 @@ struct Idle {
 pub(crate) struct Counted {
     conn: PgConnection,
     generation: u64,
+    /// Kept from one statement to the next.
+    timer: Option<Timer>,
     _open: Open,
 }
 
@@ -87,113 +77,97 @@ impl Drop for Open {
 #[derive(Debug)]
 pub(crate) struct Taken {
     conn: Counted,
-    _permit: OwnedSemaphorePermit,
+    slot: Slot,
 }
 
 impl Taken {
     pub(crate) fn conn(&mut self) -> &mut PgConnection {
         &mut self.conn.conn
     }
+
+    /// What its statements are timed with.
+    pub(crate) fn timer(&mut self) -> &mut Option<Timer> {
+        &mut self.conn.timer
+    }
 }
 
 impl Pool {
     pub(crate) fn new(target: &Target, shape: Shape) -> Self {
-        let max = shape.max.max(1);
         let options = target.options.clone();
         Self {
             first: target.first_words().map(str::to_owned),
             options: options.disable_statement_logging(),
             shape,
-            idle: Mutex::default(),
-            permits: Arc::new(Semaphore::new(max)),
-            max: AtomicUsize::new(max),
-            wanted: AtomicUsize::new(max),
+            slots: Arc::new(Slots::new(shape.max)),
             open: Arc::default(),
-            generation: AtomicU64::new(0),
-            answered: Mutex::default(),
         }
     }
 
     /// A connection that rests and need not be asked whether it is still there, if there is one.
     pub(crate) fn take_resting(&self) -> Option<Taken> {
-        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
-        let mut idle = self.lock();
-        let last = idle.pop_if(|last| last.since.elapsed() < PING_AFTER)?;
-        Some(Taken { conn: last.conn, _permit: permit })
+        let is_fresh = |last: &mut Idle| last.since.elapsed() < PING_AFTER;
+        let (Idle { conn, .. }, slot) = Slot::take_resting(&self.slots, is_fresh)?;
+        Some(Taken { conn, slot })
     }
 
     /// A connection: one that rests, else a new one.
     pub(crate) async fn take(&self) -> Result<Taken, sqlx::Error> {
-        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let free = Arc::clone(&self.permits).acquire_owned();
-                match tokio::time::timeout(self.shape.acquire, free).await {
-                    Ok(Ok(permit)) => permit,
-                    Ok(Err(_)) => return Err(sqlx::Error::PoolClosed),
-                    Err(_) => return Err(sqlx::Error::PoolTimedOut),
-                }
-            }
-        };
-        while let Some(Idle { mut conn, since }) = self.pop() {
+        let free = tokio::time::timeout(self.shape.acquire, Slot::wait(&self.slots)).await;
+        let (slot, mut rested) = free.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        while let Some(Idle { mut conn, since }) = rested {
             if since.elapsed() < PING_AFTER || self.shape.ping.keep(conn.conn.ping()).await.is_ok()
             {
-                return Ok(Taken { conn, _permit: permit });
+                return Ok(Taken { conn, slot });
             }
+            rested = self.lock().idle.pop();
         }
-        Ok(Taken { conn: self.connect().await?, _permit: permit })
+        Ok(Taken { conn: self.connect().await?, slot })
     }
 
     /// One to a server that may have slept meanwhile. Of connections that rested one is asked: where it leads nowhere none
     /// does.
     pub(crate) async fn take_awake(&self) -> Result<Taken, sqlx::Error> {
-        let free = Arc::clone(&self.permits).acquire_owned();
-        let permit = free.await.map_err(|_| sqlx::Error::PoolClosed)?;
-        if let Some(Idle { mut conn, .. }) = self.pop() {
+        let (slot, rested) = Slot::wait(&self.slots).await?;
+        if let Some(Idle { mut conn, .. }) = rested {
             if self.shape.ping.keep(conn.conn.ping()).await.is_ok() {
-                return Ok(Taken { conn, _permit: permit });
+                return Ok(Taken { conn, slot });
             }
             self.forget_all();
         }
-        Ok(Taken { conn: self.connect().await?, _permit: permit })
+        Ok(Taken { conn: self.connect().await?, slot })
     }
 
-    /// Keeps a connection whose last answer was complete.
+    /// Keeps a connection whose last answer was complete, unless there are too many or it is not to be used again.
     pub(crate) fn give_back(&self, taken: Taken) {
-        let Taken { conn, _permit: permit } = taken;
+        let Taken { conn, slot } = taken;
         let since = Instant::now();
-        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(since);
-        if self.is_beyond_max() {
-            permit.forget();
-            return;
-        }
-        if conn.generation == self.generation.load(Ordering::Acquire) && !self.permits.is_closed() {
-            self.lock().push(Idle { conn, since });
-        }
-        drop(permit);
-    }
-
-    /// Whether there is one permit too many; then it is no longer counted, and its holder must forget it.
-    fn is_beyond_max(&self) -> bool {
-        let wanted = self.wanted.load(Ordering::Acquire);
-        let less = |max: usize| (max > wanted).then(|| max - 1);
-        self.max.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_ok()
+        let mut state = self.lock();
+        state.answered = Some(since);
+        let unwanted = state.keep(Idle { conn, since }, Place::Next);
+        slot.free(&mut state);
+        drop(state);
+        // Not under the lock: it is closed now.
+        drop(unwanted);
     }
 
     /// Closes every connection that rests, and those in use as soon as they are given back.
     pub(crate) fn forget_all(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.lock().clear();
+        let forgotten = {
+            let mut state = self.lock();
+            state.generation += 1;
+            state.answered = None;
+            std::mem::take(&mut state.idle)
+        };
+        drop(forgotten);
     }
 
     /// Closes what has rested too long; opens what is missing of the minimum.
     pub(crate) async fn keep_minimum(&self, min: usize) -> Result<(), sqlx::Error> {
         let rested = {
-            let mut idle = self.lock();
-            let mut spare = self.open.load(Ordering::Relaxed).saturating_sub(min);
-            let (mut rested, mut kept) = (Vec::new(), Vec::with_capacity(idle.len()));
-            for connection in idle.drain(..) {
+            let mut state = self.lock();
+            let mut spare = state.all().saturating_sub(min);
+            let (mut rested, mut kept) = (Vec::new(), Vec::with_capacity(state.idle.len()));
+            for connection in state.idle.drain(..) {
                 if spare > 0 && connection.since.elapsed() >= self.shape.idle_for {
                     spare -= 1;
                     rested.push(connection);
@@ -201,61 +175,56 @@ impl Pool {
                     kept.push(connection);
                 }
             }
-            *idle = kept;
+            state.idle = kept;
             rested
         };
         for Idle { conn, .. } in rested {
             close(conn).await;
         }
-        while self.open.load(Ordering::Relaxed) < min.min(self.max.load(Ordering::Relaxed)) {
-            // Never at the cost of somebody who waits.
-            let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { break };
-            let conn = self.connect().await?;
-            self.lock().insert(0, Idle { conn, since: Instant::now() });
-            drop(permit);
+        while let Some(slot) = Slot::take_missing(&self.slots, min) {
+            let idle = Idle { conn: self.connect().await?, since: Instant::now() };
+            let mut state = self.lock();
+            let unwanted = state.keep(idle, Place::Last);
+            slot.free(&mut state);
+            drop(state);
+            if unwanted.is_some() {
+                break;
+            }
         }
         Ok(())
     }
 
     /// Changes the most connections at a time. Those in use beyond it end as they are given back.
     pub(crate) fn set_max(&self, max: usize) {
-        let max = max.max(1);
-        self.wanted.store(max, Ordering::Release);
-        let more = |now: usize| (now < max).then_some(max);
-        if let Ok(before) = self.max.fetch_update(Ordering::AcqRel, Ordering::Acquire, more) {
-            self.permits.add_permits(max - before);
-        }
-        // What is free goes now; what is in use goes as it is given back.
-        while let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned()
-            && self.is_beyond_max()
-        {
-            permit.forget();
-        }
-        let mut idle = self.lock();
-        let spare = self.open.load(Ordering::Relaxed).saturating_sub(max).min(idle.len());
-        idle.drain(..spare);
+        let spare: Vec<Idle> = {
+            let mut state = self.lock();
+            self.slots.set_max(&mut state, max);
+            let spare = state.all().saturating_sub(state.max).min(state.idle.len());
+            state.idle.drain(..spare).collect()
+        };
+        drop(spare);
     }
 
     /// Connections in use, and open ones that are not.
     pub(crate) fn count(&self) -> (usize, usize) {
-        let idle = self.lock().len();
+        let idle = self.lock().idle.len();
         (self.open.load(Ordering::Relaxed).saturating_sub(idle), idle)
     }
 
     /// Whether the server answered a moment ago. One who waits for an answer says nothing of that.
     pub(crate) fn is_in_touch(&self) -> bool {
-        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        answered.is_some_and(|at| at.elapsed() < PING_AFTER)
+        self.lock().answered.is_some_and(|at| at.elapsed() < PING_AFTER)
     }
 
     /// Whether every connection there may be is in somebody's hands.
     pub(crate) fn is_exhausted(&self) -> bool {
-        !self.permits.is_closed() && self.permits.available_permits() == 0
+        let state = self.lock();
+        !state.closed && state.used >= state.max
     }
 
     /// Most connections at a time.
     pub(crate) fn max(&self) -> usize {
-        self.wanted.load(Ordering::Relaxed)
+        self.lock().max
     }
 
     pub(crate) fn shape(&self) -> &Shape {
@@ -264,9 +233,7 @@ impl Pool {
 
     /// Ends every connection politely; nobody gets one any more.
     pub(crate) async fn close(&self) {
-        self.permits.close();
-        let idle = std::mem::take(&mut *self.lock());
-        for Idle { conn, .. } in idle {
+        for Idle { conn, .. } in self.slots.close() {
             close(conn).await;
         }
     }
@@ -275,13 +242,19 @@ impl Pool {
     #[cfg(test)]
     pub(crate) fn rest_for(&self, time: Duration) {
         let earlier = |at: &mut Instant| *at = at.checked_sub(time).unwrap_or(*at);
-        self.lock().iter_mut().for_each(|idle| earlier(&mut idle.since));
-        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        answered.iter_mut().for_each(earlier);
+        let mut state = self.lock();
+        state.idle.iter_mut().for_each(|idle| earlier(&mut idle.since));
+        state.answered.iter_mut().for_each(earlier);
     }
 
     async fn connect(&self) -> Result<Counted, sqlx::Error> {
-        let generation = self.generation.load(Ordering::Acquire);
+        let generation = {
+            let state = self.lock();
+            if state.closed {
+                return Err(sqlx::Error::PoolClosed);
+            }
+            state.generation
+        };
         let prepared = async {
             let mut conn = self.options.connect().await?;
             if let Some(first) = self.first.as_deref() {
@@ -290,7 +263,7 @@ impl Pool {
             Ok(conn)
         };
         let conn = self.shape.connect.keep(prepared).await?;
-        Ok(Counted { conn, generation, _open: Open::count(&self.open) })
+        Ok(Counted { conn, generation, timer: None, _open: Open::count(&self.open) })
     }
 
     /// A connection that is none of the pool's, and changes nothing.
@@ -298,12 +271,8 @@ impl Pool {
         self.shape.connect.keep(self.options.connect()).await
     }
 
-    fn pop(&self) -> Option<Idle> {
-        self.lock().pop()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.slots.lock()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Steps that have landed stay as they are, and need no more of TimescaleDB than everybody has.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::*;
 
@@ -14,7 +13,7 @@ fn list_steps() -> BTreeMap<String, String> {
         [("core_sqlite", &CORE), ("insight_sqlite", &INSIGHT), ("postgres", migrate::known())];
     let mut steps = BTreeMap::new();
     for (folder, known) in folders {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
+        let path = mainstay_testkit::checkout().join("crates/store/migrations").join(folder);
         for entry in std::fs::read_dir(path).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let version = name.split('_').next().and_then(|number| number.parse().ok());

@@ -67,7 +67,7 @@ fn the_sample_file_means_the_defaults() {
 
 #[test]
 fn the_documents_are_fresh() {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let docs = mainstay_testkit::checkout().join("docs");
     for document in documents() {
         let written = std::fs::read_to_string(docs.join(document.name)).unwrap_or_default();
         assert!(

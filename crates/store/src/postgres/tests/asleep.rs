@@ -18,6 +18,48 @@ use crate::{Database, Health, Settings};
 /// Longer than a connection may take, a probe, or the recorder's patience.
 const WAKES_IN: Duration = Duration::from_secs(3);
 
+/// A database of which nobody but the test asks anything, behind a network that may fail. Changed as the test needs it.
+struct Sleeper {
+    _servers: Postgres,
+    proxy: ChaosProxy,
+    database: Database,
+}
+
+impl Sleeper {
+    fn start() -> Self {
+        let servers = Postgres::start();
+        let proxy = ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], servers.primary().port())));
+        let name = servers.create_database();
+        let rarely = Time(Duration::from_secs(600));
+        let database = Database {
+            quiet: Some(true),
+            quiet_after: rarely,
+            probe_every: rarely,
+            ..behind(&[proxy.address()], &name)
+        };
+        Self { _servers: servers, proxy, database }
+    }
+}
+
+/// A house on it, once its upkeep is over.
+async fn open(database: &Database) -> House {
+    open_with(database, &settings()).await
+}
+
+async fn open_with(database: &Database, settings: &Settings) -> House {
+    let house = House::open_with(Arc::new(tempfile::tempdir().unwrap()), database, settings).await;
+    house.is_upkept().await;
+    house
+}
+
+/// So many connections that have rested for too long to be trusted, and not long enough to be closed.
+async fn have_rested(house: &House, many: usize) {
+    let pool = &house.node(0).pool;
+    let held = join_all((0..many).map(|_| pool.take())).await;
+    held.into_iter().for_each(|taken| pool.give_back(taken.unwrap()));
+    pool.rest_for(LONG * 3);
+}
+
 /// What comes while it sleeps, all at once: events, questions, a probe.
 async fn is_woken_without_a_word(proxy: &ChaosProxy, house: &House, events: std::ops::Range<u32>) {
     let warnings = Warnings::of("mainstay_store");
@@ -43,38 +85,27 @@ async fn is_woken_without_a_word(proxy: &ChaosProxy, house: &House, events: std:
 
 #[tokio::test]
 async fn a_cold_start_is_no_ejection() {
-    let servers = Postgres::start();
-    let proxy = ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], servers.primary().port())));
-    let name = servers.create_database();
-    // Nothing but the test wakes it.
-    let rarely = Time(Duration::from_secs(600));
-    let plain = Database { probe_every: rarely, ..behind(&[proxy.address()], &name) };
-    let quiet = Database { quiet: Some(true), quiet_after: rarely, ..plain.clone() };
-    let house = House::open(&quiet).await;
-    house.is_upkept().await;
+    let Sleeper { proxy, database, _servers } = Sleeper::start();
+    let house = open(&database).await;
     is_woken_without_a_word(&proxy, &house, 0..20).await;
     house.finish().await;
     // Neon's may sleep although it is asked now and then.
-    let primary = plain.primary.as_ref().map(|url| format!("{url}?application_name=a.neon.tech"));
-    let house = House::open(&Database { primary, quiet: Some(false), ..plain }).await;
-    house.is_upkept().await;
+    let primary =
+        database.primary.as_ref().map(|url| format!("{url}?application_name=a.neon.tech"));
+    let house = open(&Database { primary, quiet: Some(false), ..database }).await;
     is_woken_without_a_word(&proxy, &house, 20..40).await;
     house.finish().await;
 }
 
 #[tokio::test]
 async fn one_that_does_not_wake_up_is_away_and_events_wait() {
-    let servers = Postgres::start();
-    let proxy = ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], servers.primary().port())));
-    let name = servers.create_database();
-    let database = Database {
-        quiet: Some(true),
+    let Sleeper { proxy, database, _servers } = Sleeper::start();
+    let house = open(&Database {
         wake_timeout: Time(Duration::from_secs(1)),
         connect_timeout: Time(Duration::from_millis(500)),
-        ..behind(&[proxy.address()], &name)
-    };
-    let house = House::open(&database).await;
-    house.is_upkept().await;
+        ..database
+    })
+    .await;
     house.node(0).pool.forget_all();
     proxy.sleep(LONG);
     let recorded = join_all((0..20).map(|n| house.recorder.record(view(n)))).await;
@@ -91,31 +122,18 @@ async fn one_that_does_not_wake_up_is_away_and_events_wait() {
 #[tokio::test]
 async fn many_connections_that_lead_nowhere_are_given_up_at_once() {
     const RESTED: usize = 16;
-    let servers = Postgres::start();
-    let proxy = ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], servers.primary().port())));
-    let name = servers.create_database();
+    let Sleeper { proxy, database, _servers } = Sleeper::start();
     // Each is waited for as long as the whole: with all of them that would be a quarter of a minute.
     let second = Time(Duration::from_secs(1));
-    let database = Database {
-        quiet: Some(true),
-        quiet_after: Time(LONG * 100),
-        wake_timeout: second,
-        connect_timeout: second,
-        ..behind(&[proxy.address()], &name)
-    };
-    let house = House::open(&database).await;
-    house.is_upkept().await;
-    let pool = &house.node(0).pool;
-    let held = join_all((0..RESTED).map(|_| pool.take())).await;
-    held.into_iter().for_each(|taken| pool.give_back(taken.unwrap()));
-    // Long enough for nobody to trust them, and not yet to be closed.
-    pool.rest_for(LONG * 3);
+    let database = Database { wake_timeout: second, connect_timeout: second, ..database };
+    let house = open(&database).await;
+    have_rested(&house, RESTED).await;
     proxy.half_open();
     let began = Instant::now();
     house.db().wake().await;
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     // That they are open says nothing, nor that they answered long ago.
-    assert_eq!(pool.count(), (0, 0));
+    assert_eq!(house.node(0).pool.count(), (0, 0));
     proxy.heal();
     house.finish().await;
 }
@@ -123,19 +141,9 @@ async fn many_connections_that_lead_nowhere_are_given_up_at_once() {
 #[tokio::test]
 async fn more_than_the_queue_holds_goes_to_disk_while_it_wakes_up_and_nothing_is_refused() {
     const EVENTS: u32 = 300;
-    let servers = Postgres::start();
-    let proxy = ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], servers.primary().port())));
-    let name = servers.create_database();
-    let rarely = Time(Duration::from_secs(600));
-    let database = Database {
-        quiet: Some(true),
-        quiet_after: rarely,
-        probe_every: rarely,
-        ..behind(&[proxy.address()], &name)
-    };
+    let Sleeper { proxy, database, _servers } = Sleeper::start();
     let short = Settings { recorder_queue_batches: 32, commit_batches_max: 8, ..settings() };
-    let house = House::open_with(Arc::new(tempfile::tempdir().unwrap()), &database, &short).await;
-    house.is_upkept().await;
+    let house = open_with(&database, &short).await;
     house.node(0).pool.forget_all();
     proxy.sleep(WAKES_IN);
     // A hundred in a second, for as long as it wakes up.
@@ -163,26 +171,12 @@ async fn more_than_the_queue_holds_goes_to_disk_while_it_wakes_up_and_nothing_is
 
 #[tokio::test]
 async fn one_that_is_silent_on_connections_that_rested_is_known_to_be_away() {
-    let servers = Postgres::start();
-    let proxy = ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], servers.primary().port())));
-    let name = servers.create_database();
-    let rarely = Time(Duration::from_secs(600));
-    let database = Database {
-        quiet: Some(true),
-        quiet_after: rarely,
-        probe_every: rarely,
-        wake_timeout: Time(Duration::from_secs(3)),
-        ..behind(&[proxy.address()], &name)
-    };
-    let house = House::open(&database).await;
-    house.is_upkept().await;
-    let db = house.db();
-    let both = [db.begin("test").await.unwrap(), db.begin("test").await.unwrap()];
-    both.into_iter().for_each(crate::postgres::Leased::give_back);
-    let pool = &house.node(0).pool;
-    pool.rest_for(Duration::from_secs(61));
+    let Sleeper { proxy, database, _servers } = Sleeper::start();
+    let wake_timeout = Time(Duration::from_secs(3));
+    let house = open(&Database { wake_timeout, ..database }).await;
+    have_rested(&house, 2).await;
     proxy.half_open();
-    db.wake().await;
+    house.db().wake().await;
     assert!(house.node(0).is_ejected(), "it is neither awake nor away");
     house.finish().await;
 }

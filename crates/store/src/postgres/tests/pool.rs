@@ -1,13 +1,14 @@
 //! Connections: as few as possible, never more than allowed, and nothing sent for their own sake.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use mainstay_base::units::Span as Time;
-use mainstay_testkit::Postgres;
+use mainstay_testkit::{ChaosProxy, Postgres};
 
-use super::house::{count, database};
+use super::house::{behind, count, database};
 use super::*;
 use crate::Database;
 
@@ -71,6 +72,71 @@ async fn a_budget_shrinks_and_grows_while_connections_are_in_use() {
     let both = (pool.take().await.unwrap(), pool.take().await.unwrap());
     drop(both);
     let _both = (pool.take().await.unwrap(), pool.take().await.unwrap());
+}
+
+/// No connection is made in one turn of its task.
+const SLOWLY: Duration = Duration::from_millis(300);
+
+/// Polls it once: it has begun, and is not over.
+async fn begin(future: &mut std::pin::Pin<Box<impl Future>>) {
+    let once = std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx)));
+    assert!(once.await.is_pending());
+}
+
+#[tokio::test]
+async fn connections_that_are_being_made_are_among_those_there_may_be() {
+    let servers = Postgres::start();
+    let proxy = ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], servers.primary().port())));
+    let name = servers.create_database();
+    let small = Database { pool_max: 4, ..behind(&[proxy.address()], &name) };
+    let cluster = small.open().unwrap();
+    let pool = &cluster.nodes[0].pool;
+    let (first, second) = (pool.take().await.unwrap(), pool.take().await.unwrap());
+    proxy.delay(SLOWLY);
+    let mut third = Box::pin(pool.take());
+    let mut fourth = Box::pin(pool.take());
+    begin(&mut third).await;
+    begin(&mut fourth).await;
+    pool.give_back(first);
+    pool.give_back(second);
+    assert_eq!(pool.count(), (0, 2));
+    // Two are being made, so that there is no room for any that rests.
+    pool.set_max(2);
+    assert_eq!(pool.count(), (0, 0));
+    // Nor is one missing.
+    pool.keep_minimum(2).await.unwrap();
+    proxy.heal();
+    let (third, fourth) = tokio::join!(third, fourth);
+    assert_eq!(pool.count(), (2, 0));
+    pool.give_back(third.unwrap());
+    pool.give_back(fourth.unwrap());
+    assert_eq!(pool.count(), (0, 2));
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn nothing_rests_in_a_pool_that_was_closed_or_of_before_all_were_forgotten() {
+    let servers = Postgres::start();
+    let proxy = ChaosProxy::start(SocketAddr::from(([127, 0, 0, 1], servers.primary().port())));
+    let name = servers.create_database();
+    let cluster = Database { pool_max: 4, ..behind(&[proxy.address()], &name) }.open().unwrap();
+    let pool = &cluster.nodes[0].pool;
+    for closes in [false, true] {
+        let held = pool.take().await.unwrap();
+        proxy.delay(SLOWLY);
+        let mut kept = Box::pin(pool.keep_minimum(2));
+        begin(&mut kept).await;
+        if closes {
+            pool.close().await;
+        } else {
+            pool.forget_all();
+        }
+        proxy.heal();
+        drop(kept.await);
+        pool.give_back(held);
+        assert_eq!(pool.count(), (0, 0));
+    }
+    assert!(matches!(pool.take().await, Err(sqlx::Error::PoolClosed)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
