@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mainstay_testkit::{Authority, Ended, Process, Server, Site, Upstream, free_port};
+use mainstay_testkit::{Authority, Ended, Process, Server, Site, Upstream, checkout, free_port};
 use serde_json::{Value, json};
 
-use crate::browser::{list, root};
+use crate::browser::list;
 use crate::example::https;
 use crate::launch;
 
@@ -66,7 +66,7 @@ fn ids(scan: &Value) -> Vec<&str> {
 #[test]
 fn the_portfolio_is_graded_as_documented_and_mended_as_proposed() {
     let trusted = Trusted::make();
-    let portfolio = root().join("examples/portfolio/site");
+    let portfolio = checkout().join("examples/portfolio/site");
     let by_default = trusted.serve(&portfolio, "");
     let ended = trusted.scan(&https(&by_default), "127.0.0.1", &["--json"]);
     let found = read(&ended);
@@ -128,7 +128,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
 #[test]
 fn a_certificate_that_nobody_believes_is_a_finding() {
     let (one, other) = (Trusted::make(), Trusted::make());
-    let server = one.serve(&root().join("examples/portfolio/site"), "");
+    let server = one.serve(&checkout().join("examples/portfolio/site"), "");
     let ended = other.scan(&https(&server), "127.0.0.1", &["--json"]);
     let found = read(&ended);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);

@@ -1,7 +1,7 @@
 //! Our grades against those of the Observatory's own grader: the same server, the same sites.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
@@ -68,7 +68,7 @@ fn ask_grader(dir: &Path, hosts: &[String], ports: (u16, u16), authority: &Autho
     let told = json!({"hosts": hosts, "http": ports.0, "https": ports.1});
     std::fs::write(&input, told.to_string()).expect("a file");
     std::fs::write(&certificate, authority.cert()).expect("a file");
-    let e2e = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../e2e");
+    let e2e = mainstay_testkit::checkout().join("e2e");
     let output = Command::new("node")
         .arg("grades.mjs")
         .arg(input)
