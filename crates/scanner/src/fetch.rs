@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderValue};
 use mainstay_telemetry::outbound::{
-    Answer, Client, Error, Limits, Origin, Policy, Purpose, Request,
+    Answer, Client, Error, Excess, Limits, Origin, Policy, Purpose, Request,
 };
 use tokio::time::{Instant, sleep_until};
 use url::Url;
@@ -144,6 +144,7 @@ impl<'a> Fetcher<'a> {
             total: self.settings.request_timeout.0,
             connect: self.settings.request_timeout.0,
             body_bytes_max: self.settings.body_bytes_max.bytes(),
+            excess: Excess::Refused,
             redirects_max: 0,
         })
     }

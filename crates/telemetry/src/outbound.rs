@@ -4,7 +4,7 @@
 //! - A connection is opened to an address that was checked, never to a name: what a resolver says next does not matter.
 //! - Each redirect is checked as if it were the first address.
 //! - Certificates are verified, always; proxies that the environment names are not asked.
-//! - Time, bytes, redirects and addresses tried have a bound.
+//! - Time, bytes, redirects, addresses tried and names looked up at once have a bound.
 
 mod body;
 mod check;
@@ -17,6 +17,7 @@ mod probe;
 mod redirect;
 mod resolve;
 mod tls;
+mod trace;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -33,7 +34,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 pub use error::{Error, Phase, Rule};
-pub use limits::Limits;
+pub use limits::{Excess, Limits};
 pub use meters::Purpose;
 pub use policy::{Origin, Policy};
 pub use resolve::Resolver;
@@ -53,7 +54,7 @@ const USER_AGENT: &str = concat!("Mainstay/", env!("CARGO_PKG_VERSION"));
 pub struct Client(Arc<Inner>);
 
 struct Inner {
-    resolver: Resolver,
+    names: resolve::Names,
     tls: tls::Connector,
     meters: Meters,
 }
@@ -84,8 +85,10 @@ pub struct Answer {
     pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body; cut short at [`Limits::body_bytes_max`] never: that is an error.
+    /// Its body, or the beginning of it.
     pub body: Bytes,
+    /// Whether the body goes on: [`Excess::Cut`].
+    pub is_cut: bool,
     /// Who answered, after redirects.
     pub url: Url,
     /// Where it was.
@@ -137,7 +140,11 @@ impl Client {
     /// When there is nobody to believe.
     pub fn new(registry: &Registry, resolver: Resolver, trust: &Trust) -> Result<Self, SetupError> {
         let tls = tls::Connector::new(trust)?;
-        Ok(Self(Arc::new(Inner { resolver, tls, meters: Meters::new(registry) })))
+        Ok(Self(Arc::new(Inner {
+            names: resolve::Names::new(resolver),
+            tls,
+            meters: Meters::new(registry),
+        })))
     }
 
     /// Sends a request and reads its answer whole.
@@ -146,11 +153,13 @@ impl Client {
     /// [`Error`]; an answer of any status is none.
     pub async fn send(&self, request: Request) -> Result<Answer, Error> {
         let began = Instant::now();
-        let purpose = request.purpose;
+        let (purpose, first) = (request.purpose, request.url.clone());
         let deadline = began + request.limits.total;
         let sent = timeout_at(deadline, self.follow(request)).await;
         let answer = sent.unwrap_or(Err(Error::Timeout(Phase::Answer)));
-        self.0.meters.count(purpose, answer.as_ref().err(), began.elapsed());
+        let took = began.elapsed();
+        self.0.meters.count(purpose, answer.as_ref().err(), took);
+        trace::tell(purpose, &first, answer.as_ref(), took);
         answer
     }
 
@@ -159,8 +168,7 @@ impl Client {
         let mut target = Target::of(&request.policy, check::parse(&request.url)?)?;
         let mut hops = Vec::new();
         loop {
-            let mut answer = self.ask(&request, &target).await?;
-            let next = redirect::next(&request.limits, &answer, hops.len())?;
+            let (mut answer, next) = self.ask(&request, &target, hops.len()).await?;
             let Some(next) = next else {
                 answer.hops = hops;
                 return Ok(answer);
@@ -171,9 +179,14 @@ impl Client {
         }
     }
 
-    /// One request, one answer.
-    async fn ask(&self, request: &Request, target: &Target) -> Result<Answer, Error> {
-        let addresses = self.0.resolver.resolve(target).await?;
+    /// One request, one answer, and where it sends on to.
+    async fn ask(
+        &self,
+        request: &Request,
+        target: &Target,
+        hops: usize,
+    ) -> Result<(Answer, Option<Url>), Error> {
+        let addresses = self.0.names.resolve(target).await?;
         let addresses = check::addresses(&request.policy, target, addresses)?;
         let deadline = Instant::now() + request.limits.connect;
         let dialled = dial::connect(&addresses, deadline).await?;
@@ -187,17 +200,23 @@ impl Client {
         let exchange = async {
             let response = sender.send_request(message).await.map_err(Error::Answer)?;
             let (parts, body) = response.into_parts();
-            let has_none = request.method == Method::HEAD;
-            let body = body::read(&parts.headers, body, &request.limits, has_none).await?;
-            Ok(Answer {
+            let next = redirect::next(&request.limits, target, &parts, hops)?;
+            // Of an answer that only sends on, nobody reads the body.
+            let read = match next.is_some() || request.method == Method::HEAD {
+                true => body::Read::default(),
+                false => body::read(&parts.headers, body, &request.limits).await?,
+            };
+            let answer = Answer {
                 status: parts.status,
                 headers: parts.headers,
-                body,
+                body: read.bytes,
+                is_cut: read.is_cut,
                 url: target.url.clone(),
                 address: dialled.address,
                 secured,
                 hops: Vec::new(),
-            })
+            };
+            Ok((answer, next))
         };
         let mut exchange = pin!(exchange);
         tokio::select! {
@@ -224,6 +243,6 @@ fn message(request: &Request, target: &Target) -> http::Request<Full<Bytes>> {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Client").field(&self.0.resolver).finish()
+        f.debug_tuple("Client").field(&self.0.names.resolver).finish()
     }
 }

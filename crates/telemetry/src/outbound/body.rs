@@ -1,4 +1,4 @@
-//! An answer's body, read up to a limit and decoded up to the same one. Keeps nothing that is over it.
+//! An answer's body, read up to a limit and decoded up to the same one. Keeps nothing that is over it, and decodes nothing where nothing came.
 
 use std::io::{self, Write};
 
@@ -9,12 +9,19 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::error::Error;
-use super::limits::Limits;
+use super::limits::{Excess, Limits};
 
 /// What comes in, as far as it may.
 enum Sink {
     Plain(Capped),
     Gzip(Box<MultiGzDecoder<Capped>>),
+}
+
+/// A body, or the beginning of one.
+#[derive(Default)]
+pub(super) struct Read {
+    pub(super) bytes: Bytes,
+    pub(super) is_cut: bool,
 }
 
 /// Bytes up to a limit.
@@ -28,24 +35,34 @@ pub(super) async fn read(
     headers: &HeaderMap,
     mut body: Incoming,
     limits: &Limits,
-    has_none: bool,
-) -> Result<Bytes, Error> {
+) -> Result<Read, Error> {
     let max = limits.body_bytes_max;
-    if has_none {
-        return Ok(Bytes::new());
-    }
-    let mut sink = Sink::of(headers, max)?;
-    let mut received = 0;
+    let (mut sink, mut received) = (None, 0);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(Error::Answer)?;
-        let Some(data) = frame.data_ref() else { continue };
-        received += data.len();
-        if received > max {
-            return Err(Error::TooLarge { max });
+        let Some(data) = frame.data_ref().filter(|data| !data.is_empty()) else { continue };
+        // 204, 304 and many a redirect name a coding and have no body.
+        let sink = match &mut sink {
+            Some(sink) => sink,
+            none => none.insert(Sink::of(headers, max)?),
+        };
+        let left = max - received;
+        received += data.len().min(left);
+        let taken = sink.take(data.get(..left).unwrap_or(data));
+        let taken = taken.and_then(|()| match data.len() > left {
+            true => Err(Error::TooLarge { max }),
+            false => Ok(()),
+        });
+        match (taken, limits.excess) {
+            (Ok(()), _) => {}
+            (Err(Error::TooLarge { .. }), Excess::Cut) => {
+                return Ok(Read { bytes: sink.cut(), is_cut: true });
+            }
+            (Err(error), _) => return Err(error),
         }
-        sink.take(data)?;
     }
-    sink.finish()
+    let Some(sink) = sink else { return Ok(Read::default()) };
+    sink.finish(limits.excess)
 }
 
 impl Sink {
@@ -72,14 +89,28 @@ impl Sink {
         written.map_err(|_| capped.fault())
     }
 
-    fn finish(self) -> Result<Bytes, Error> {
-        match self {
-            Self::Plain(capped) => Ok(capped.bytes.into()),
-            Self::Gzip(mut decoder) => match decoder.try_finish() {
-                Ok(()) => Ok(std::mem::take(&mut decoder.get_mut().bytes).into()),
-                Err(_) => Err(decoder.get_ref().fault()),
-            },
+    fn finish(mut self, excess: Excess) -> Result<Read, Error> {
+        if let Self::Gzip(decoder) = &mut self
+            && decoder.try_finish().is_err()
+        {
+            let fault = decoder.get_ref().fault();
+            return match (fault, excess) {
+                (Error::TooLarge { .. }, Excess::Cut) => {
+                    Ok(Read { bytes: self.cut(), is_cut: true })
+                }
+                (fault, _) => Err(fault),
+            };
         }
+        Ok(Read { bytes: self.cut(), is_cut: false })
+    }
+
+    /// What there is by now.
+    fn cut(&mut self) -> Bytes {
+        let capped = match self {
+            Self::Plain(capped) => capped,
+            Self::Gzip(decoder) => decoder.get_mut(),
+        };
+        std::mem::take(&mut capped.bytes).into()
     }
 }
 
@@ -91,12 +122,14 @@ impl Capped {
 
 impl Write for Capped {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() + data.len() > self.max {
+        let left = self.max - self.bytes.len();
+        let fits = data.get(..left).unwrap_or(data);
+        if fits.is_empty() && !data.is_empty() {
             self.is_full = true;
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        self.bytes.extend_from_slice(data);
-        Ok(data.len())
+        self.bytes.extend_from_slice(fits);
+        Ok(fits.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

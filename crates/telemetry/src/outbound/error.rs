@@ -7,7 +7,8 @@ use mainstay_base::net::Class;
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It may not be asked: nothing was sent, not even to a resolver unless an address is the reason.
+    /// It may not be asked: nothing was sent there, not even to a resolver unless an address is the reason. With redirects,
+    /// those before it were asked.
     #[error("refused: {0}")]
     Refused(Rule),
     /// The name leads nowhere.

@@ -11,8 +11,19 @@ pub struct Limits {
     pub connect: Duration,
     /// Of a body, as it is sent and as it is decoded.
     pub body_bytes_max: usize,
+    /// What becomes of a longer one.
+    pub excess: Excess,
     /// Redirects followed; with 0 the redirect itself is the answer.
     pub redirects_max: usize,
+}
+
+/// What becomes of a body that is longer than it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// There is no answer.
+    Refused,
+    /// Its beginning is the answer, which says so ([`Answer::is_cut`](super::Answer::is_cut)).
+    Cut,
 }
 
 impl Default for Limits {
@@ -21,6 +32,7 @@ impl Default for Limits {
             total: Duration::from_secs(10),
             connect: Duration::from_secs(3),
             body_bytes_max: 1 << 20,
+            excess: Excess::Refused,
             redirects_max: 3,
         }
     }

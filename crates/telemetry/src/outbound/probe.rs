@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 use super::check::{self, Target};
 use super::dial;
 use super::error::{Error, Phase};
-use super::{Client, Request};
+use super::{Client, Request, trace};
 
 /// Bytes of an answer that are read.
 const ANSWER_MAX: usize = 1 << 10;
@@ -21,13 +21,15 @@ impl Client {
         let began = Instant::now();
         let probed = timeout_at(began + request.limits.total, self.exchange(request)).await;
         let answer = probed.unwrap_or(Err(Error::Timeout(Phase::Answer)));
-        self.0.meters.count(request.purpose, answer.as_ref().err(), began.elapsed());
+        let took = began.elapsed();
+        self.0.meters.count(request.purpose, answer.as_ref().err(), took);
+        trace::tell_probe(request.purpose, &request.url, answer.as_ref().err(), took);
         answer
     }
 
     async fn exchange(&self, request: &Request) -> Result<Vec<u8>, Error> {
         let target = Target::of(&request.policy, check::parse(&request.url)?)?;
-        let addresses = self.0.resolver.resolve(&target).await?;
+        let addresses = self.0.names.resolve(&target).await?;
         let addresses = check::addresses(&request.policy, &target, addresses)?;
         let deadline = Instant::now() + request.limits.connect;
         let mut stream = dial::connect(&addresses, deadline).await?.stream;

@@ -7,27 +7,28 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::header::{self, HeaderValue};
+use http::header::HeaderValue;
 use mainstay_telemetry::outbound::{
-    Answer, Client, Error, Limits, Phase, Policy, Purpose, Request, Resolver,
+    Answer, Client, Error, Excess, Limits, Phase, Policy, Purpose, Request, Resolver,
 };
 use mainstay_testkit::{Authority, Upstream};
 
 use crate::{client, ours, runtime};
 
-const SHORT: Limits = Limits {
+pub(crate) const SHORT: Limits = Limits {
     total: Duration::from_millis(400),
     connect: Duration::from_millis(200),
     body_bytes_max: 64 << 10,
+    excess: Excess::Refused,
     redirects_max: 3,
 };
 
 /// Every name is this machine.
-fn here() -> Resolver {
+pub(crate) fn here() -> Resolver {
     Resolver::table(|_| Ok(vec![IpAddr::from([127, 0, 0, 1])]))
 }
 
-fn send(client: &Client, request: Request) -> Result<Answer, Error> {
+pub(crate) fn send(client: &Client, request: Request) -> Result<Answer, Error> {
     runtime().block_on(client.send(request))
 }
 
@@ -41,13 +42,13 @@ fn get_from(server: &Upstream) -> Result<Answer, Error> {
     get(&client, &format!("http://site.example:{}/", server.address.port()))
 }
 
-fn answer(headers: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn answer(headers: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {length}\r\n\r\n");
     [head.as_bytes(), body].concat()
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).expect("memory");
     encoder.finish().expect("memory")
@@ -161,6 +162,46 @@ fn a_head_without_end_is_no_answer() {
     assert!(matches!(error, Error::Answer(_)), "{error:?}");
 }
 
+/// What a caller may say: everything but the first two is a secret, or goes with the body.
+const SAID: &[(&str, &str)] = &[
+    ("accept", "application/json"),
+    ("accept-language", "en"),
+    ("authorization", "Bearer secret"),
+    ("cookie", "a=b"),
+    ("x-api-key", "secret"),
+    ("x-hub-signature-256", "sha256=00"),
+    ("idempotency-key", "7"),
+    ("x-whatever", "secret"),
+];
+
+#[test]
+fn what_is_said_of_a_body_goes_with_it_and_the_rest_stays_within_the_origin() {
+    let (client, _) = client(here(), &Authority::new());
+    let server = Upstream::start(|wire| {
+        let Some(heard) = wire.read_request()? else { return Ok(()) };
+        wire.write(match heard.method.as_str() {
+            "POST" => "HTTP/1.1 303 x\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n",
+            _ => "HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n",
+        })
+    });
+    let url = format!("http://site.example:{}/", server.address.port());
+    let form = HeaderValue::from_static("application/json");
+    let mut request =
+        Request::post(Purpose::Webhook, ours(&url), &url, form, Bytes::from_static(b"{}"));
+    let of_body = ["content-encoding", "content-language", "content-digest", "x-hub-signature-256"];
+    for name in of_body {
+        request.headers.insert(name, HeaderValue::from_static("x"));
+    }
+    request.headers.insert("x-api-key", HeaderValue::from_static("secret"));
+    assert_eq!(send(&client, request).expect("an answer").status.as_u16(), 200);
+    let heard = server.requests();
+    let there = heard.get(1).expect("a second request");
+    assert_eq!((there.method.as_str(), there.header("x-api-key")), ("GET", Some("secret")));
+    for name in of_body.into_iter().chain(["content-type"]) {
+        assert!(heard[0].header(name).is_some() && there.header(name).is_none(), "{name}");
+    }
+}
+
 #[test]
 fn what_says_who_asks_stays_with_the_origin_it_was_meant_for() {
     let other = Upstream::answering(answer("", b"other"));
@@ -177,22 +218,34 @@ fn what_says_who_asks_stays_with_the_origin_it_was_meant_for() {
         let first = Upstream::answering(redirect(status));
         let url = format!("http://first.example:{}/", first.address.port());
         let form = HeaderValue::from_static("application/json");
+        let said = |request: &mut Request| {
+            for (name, value) in SAID {
+                request.headers.insert(*name, HeaderValue::from_static(value));
+            }
+        };
         let mut request = match is_post {
             true => Request::post(Purpose::Webhook, both(&url), &url, form, Bytes::from("{}")),
             false => Request::get(Purpose::Webhook, both(&url), &url),
         };
-        let secret = HeaderValue::from_static("Bearer secret");
-        request.headers.insert(header::AUTHORIZATION, secret);
+        said(&mut request);
         let answer = send(&client, request);
-        assert_eq!(first.requests()[0].header("authorization"), Some("Bearer secret"));
+        let heard = &first.requests()[0];
+        for (name, value) in SAID {
+            assert_eq!(heard.header(name), Some(*value), "{name}");
+        }
         answer.map(|answer| answer.hops.len())
     };
     assert_eq!(ask(302, false).expect("an answer"), 1);
     assert_eq!(ask(303, true).expect("an answer"), 1);
     let heard = other.requests();
     for request in &heard {
-        assert_eq!((request.method.as_str(), request.header("authorization")), ("GET", None));
+        assert_eq!(request.method.as_str(), "GET");
         assert!(request.body.is_empty() && request.header("content-type").is_none());
+        let gone = SAID.iter().filter(|(name, _)| !name.starts_with("accept"));
+        for (name, _) in gone {
+            assert_eq!(request.header(name), None, "{name}");
+        }
+        assert_eq!(request.header("accept-language"), Some("en"));
     }
     assert_eq!(heard.len(), 2);
     let rule = ask(307, true).expect_err("a body for somebody else").rule();

@@ -175,7 +175,7 @@ const HOSTILE: &[(&str, &str)] = &[
 ];
 
 fn table(name: &str) -> Vec<IpAddr> {
-    let addresses: &[&str] = match name {
+    let addresses: &[&str] = match name.strip_suffix('.').unwrap_or(name) {
         "public.test" => &[PUBLIC],
         "six.test" => &[PUBLIC_V6],
         "both.test" => &[PUBLIC_V6, PUBLIC],

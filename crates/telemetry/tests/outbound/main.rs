@@ -1,6 +1,8 @@
 //! The outbound client against real sockets: what it refuses in a network of the test's own, and what it bears on loopback.
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
+mod answers;
+mod asked;
 mod caps;
 mod hostile;
 mod secure;
