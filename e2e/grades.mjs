@@ -2,20 +2,22 @@
 // to this machine. Prints one line of JSON: grade, score and the result of each test, by host. Argument: a file with
 // {"hosts": [name, …], "http": port, "https": port}. NODE_EXTRA_CA_CERTS must hold the authority behind the server.
 import dns from "node:dns";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import fs from "node:fs";
 import { ALL_TESTS } from "@mdn/mdn-http-observatory/src/constants.js";
 import { MINIMUM_SCORE_FOR_EXTRA_CREDIT } from "@mdn/mdn-http-observatory/src/grader/charts.js";
 import { getGradeForScore, getScoreModifier } from "@mdn/mdn-http-observatory/src/grader/grader.js";
 import { retrieve } from "@mdn/mdn-http-observatory/src/retriever/retriever.js";
 
-const PRELOAD_LIST = new URL("../conf/hsts-preload.json", import.meta.resolve("@mdn/mdn-http-observatory"));
+const PRELOAD_LIST = "hsts-preload.json";
 const START = 100;
 /** Sites that are asked at a time. */
 const AT_ONCE = 8;
 const HERE = { address: "127.0.0.1", family: 4 };
 
-// The package fetches the browsers' list when it is installed, which is not done here: these names are in none.
-if (!existsSync(PRELOAD_LIST)) writeFileSync(PRELOAD_LIST, "{}\n");
+// The package fetches the browsers' list when it is installed, which is not done here: these names are in none, and
+// its folder, which checkouts may share, is left as it is.
+const { readFileSync } = fs;
+fs.readFileSync = (path, ...more) => (`${path}`.endsWith(PRELOAD_LIST) ? "{}" : readFileSync(path, ...more));
 dns.lookup = (_name, options, callback) => {
   const done = callback ?? options;
   if (options.all) done(null, [HERE]);

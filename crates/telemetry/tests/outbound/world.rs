@@ -9,6 +9,9 @@ const INSIDE: &str = "MAINSTAY_TEST_WORLD";
 /// Every address is local, and a system's own limits do not come between.
 const SET_UP: &str = "ip link set lo up && ip route add local 0.0.0.0/0 dev lo && \
     ip -6 route add local ::/0 dev lo && exec \"$0\" \"$@\"";
+/// What to do where people may have no namespaces of their own.
+const UNSHARE_HINT: &str = "unprivileged user namespaces are switched off: sysctl kernel.unprivileged_userns_clone=1, \
+    on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0, in a container seccomp=unconfined";
 /// Where somebody listens: ports of the web, and a few that are asked for in vain.
 const PORTS: [u16; 6] = [80, 443, 22, 6379, 8080, 9200];
 
@@ -31,7 +34,8 @@ pub(crate) fn inside(name: &str, test: impl FnOnce()) {
         .expect("unshare");
     let told = String::from_utf8_lossy(&output.stdout);
     let wrong = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}\n{wrong}");
+    let hint = if wrong.contains("unshare:") { UNSHARE_HINT } else { "" };
+    assert!(output.status.success(), "{told}\n{wrong}{hint}");
     assert!(told.contains("1 passed"), "it did not run in there: {told}");
 }
 
