@@ -11,9 +11,13 @@ use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 use crate::Settings;
+use crate::finding::plain;
 
 /// The kinds of content that browsers say they like best.
 const ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+/// Bytes of a file that should not be there.
+const FILE_BYTES_MAX: usize = 64 << 10;
 
 /// The site that is looked at, and where it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,9 +69,22 @@ pub enum Missing {
     /// There was no answer.
     #[error(transparent)]
     Outbound(#[from] Error),
+    /// It sends to a name that may not be asked: what it says itself is not the site.
+    #[error(
+        "it sends to {}, which is none of its names in the settings. Is it the same site? [[site]] hosts = [\"{}\"], or scan that one",
+        plain(.0), .0.host_str().unwrap_or_default()
+    )]
+    Elsewhere(Url),
     /// Requests or time were spent.
     #[error("the scan's own bound on requests or time is reached")]
     Spent,
+}
+
+impl Missing {
+    /// Whether that is all there is to know: nothing else would have come of asking longer.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self, Self::Outbound(Error::Refused(_)) | Self::Elsewhere(_))
+    }
 }
 
 /// Asks, within bounds.
@@ -94,10 +111,19 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    /// A page, as a browser asks for it. A redirect is an answer.
+    /// A page, as a browser asks for it; of a long one the beginning. A redirect is an answer.
     pub(crate) async fn get(&mut self, url: &Url) -> Result<Answer, Missing> {
+        self.get_up_to(url, usize::MAX).await
+    }
+
+    /// The beginning of a file: it is known by that.
+    pub(crate) async fn get_file(&mut self, url: &Url) -> Result<Answer, Missing> {
+        self.get_up_to(url, FILE_BYTES_MAX).await
+    }
+
+    async fn get_up_to(&mut self, url: &Url, bytes_max: usize) -> Result<Answer, Missing> {
         let accept = [(header::ACCEPT, HeaderValue::from_static(ACCEPT))];
-        self.ask(Method::GET, url, HeaderMap::from_iter(accept)).await
+        self.ask(Method::GET, url, HeaderMap::from_iter(accept), bytes_max).await
     }
 
     /// Whether another origin may read it.
@@ -110,7 +136,7 @@ impl<'a> Fetcher<'a> {
             (header::ORIGIN, HeaderValue::from_static(origin)),
             (header::ACCESS_CONTROL_REQUEST_METHOD, HeaderValue::from_static("GET")),
         ];
-        self.ask(Method::OPTIONS, url, HeaderMap::from_iter(headers)).await
+        self.ask(Method::OPTIONS, url, HeaderMap::from_iter(headers), usize::MAX).await
     }
 
     /// The first bytes that come back for these.
@@ -125,8 +151,10 @@ impl<'a> Fetcher<'a> {
         method: Method,
         url: &Url,
         headers: HeaderMap,
+        bytes_max: usize,
     ) -> Result<Answer, Missing> {
-        let limits = self.take_turn().await?;
+        let mut limits = self.take_turn().await?;
+        limits.body_bytes_max = limits.body_bytes_max.min(bytes_max);
         let request = Request::get(Purpose::Scan, self.policy.clone(), url.as_str());
         Ok(self.client.send(Request { method, headers, limits, ..request }).await?)
     }
@@ -140,11 +168,12 @@ impl<'a> Fetcher<'a> {
         sleep_until(start).await;
         self.asked += 1;
         self.next = start + Duration::from_secs(1) / self.settings.requests_per_second.max(1);
+        let patience = self.settings.request_timeout.0.min(self.end.duration_since(start));
         Ok(Limits {
-            total: self.settings.request_timeout.0,
-            connect: self.settings.request_timeout.0,
+            total: patience,
+            connect: patience,
             body_bytes_max: self.settings.body_bytes_max.bytes(),
-            excess: Excess::Refused,
+            excess: Excess::Cut,
             redirects_max: 0,
         })
     }

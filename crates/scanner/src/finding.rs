@@ -1,6 +1,7 @@
 //! What a rule found: where, how bad, what was seen, what to do. Finds nothing itself.
 
 use serde::Serialize;
+use url::Url;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -36,7 +37,7 @@ pub struct Finding {
     pub id: &'static str,
     /// How bad it is.
     pub severity: Severity,
-    /// Where.
+    /// Where, without a query.
     pub url: String,
     /// One sentence for people.
     pub title: String,
@@ -60,11 +61,27 @@ impl Rule {
         Finding {
             id: self.id,
             severity: self.severity,
-            url: url.into(),
+            url: cut_query(&url.into()),
             title: self.title.to_owned(),
             evidence: shorten(&evidence.into()),
             fix: self.fix.to_owned(),
         }
+    }
+}
+
+/// A URL for a report: who asks and what for may be a secret.
+pub(crate) fn plain(url: &Url) -> String {
+    let mut url = url.clone();
+    // A URL without a host has none of both.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    cut_query(url.as_str())
+}
+
+fn cut_query(url: &str) -> String {
+    match url.find(['?', '#']) {
+        Some(at) => format!("{}?…", url.get(..at).unwrap_or_default()),
+        None => url.to_owned(),
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Looked {
 /// Looks at the front page.
 ///
 /// # Errors
-/// When neither http nor https answers.
+/// When neither http nor https answers, or the front page is at a name that may not be asked.
 pub async fn look(client: &Client, site: &Site, settings: &Settings) -> Result<Looked, Missing> {
     let mut fetcher = Fetcher::new(client, site, settings);
     first(&mut fetcher, site).await
@@ -43,6 +43,8 @@ struct Way {
     last: Answer,
     route: Vec<Url>,
     jar: Jar,
+    /// Where the last answer sends to, when that may not be asked.
+    away: Option<Url>,
 }
 
 pub(crate) async fn first(fetcher: &mut Fetcher<'_>, site: &Site) -> Result<Looked, Missing> {
@@ -60,6 +62,9 @@ pub(crate) async fn first(fetcher: &mut Fetcher<'_>, site: &Site) -> Result<Look
         (Err(error), Ok(way)) => (way, false, outbound(error)),
         (Err(error), Err(_)) => return Err(error),
     };
+    if let Some(away) = way.away {
+        return Err(Missing::Elsewhere(away));
+    }
     let url = way.last.url.clone();
     let cors = fetcher.preflight(&url, STRANGER).await.ok().map(|answer| answer.headers);
     let kind = joined(&way.last.headers, &header::CONTENT_TYPE).unwrap_or_default();
@@ -83,7 +88,7 @@ pub(crate) async fn first(fetcher: &mut Fetcher<'_>, site: &Site) -> Result<Look
 fn outbound(missing: Missing) -> Option<Error> {
     match missing {
         Missing::Outbound(error) => Some(error),
-        Missing::Spent => None,
+        Missing::Spent | Missing::Elsewhere(_) => None,
     }
 }
 
@@ -104,7 +109,8 @@ async fn follow(fetcher: &mut Fetcher<'_>, url: Option<Url>) -> Result<Way, Miss
         let answer = match (fetcher.get(&url).await, last) {
             (Ok(answer), _) => answer,
             (Err(Missing::Outbound(error)), Some(last)) if ends_way(&error) => {
-                return Ok(Way { last, route, jar });
+                let away = matches!(error, Error::Refused(_)).then_some(url);
+                return Ok(Way { last, route, jar, away });
             }
             (Err(error), _) => return Err(error),
         };
@@ -120,7 +126,7 @@ async fn follow(fetcher: &mut Fetcher<'_>, url: Option<Url>) -> Result<Way, Miss
                 url = next;
                 last = Some(answer);
             }
-            _ => return Ok(Way { last: answer, route, jar }),
+            _ => return Ok(Way { last: answer, route, jar, away: None }),
         }
     }
 }

@@ -10,6 +10,10 @@ const HTML: [&str; 2] = ["text/html", "application/xhtml+xml"];
 /// Things of one kind that are remembered of a page.
 const KEPT_MAX: usize = 2_000;
 
+/// Policies that are remembered of a page, and bytes of all of them: as much as a header could say.
+const POLICIES_MAX: usize = 16;
+const POLICY_BYTES_MAX: usize = 64 << 10;
+
 /// A page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
@@ -19,7 +23,7 @@ pub struct Page {
     pub policies: Vec<String>,
     /// What the last `<meta name=referrer>` says.
     pub referrer: Option<String>,
-    /// Whatever a browser loads by itself.
+    /// What a browser loads by itself: scripts, style sheets, frames, images, media, icons.
     pub loaded: Vec<Loaded>,
     /// Where links lead.
     pub links: Vec<String>,
@@ -27,7 +31,7 @@ pub struct Page {
     pub forms: Vec<String>,
     /// `<meta name=generator>`: which software made it.
     pub generator: Option<String>,
-    /// Whether it asks for a password.
+    /// Whether it has a field for a password.
     pub has_password: bool,
 }
 
@@ -122,7 +126,7 @@ impl Page {
         let lower = |name: &str| get(name).map(|text| text.trim().to_lowercase());
         if let (Some(http_equiv), Some(_)) = (lower("http-equiv"), get("content")) {
             if http_equiv == "content-security-policy" {
-                self.policies.extend(content);
+                self.policies.extend(content.filter(|policy| self.has_room(policy)));
             }
             return;
         }
@@ -131,6 +135,11 @@ impl Page {
             Some("generator") => self.generator = content.or(self.generator.take()),
             _ => {}
         }
+    }
+
+    fn has_room(&self, policy: &str) -> bool {
+        let bytes: usize = self.policies.iter().map(String::len).sum();
+        self.policies.len() < POLICIES_MAX && bytes + policy.len() <= POLICY_BYTES_MAX
     }
 
     fn see_link(&mut self, get: &dyn Fn(&str) -> Option<String>) {
@@ -163,4 +172,21 @@ fn decode(text: &str) -> String {
     let known = [("&#39;", "'"), ("&#x27;", "'"), ("&quot;", "\""), ("&lt;", "<"), ("&gt;", ">")];
     let text = known.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
     text.replace("&amp;", "&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_policies_in_markup_so_many_are_remembered_as_a_header_could_say() {
+        let meta = |policy: &str| {
+            format!("<meta http-equiv=content-security-policy content=\"{policy}\">")
+        };
+        let page = Page::read(meta("img-src 'self'").repeat(1_000).as_bytes());
+        assert_eq!(page.policies.len(), POLICIES_MAX);
+        let long = format!("img-src {}", "a.example ".repeat(1_000));
+        let page = Page::read(meta(&long).repeat(10).as_bytes());
+        assert_eq!(page.policies.len(), POLICY_BYTES_MAX / long.len());
+    }
 }

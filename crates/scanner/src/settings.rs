@@ -8,13 +8,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Pages whose markup is read, the front page included. Default 20.
+    /// Pages that are asked for, the front page included. Default 20.
+    #[schemars(range(min = 1))]
     pub pages_max: usize,
     /// Requests in all. Default 200.
+    #[schemars(range(min = 1))]
     pub requests_max: usize,
     /// Requests in a second. Default 20.
+    #[schemars(range(min = 1))]
     pub requests_per_second: u32,
-    /// Bytes of one answer; what is longer is not looked at. Default `4MiB`.
+    /// Bytes of one answer; of what is longer the beginning is looked at. Default `4MiB`.
     pub body_bytes_max: Size,
     /// How long one answer may take, connecting included. Default `10s`.
     pub request_timeout: Span,

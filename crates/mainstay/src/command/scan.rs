@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
 use mainstay_base::{Clock, Entropy};
-use mainstay_scanner::{Finding, Scan, Severity, Site};
+use mainstay_scanner::{Finding, Missing, Scan, Severity, Site};
 use mainstay_telemetry::metrics::Registry;
 use mainstay_telemetry::outbound::{Client, Resolver, Trust};
 use url::Url;
@@ -40,10 +40,16 @@ pub fn scan(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock = Clock::System;
     let scanning = mainstay_scanner::scan(&client, &site, &settings.scan, &clock, &Entropy::System);
-    match runtime.block_on(scanning) {
+    let scanned = runtime.block_on(scanning);
+    // A name server that hangs is not waited for.
+    runtime.shutdown_background();
+    match scanned {
         Ok(scan) => {
             write_scan(&site, &scan, format, out)?;
             Ok(if scan.findings.is_empty() { Exit::Done } else { Exit::Unwell })
+        }
+        Err(away @ Missing::Elsewhere(_)) => {
+            refuse(format!("{} is not scanned: {away}", site.host))
         }
         Err(error) => refuse(format!("{} is not reached: {}", site.host, chain(&error))),
     }
@@ -128,19 +134,19 @@ fn write_scan(site: &Site, scan: &Scan, format: Format, out: &mut dyn Write) -> 
         writeln!(out, "  seen: {evidence}")?;
         writeln!(out, "  do:   {fix}")?;
     }
-    writeln!(out, "\n{}", summarise(&scan.findings))?;
+    writeln!(out, "\n{}", summarise(scan))?;
     if !scan.complete {
         writeln!(
             out,
-            "not everything was looked at: the scan reached a bound of [scan] in the settings"
+            "not everything was looked at: the scan reached a bound of [scan] in the settings, or the site did not answer in time, or not to the end"
         )?;
     }
     Ok(())
 }
 
-fn summarise(findings: &[Finding]) -> String {
+fn summarise(Scan { findings, complete, .. }: &Scan) -> String {
     if findings.is_empty() {
-        return "no findings".into();
+        return if *complete { "no findings" } else { "no findings in what was looked at" }.into();
     }
     let all = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low];
     let counts = all.iter().filter_map(|severity| {
@@ -154,6 +160,21 @@ fn summarise(findings: &[Finding]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scan_that_did_not_get_to_its_end_says_no_more_than_it_saw() {
+        let site = Site::of(&Url::parse("https://a.example/").unwrap(), vec![]).unwrap();
+        let told = |complete| {
+            let scan = Scan { grade: "A+", score: 100, complete, findings: vec![] };
+            let mut out = Vec::new();
+            write_scan(&site, &scan, Format::Text, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert!(told(true).ends_with("\nno findings\n"), "{}", told(true));
+        let partly = told(false);
+        assert!(!partly.contains("no findings\n"), "{partly}");
+        assert!(partly.contains("no findings in what was looked at\nnot everything"), "{partly}");
+    }
 
     #[test]
     fn only_sites_of_the_settings_are_scanned() {

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mainstay_testkit::{Authority, Ended, Process, Server, Site, Upstream, checkout, free_port};
+use mainstay_testkit::{
+    Answerer, Authority, Ended, Process, Server, Site, Upstream, checkout, free_port,
+};
 use serde_json::{Value, json};
 
 use crate::browser::list;
@@ -151,4 +153,17 @@ fn a_site_that_is_not_reached_is_told_so() {
     let ended = Trusted::make().scan(&url, "127.0.0.1", &["--json"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{}", ended.stderr);
     assert!(ended.stderr.contains("127.0.0.1 is not reached: cannot connect"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_site_that_sends_elsewhere_is_told_so_and_not_graded() {
+    let away = "HTTP/1.1 301 x\r\nLocation: https://www.example.org/?key=hidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let server = Answerer::plain(move |_| away.into());
+    let url = format!("http://{}/", server.address);
+    let ended = Trusted::make().scan(&url, "127.0.0.1", &["--json"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{}", ended.stderr);
+    let said = "127.0.0.1 is not scanned: it sends to https://www.example.org/";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    let fix = "[[site]] hosts = [\"www.example.org\"]";
+    assert!(ended.stderr.contains(fix) && !ended.stderr.contains("hidden"), "{}", ended.stderr);
 }

@@ -1,6 +1,6 @@
 //! Content-Security-Policies read as the Observatory reads them: several made one, sources that add nothing taken away.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::collate::compare;
 
@@ -40,6 +40,7 @@ impl Policy {
             return Err(Invalid);
         }
         let mut read: Vec<(String, Vec<Source>)> = Vec::new();
+        let mut places = HashMap::<String, usize>::new();
         let mut has_repeated = false;
         for (number, policy) in policies.iter().enumerate() {
             let mut seen = HashSet::new();
@@ -52,14 +53,17 @@ impl Policy {
                     }
                     has_repeated = true;
                 }
-                let at = read.iter().position(|(known, _)| *known == name);
+                let at = places.get(&name).copied();
                 let before = at.and_then(|at| read.get(at)).map(|(_, sources)| sources.clone());
                 let before = before.filter(|_| number > 0).unwrap_or_default();
                 let sources = combine(before, values(&name, words, number))?;
                 let sources = settle(sources, number == 0 && policies.len() > 1);
                 match at.and_then(|at| read.get_mut(at)) {
                     Some(row) => row.1 = sources,
-                    None => read.push((name, sources)),
+                    None => {
+                        places.insert(name.clone(), read.len());
+                        read.push((name, sources));
+                    }
                 }
             }
         }
@@ -137,12 +141,9 @@ fn settle(mut sources: Vec<Source>, awaits_others: bool) -> Vec<Source> {
 }
 
 fn texts(sources: &[Source]) -> Vec<String> {
-    let mut texts: Vec<String> = Vec::new();
-    for source in sources {
-        if !texts.contains(&source.text) {
-            texts.push(source.text.clone());
-        }
-    }
+    let mut seen = HashSet::new();
+    let new = sources.iter().filter(|source| seen.insert(&source.text));
+    let texts: Vec<_> = new.map(|source| source.text.clone()).collect();
     if texts.is_empty() { vec!["'none'".into()] } else { texts }
 }
 

@@ -2,7 +2,7 @@
 
 use http::header::{self, HeaderName};
 
-use crate::finding::{Finding, Rule, Severity};
+use crate::finding::{Finding, Rule, Severity, plain};
 use crate::look::Looked;
 use crate::observatory::{Outcome, Test, Verdict, joined};
 
@@ -16,6 +16,50 @@ pub(crate) fn list(looked: &Looked, verdict: &Verdict) -> Vec<Finding> {
         Some(rule.at(looked.url.as_str(), evidence(looked, *test)))
     });
     told.collect()
+}
+
+/// Points that were lost and that no finding explains: cookies and scripts are judged by rules of their own, which need not
+/// see what the Observatory does.
+pub(crate) fn rest(looked: &Looked, verdict: &Verdict, found: &[Finding]) -> Vec<Finding> {
+    let lost = verdict.outcomes.iter().filter(|(test, outcome)| {
+        let is_told = found.iter().any(|finding| explains(*test, *outcome, finding.id));
+        outcome.points() < 0 && !is_told
+    });
+    let told = lost.map(|(test, outcome)| {
+        let (title, fix) = match test {
+            Test::Cookies => (
+                "The Observatory takes points for a cookie",
+                "Let the app set every cookie with Secure and SameSite, those of sessions with HttpOnly",
+            ),
+            Test::Integrity => (
+                "The Observatory takes points for a script that is loaded from elsewhere, or in a way that may be",
+                "Name the site's own scripts by their path alone, others by https:// and with integrity=\"sha384-…\"",
+            ),
+            _ => ("The Observatory takes points for it", "See what its documentation says of this test"),
+        };
+        let rule = Rule { id: outcome.as_str(), severity: severity(*outcome), title, fix };
+        rule.at(looked.url.as_str(), test.as_str())
+    });
+    told.collect()
+}
+
+/// Whether a finding is about what a test takes points for.
+fn explains(test: Test, outcome: Outcome, id: &str) -> bool {
+    id == outcome.as_str()
+        || match test {
+            Test::Cookies => id.starts_with("cookie-") || id.starts_with("session-cookie-"),
+            Test::Integrity => matches!(id, "script-without-integrity" | "mixed-content-active"),
+            Test::Cors => id.starts_with("cors-"),
+            _ => false,
+        }
+}
+
+fn severity(outcome: Outcome) -> Severity {
+    match outcome.points() {
+        ..-20 => Severity::High,
+        -20..-5 => Severity::Medium,
+        _ => Severity::Low,
+    }
 }
 
 fn rule(test: Test, outcome: Outcome) -> Option<Rule> {
@@ -39,12 +83,7 @@ fn rule(test: Test, outcome: Outcome) -> Option<Rule> {
         ),
         _ => return None,
     };
-    let severity = match outcome.points() {
-        ..-20 => Severity::High,
-        -20..-5 => Severity::Medium,
-        _ => Severity::Low,
-    };
-    Some(Rule { id: outcome.as_str(), severity, title, fix })
+    Some(Rule { id: outcome.as_str(), severity: severity(outcome), title, fix })
 }
 
 fn csp(outcome: Outcome) -> Option<(&'static str, &'static str)> {
@@ -114,7 +153,7 @@ fn evidence(looked: &Looked, test: Test) -> String {
         Test::Frame => header::X_FRAME_OPTIONS,
         Test::Resource => HeaderName::from_static("cross-origin-resource-policy"),
         _ => {
-            let route: Vec<_> = looked.seen.route.iter().map(url::Url::as_str).collect();
+            let route: Vec<_> = looked.seen.route.iter().map(plain).collect();
             return route.join(" → ");
         }
     };

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::finding::{Finding, Rule, Severity};
+use crate::finding::{Finding, Rule, Severity, plain};
 use crate::page::Page;
 
 const MIXED_ACTIVE: Rule = Rule {
@@ -87,17 +87,17 @@ pub(crate) fn list(url: &Url, page: &Page, body: &[u8]) -> Vec<Finding> {
         let Ok(target) = url.join(&loaded.url) else { continue };
         if is_https && target.scheme() == "http" {
             let rule = if loaded.is_active { MIXED_ACTIVE } else { MIXED_PASSIVE };
-            findings.push(rule.at(at, format!("{}: {target}", loaded.by)));
+            findings.push(rule.at(at, format!("{}: {}", loaded.by, plain(&target))));
         }
         let is_sealed = loaded.integrity.as_deref().is_some_and(|text| !text.trim().is_empty());
         let is_web = matches!(target.scheme(), "http" | "https");
         if loaded.by == "script" && is_web && target.host() != url.host() && !is_sealed {
-            findings.push(UNSEALED.at(at, target.as_str()));
+            findings.push(UNSEALED.at(at, plain(&target)));
         }
     }
     for action in &page.forms {
         let target = url.join(action).ok().filter(|target| target.scheme() == "http" && is_https);
-        findings.extend(target.map(|target| FORM.at(at, target.as_str())));
+        findings.extend(target.map(|target| FORM.at(at, plain(&target))));
     }
     if page.has_password && !is_https {
         findings.push(PASSWORD.at(at, "<input type=password>"));
@@ -135,11 +135,16 @@ pub(crate) fn find_map(url: &Url, script: &[u8]) -> Option<Url> {
     url.join(name).ok().filter(|map| map.scheme() != "data")
 }
 
-/// A finding, when the body is a source map.
-pub(crate) fn judge_map(url: &Url, body: &[u8]) -> Option<Finding> {
+/// A finding, when it is a source map. A long one may begin with either of its parts.
+pub(crate) fn judge_map(url: &Url, body: &[u8], is_cut: bool) -> Option<Finding> {
     let text = String::from_utf8_lossy(body);
-    let is_map = text.trim_start().starts_with('{')
-        && text.contains("\"mappings\"")
-        && text.contains("\"sources\"");
-    is_map.then(|| MAP.at(url.as_str(), format!("{} bytes", body.len())))
+    let [mappings, sources] = ["\"mappings\"", "\"sources\""].map(|name| text.contains(name));
+    let has_parts = if is_cut { mappings || sources } else { mappings && sources };
+    let is_map = text.trim_start().starts_with('{') && has_parts;
+    is_map.then(|| MAP.at(url.as_str(), length(body, is_cut)))
+}
+
+/// How long it is, as far as it was read.
+pub(crate) fn length(body: &[u8], is_cut: bool) -> String {
+    format!("{}{} bytes", if is_cut { "more than " } else { "" }, body.len())
 }

@@ -86,9 +86,14 @@ fn read_cors(url: &str, headers: &HeaderMap) -> Option<Finding> {
     }
 }
 
-/// A name with a number: `nginx/1.22.1`, `PHP/8.1`.
+/// A name with a number of its own: `nginx/1.22.1`, `WordPress 6.5`; not `h2o`, not `K8s`. What is nothing but a number is one, too.
 fn has_version(text: &str) -> bool {
-    text.chars().any(|c| c.is_ascii_digit())
+    let mut before = ' ';
+    text.chars().any(|c| {
+        let begins = c.is_ascii_digit() && matches!(before, '/' | ' ');
+        before = c;
+        begins
+    })
 }
 
 /// What `/.well-known/security.txt` says; none when it is not there.
@@ -109,6 +114,21 @@ pub(crate) fn read_contact(url: &str, text: Option<&str>, now: Timestamp) -> Opt
         (contact, _) => {
             let lacks = if contact.is_some() { "no Expires" } else { "no Contact" };
             Some(CONTACT_BROKEN.at(url, lacks))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_a_number_of_its_own() {
+        for text in ["nginx/1.22.1", "Apache (Debian/12)", "WordPress 6.5", "4.0.30319"] {
+            assert!(has_version(text), "{text}");
+        }
+        for text in ["h2o", "K8s", "nginx", "shop", "web-2a", ""] {
+            assert!(!has_version(text), "{text}");
         }
     }
 }
