@@ -1,6 +1,10 @@
-//! Client addresses made safe to keep: truncation to a network. Never resolves, never connects.
+//! Addresses: those of clients made safe to keep (truncation to a network), and what an address is set aside for. Never resolves, never connects.
+
+mod class;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+pub use class::{Class, class};
 
 /// Bits kept of an IPv4 address in logs and tables.
 pub const V4_BITS_KEPT: u32 = 24;

@@ -25,7 +25,7 @@ use mainstay_telemetry::access::AccessLog;
 use mainstay_telemetry::http::HttpMetrics;
 use mainstay_telemetry::log::Logged;
 use mainstay_telemetry::metrics::Registry;
-use mainstay_telemetry::{names, process};
+use mainstay_telemetry::{names, outbound, process};
 
 use crate::allocator;
 use crate::cli::Exit;
@@ -186,6 +186,7 @@ async fn build(
     let (clock, entropy) = (Clock::System, Entropy::System);
     let registry = Registry::new(&settings.metrics, clock.clone());
     process::register(&registry);
+    outbound::register(&registry);
     registry.gauge_fn(&names::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], || 1.0);
     logged.register(&registry);
     let http = HttpMetrics::new(&registry, &settings.metrics);

@@ -16,7 +16,7 @@ pub enum Exit {
     Done = 0,
     /// The thing asked about is not well.
     Unwell = 1,
-    /// Wrong usage; clap exits with the same code.
+    /// Wrong usage; clap exits with the same code. Also a site that could not be scanned.
     Usage = 2,
     /// Settings refused, port in use, data dir unusable or locked.
     Refused = 3,
@@ -51,6 +51,8 @@ pub enum Command {
     Check(Check),
     /// Look for what is wrong around the running server.
     Doctor(Doctor),
+    /// Look at the site as an attacker would: a grade, what is wrong, what to do. Needs no running server of ours.
+    Scan(Scan),
     /// Ask the running server whether it lives, is ready, has started: for probes that run a program.
     Probe(Probe),
     /// Bring the store's schema up to date, or copy an installation's files to PostgreSQL.
@@ -142,6 +144,20 @@ pub struct Doctor {
     /// Name of the site to ask [default: the one of the public URL].
     #[arg(long, value_name = "NAME", requires = "edge")]
     pub host: Option<String>,
+    /// Where settings and data are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mainstay scan`.
+#[derive(Debug, Args)]
+pub struct Scan {
+    /// Address of a site of the settings [default: public_url].
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
     /// Where settings and data are.
     #[command(flatten)]
     pub place: Place,
@@ -309,6 +325,7 @@ mod tests {
             "mainstay doctor --edge --address localhost",
             "mainstay probe",
             "mainstay probe healthz",
+            "mainstay scan https://example.org https://example.com",
         ] {
             let error = parse(line).map(|_| ()).map_err(|e| e.exit_code());
             assert_eq!(error, Err(Exit::Usage as i32), "{line}");
@@ -321,6 +338,8 @@ mod tests {
             "mainstay admin link --config f --data-dir d --json",
             "mainstay check site --config f --data-dir d --json",
             "mainstay doctor --edge --address [::1]:80 --host a --config f --data-dir d --json",
+            "mainstay scan https://example.org --config f --data-dir d --json",
+            "mainstay scan",
             "mainstay probe readyz --config f --data-dir d",
             "mainstay migrate --to postgres://a@b/c --dry-run --config f --data-dir d --json",
             "mainstay migrate --split --dry-run --config f --data-dir d --json",

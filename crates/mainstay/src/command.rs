@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod migrate;
 pub mod print_config;
 pub mod probe;
+pub mod scan;
 pub mod serve;
 
 use std::io::Write;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use mainstay::cli::{Admin, Cli, Command, Exit};
 use mainstay::command::check::{self, Format};
-use mainstay::command::{admin_link, doctor, migrate, print_config, probe, serve};
+use mainstay::command::{admin_link, doctor, migrate, print_config, probe, scan, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -40,6 +40,10 @@ fn run(cli: &Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
             let format = if cli.json { Format::Json } else { Format::Text };
             let way = doctor::Way { address: cli.address, host: cli.host.clone() };
             doctor::edge(&cli.place.inputs(), &way, format, out)
+        }
+        Command::Scan(cli) => {
+            let format = if cli.json { Format::Json } else { Format::Text };
+            scan::scan(&cli.place.inputs(), cli.url.as_deref(), format, out)
         }
         Command::Probe(cli) => probe::probe(&cli.place.inputs(), cli.question, out),
         Command::Migrate(cli) => {

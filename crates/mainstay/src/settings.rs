@@ -84,6 +84,8 @@ pub struct Settings {
     pub redis: mainstay_kv::Settings,
     /// What is kept of visits, and for how long.
     pub insight: insight::Settings,
+    /// What a scan of one's own site may cost.
+    pub scan: mainstay_scanner::Settings,
     /// The event log and the access log.
     pub log: telemetry::Log,
     /// Metrics and the bounds of their number.
@@ -173,6 +175,7 @@ impl Default for Settings {
             database: mainstay_store::Database::default(),
             redis: mainstay_kv::Settings::default(),
             insight: insight::Settings::default(),
+            scan: mainstay_scanner::Settings::default(),
             log: telemetry::Log::default(),
             metrics: telemetry::Metrics::default(),
         }

@@ -1,4 +1,4 @@
-//! How the product is seen from outside: metrics, logs, the access log and the process itself. Nothing here decides about a request.
+//! How the product is seen from outside: metrics, logs, the access log, the process itself, and the one client that asks others. Nothing here decides about a visitor's request.
 //!
 //! # Invariants
 //! - Every metric has a row in [`names`]; nothing else may invent one.
@@ -11,6 +11,7 @@ mod json;
 pub mod log;
 pub mod metrics;
 pub mod names;
+pub mod outbound;
 pub mod process;
 pub mod redact;
 pub mod settings;

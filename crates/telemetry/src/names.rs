@@ -133,6 +133,8 @@ table! {
     UPSTREAM_CONNECTIONS Counter "mainstay_upstream_connections_total" ["site", "upstream"], "Connections opened to an upstream, those of checks included.";
     UPSTREAM_IN_FLIGHT Gauge "mainstay_upstream_in_flight" ["site", "upstream"], "Exchanges with an upstream in hand.";
     UPSTREAM_HEALTHY Gauge "mainstay_upstream_healthy" ["site", "upstream"], "1 while an upstream is asked, 0 while it fails or drains.";
+    OUTBOUND_REQUESTS Counter "mainstay_outbound_requests_total" ["purpose", "outcome"], "Requests to others, by what for and how they ended: what is refused is not asked, be it the first URL or one that an answer sends to.";
+    OUTBOUND_SECONDS HTTP "mainstay_outbound_request_seconds" ["purpose"], "Time a request to others took, its redirects and its whole body included.";
     KV_OPERATIONS Counter "mainstay_kv_operations_total" ["operation", "answered_by"], "Questions to shared state, by who answered: the store, this process's memory, or nobody.";
     KV_CALL COMMIT "mainstay_kv_call_seconds" [], "Time a call to Redis took, those included that were given up.";
     KV_AWAY Gauge "mainstay_kv_away" [], "1 while Redis is away and memory answers, else 0.";

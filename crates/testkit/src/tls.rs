@@ -19,6 +19,18 @@ use rustls::{
 
 use crate::http::Connection;
 
+/// A day, as certificates end on one.
+pub type Day = time::OffsetDateTime;
+
+/// A day of the calendar.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn day(year: i32, month: u8, day: u8) -> Day {
+    rcgen::date_time_ymd(year, month, day)
+}
+
 /// A certificate and its key in PEM.
 #[derive(Clone, Debug)]
 pub struct Pair {
@@ -65,8 +77,18 @@ impl Authority {
     /// When a name is none.
     #[must_use]
     pub fn issue(&self, names: &[&str]) -> Pair {
+        self.issue_until(names, day(4096, 1, 1))
+    }
+
+    /// The same, good until then.
+    ///
+    /// # Panics
+    /// When a name is none.
+    #[must_use]
+    pub fn issue_until(&self, names: &[&str], end: Day) -> Pair {
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names");
+        params.not_after = end;
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

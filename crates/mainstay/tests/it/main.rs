@@ -47,6 +47,7 @@ mod public_url;
 mod ranges;
 mod reload;
 mod reports;
+mod scan;
 mod secrets;
 mod sites;
 mod slow;
