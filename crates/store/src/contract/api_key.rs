@@ -1,0 +1,64 @@
+//! Contract of `api_key`.
+
+use super::fixture::{Fixture, Sample};
+use crate::error::Kind;
+use crate::tables::api_key::{self, Row};
+
+fn row(id: &str) -> Row {
+    Row {
+        id: id.into(),
+        name: "the shop's worker".into(),
+        token_hash: [7; 32],
+        scopes: "jobs,record".into(),
+        created_at: Sample(0).at(),
+        expires_at: Some(Sample(10).at()),
+        last_used: None,
+        revoked_at: None,
+    }
+}
+
+pub(super) async fn is_kept_as_it_was_made_and_found_by_its_id(f: &Fixture) {
+    let db = f.core();
+    let (first, second) = (row("aaaaaaaa"), Row { expires_at: None, ..row("bbbbbbbb") });
+    for key in [&first, &second] {
+        api_key::create(db, key).await.unwrap();
+    }
+    let again = api_key::create(db, &row("aaaaaaaa")).await;
+    assert_eq!(again.unwrap_err().kind, Kind::Conflict);
+    assert_eq!(api_key::find(db, "aaaaaaaa").await.unwrap(), Some(first));
+    assert_eq!(api_key::find(db, "bbbbbbbb").await.unwrap(), Some(second));
+    assert_eq!(api_key::find(db, "aaaaaaab").await.unwrap(), None);
+    assert_eq!(api_key::count(db).await.unwrap(), 2);
+}
+
+pub(super) async fn is_revoked_once_and_its_use_only_moves_on(f: &Fixture) {
+    let db = f.core();
+    api_key::create(db, &row("aaaaaaaa")).await.unwrap();
+    for minute in [4, 3] {
+        api_key::touch(db, "aaaaaaaa", Sample(minute).at()).await.unwrap();
+    }
+    api_key::touch(db, "bbbbbbbb", Sample(4).at()).await.unwrap();
+    assert!(api_key::revoke(db, "aaaaaaaa", Sample(5).at()).await.unwrap());
+    assert!(!api_key::revoke(db, "aaaaaaaa", Sample(6).at()).await.unwrap());
+    assert!(!api_key::revoke(db, "bbbbbbbb", Sample(6).at()).await.unwrap());
+    let expected = Row {
+        last_used: Some(Sample(4).at()),
+        revoked_at: Some(Sample(5).at()),
+        ..row("aaaaaaaa")
+    };
+    assert_eq!(api_key::find(db, "aaaaaaaa").await.unwrap(), Some(expected));
+}
+
+pub(super) async fn all_are_listed_a_page_at_a_time(f: &Fixture) {
+    let db = f.core();
+    for id in ["cccccccc", "aaaaaaaa", "bbbbbbbb"] {
+        api_key::create(db, &row(id)).await.unwrap();
+    }
+    let page = async |after| {
+        let rows = api_key::list(db, after, 2).await.unwrap();
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(page("").await, ["aaaaaaaa", "bbbbbbbb"]);
+    assert_eq!(page("bbbbbbbb").await, ["cccccccc"]);
+    assert!(page("cccccccc").await.is_empty());
+}
