@@ -28,7 +28,6 @@ pub(super) async fn is_kept_as_it_was_made_and_found_by_its_id(f: &Fixture) {
     assert_eq!(api_key::find(db, "aaaaaaaa").await.unwrap(), Some(first));
     assert_eq!(api_key::find(db, "bbbbbbbb").await.unwrap(), Some(second));
     assert_eq!(api_key::find(db, "aaaaaaab").await.unwrap(), None);
-    assert_eq!(api_key::count(db).await.unwrap(), 2);
 }
 
 pub(super) async fn is_revoked_once_and_its_use_only_moves_on(f: &Fixture) {
@@ -61,4 +60,20 @@ pub(super) async fn all_are_listed_a_page_at_a_time(f: &Fixture) {
     assert_eq!(page("").await, ["aaaaaaaa", "bbbbbbbb"]);
     assert_eq!(page("bbbbbbbb").await, ["cccccccc"]);
     assert!(page("cccccccc").await.is_empty());
+}
+
+pub(super) async fn ended_ones_are_not_counted_and_forgotten_later(f: &Fixture) {
+    let db = f.core();
+    let endless = |id| Row { expires_at: None, ..row(id) };
+    for key in [row("aaaaaaaa"), endless("bbbbbbbb"), endless("cccccccc")] {
+        api_key::create(db, &key).await.unwrap();
+    }
+    assert!(api_key::revoke(db, "cccccccc", Sample(5).at()).await.unwrap());
+    let count = async |n| api_key::count_live(db, Sample(n).at()).await.unwrap();
+    assert_eq!((count(9).await, count(10).await), (2, 1));
+    let forget = async |n| api_key::delete_ended(db, Sample(n).at()).await.unwrap();
+    assert_eq!((forget(5).await, forget(6).await, forget(10).await), (0, 1, 0));
+    assert_eq!(forget(11).await, 1);
+    let left = api_key::list(db, "", 9).await.unwrap();
+    assert_eq!(left, [endless("bbbbbbbb")]);
 }

@@ -99,14 +99,17 @@ pub async fn list(db: &Engine, after: &str, limit: u32) -> Result<Vec<Row>, Erro
     Ok(rows.into_iter().map(Row::from).collect())
 }
 
-/// How many keys there are, revoked ones included.
+/// How many keys are neither revoked nor expired.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
-pub async fn count(db: &Engine) -> Result<i64, Error> {
-    const ALL: Sql = sql!("SELECT count(*) FROM mainstay.api_key");
+pub async fn count_live(db: &Engine, now: Timestamp) -> Result<i64, Error> {
+    const LIVE: Sql = sql!(
+        "SELECT count(*) FROM mainstay.api_key
+         WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1)"
+    );
     let db = &db.latest();
-    ask!(db, "api_key.count", query_scalar(ALL).fetch_one)
+    ask!(db, "api_key.count_live", query_scalar(LIVE).fetch_one, Ts(now))
 }
 
 /// Notes that the key was used then; an earlier time changes nothing.
@@ -140,4 +143,14 @@ pub async fn revoke(db: &Engine, id: &str, now: Timestamp) -> Result<bool, Error
         Ts(now),
     )
     .map(|changed| changed == 1)
+}
+
+/// Forgets keys that were revoked or expired before `before`; returns how many.
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn delete_ended(db: &Engine, before: Timestamp) -> Result<u64, Error> {
+    const ENDED: Sql =
+        sql!("DELETE FROM mainstay.api_key WHERE revoked_at < $1 OR expires_at < $1");
+    change!(db, "api_key.delete_ended", ENDED, Ts(before))
 }
