@@ -21,6 +21,7 @@ use mainstay_telemetry::metrics::Registry;
 use tokio::net::TcpListener;
 
 use crate::health::Health;
+use crate::key::Gate;
 use crate::live::Live;
 use crate::problem::Problem;
 use crate::sites::ListSites;
@@ -66,6 +67,8 @@ pub struct Parts {
     pub owner: Owner,
     /// The operator's bearer token.
     pub token: Option<AdminToken>,
+    /// Who knows API keys.
+    pub gate: Gate,
     /// What happened on the site.
     pub insight: Insight,
     /// What keeps the rows, and who shares it.
@@ -93,6 +96,7 @@ pub(crate) struct Admin {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) owner: Owner,
     pub(crate) token: Option<AdminToken>,
+    pub(crate) gate: Gate,
     pub(crate) insight: Insight,
     pub(crate) store: Store,
     pub(crate) kv: Kv,
@@ -139,6 +143,7 @@ pub fn start(parts: Parts, group: &Group) -> std::io::Result<()> {
         headers: headers(parts.node.environment),
         owner: parts.owner,
         token: parts.token,
+        gate: parts.gate,
         insight: parts.insight,
         store: parts.store,
         kv: parts.kv,

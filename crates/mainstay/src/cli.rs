@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use mainstay_base::units::Span;
+use mainstay_identity::Scopes;
 
 use crate::command::probe::Question;
 use crate::settings::{Flag, Inputs, read_process};
@@ -47,6 +49,9 @@ pub enum Command {
     /// Reach the running server's admin side.
     #[command(subcommand)]
     Admin(Admin),
+    /// Make, list and revoke the API keys of programs.
+    #[command(subcommand)]
+    Key(Key),
     /// Report what is wrong with the settings and the site.
     Check(Check),
     /// Look for what is wrong around the running server.
@@ -108,6 +113,62 @@ pub enum Admin {
 /// `mainstay admin link`.
 #[derive(Debug, Args)]
 pub struct Link {
+    /// Where settings and data are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mainstay key …`.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make a key and print it, once.
+    Create(KeyCreate),
+    /// Show the keys there are, without their texts.
+    List(KeyList),
+    /// End a key.
+    Revoke(KeyRevoke),
+}
+
+/// `mainstay key create`.
+#[derive(Debug, Args)]
+pub struct KeyCreate {
+    /// What to call it.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// What it may do: read, admin, jobs, record, limits, cache; several between commas.
+    #[arg(long, value_name = "SCOPES", required = true)]
+    pub scope: Vec<Scopes>,
+    /// How long it counts, as in 90d [default: for ever].
+    #[arg(long, value_name = "SPAN", value_parser = lifetime)]
+    pub expires: Option<Span>,
+    /// Where settings and data are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mainstay key list`.
+#[derive(Debug, Args)]
+pub struct KeyList {
+    /// Where settings and data are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mainstay key revoke`.
+#[derive(Debug, Args)]
+pub struct KeyRevoke {
+    /// Its id: the eight characters between `ms_` and the next `_`.
+    #[arg(value_name = "ID")]
+    pub id: String,
     /// Where settings and data are.
     #[command(flatten)]
     pub place: Place,
@@ -214,6 +275,14 @@ impl Serve {
     }
 }
 
+impl KeyCreate {
+    /// All that it may do.
+    #[must_use]
+    pub fn scopes(&self) -> Scopes {
+        self.scope.iter().flat_map(|scopes| scopes.list()).collect()
+    }
+}
+
 impl Check {
     /// What the settings are read from.
     #[must_use]
@@ -237,6 +306,15 @@ impl Place {
             flags: flags.collect(),
             variables: read_process(),
         }
+    }
+}
+
+/// A span that is over at once is a mistake.
+fn lifetime(text: &str) -> Result<Span, String> {
+    match text.parse::<Span>() {
+        Ok(span) if span.0.is_zero() => Err("must be longer than nothing".into()),
+        Ok(span) => Ok(span),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -303,6 +381,13 @@ mod tests {
             "mainstay serve a b",
             "mainstay serve --json",
             "mainstay admin",
+            "mainstay key",
+            "mainstay key create worker",
+            "mainstay key create --scope jobs",
+            "mainstay key create worker --scope jobs,all",
+            "mainstay key create worker --scope jobs --expires 90",
+            "mainstay key create worker --scope jobs --expires 0s",
+            "mainstay key revoke",
             "mainstay migrate --split --to postgres://a@b/c",
             "mainstay check --workers 2",
             "mainstay doctor",
@@ -319,6 +404,9 @@ mod tests {
     fn one_shot_commands_take_config_and_data_dir() {
         for line in [
             "mainstay admin link --config f --data-dir d --json",
+            "mainstay key create worker --scope jobs,record --scope read --expires 90d --config f --data-dir d --json",
+            "mainstay key list --config f --data-dir d --json",
+            "mainstay key revoke abcdefgh --config f --data-dir d --json",
             "mainstay check site --config f --data-dir d --json",
             "mainstay doctor --edge --address [::1]:80 --host a --config f --data-dir d --json",
             "mainstay probe readyz --config f --data-dir d",

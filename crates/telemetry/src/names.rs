@@ -110,6 +110,7 @@ table! {
     TLS_CERTIFICATE_EXPIRY Gauge "mainstay_tls_certificate_expiry_timestamp_seconds" ["site"], "When the certificate in use ends, in seconds since the Unix epoch; site is whose own it is, empty for that of [tls].";
     TLS_RELOADS Counter "mainstay_tls_reloads_total" ["outcome", "site"], "Times that a certificate was read again, because its files changed or by SIGHUP, by whether it was taken into use.";
     HTTPS_REDIRECTS Counter "mainstay_https_redirects_total" [], "Requests by plain http that were sent to https.";
+    API_KEYS_REFUSED Counter "mainstay_api_keys_refused_total" ["reason"], "Requests refused for want of a good API key: none sent (missing), mistyped or cut off (malformed), unknown, expired, revoked, without the scope, or not to be looked up (unavailable).";
     EVENTS_ACCEPTED Counter "mainstay_events_accepted_total" ["type"], "Visitor events made durable.";
     EVENTS_DROPPED Counter "mainstay_events_dropped_total" ["reason"], "Visitor events not kept.";
     REPORTS_ACCEPTED Counter "mainstay_reports_accepted_total" ["type"], "Reports of browsers made durable.";

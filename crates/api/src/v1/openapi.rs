@@ -136,7 +136,7 @@ impl Reads {
                 "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
             },
             "servers": [{ "url": "/" }],
-            "security": [{ "session": [] }, { "token": [] }],
+            "security": [{ "session": [] }, { "token": [] }, { "key": [] }],
             "paths": self.paths,
             "components": {
                 "schemas": self.schemas.take_definitions(true),
@@ -153,6 +153,11 @@ impl Reads {
                         "type": "http",
                         "scheme": "bearer",
                         "description": "The text of the file named by `admin.token_file`.",
+                    },
+                    "key": {
+                        "type": "http",
+                        "scheme": "bearer",
+                        "description": "An API key of scope `read` or `admin`, from `mainstay key create`.",
                     },
                 },
             },

@@ -227,15 +227,16 @@ fn events_of_the_live_stream_are_as_described() {
 }
 
 #[test]
-fn both_ways_in_are_described() {
+fn every_way_in_is_described() {
     let server = crate::serve(&[]);
     let document = Document::of(&server);
     assert!(document.0["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")));
     assert_eq!(document.0["info"]["version"], server.read("/api/v1/session")["version"]);
-    assert_eq!(document.0["security"], json!([{ "session": [] }, { "token": [] }]));
+    assert_eq!(document.0["security"], json!([{ "session": [] }, { "token": [] }, { "key": [] }]));
     let schemes = &document.0["components"]["securitySchemes"];
     let cookie = (&schemes["session"]["in"], &schemes["session"]["name"]);
     assert_eq!(cookie, (&json!("cookie"), &json!("__Host-mainstay_admin")));
-    let token = (&schemes["token"]["type"], &schemes["token"]["scheme"]);
-    assert_eq!(token, (&json!("http"), &json!("bearer")));
+    for token in [&schemes["token"], &schemes["key"]] {
+        assert_eq!((&token["type"], &token["scheme"]), (&json!("http"), &json!("bearer")));
+    }
 }
