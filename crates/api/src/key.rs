@@ -35,6 +35,21 @@ impl Gate {
         Self { keys, refused }
     }
 
+    /// Who calls, by a key that has this scope: `let caller = gate.require(headers, Scope::Jobs).await?;`.
+    pub(crate) async fn require(
+        &self,
+        headers: &HeaderMap,
+        scope: Scope,
+    ) -> Result<Known, Problem> {
+        let Some(presented) = bearer(headers) else {
+            self.count("missing");
+            let text =
+                "Send an API key: `Authorization: Bearer KEY`. `mainstay key create` makes one.";
+            return Err(Problem::new(ErrorCode::Unauthenticated, text));
+        };
+        self.admit(presented, &[scope]).await
+    }
+
     /// Whose key this is, where it has one of these scopes; the first is the one that is asked for.
     pub(crate) async fn admit(&self, presented: &str, scopes: &[Scope]) -> Result<Known, Problem> {
         let known = self.keys.verify(presented).await.map_err(|error| self.refuse(&error))?;

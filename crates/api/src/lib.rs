@@ -23,6 +23,7 @@ mod console;
 mod intake;
 mod probes;
 mod problem;
+mod record;
 mod reports;
 mod token;
 mod v1;

@@ -9,7 +9,7 @@ use mainstay_store::record;
 
 mod accept;
 mod check;
-mod rows;
+pub(crate) mod rows;
 
 pub(crate) use check::{Checked, Known, Limits};
 

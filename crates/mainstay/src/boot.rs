@@ -254,7 +254,7 @@ fn start_traffic(
     let settings = &loaded.settings;
     let access = AccessLog::open(&settings.log, data_dir.path(), &rooms.registry, &groups.services)
         .map_err(Failed::refused)?;
-    let (public, tag) = public(settings, &rooms.insight)?;
+    let (public, tag) = public(settings, rooms)?;
     let sites = plan::plans(settings, &plan::hidden(loaded), &tag).map_err(Failed::refused)?;
     let parts = Parts {
         settings: settings.edge.clone(),
@@ -323,7 +323,7 @@ fn start_control(
     Ok(())
 }
 
-fn public(settings: &Settings, insight: &Insight) -> Result<(Public, Tag), Failed> {
+fn public(settings: &Settings, rooms: &Rooms) -> Result<(Public, Tag), Failed> {
     let script =
         |name| Script::load(name).with_context(|| format!("{} is not built in", Name::file(name)));
     let (full, lite) = (script(Name::Full)?, script(Name::Lite)?);
@@ -339,7 +339,8 @@ fn public(settings: &Settings, insight: &Insight) -> Result<(Public, Tag), Faile
         inserted: true,
     };
     let environment = settings.environment().into();
-    Ok((Public::new(prefix, insight.clone(), (full, lite), &settings.headers, environment), tag))
+    let who = (rooms.insight.clone(), rooms.gate.clone());
+    Ok((Public::new(prefix, who, (full, lite), &settings.headers, environment), tag))
 }
 
 fn tls(

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use mainstay_base::units::Span;
-use mainstay_identity::Scopes;
 
 use crate::command::probe::Question;
 use crate::settings::{Flag, Inputs, read_process};
+
+mod key;
+
+pub use key::{Key, KeyCreate, KeyList, KeyRevoke};
 
 /// How a command ended, as scripts see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,62 +123,6 @@ pub struct Link {
     pub json: bool,
 }
 
-/// `mainstay key …`.
-#[derive(Debug, Subcommand)]
-pub enum Key {
-    /// Make a key and print it, once.
-    Create(KeyCreate),
-    /// Show the keys there are, without their texts.
-    List(KeyList),
-    /// End a key.
-    Revoke(KeyRevoke),
-}
-
-/// `mainstay key create`.
-#[derive(Debug, Args)]
-pub struct KeyCreate {
-    /// What to call it.
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// What it may do: read, admin, jobs, record, limits, cache; several between commas.
-    #[arg(long, value_name = "SCOPES", required = true)]
-    pub scope: Vec<Scopes>,
-    /// How long it counts, as in 90d [default: for ever].
-    #[arg(long, value_name = "SPAN", value_parser = lifetime)]
-    pub expires: Option<Span>,
-    /// Where settings and data are.
-    #[command(flatten)]
-    pub place: Place,
-    /// Print as JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `mainstay key list`.
-#[derive(Debug, Args)]
-pub struct KeyList {
-    /// Where settings and data are.
-    #[command(flatten)]
-    pub place: Place,
-    /// Print as JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `mainstay key revoke`.
-#[derive(Debug, Args)]
-pub struct KeyRevoke {
-    /// Its id: the eight characters between `ms_` and the next `_`.
-    #[arg(value_name = "ID")]
-    pub id: String,
-    /// Where settings and data are.
-    #[command(flatten)]
-    pub place: Place,
-    /// Print as JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// `mainstay check`.
 #[derive(Debug, Args)]
 pub struct Check {
@@ -275,14 +221,6 @@ impl Serve {
     }
 }
 
-impl KeyCreate {
-    /// All that it may do.
-    #[must_use]
-    pub fn scopes(&self) -> Scopes {
-        self.scope.iter().flat_map(|scopes| scopes.list()).collect()
-    }
-}
-
 impl Check {
     /// What the settings are read from.
     #[must_use]
@@ -306,15 +244,6 @@ impl Place {
             flags: flags.collect(),
             variables: read_process(),
         }
-    }
-}
-
-/// A span that is over at once is a mistake.
-fn lifetime(text: &str) -> Result<Span, String> {
-    match text.parse::<Span>() {
-        Ok(span) if span.0.is_zero() => Err("must be longer than nothing".into()),
-        Ok(span) => Ok(span),
-        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -81,8 +81,11 @@ table! {
     HTTP_REQUESTS Counter "http_requests_total" ["method", "route", "status_code", "user_agent_type"], "Requests answered.";
     HTTP_DURATION HTTP "http_request_duration_seconds" ["method", "route", "status_code"], "Time from the request's head to the end of the answer.";
     ACTIVE_USERS Gauge "active_users" [], "Visitors seen in the last five minutes.";
-    ERRORS Counter "errors_total" ["type", "severity", "component"], "Errors of the site's scripts (component browser), and those the server logged (component server).";
+    ERRORS Counter "errors_total" ["type", "severity", "component"], "Errors of the site's scripts (component browser), those the app recorded (component app), and those the server logged (component server).";
     PAGE_VIEWS Counter "page_views_total" ["page", "user_type", "referrer_type"], "Page views, bots left out.";
+    USER_SIGNUPS Counter "user_signups_total" ["source", "plan_type"], "Sign-ups that the app recorded.";
+    API_USAGE Counter "api_usage_total" ["endpoint", "api_key_type", "client_type"], "Calls of the app's own API that the app recorded.";
+    REVENUE Gauge "revenue" ["currency"], "Revenue that the app recorded since the server started, refunds taken away.";
     WEB_VITAL_LCP LCP "web_vital_lcp_seconds" PAGE, "Largest Contentful Paint.";
     WEB_VITAL_INP INP "web_vital_inp_seconds" PAGE, "Interaction to Next Paint.";
     WEB_VITAL_FCP FCP "web_vital_fcp_seconds" PAGE, "First Contentful Paint.";
@@ -143,6 +146,8 @@ table! {
     KV_REPEATS Counter "mainstay_kv_repeats_total" [], "Times a question to Redis that met a failover was asked again.";
     KV_GAPS Counter "mainstay_kv_gaps_total" ["reason"], "Gaps told to subscribers of channels.";
     KV_MEMORY Gauge "mainstay_kv_memory_bytes" [], "Memory of the values that this process keeps for itself.";
+    RECORDED Counter "mainstay_recorded_total" ["type"], "What the app recorded, by kind, repeats left out.";
+    APP_METRICS_DROPPED Counter "mainstay_app_metrics_dropped_total" ["reason"], "Values of the app's own metrics for which there was no room: left out (names) or counted under other (series).";
     DROPPED_SERIES Counter "mainstay_metrics_dropped_series_total" ["family"], "Label combinations counted under other because the metric was full.";
 }
 

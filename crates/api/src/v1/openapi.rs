@@ -38,6 +38,8 @@ pub(crate) const SITE: Parameters = &["site"];
 pub(crate) const SERIES: Parameters = &["site", "from", "to", "bots", "step"];
 /// Rows in pages.
 pub(crate) const LIST: Parameters = &["site", "from", "to", "bots", "limit", "cursor"];
+/// The first rows.
+pub(crate) const FIRST: Parameters = &["site", "from", "to", "bots", "limit"];
 /// The first rows by what the caller chooses.
 pub(crate) const GROUPS: Parameters = &["site", "from", "to", "bots", "limit", "by"];
 

@@ -16,9 +16,9 @@ use crate::scrub::{Address, campaign, scrub_error_text, scrub_text};
 use crate::visit::Visit;
 use crate::wire::Field;
 
-const NAME_BYTES_MAX: usize = 100;
-const MESSAGE_BYTES_MAX: usize = 1_024;
-const STACK_BYTES_MAX: usize = 8_192;
+pub(crate) const NAME_BYTES_MAX: usize = 100;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 1_024;
+pub(crate) const STACK_BYTES_MAX: usize = 8_192;
 const SOURCE_BYTES_MAX: usize = 1_024;
 const KEY_BYTES_MAX: usize = 100;
 const VALUE_BYTES_MAX: usize = 500;
@@ -220,7 +220,7 @@ fn path(checked: &Checked<'_>) -> String {
 }
 
 /// A JSON object of scrubbed scalars, at most [`PROPS_BYTES_MAX`] bytes: what does not fit any more is left out.
-fn json_object(entries: Entries<'_>) -> Option<String> {
+pub(crate) fn json_object(entries: Entries<'_>) -> Option<String> {
     let mut out = String::from("{");
     for (key, value) in entries {
         let value = match value {

@@ -5,7 +5,7 @@ use mainstay_testkit::{Request, Response, Server, TOKEN};
 use crate::{launch, serve};
 
 /// Every read behind the console.
-const READS: [&str; 16] = [
+const READS: [&str; 17] = [
     "/api/v1/session",
     "/api/v1/live",
     "/api/v1/traffic",
@@ -16,6 +16,7 @@ const READS: [&str; 16] = [
     "/api/v1/devices",
     "/api/v1/countries",
     "/api/v1/vitals",
+    "/api/v1/events",
     "/api/v1/errors",
     "/api/v1/reports",
     "/api/v1/sites",

@@ -46,6 +46,7 @@ mod protocol;
 mod proxy;
 mod public_url;
 mod ranges;
+mod record;
 mod reload;
 mod reports;
 mod secrets;

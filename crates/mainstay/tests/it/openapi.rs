@@ -64,7 +64,8 @@ fn visited(app: &Upstream) -> Server {
     let server = launch().upstream(&format!("http://{}", app.address)).config(config).start();
     assert_eq!(server.get("/").status, 200);
     let view = Batch::page_view(&server.site_url("/?utm_source=news"));
-    server.accept(&view.vital("LCP", 812.5).error("TypeError", "x is not a function", ""));
+    let view = view.vital("LCP", 812.5).custom("signup", &json!({}));
+    server.accept(&view.error("TypeError", "x is not a function", ""));
     let blocked = json!({ "csp-report": {
         "blocked-uri": "inline", "document-uri": server.site_url("/"), "disposition": "report",
         "effective-directive": "script-src-elem", "violated-directive": "script-src-elem",

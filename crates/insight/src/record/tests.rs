@@ -1,0 +1,244 @@
+//! Tests of `record`.
+
+use mainstay_base::{Coded, ErrorCode};
+use mainstay_store::{Bots, Written, user_session};
+
+use super::Sender;
+use crate::fixture::{DAY, House, SECOND, id, page_view};
+use crate::intake::Error;
+
+async fn record(house: &House, body: &str) -> Result<Written, Error> {
+    let sender = Sender { site: "default".into(), received: house.clock.now() };
+    house.insight.record(&sender, body.as_bytes()).await
+}
+
+async fn events(house: &House) -> Vec<(String, i64, i64)> {
+    let counts = house.insight.count_events(&house.last(DAY), 10).await.expect("counts");
+    counts.into_iter().map(|c| (c.name, c.count, c.visitors)).collect()
+}
+
+fn everything() -> String {
+    let [event, signup, revenue, error] = [1, 2, 3, 4].map(id);
+    format!(
+        r#"{{"id":"{}","site":"default",
+        "metrics":[{{"type":"counter","name":"orders","labels":{{"plan":"pro"}},"value":2}},
+            {{"type":"gauge","name":"stock","value":7.5}},
+            {{"type":"histogram","name":"wait_seconds","labels":null,"value":0.3}}],
+        "events":[{{"id":"{event}","name":"checkout","properties":{{"cart":3,"page":"https://a/x?token=SECRET"}},"user":"u-1",
+            "revenue":{{"amount":10,"currency":"EUR"}}}}],
+        "signups":[{{"id":"{signup}","source":"newsletter","plan_type":"pro","user":"u-2"}}],
+        "revenue":[{{"id":"{revenue}","amount":-2.5,"currency":"EUR"}}],
+        "errors":[{{"id":"{error}","name":"TypeError","message":"no cart of ann@example.org","stack":"TypeError: x\n at a (/srv/app.js:1:2)","release":"7"}}],
+        "api_usage":[{{"endpoint":"/v1/items","api_key_type":"free","count":3}}]}}"#,
+        id(9)
+    )
+}
+
+#[tokio::test]
+async fn everything_is_kept_counted_and_seen_without_a_visitor() {
+    let house = House::open().await;
+    record(&house, &everything()).await.expect("recorded");
+    let kept = [("checkout", 1, 0), ("revenue", 1, 0), ("signup", 1, 0)];
+    assert_eq!(events(&house).await, kept.map(|(name, n, v)| (name.to_owned(), n, v)));
+    let errors = house.insight.list_errors(&house.last(DAY), None, 10).await.expect("errors");
+    assert_eq!((errors.len(), errors[0].error_type.as_str()), (1, "TypeError"));
+    assert_eq!((errors[0].count, errors[0].visitors), (1, 0));
+    assert!(!errors[0].message.contains("ann@"), "{}", errors[0].message);
+    for (series, value) in [
+        ("app_orders_total{plan=\"pro\"}", 2.0),
+        ("app_stock", 7.5),
+        ("app_wait_seconds_count", 1.0),
+        ("user_signups_total{source=\"newsletter\",plan_type=\"pro\"}", 1.0),
+        ("revenue{currency=\"EUR\"}", 7.5),
+        (
+            "api_usage_total{endpoint=\"/v1/items\",api_key_type=\"free\",client_type=\"unknown\"}",
+            3.0,
+        ),
+        ("errors_total{type=\"TypeError\",severity=\"error\",component=\"app\"}", 1.0),
+        ("mainstay_recorded_total{type=\"metric\"}", 3.0),
+        ("mainstay_recorded_total{type=\"event\"}", 1.0),
+        ("mainstay_recorded_total{type=\"api_usage\"}", 1.0),
+    ] {
+        assert_eq!(house.metric(series), Some(value), "{series}");
+    }
+    // Nobody visited anything.
+    let db = house.store.insight();
+    let since = house.clock.now().minus(DAY);
+    let visits = user_session::list_active_since(db, since, 10).await.expect("visits");
+    assert!(visits.is_empty(), "{visits:?}");
+    assert_eq!(house.insight.count_visitors_now("default").await.expect("present"), 0);
+    let files = house.files();
+    let holds = |text: &str| files.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(holds("\"user\":\"u-1\"") && holds("\"cart\":3"), "properties are kept");
+    assert!(!holds("SECRET") && !holds("ann@example.org"), "and no secret, as of browsers");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_repeat_changes_nothing_and_is_known_from_browsers_too() {
+    let house = House::open().await;
+    for _ in 0..3 {
+        record(&house, &everything()).await.expect("recorded");
+        house.clock.advance(SECOND);
+    }
+    let of_a_page = format!(
+        r#"{{"v":1,"page":"{}","url":"https://a/","events":[{{"id":"{}","type":"custom","t":0,"name":"checkout"}}]}}"#,
+        id(50),
+        id(1)
+    );
+    house.send(&of_a_page).await.expect("accepted");
+    let counted: Vec<_> = events(&house).await.into_iter().map(|(_, n, _)| n).collect();
+    assert_eq!(counted, [1, 1, 1]);
+    for (series, value) in [
+        ("app_orders_total{plan=\"pro\"}", 2.0),
+        ("user_signups_total{source=\"newsletter\",plan_type=\"pro\"}", 1.0),
+        ("revenue{currency=\"EUR\"}", 7.5),
+        (
+            "api_usage_total{endpoint=\"/v1/items\",api_key_type=\"free\",client_type=\"unknown\"}",
+            3.0,
+        ),
+        ("mainstay_events_accepted_total{type=\"custom\"}", 0.0),
+    ] {
+        assert_eq!(house.metric(series), Some(value), "{series}");
+    }
+    // Without ids every request is another.
+    for _ in 0..2 {
+        record(&house, r#"{"signups":[{}],"metrics":[{"type":"counter","name":"orders","labels":{"plan":"pro"},"value":1}]}"#).await.expect("recorded");
+    }
+    assert_eq!(house.metric("app_orders_total{plan=\"pro\"}"), Some(4.0));
+    let unknown = "user_signups_total{source=\"unknown\",plan_type=\"unknown\"}";
+    assert_eq!(house.metric(unknown), Some(2.0));
+    house.close().await;
+}
+
+/// Each line: a body, and the field the refusal must name.
+const BAD: &[(&str, &str)] = &[
+    ("", "body"),
+    ("{", "body"),
+    ("[]", "body"),
+    ("{}", "body"),
+    (r#"{"events":[]}"#, "body"),
+    (r#"{"event":[{"name":"x"}]}"#, "body"),
+    (r#"{"events":{}}"#, "events"),
+    (r#"{"id":"short","events":[{"name":"x"}]}"#, "id"),
+    (r#"{"site":"elsewhere","events":[{"name":"x"}]}"#, "site"),
+    (r#"{"site":7,"events":[{"name":"x"}]}"#, "site"),
+    (r#"{"metrics":[7]}"#, "metrics[0]"),
+    (r#"{"metrics":[{"type":"summary","name":"x","value":1}]}"#, "metrics[0].type"),
+    (r#"{"metrics":[{"name":"x","value":1}]}"#, "metrics[0].type"),
+    (r#"{"metrics":[{"type":"gauge","value":1}]}"#, "metrics[0].name"),
+    (r#"{"metrics":[{"type":"gauge","name":"a b","value":1}]}"#, "metrics[0].name"),
+    (r#"{"metrics":[{"type":"gauge","name":"x"}]}"#, "metrics[0].value"),
+    (r#"{"metrics":[{"type":"gauge","name":"x","value":"1"}]}"#, "metrics[0].value"),
+    (r#"{"metrics":[{"type":"counter","name":"x","value":-1}]}"#, "metrics[0].value"),
+    (r#"{"metrics":[{"type":"gauge","name":"x","value":1,"labels":[]}]}"#, "metrics[0].labels"),
+    (
+        r#"{"metrics":[{"type":"gauge","name":"x","value":1,"labels":{"a":1}}]}"#,
+        "metrics[0].labels",
+    ),
+    (
+        r#"{"metrics":[{"type":"gauge","name":"x","value":1,"labels":{"le":"1"}}]}"#,
+        "metrics[0].labels",
+    ),
+    (r#"{"metrics":[{"type":"gauge","name":"x","value":1,"lables":{}}]}"#, "metrics[0]"),
+    (
+        r#"{"metrics":[{"type":"gauge","name":"x","value":1},{"type":"counter","name":"x","value":1}]}"#,
+        "metrics[1].type",
+    ),
+    (r#"{"events":[{"name":""}]}"#, "events[0].name"),
+    (r#"{"events":[{"name":"x","id":7}]}"#, "events[0].id"),
+    (r#"{"events":[{"name":"x"},{"name":"x","properties":{"a":{}}}]}"#, "events[1].properties"),
+    (r#"{"events":[{"name":"x","properties":{"a":"LONG"}}]}"#, "events[0].properties"),
+    (r#"{"events":[{"name":"x","properties":{MANY}}]}"#, "events[0].properties"),
+    (r#"{"events":[{"name":"x","user":["u"]}]}"#, "events[0].user"),
+    (r#"{"events":[{"name":"x","revenue":5}]}"#, "events[0].revenue"),
+    (r#"{"events":[{"name":"x","revenue":{"amount":5}}]}"#, "events[0].revenue.currency"),
+    (
+        r#"{"events":[{"name":"x","revenue":{"amount":5,"currency":"EUR","vat":1}}]}"#,
+        "events[0].revenue",
+    ),
+    (r#"{"signups":[{"source":7}]}"#, "signups[0].source"),
+    (r#"{"signups":[{"plan":"pro"}]}"#, "signups[0]"),
+    (r#"{"revenue":[{"currency":"EUR"}]}"#, "revenue[0].amount"),
+    (r#"{"revenue":[{"amount":1e13,"currency":"EUR"}]}"#, "revenue[0].amount"),
+    (r#"{"revenue":[{"amount":1,"currency":"euro"}]}"#, "revenue[0].currency"),
+    (r#"{"errors":[{"name":"E"}]}"#, "errors[0].message"),
+    (r#"{"errors":[{"message":{}}]}"#, "errors[0].message"),
+    (r#"{"errors":[{"message":"m","stack":1}]}"#, "errors[0].stack"),
+    (r#"{"errors":[{"message":"m","release":1}]}"#, "errors[0].release"),
+    (r#"{"api_usage":[{"count":1}]}"#, "api_usage[0].endpoint"),
+    (r#"{"api_usage":[{"endpoint":"/","count":0}]}"#, "api_usage[0].count"),
+    (r#"{"api_usage":[{"endpoint":"/","count":1.5}]}"#, "api_usage[0].count"),
+];
+
+#[tokio::test]
+async fn a_body_that_breaks_a_rule_is_refused_with_the_field_and_keeps_nothing() {
+    let house = House::open().await;
+    let many: Vec<_> = (0..21).map(|n| format!("\"k{n}\":1")).collect();
+    let good = format!("{{\"events\":[{{\"id\":\"{}\",\"name\":\"good\"}}],", id(70));
+    for (body, expected) in BAD {
+        let body = body.replace("LONG", &"x".repeat(2_048)).replace("MANY", &many.join(","));
+        // Beside something that is right, where the list is another.
+        let beside = body.strip_prefix('{').filter(|_| !body.contains("event") && body.len() > 2);
+        let body = beside.map_or(body.clone(), |rest| format!("{good}{rest}"));
+        let error = record(&house, &body).await.expect_err(&body);
+        let field = error.field().map(|(field, _)| field.to_owned());
+        assert_eq!(field.as_deref(), Some(*expected), "{body}: {error}");
+        assert_eq!(error.code(), ErrorCode::Invalid, "{body}");
+        assert!(!error.public().contains("lables") && !error.public().contains("elsewhere"));
+    }
+    assert!(events(&house).await.is_empty());
+    assert!(!house.registry.encode_text().contains("\napp_"));
+    let items = vec![r#"{"name":"x"}"#; 501].join(",");
+    let long = format!(r#"{{"events":[{{"name":"{}"}}]}}"#, "x".repeat(256 << 10));
+    for body in [format!("{{\"events\":[{items}]}}"), long] {
+        let error = record(&house, &body).await.expect_err("too much");
+        assert_eq!(error.code(), ErrorCode::TooLarge);
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn labels_that_apps_choose_are_bounded() {
+    let house = House::open().await;
+    for n in 0..120 {
+        let body = format!(
+            r#"{{"signups":[{{"source":"s{n}","plan_type":"p"}}],"api_usage":[{{"endpoint":"/{n}"}}]}}"#
+        );
+        record(&house, &body).await.expect("recorded");
+    }
+    let text = house.registry.encode_text();
+    for (family, other) in [
+        ("user_signups_total{", "user_signups_total{source=\"other\",plan_type=\"other\"}"),
+        (
+            "api_usage_total{",
+            "api_usage_total{endpoint=\"other\",api_key_type=\"other\",client_type=\"other\"}",
+        ),
+    ] {
+        assert_eq!(text.lines().filter(|line| line.starts_with(family)).count(), 51);
+        assert_eq!(house.metric(other), Some(70.0));
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_visit_beside_it_is_not_touched() {
+    let house = House::open().await;
+    house.send(&page_view(1, "https://example.com/")).await.expect("accepted");
+    record(&house, &everything()).await.expect("recorded");
+    let span = mainstay_store::Span { bots: Bots::Include, ..house.last(DAY) };
+    let pages = house.insight.list_pages(&span, None, 10).await.expect("pages");
+    let pages: Vec<_> = pages.into_iter().map(|p| (p.key, p.visitors, p.pageviews)).collect();
+    assert_eq!(pages, [(Some("/".to_owned()), 1, 1)]);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_that_is_not_durable() {
+    let house = House::open().await;
+    house.stop_recorder().await;
+    let error = record(&house, &everything()).await.expect_err("nobody writes");
+    assert_eq!((error.code(), error.retry_after()), (ErrorCode::Unavailable, Some(30)));
+    assert_eq!(house.metric("app_orders_total{plan=\"pro\"}"), None, "and nothing is counted");
+    assert_eq!(house.metric("user_signups_total{source=\"newsletter\",plan_type=\"pro\"}"), None);
+}

@@ -1,0 +1,175 @@
+//! What the app behind us records: by whom it is taken, where it is seen afterwards, and that what was acknowledged stays.
+
+use mainstay_testkit::{Launch, Metrics, Request, Response, Server, fresh_id};
+use serde_json::{Value, json};
+
+use crate::keys::{self, Key};
+use crate::{launch, launch_bare, serve};
+
+pub(crate) fn send(server: &Server, key: &Key, body: &Value) -> Response {
+    server.send(&request(key, &body.to_string()))
+}
+
+fn request(key: &Key, body: &str) -> Request {
+    let request = Request::post("/_mainstay/record").header("content-type", "application/json");
+    keys::with(request, &key.text).body(body)
+}
+
+fn rows(server: &Server, path: &str, token: Option<&str>) -> Vec<Value> {
+    let mut request = Request::get(path);
+    if let Some(token) = token {
+        request = request.header("x-mainstay-token", token);
+    }
+    let answer = server.admin(request);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["data"].as_array().expect("rows").clone()
+}
+
+fn value(metrics: &Metrics, name: &str, labels: &[(&str, &str)]) -> f64 {
+    metrics.value(name, labels)
+}
+
+fn record_each_kind(launch: Launch) {
+    let server = launch.start();
+    let key = keys::make(&server, "record");
+    let body = json!({
+        "id": fresh_id(),
+        "metrics": [
+            {"type": "counter", "name": "orders", "labels": {"plan": "pro"}, "value": 2},
+            {"type": "gauge", "name": "stock", "value": -3},
+            {"type": "histogram", "name": "wait_seconds", "value": 0.3},
+        ],
+        "events": [{"id": fresh_id(), "name": "checkout", "properties": {"cart": 3}, "user": "u-1",
+            "revenue": {"amount": 10, "currency": "EUR"}}],
+        "signups": [{"id": fresh_id(), "source": "newsletter", "plan_type": "pro"}],
+        "revenue": [{"id": fresh_id(), "amount": -2.5, "currency": "EUR"}],
+        "errors": [{"id": fresh_id(), "name": "TypeError", "message": "no cart", "stack": "at a.js:1:2"}],
+        "api_usage": [{"endpoint": "/v1/items", "client_type": "sdk", "count": 4}],
+    });
+    let mut token = None;
+    // A repeat makes no difference.
+    for _ in 0..2 {
+        let answer = send(&server, &key, &body);
+        assert_eq!((answer.status, answer.text().as_str()), (204, ""));
+        token = answer.header("x-mainstay-token").map(str::to_owned);
+        assert!(token.as_ref().is_some_and(|token| !token.is_empty()), "{:?}", answer.headers);
+    }
+    let events = rows(&server, "/api/v1/events", token.as_deref());
+    let of = |name: &str| json!({"name": name, "count": 1, "visitors": 0});
+    assert_eq!(events, [of("checkout"), of("revenue"), of("signup")]);
+    let errors = rows(&server, "/api/v1/errors", token.as_deref());
+    assert_eq!((errors.len(), &errors[0]["name"]), (1, &json!("TypeError")));
+    assert_eq!((&errors[0]["count"], &errors[0]["visitors"]), (&json!(1), &json!(0)));
+    assert!(rows(&server, "/api/v1/pages", token.as_deref()).is_empty(), "nobody viewed a page");
+    assert_eq!(server.read("/api/v1/visitors/now")["now"], 0);
+    let metrics = server.metrics();
+    for (name, labels, expected) in [
+        ("app_orders_total", &[("plan", "pro")][..], 2.0),
+        ("app_stock", &[], -3.0),
+        ("app_wait_seconds_count", &[], 1.0),
+        ("user_signups_total", &[("source", "newsletter"), ("plan_type", "pro")], 1.0),
+        ("revenue", &[("currency", "EUR")], 7.5),
+        ("api_usage_total", &[("endpoint", "/v1/items"), ("client_type", "sdk")], 4.0),
+        ("errors_total", &[("type", "TypeError"), ("component", "app")], 1.0),
+    ] {
+        let found = value(&metrics, name, labels);
+        assert!((found - expected).abs() < 1e-9, "{name}: {found}\n{}", metrics.text());
+    }
+}
+
+#[test]
+fn each_kind_is_seen_where_it_belongs_on_files() {
+    record_each_kind(launch_bare());
+}
+
+#[test]
+fn each_kind_is_seen_where_it_belongs_on_a_database() {
+    record_each_kind(launch_bare().shared_engines());
+}
+
+#[test]
+fn only_an_app_with_the_scope_is_taken_and_every_refusal_says_why() {
+    let server = serve(&[]);
+    let (key, reader) = (keys::make(&server, "record"), keys::make(&server, "read,admin"));
+    let good = json!({"events": [{"name": "checkout"}]}).to_string();
+    let nobody = Request::post("/_mainstay/record").header("content-type", "application/json");
+    let answer = server.send(&nobody.body(good.as_bytes()));
+    assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Bearer")));
+    assert!(answer.text().contains("mainstay key create"), "{}", answer.text());
+    let answer = server.send(&request(&reader, &good));
+    assert_eq!(answer.status, 403);
+    assert!(answer.json()["detail"].as_str().is_some_and(|text| text.contains("\"record\"")));
+    let cut = Key { text: key.text[..50].to_owned(), ..key.clone() };
+    assert_eq!(server.send(&request(&cut, &good)).status, 401);
+    let token = Key { text: mainstay_testkit::TOKEN.to_owned(), ..key.clone() };
+    assert_eq!(server.send(&request(&token, &good)).status, 401, "the admin's is no app's");
+
+    let read = server.send(&keys::with(Request::get("/_mainstay/record"), &key.text));
+    assert_eq!((read.status, read.header("allow")), (405, Some("POST")));
+    let form = Request::post("/_mainstay/record").header("content-type", "text/plain");
+    let form = server.send(&keys::with(form, &key.text).body(good.as_bytes()));
+    assert_eq!((form.status, &form.json()["field"]), (415, &json!("content-type")));
+    let long = json!({"events": [{"name": "x".repeat(300_000)}]}).to_string();
+    assert_eq!(server.send(&request(&key, &long)).status, 413);
+    for (body, field) in [
+        ("{", "body"),
+        ("{}", "body"),
+        (r#"{"evnts":[{"name":"x"}]}"#, "body"),
+        (r#"{"site":"nobody","events":[{"name":"x"}]}"#, "site"),
+        (r#"{"events":[{"name":"x","props":{}}]}"#, "events[0]"),
+        (r#"{"metrics":[{"type":"counter","name":"x","value":-1}]}"#, "metrics[0].value"),
+        (r#"{"metrics":[{"type":"gauge","name":"x-y","value":1}]}"#, "metrics[0].name"),
+        (r#"{"revenue":[{"amount":1,"currency":"€"}]}"#, "revenue[0].currency"),
+    ] {
+        let answer = server.send(&request(&key, body));
+        assert_eq!((answer.status, &answer.json()["field"]), (400, &json!(field)), "{body}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    }
+    assert!(server.rows("/api/v1/events").is_empty(), "nothing of all that was kept");
+    assert_eq!(server.send(&request(&key, &good)).status, 204);
+    assert_eq!(server.rows("/api/v1/events").len(), 1);
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_sudden_death_and_repeats_are_known_after_it() {
+    let home = tempfile::tempdir().expect("a temp folder");
+    let data = home.path().join("data");
+    let start = || launch().data_dir(&data).start();
+    let mut server = start();
+    let key = keys::make(&server, "record");
+    let body = json!({
+        "signups": [{"id": fresh_id(), "source": "newsletter"}],
+        "errors": [{"id": fresh_id(), "name": "E", "message": "m"}],
+    });
+    assert_eq!(send(&server, &key, &body).status, 204);
+    assert_eq!(server.kill(), Some(9), "by the signal");
+    drop(server);
+    let server = start();
+    for _ in 0..2 {
+        assert_eq!(server.rows("/api/v1/events")[0]["count"], 1);
+        assert_eq!(server.rows("/api/v1/errors")[0]["count"], 1);
+        assert_eq!(send(&server, &key, &body).status, 204, "sent again");
+    }
+}
+
+#[test]
+fn where_nothing_can_be_kept_nothing_is_acknowledged() {
+    let home = tempfile::tempdir().expect("a temp folder");
+    let data = home.path().join("data");
+    let mut server = launch_bare().data_dir(&data).start();
+    let key = keys::make(&server, "record");
+    server.stop();
+    drop(server);
+    std::fs::write(data.join("insight.db"), "this is no database. ".repeat(500)).expect("written");
+    let server = launch_bare().data_dir(&data).start();
+    let body = json!({"signups": [{"source": "s"}],
+        "metrics": [{"type": "gauge", "name": "stock", "value": 1}]});
+    let refused = send(&server, &key, &body);
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert_eq!(refused.header("retry-after"), Some("30"));
+    assert!(
+        !server.metrics().has("app_stock") && !server.metrics().text().contains("source=\"s\"")
+    );
+    let metrics = json!({"metrics": [{"type": "gauge", "name": "stock", "value": 1}]});
+    assert_eq!(send(&server, &key, &metrics).status, 204, "metrics need no disk");
+}
