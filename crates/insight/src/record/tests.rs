@@ -1,10 +1,10 @@
 //! Tests of `record`.
 
 use mainstay_base::{Coded, ErrorCode};
-use mainstay_store::{Bots, Written, user_session};
+use mainstay_store::{Written, user_session};
 
 use super::Sender;
-use crate::fixture::{DAY, House, SECOND, id, page_view};
+use crate::fixture::{DAY, House, SECOND, id};
 use crate::intake::Error;
 
 async fn record(house: &House, body: &str) -> Result<Written, Error> {
@@ -218,18 +218,6 @@ async fn labels_that_apps_choose_are_bounded() {
         assert_eq!(text.lines().filter(|line| line.starts_with(family)).count(), 51);
         assert_eq!(house.metric(other), Some(70.0));
     }
-    house.close().await;
-}
-
-#[tokio::test]
-async fn a_visit_beside_it_is_not_touched() {
-    let house = House::open().await;
-    house.send(&page_view(1, "https://example.com/")).await.expect("accepted");
-    record(&house, &everything()).await.expect("recorded");
-    let span = mainstay_store::Span { bots: Bots::Include, ..house.last(DAY) };
-    let pages = house.insight.list_pages(&span, None, 10).await.expect("pages");
-    let pages: Vec<_> = pages.into_iter().map(|p| (p.key, p.visitors, p.pageviews)).collect();
-    assert_eq!(pages, [(Some("/".to_owned()), 1, 1)]);
     house.close().await;
 }
 

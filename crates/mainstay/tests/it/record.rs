@@ -1,6 +1,10 @@
 //! What the app behind us records: by whom it is taken, where it is seen afterwards, and that what was acknowledged stays.
 
-use mainstay_testkit::{Launch, Metrics, Request, Response, Server, fresh_id};
+use std::time::Duration;
+
+use mainstay_testkit::{
+    ChaosProxy, Launch, Metrics, Postgres, Request, Response, Server, fresh_id, until,
+};
 use serde_json::{Value, json};
 
 use crate::keys::{self, Key};
@@ -172,4 +176,32 @@ fn where_nothing_can_be_kept_nothing_is_acknowledged() {
     );
     let metrics = json!({"metrics": [{"type": "gauge", "name": "stock", "value": 1}]});
     assert_eq!(send(&server, &key, &metrics).status, 204, "metrics need no disk");
+}
+
+#[test]
+fn an_app_goes_on_while_the_database_is_away() {
+    let postgres = Postgres::shared();
+    let database = postgres.create_database();
+    let address = postgres.primary_url(&database);
+    let address = address.split(['@', '/']).find_map(|part| part.parse().ok()).expect("an address");
+    let network = ChaosProxy::start(address);
+    let config = "[identity]\nkey_cache = \"1ms\"\n[database]\npool_min = 1\npool_max = 4\n";
+    let url = Postgres::url_at(network.address(), &database);
+    let server = launch_bare().variable("DATABASE_PRIMARY_URL", &url).config(config).start();
+    let (key, unused) = (keys::make(&server, "record"), keys::make(&server, "record"));
+    let sign_up = |key: &Key| send(&server, key, &json!({"signups": [{"id": fresh_id()}]}));
+    assert_eq!(sign_up(&key).status, 204);
+    network.cut();
+    // What was read of the key is older by then than it counts; known it is all the same.
+    for n in 0..5 {
+        let answer = sign_up(&key);
+        assert_eq!(answer.status, 204, "{n}: {}", answer.text());
+    }
+    let refused = sign_up(&unused);
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+    network.heal();
+    until("all that was acknowledged", Duration::from_secs(30), || {
+        postgres.query(&database, "SELECT count(*) FROM mainstay.custom_events").trim() == "6"
+    });
+    assert_eq!(sign_up(&unused).status, 204);
 }
