@@ -31,8 +31,8 @@ pub struct Wanted {
     pub lifetime_ms: Option<u64>,
 }
 
-/// A key that was made: the one time its text is told.
-#[derive(Debug, Serialize, Deserialize)]
+/// A key that was made: the one time its text is told. Not to be printed whole by accident.
+#[derive(Serialize, Deserialize)]
 pub struct Made {
     /// Names it; part of its text.
     pub id: String,

@@ -29,7 +29,7 @@ pub fn create(
     let readable = Readable::read(inputs)?;
     let asked = keys::request_key(&readable.settings.data_dir, wanted);
     let alone = async |keys: Keys| keys::create_in(&keys, wanted).await;
-    let made: Made = match find(&readable, asked, alone)? {
+    let made: Made = match find(&readable, asked, Lacking::Made, alone)? {
         Ok(made) => made,
         Err(exit) => return Ok(exit),
     };
@@ -58,10 +58,12 @@ pub fn create(
 pub fn list(inputs: &Inputs, format: Format, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let readable = Readable::read(inputs)?;
     let asked = keys::request_keys(&readable.settings.data_dir);
-    let all = match find(&readable, asked, async |keys: Keys| keys::list_in(&keys).await)? {
-        Ok(all) => all,
-        Err(exit) => return Ok(exit),
-    };
+    let all =
+        match find(&readable, asked, Lacking::Told, async |keys: Keys| keys::list_in(&keys).await)?
+        {
+            Ok(all) => all,
+            Err(exit) => return Ok(exit),
+        };
     match format {
         Format::Json => writeln!(out, "{}", serde_json::to_string(&all)?)?,
         Format::Text => write_table(&all, out)?,
@@ -82,7 +84,7 @@ pub fn revoke(
     let readable = Readable::read(inputs)?;
     let asked = keys::request_revocation(&readable.settings.data_dir, id);
     let alone = async |keys: Keys| Ok(Revoked { revoked: keys.revoke(id).await? });
-    let revoked = match find(&readable, asked, alone)? {
+    let revoked = match find(&readable, asked, Lacking::Told, alone)? {
         Ok(revoked) => revoked,
         Err(exit) => return Ok(exit),
     };
@@ -104,10 +106,20 @@ pub fn revoke(
     Ok(Exit::Unwell)
 }
 
+/// What becomes of a store that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lacking {
+    /// It is made: a key may be there before the first start.
+    Made,
+    /// It is told: whoever looks for keys has named another folder.
+    Told,
+}
+
 /// What the running server answered, or the store where none runs; else how the command ends.
 fn find<T>(
     readable: &Readable,
     asked: Result<T, Failure>,
+    lacking: Lacking,
     alone: impl AsyncFnOnce(Keys) -> Result<T, mainstay_identity::key::Error>,
 ) -> anyhow::Result<Result<T, Exit>> {
     match asked {
@@ -120,14 +132,21 @@ fn find<T>(
         Err(Failure::Nobody(error)) if !readable.is_whole => {
             Ok(Err(readable.nobody_answers(&error)?))
         }
-        Err(Failure::Nobody(_)) => without_server(&readable.settings, alone),
+        Err(Failure::Nobody(_)) => without_server(&readable.settings, lacking, alone),
     }
 }
 
 fn without_server<T>(
     settings: &Settings,
+    lacking: Lacking,
     work: impl AsyncFnOnce(Keys) -> Result<T, mainstay_identity::key::Error>,
 ) -> anyhow::Result<Result<T, Exit>> {
+    let is_there = settings.database.is_set() || settings.data_dir.join("core.db").exists();
+    if lacking == Lacking::Told && !is_there {
+        let dir = settings.data_dir.display();
+        writeln!(std::io::stderr(), "mainstay: nothing was ever stored in the data dir {dir}")?;
+        return Ok(Err(Exit::Unavailable));
+    }
     // A server that is on its way, or does not answer, holds it.
     let _held = match DataDir::open(&settings.data_dir) {
         Ok(held) => held,

@@ -193,6 +193,13 @@ fn live_without_a_server(variables: &[(&str, &str)]) {
         let server = launch_bare().data_dir(&data);
         variables.iter().fold(server, |server, (name, value)| server.variable(name, value)).start()
     };
+    if variables.is_empty() {
+        for arguments in [&["list"][..], &["revoke", "abcdefgh"]] {
+            let nothing = run(&data, variables, arguments);
+            assert_eq!(nothing.code, Some(4), "{}", nothing.stderr);
+            assert!(!data.exists(), "a mistyped folder is not made");
+        }
+    }
     let made = run(&data, variables, &["create", "early", "--scope", "read", "--json"]);
     let key = Key::of(&json(&made));
     assert!(json(&run(&data, variables, &["list", "--json"]))[0]["last_used"].is_null());
