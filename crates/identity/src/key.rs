@@ -184,7 +184,10 @@ impl Keys {
         if api_key::count_live(store.core(), now).await? >= i64::from(settings.keys_max) {
             return Err(Error::Full(settings.keys_max));
         }
-        for left in (0..TRIES).rev() {
+        self.forget_ended(now).await;
+        let mut tries = 0;
+        loop {
+            tries += 1;
             let (id, text) = text::generate(entropy)?;
             let row = Row {
                 id,
@@ -197,7 +200,7 @@ impl Keys {
                 revoked_at: None,
             };
             match api_key::create(store.core(), &row).await {
-                Err(error) if error.code() == ErrorCode::Conflict && left > 0 => {}
+                Err(error) if error.code() == ErrorCode::Conflict && tries < TRIES => {}
                 Err(error) => return Err(error.into()),
                 Ok(()) => {
                     self.cache().forget_invented(&row.id);
@@ -205,7 +208,6 @@ impl Keys {
                 }
             }
         }
-        Err(Error::Unknown)
     }
 
     /// Keys in the order of their ids, those after `after`, at most `limit`.
@@ -273,12 +275,23 @@ impl Keys {
         Ok(kept.known)
     }
 
-    /// Asks the store, and remembers what it said unless a key was revoked meanwhile.
+    /// Asks the store, and remembers what it said.
     async fn look_up(&self, id: &str) -> Result<Kept, Error> {
-        let Inner { settings, store, clock, .. } = &*self.0;
         let revocations = self.cache().revocations();
-        let now = clock.now();
-        let row = api_key::find(store.core(), id).await?;
+        let now = self.0.clock.now();
+        let row = api_key::find(self.0.store.core(), id).await?;
+        self.remember(id, row, revocations, now)
+    }
+
+    /// Remembers what was read at `now`, when there had been so many revocations: what a revocation overtook is not kept.
+    fn remember(
+        &self,
+        id: &str,
+        row: Option<Row>,
+        revocations: u64,
+        now: Timestamp,
+    ) -> Result<Kept, Error> {
+        let settings = &self.0.settings;
         let mut cache = self.cache();
         let Some(row) = row else {
             cache.keep_invented(id, settings, now);
@@ -300,23 +313,34 @@ impl Keys {
 
     async fn look_after(self, stop: Stop) -> Result<(), std::convert::Infallible> {
         while stop.rested(self.0.settings.key_use_every.0).await {
-            self.note_uses().await;
-            let before = self.0.clock.now().minus(self.0.settings.ended_keys_kept.0);
-            // What could not be forgotten is forgotten later; whoever else asks the store tells why it is away.
-            drop(api_key::delete_ended(self.0.store.core(), before).await);
+            // Where nothing was used nothing is asked: a database that sleeps is not woken for it.
+            if self.note_uses().await {
+                self.forget_ended(self.0.clock.now()).await;
+            }
         }
         self.note_uses().await;
         Ok(())
     }
 
-    /// Writes when keys were used since this was last done. What cannot be written now is written later.
-    async fn note_uses(&self) {
+    /// Writes when keys were used since this was last done, and says whether any were. What cannot be written now is
+    /// written later.
+    async fn note_uses(&self) -> bool {
         let mut uses = self.cache().take_uses().into_iter();
+        let any = uses.len() > 0;
         while let Some((id, used)) = uses.next() {
             if api_key::touch(self.0.store.core(), &id, used).await.is_err() {
-                return self.cache().put_back(std::iter::once((id, used)).chain(uses));
+                self.cache().put_back(std::iter::once((id, used)).chain(uses));
+                return false;
             }
         }
+        any
+    }
+
+    /// Forgets keys that ended long ago. What cannot be forgotten now is forgotten later; whoever else asks the store tells
+    /// why it is away.
+    async fn forget_ended(&self, now: Timestamp) {
+        let before = now.minus(self.0.settings.ended_keys_kept.0);
+        drop(api_key::delete_ended(self.0.store.core(), before).await);
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {

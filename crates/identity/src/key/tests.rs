@@ -107,21 +107,13 @@ async fn a_revoked_key_is_refused_at_once_here_and_within_the_time_elsewhere() {
 async fn what_was_read_before_a_revocation_is_not_kept_after_it() {
     let stage = Stage::new().await;
     let (text, known) = stage.make("read", None).await;
-    // The look-up waits for the store while the key is revoked.
-    let mut looking = Box::pin(stage.verify(&text));
-    assert!(futures_are_pending(&mut looking).await);
+    // A look-up whose answer is on its way while the key is revoked.
+    let (revocations, now) = (stage.keys.cache().revocations(), stage.clock.now());
+    let row = api_key::find(stage.store.core(), &known.id).await.expect("store");
     assert!(stage.keys.revoke(&known.id).await.expect("store"));
-    // It may have been read before: its own answer is what was true when it asked.
-    let _either = looking.await;
+    let read = stage.keys.remember(&known.id, row, revocations, now).expect("a key");
+    assert!(!read.revoked, "it was read before");
     assert!(matches!(stage.verify(&text).await, Err(Error::Revoked)));
-}
-
-/// Polls once.
-async fn futures_are_pending<F: Future + Unpin>(future: &mut F) -> bool {
-    std::future::poll_fn(|cx| {
-        std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx).is_pending())
-    })
-    .await
 }
 
 #[tokio::test]
@@ -157,15 +149,13 @@ async fn an_unknown_key_waits_in_no_crowd_and_a_known_one_passes_it() {
     let stage = Stage::with(Settings { key_lookups_max: 1, ..Settings::default() }).await;
     let (text, _) = stage.make("read", None).await;
     assert!(stage.verify(&text).await.is_ok());
-    let first = invent();
-    let mut looking = Box::pin(stage.verify(&first));
-    assert!(futures_are_pending(&mut looking).await);
+    let looking = stage.keys.begin_looking().expect("room for one");
     let crowded = stage.verify(&invent()).await.expect_err("crowded");
     assert!(matches!(crowded, Error::Crowded));
     assert_eq!(crowded.code(), ErrorCode::Unavailable);
     stage.clock.advance(Duration::from_secs(60));
     assert!(stage.verify(&text).await.is_ok(), "looked up again beside them");
-    assert!(matches!(looking.await, Err(Error::Unknown)));
+    drop(looking);
     assert!(matches!(stage.verify(&invent()).await, Err(Error::Unknown)), "there is room again");
 }
 
@@ -196,7 +186,8 @@ async fn uses_are_written_later_and_once_for_many() {
         stage.clock.advance(Duration::from_secs(1));
     }
     assert_eq!(stage.last_used(&known.id).await, None, "off the request's way");
-    stage.keys.note_uses().await;
+    assert!(stage.keys.note_uses().await);
+    assert!(!stage.keys.note_uses().await, "and nothing is left to write");
     let last = stage.clock.now().minus(Duration::from_secs(1));
     assert_eq!(stage.last_used(&known.id).await, Some(last));
     assert!(stage.keys.cache().take_uses().is_empty());
@@ -217,5 +208,32 @@ async fn names_and_their_number_are_bounded() {
     let full = stage.keys.create("worker", Scopes::all(), None).await.expect_err("full");
     assert!(matches!(full, Error::Full(1)) && full.public().contains("identity.keys_max"));
     assert!(stage.keys.revoke(&known.id).await.expect("store"));
-    stage.make("read", None).await;
+    let ids = async || {
+        let listed = stage.keys.list("", 10).await.expect("store");
+        listed.into_iter().map(|key| key.known.id).collect::<Vec<_>>()
+    };
+    let (_, next) = stage.make("read", Some(Duration::from_secs(60))).await;
+    assert_eq!(ids().await.len(), 2, "the one that ended is listed for a while");
+    stage.clock.advance(Duration::from_secs(2 * 86_400));
+    let (_, last) = stage.make("read", None).await;
+    assert!(!ids().await.contains(&known.id) && !ids().await.contains(&next.id));
+    assert_eq!(ids().await, [last.id]);
+}
+
+#[tokio::test]
+async fn a_use_that_could_not_be_written_is_kept_and_takes_no_later_one_back() {
+    let stage = Stage::new().await;
+    let (text, known) = stage.make("read", None).await;
+    let (other, unwritten) = stage.make("read", None).await;
+    for text in [&text, &other] {
+        assert!(stage.verify(text).await.is_ok());
+    }
+    let (first, unwritten) = (stage.clock.now(), unwritten.id.to_string());
+    let uses = stage.keys.cache().take_uses();
+    stage.clock.advance(Duration::from_secs(1));
+    assert!(stage.verify(&text).await.is_ok());
+    stage.keys.cache().put_back(uses.into_iter());
+    let uses = stage.keys.cache().take_uses();
+    assert_eq!(uses.get(&*known.id), Some(&stage.clock.now()));
+    assert_eq!(uses.get(&unwritten), Some(&first));
 }
