@@ -1,6 +1,6 @@
 //! The control socket: how commands on this machine talk to the running server. The file's mode (0600) is the access check.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -61,9 +61,12 @@ const ANSWER_BYTES_MAX: u64 = 64 << 10;
 /// Why a command got no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// No server owns the data dir, or it went away.
+    /// No server listens there: nothing was asked.
     #[error(transparent)]
-    Nobody(#[from] std::io::Error),
+    Nobody(std::io::Error),
+    /// One listens and did not answer, or not as it should: it may have done what it was asked all the same.
+    #[error(transparent)]
+    Silent(#[from] std::io::Error),
     /// It refused, in its own words; with the status of HTTP.
     #[error("{said}")]
     Refused {
@@ -178,7 +181,7 @@ fn request<T: serde::de::DeserializeOwned>(
     path: &str,
     body: &str,
 ) -> Result<T, Failure> {
-    let stream = UnixStream::connect(data_dir.join(SOCKET))?;
+    let stream = UnixStream::connect(data_dir.join(SOCKET)).map_err(unreached)?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     let Answer { status, body } = exchange(stream, (method, path), "control", body)?;
     if status >= 400 {
@@ -186,6 +189,14 @@ fn request<T: serde::de::DeserializeOwned>(
     }
     let read = serde_json::from_str(&body);
     Ok(read.map_err(|_| std::io::Error::other("the server did not answer as expected"))?)
+}
+
+/// Only a socket that is not there, or that nobody has open, says that there is no server.
+fn unreached(error: std::io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Failure::Nobody(error),
+        _ => Failure::Silent(error),
+    }
 }
 
 /// What a problem says, see [`Problem`].

@@ -128,6 +128,13 @@ fn find<T>(
             let exit = if status < 500 { Exit::Unwell } else { Exit::Unavailable };
             refuse(&error, exit).map(Err)
         }
+        Err(Failure::Silent(error)) => {
+            writeln!(
+                std::io::stderr(),
+                "mainstay: the running server did not answer ({error}) and may have done it all the same; `mainstay key list` shows what there is"
+            )?;
+            Ok(Err(Exit::Unavailable))
+        }
         // The data dir may be another one than the settings would say.
         Err(Failure::Nobody(error)) if !readable.is_whole => {
             Ok(Err(readable.nobody_answers(&error)?))
