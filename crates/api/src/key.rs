@@ -60,7 +60,7 @@ impl Gate {
         let scope = scopes.first().map_or("", |scope| scope.as_str());
         tracing::debug!(key = %known, scope, "an API key lacks a scope");
         let text =
-            format!("This needs the scope \"{scope}\"; the key {known} has {}.", known.scopes);
+            format!("This needs the scope \"{scope}\"; the key {} has {}.", known.id, known.scopes);
         let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
         Err(Problem::new(ErrorCode::Forbidden, text).challenge(&challenge))
     }

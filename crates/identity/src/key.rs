@@ -1,36 +1,46 @@
 //! API keys: made once and shown once, found by the id in their text, judged by their hash. Knows no HTTP.
 //!
-//! A revoked key is refused at once by the process that revoked it, and by others within `identity.key_cache`. While the
-//! store does not answer, what was known of a key goes on for `identity.key_grace`.
+//! All keys are read together, by one reader, while keys are used (`cache`). A revoked key is refused at once by the process
+//! that revoked it, and by others within `identity.key_cache`. While the store does not answer, what was known of a key goes
+//! on for `identity.key_grace`.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mainstay_base::entropy::Exhausted;
 use mainstay_base::secret::{ExposeSecret, SecretString};
 use mainstay_base::task::{Group, Stop};
 use mainstay_base::{Clock, Coded, Entropy, ErrorCode, Timestamp};
 use mainstay_store::Store;
 use mainstay_store::api_key::{self, Row};
 use subtle::ConstantTimeEq;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout_at;
 
 use crate::Settings;
 use crate::scope::Scopes;
 use crate::token::hash;
 
 mod cache;
+mod error;
 mod text;
 
-use cache::{Cache, Kept, Memory};
+use cache::{Cache, Kept, Memory, Wanted};
 
+pub use error::Error;
 pub use text::PREFIX;
 
 /// Longest name of a key, in characters.
 pub const NAME_CHARS_MAX: usize = 100;
+/// Longest time until a key ends by itself, 100 years: beyond the year 9999 no format of ours tells times.
+pub const LIFETIME_MAX: Duration = Duration::from_secs(36_525 * 86_400);
 /// Ids are random; two alike in a row mean that something else is wrong.
 const TRIES: usize = 3;
+/// How long a key that was known waits for the list to be read again before it goes on as it was known.
+const KNOWN_WAITS: Duration = Duration::from_secs(1);
+/// How long a key waits of which nothing is known.
+const UNKNOWN_WAITS: Duration = Duration::from_secs(5);
 
 /// Who a key makes its holder: what is logged of what it does, and never its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,68 +74,6 @@ pub struct Listed {
     pub revoked: Option<Timestamp>,
 }
 
-/// Why a key was not made, not found, or does not count.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The text is no key, or not the whole of one.
-    #[error("this is no whole API key: it was mistyped or cut off")]
-    Malformed,
-    /// No key has this text: one answer whether the id is unknown or the rest is wrong.
-    #[error("no API key is like this")]
-    Unknown,
-    /// It was the right one until its day.
-    #[error("this API key has expired")]
-    Expired,
-    /// It was the right one until somebody ended it.
-    #[error("this API key was revoked")]
-    Revoked,
-    /// Too many unknown keys are being looked up.
-    #[error("too many unknown API keys are being looked up")]
-    Crowded,
-    /// A name that is none.
-    #[error(
-        "the name of a key is 1 to {NAME_CHARS_MAX} characters, none of them a control character"
-    )]
-    Name,
-    /// There are as many as may be.
-    #[error("there are {0} API keys already, as many as identity.keys_max allows: revoke one")]
-    Full(u32),
-    /// The store cannot answer.
-    #[error(transparent)]
-    Store(#[from] mainstay_store::Error),
-    /// No random bytes.
-    #[error(transparent)]
-    Entropy(#[from] Exhausted),
-}
-
-impl Coded for Error {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Malformed | Self::Unknown | Self::Expired | Self::Revoked => {
-                ErrorCode::Unauthenticated
-            }
-            Self::Crowded => ErrorCode::Unavailable,
-            Self::Name => ErrorCode::Invalid,
-            Self::Full(_) => ErrorCode::Conflict,
-            Self::Store(error) => error.code(),
-            Self::Entropy(_) => ErrorCode::Internal,
-        }
-    }
-
-    fn public(&self) -> String {
-        match self {
-            Self::Malformed => "This is no whole API key: it was mistyped or cut off.".into(),
-            Self::Unknown => "No API key is like this.".into(),
-            Self::Expired => "This API key has expired.".into(),
-            Self::Revoked => "This API key was revoked.".into(),
-            Self::Name | Self::Full(_) => self.to_string(),
-            Self::Crowded | Self::Store(_) | Self::Entropy(_) => {
-                "API keys cannot be looked up right now.".into()
-            }
-        }
-    }
-}
-
 /// All keys. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Keys(Arc<Inner>);
@@ -137,14 +85,19 @@ struct Inner {
     clock: Clock,
     entropy: Entropy,
     cache: Mutex<Cache>,
-    /// Look-ups of keys that nothing is known of.
-    looking: AtomicUsize,
+    /// Wakes the reader of the list.
+    wanted: Notify,
+    /// How many readings of the list have ended.
+    ended: watch::Sender<u64>,
+    /// Unknown keys that wait for the list.
+    waiting: AtomicUsize,
+    known_waits: Duration,
 }
 
-/// A look-up that is under way, until this is dropped.
-struct Looking<'a>(&'a AtomicUsize);
+/// One who waits, until this is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
 
-impl Drop for Looking<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -154,20 +107,41 @@ impl Keys {
     /// Nothing is read or written yet.
     #[must_use]
     pub fn new(settings: Settings, store: Store, clock: Clock, entropy: Entropy) -> Self {
-        let (cache, looking) = (Mutex::default(), AtomicUsize::new(0));
-        Self(Arc::new(Inner { settings, store, clock, entropy, cache, looking }))
+        Self::waiting_for(KNOWN_WAITS, settings, store, (clock, entropy))
     }
 
-    /// Starts the one who notes when keys were used and forgets those that ended long ago.
+    fn waiting_for(
+        known_waits: Duration,
+        settings: Settings,
+        store: Store,
+        (clock, entropy): (Clock, Entropy),
+    ) -> Self {
+        Self(Arc::new(Inner {
+            settings,
+            store,
+            clock,
+            entropy,
+            cache: Mutex::default(),
+            wanted: Notify::new(),
+            ended: watch::Sender::new(0),
+            waiting: AtomicUsize::new(0),
+            known_waits,
+        }))
+    }
+
+    /// Starts the one who reads the keys, now and whenever they are wanted, and the one who notes when they were used and
+    /// forgets those that ended long ago.
     pub fn start(&self, group: &Group) {
-        let keys = self.clone();
+        let (reader, keys) = (self.clone(), self.clone());
+        self.wake(self.cache().want());
+        group.spawn("list of API keys", |stop| reader.read_when_wanted(stop));
         group.spawn("uses of API keys", |stop| keys.look_after(stop));
     }
 
     /// Makes a key; its text is told here and never again.
     ///
     /// # Errors
-    /// [`Error::Name`], [`Error::Full`], [`Error::Store`], [`Error::Entropy`].
+    /// [`Error::Name`], [`Error::Lifetime`], [`Error::Full`], [`Error::Store`], [`Error::Entropy`].
     pub async fn create(
         &self,
         name: &str,
@@ -179,6 +153,9 @@ impl Keys {
         let chars = name.chars().count();
         if !(1..=NAME_CHARS_MAX).contains(&chars) || name.chars().any(char::is_control) {
             return Err(Error::Name);
+        }
+        if lifetime.is_some_and(|lifetime| lifetime > LIFETIME_MAX) {
+            return Err(Error::Lifetime);
         }
         let now = clock.now();
         if api_key::count_live(store.core(), now).await? >= i64::from(settings.keys_max) {
@@ -203,8 +180,9 @@ impl Keys {
                 Err(error) if error.code() == ErrorCode::Conflict && tries < TRIES => {}
                 Err(error) => return Err(error.into()),
                 Ok(()) => {
-                    self.cache().forget_invented(&row.id);
-                    return Ok((text, Kept::of(row, now).known));
+                    let kept = Kept::of(row);
+                    self.cache().add(kept.clone());
+                    return Ok((text, kept.known));
                 }
             }
         }
@@ -220,7 +198,7 @@ impl Keys {
             created: row.created_at,
             last_used: row.last_used,
             revoked: row.revoked_at,
-            known: Kept::of(row, Timestamp::EPOCH).known,
+            known: Kept::of(row).known,
         };
         Ok(rows.into_iter().map(listed).collect())
     }
@@ -232,8 +210,11 @@ impl Keys {
     pub async fn revoke(&self, id: &str) -> Result<bool, Error> {
         let now = self.0.clock.now();
         let revoked = api_key::revoke(self.0.store.core(), id, now).await;
-        // Whatever became of it: what was read before may be no more.
-        self.cache().revoke(id);
+        match &revoked {
+            Ok(_) => self.cache().revoke(id, now),
+            // It may have been made all the same.
+            Err(_) => self.cache().forget(id),
+        }
         Ok(revoked?)
     }
 
@@ -241,81 +222,120 @@ impl Keys {
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Unknown`], [`Error::Expired`], [`Error::Revoked`], [`Error::Crowded`],
-    /// [`Error::Store`].
+    /// [`Error::Away`].
     pub async fn verify(&self, presented: &str) -> Result<Known, Error> {
         let id = text::find_id(presented).map_err(|_| Error::Malformed)?;
-        let settings = &self.0.settings;
-        let now = self.0.clock.now();
-        let memory = self.cache().find(id, settings, now);
-        let kept = match memory {
-            Memory::Fresh(kept) => kept,
-            Memory::Invented => return Err(Error::Unknown),
-            Memory::Stale(kept) => match self.look_up(id).await {
-                Err(Error::Store(_)) if kept.is_excused(settings, now) => {
-                    self.cache().excuse(id, now);
-                    kept
-                }
-                found => found?,
-            },
-            Memory::Nothing => {
-                let _looking = self.begin_looking().ok_or(Error::Crowded)?;
-                self.look_up(id).await?
-            }
-        };
+        let kept = self.find(id).await?;
         if !bool::from(kept.hash.ct_eq(&hash(presented))) {
             return Err(Error::Unknown);
         }
-        if kept.revoked {
+        if kept.revoked.is_some() {
             return Err(Error::Revoked);
         }
+        // Not earlier: it may have been waited for.
+        let now = self.0.clock.now();
         if kept.known.expires.is_some_and(|expires| expires <= now) {
             return Err(Error::Expired);
         }
-        self.cache().note_use(id, settings, now);
+        self.cache().note_use(&kept.known.id, now);
         Ok(kept.known)
     }
 
-    /// Asks the store, and remembers what it said.
-    async fn look_up(&self, id: &str) -> Result<Kept, Error> {
-        let revocations = self.cache().revocations();
-        let now = self.0.clock.now();
-        let row = api_key::find(self.0.store.core(), id).await?;
-        self.remember(id, row, revocations, now)
-    }
-
-    /// Remembers what was read at `now`, when there had been so many revocations: what a revocation overtook is not kept.
-    fn remember(
-        &self,
-        id: &str,
-        row: Option<Row>,
-        revocations: u64,
-        now: Timestamp,
-    ) -> Result<Kept, Error> {
-        let settings = &self.0.settings;
-        let mut cache = self.cache();
-        let Some(row) = row else {
-            cache.keep_invented(id, settings, now);
-            return Err(Error::Unknown);
+    /// The key of this id, from the list; waits for it to be read where it is too old.
+    async fn find(&self, id: &str) -> Result<Kept, Error> {
+        let Inner { settings, clock, .. } = &*self.0;
+        let (wanted, is_known) = {
+            let mut cache = self.cache();
+            let now = clock.now();
+            let is_known = match cache.find(id, settings, now) {
+                Memory::Known(kept) => {
+                    if cache.is_half_stale(settings, now) {
+                        self.wake(cache.want());
+                    }
+                    return Ok(kept);
+                }
+                Memory::Unknown => return Err(Error::Unknown),
+                Memory::Away => return Err(Error::Away),
+                Memory::Stale => true,
+                Memory::Nothing => false,
+            };
+            let wanted = if is_known { cache.want() } else { cache.want_missing(now) };
+            (self.wake(wanted), is_known)
         };
-        let kept = Kept::of(row, now);
-        if cache.revocations() == revocations {
-            cache.keep(kept.clone(), settings);
+        let _waiting =
+            if is_known { None } else { Some(self.begin_waiting().ok_or(Error::Crowded)?) };
+        let waits = if is_known { self.0.known_waits } else { UNKNOWN_WAITS };
+        let mut ended = self.0.ended.subscribe();
+        let over = ended.wait_for(|ended| *ended > wanted.ended);
+        // Whether in time or not: the list says what is known now.
+        drop(timeout_at(wanted.since + waits, over).await);
+        match self.cache().settle(id, wanted, settings, clock.now()) {
+            Memory::Known(kept) => Ok(kept),
+            Memory::Unknown => Err(Error::Unknown),
+            Memory::Stale | Memory::Away | Memory::Nothing => Err(Error::Away),
         }
-        Ok(kept)
     }
 
-    fn begin_looking(&self) -> Option<Looking<'_>> {
-        let (looking, max) = (&self.0.looking, self.0.settings.key_lookups_max);
+    /// Wakes the reader where nobody wanted the list before.
+    fn wake(&self, (wanted, is_first): (Wanted, bool)) -> Wanted {
+        if is_first {
+            self.0.wanted.notify_one();
+        }
+        wanted
+    }
+
+    fn begin_waiting(&self) -> Option<Waiting<'_>> {
+        let (waiting, max) = (&self.0.waiting, self.0.settings.key_waiters_max);
         let more = |n: usize| (n < max).then_some(n + 1);
-        let begun = looking.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        begun.ok().map(|_| Looking(looking))
+        let begun = waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        begun.ok().map(|_| Waiting(waiting))
+    }
+
+    async fn read_when_wanted(self, stop: Stop) -> Result<(), std::convert::Infallible> {
+        let reading = async {
+            loop {
+                self.0.wanted.notified().await;
+                self.read().await;
+            }
+        };
+        tokio::select! {
+            () = stop.soft() => Ok(()),
+            () = reading => Ok(()),
+        }
+    }
+
+    /// Reads the list. What a key that was made or revoked here overtook is read again.
+    async fn read(&self) {
+        let Inner { settings, store, clock, .. } = &*self.0;
+        let ended = loop {
+            let (changes, now) = (self.cache().changes(), clock.now());
+            // As many that ended as may live: of others nobody is told how they ended.
+            let limit = settings.keys_max.saturating_mul(2);
+            let rows = api_key::list_latest(store.core(), now, limit).await;
+            let mut cache = self.cache();
+            let is_settled = match rows {
+                Ok(rows) => cache.replace(rows, changes, now),
+                // Whoever else asks the store tells why it is away.
+                Err(_) => {
+                    cache.fail(clock.now());
+                    true
+                }
+            };
+            if is_settled {
+                break cache.ended();
+            }
+        };
+        self.0.ended.send_replace(ended);
     }
 
     async fn look_after(self, stop: Stop) -> Result<(), std::convert::Infallible> {
         while stop.rested(self.0.settings.key_use_every.0).await {
             // Where nothing was used nothing is asked: a database that sleeps is not woken for it.
             if self.note_uses().await {
-                self.forget_ended(self.0.clock.now()).await;
+                let now = self.0.clock.now();
+                if self.cache().has_ended_before(now.minus(self.0.settings.ended_keys_kept.0)) {
+                    self.forget_ended(now).await;
+                }
             }
         }
         self.note_uses().await;
@@ -325,15 +345,15 @@ impl Keys {
     /// Writes when keys were used since this was last done, and says whether any were. What cannot be written now is
     /// written later.
     async fn note_uses(&self) -> bool {
-        let mut uses = self.cache().take_uses().into_iter();
-        let any = uses.len() > 0;
-        while let Some((id, used)) = uses.next() {
-            if api_key::touch(self.0.store.core(), &id, used).await.is_err() {
-                self.cache().put_back(std::iter::once((id, used)).chain(uses));
-                return false;
-            }
+        let uses = self.cache().take_uses();
+        if uses.is_empty() {
+            return false;
         }
-        any
+        let noted = api_key::touch(self.0.store.core(), &uses).await;
+        if noted.is_err() {
+            self.cache().put_back(uses);
+        }
+        noted.is_ok()
     }
 
     /// Forgets keys that ended long ago. What cannot be forgotten now is forgotten later; whoever else asks the store tells

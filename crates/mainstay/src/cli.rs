@@ -316,6 +316,7 @@ mod tests {
             "mainstay key create worker --scope jobs,all",
             "mainstay key create worker --scope jobs --expires 90",
             "mainstay key create worker --scope jobs --expires 0s",
+            "mainstay key create worker --scope jobs --expires 3000000d",
             "mainstay key revoke",
             "mainstay migrate --split --to postgres://a@b/c",
             "mainstay check --workers 2",

@@ -66,6 +66,7 @@ fn refuse(error: &dyn std::error::Error, exit: Exit) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
+/// An error with all its causes, none said twice.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -139,9 +139,9 @@ async fn revoke(
 /// Makes a key.
 ///
 /// # Errors
-/// See [`Keys::create`]; a word that is no scope is no name either.
+/// See [`Keys::create`], and [`Error::Scope`].
 pub async fn create_in(keys: &Keys, wanted: &Wanted) -> Result<Made, Error> {
-    let scopes = wanted.scopes.parse().map_err(|_| Error::Name)?;
+    let scopes = wanted.scopes.parse()?;
     let lifetime = wanted.lifetime_ms.map(Duration::from_millis);
     Ok(keys.create(&wanted.name, scopes, lifetime).await?.into())
 }

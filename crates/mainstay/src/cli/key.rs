@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use mainstay_base::units::Span;
 use mainstay_identity::Scopes;
+use mainstay_identity::key::LIFETIME_MAX;
 
 use super::Place;
 
@@ -23,8 +24,8 @@ pub struct KeyCreate {
     /// What to call it.
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// What it may do: read, admin, jobs, record, limits, cache; several between commas.
-    #[arg(long, value_name = "SCOPES", required = true)]
+    /// What it may do.
+    #[arg(long, value_name = "SCOPES", required = true, help = scopes_help())]
     pub scope: Vec<Scopes>,
     /// How long it counts, as in 90d [default: for ever].
     #[arg(long, value_name = "SPAN", value_parser = lifetime)]
@@ -70,10 +71,18 @@ impl KeyCreate {
     }
 }
 
-/// A span that is over at once is a mistake.
+fn scopes_help() -> String {
+    format!("What it may do, several between commas: {}", Scopes::all())
+}
+
+/// A span that is over at once is a mistake, and so is one that is over in no time that can be told.
 fn lifetime(text: &str) -> Result<Span, String> {
     match text.parse::<Span>() {
         Ok(span) if span.0.is_zero() => Err("must be longer than nothing".into()),
+        Ok(span) if span.0 > LIFETIME_MAX => {
+            let days = LIFETIME_MAX.as_secs() / 86_400;
+            Err(format!("must be at most {days}d; without --expires a key counts for ever"))
+        }
         Ok(span) => Ok(span),
         Err(error) => Err(error.to_string()),
     }

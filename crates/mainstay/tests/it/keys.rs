@@ -1,5 +1,7 @@
 //! API keys as an operator and a program meet them: made, used, refused, revoked; with a server and without one, on files and on a database.
 
+use std::io::Read as _;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use mainstay_testkit::{
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{launch, launch_bare, serve};
+use crate::{launch_bare, serve};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -61,7 +63,7 @@ fn read(server: &Server, key: &str) -> Response {
 }
 
 /// A key that nobody made, as whole as a real one.
-fn invent(n: usize) -> String {
+pub(crate) fn invent(n: usize) -> String {
     let body = format!("ms_{n:08}_{}", "A".repeat(43));
     let digest = Sha256::digest(format!("mainstay key check:{body}"));
     let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -158,6 +160,7 @@ fn what_is_wrong_with_a_key_is_told_and_counted() {
             2,
             "read,admin,jobs,record,limits,cache",
         ),
+        (&["create", "x", "--scope", "jobs", "--expires", "3000000d"][..], 2, "at most 36525d"),
         (&["create", " ", "--scope", "jobs"][..], 1, "1 to 100 characters"),
         (&["create", "x\ny", "--scope", "jobs"][..], 1, "1 to 100 characters"),
     ] {
@@ -169,20 +172,62 @@ fn what_is_wrong_with_a_key_is_told_and_counted() {
 
 #[test]
 fn a_flood_of_invented_keys_is_refused_and_real_ones_pass() {
-    let config = "[identity]\nkeys_cached_max = 16\nkey_cache = \"100ms\"\n";
-    let server = launch().config(config).start();
-    let key = make(&server, "read");
-    let mut connection = Connection::open(server.admin_address());
-    for n in 0..400 {
-        let flood = connection.send(&with(Request::get("/api/v1/session"), &invent(n)));
-        assert_eq!(flood.status, 401, "{}", flood.text());
-        if n % 50 == 0 {
-            assert_eq!(read(&server, &key.text).status, 200);
+    const SENDERS: usize = 24;
+    const EACH: usize = 50;
+    let postgres = Postgres::shared();
+    let url = postgres.primary_url(&postgres.create_database());
+    let start = || {
+        let config = "[database]\npool_min = 1\npool_max = 4\n";
+        launch_bare().variable("DATABASE_PRIMARY_URL", &url).config(config).start()
+    };
+    let (maker, server) = (start(), start());
+    let key = make(&maker, "read");
+    std::thread::scope(|scope| {
+        for sender in 0..SENDERS {
+            let server = &server;
+            scope.spawn(move || {
+                let mut connection = Connection::open(server.admin_address());
+                for n in 0..EACH {
+                    let invented = invent(sender * EACH + n);
+                    let request = with(Request::get("/api/v1/session"), &invented);
+                    let flood = connection.send(&request);
+                    assert_eq!(flood.status, 401, "{}", flood.text());
+                }
+            });
         }
-    }
+        // Made at another server and never seen here before.
+        for _ in 0..20 {
+            let seen = read(&server, &key.text);
+            assert_eq!(seen.status, 200, "{}", seen.text());
+        }
+    });
     let refused =
         server.metrics().value("mainstay_api_keys_refused_total", &[("reason", "unknown")]);
-    assert!((refused - 400.0).abs() < 1e-9, "{refused}");
+    assert!((refused - (SENDERS * EACH) as f64).abs() < 1e-9, "{refused}");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_no_reason_to_make_a_key_behind_its_back() {
+    let home = tempfile::tempdir().expect("a temp folder");
+    let data = home.path().join("data");
+    let key = |name: &str| run(&data, &[], &["create", name, "--scope", "read"]);
+    assert_eq!(key("first").code, Some(0));
+    let socket = UnixListener::bind(data.join("control.sock")).expect("a socket");
+    // It takes the question and goes away; it may have done what it was asked.
+    let made = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let (mut asked, _) = socket.accept().expect("a command");
+            let mut question = [0; 16];
+            asked.read_exact(&mut question).expect("its question");
+        });
+        key("second")
+    });
+    assert_eq!((made.code, made.stdout.as_str()), (Some(4), ""), "{}", made.stderr);
+    assert!(made.stderr.contains("did not answer"), "{}", made.stderr);
+    assert!(made.stderr.contains("`mainstay key list`"), "{}", made.stderr);
+    // A socket that nobody has open any more is what a server leaves that was killed.
+    let listed = json(&run(&data, &[], &["list", "--json"]));
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
 }
 
 /// Makes a key where nobody serves, uses it, revokes it where nobody serves again.

@@ -50,6 +50,7 @@ contract! {
         is_kept_as_it_was_made_and_found_by_its_id,
         is_revoked_once_and_its_use_only_moves_on,
         all_are_listed_a_page_at_a_time,
+        the_latest_are_those_that_count_and_then_those_that_ended,
         ended_ones_are_not_counted_and_forgotten_later,
     }
     console_link { is_spent_once_by_whoever_comes_first, expires_and_is_forgotten }

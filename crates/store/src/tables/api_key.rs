@@ -1,5 +1,8 @@
 //! `api_key`: what programs call us with. Only hashes of keys are kept; who makes and reads keys is `identity`.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use mainstay_base::Timestamp;
 
 use crate::ask::{ask, change};
@@ -69,21 +72,6 @@ pub async fn create(db: &Engine, row: &Row) -> Result<(), Error> {
     .map(drop)
 }
 
-/// The key of this id.
-///
-/// # Errors
-/// [`Error`] when the store cannot answer.
-pub async fn find(db: &Engine, id: &str) -> Result<Option<Row>, Error> {
-    const BY_ID: Sql = sql!(
-        "SELECT id, name, token_hash, scopes, created_at, expires_at, last_used, revoked_at
-         FROM mainstay.api_key WHERE id = $1"
-    );
-    // A key that was revoked must not live on for as long as a replica is behind.
-    let db = &db.latest();
-    let row: Option<Columns> = ask!(db, "api_key.find", query_as(BY_ID).fetch_optional, id)?;
-    Ok(row.map(Row::from))
-}
-
 /// Keys in the order of their ids, those after `after`, at most `limit`.
 ///
 /// # Errors
@@ -96,6 +84,24 @@ pub async fn list(db: &Engine, after: &str, limit: u32) -> Result<Vec<Row>, Erro
     let db = &db.latest();
     let rows: Vec<Columns> =
         ask!(db, "api_key.list", query_as(PAGE).fetch_all, after, i64::from(limit))?;
+    Ok(rows.into_iter().map(Row::from).collect())
+}
+
+/// Keys that count at `now`, then those that ended, the latest first; at most `limit`.
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn list_latest(db: &Engine, now: Timestamp, limit: u32) -> Result<Vec<Row>, Error> {
+    const LATEST: Sql = sql!(
+        "SELECT id, name, token_hash, scopes, created_at, expires_at, last_used, revoked_at
+         FROM mainstay.api_key
+         ORDER BY (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1)) DESC, created_at DESC, id
+         LIMIT $2"
+    );
+    // A key that was revoked must not live on for as long as a replica is behind.
+    let db = &db.latest();
+    let rows: Vec<Columns> =
+        ask!(db, "api_key.list_latest", query_as(LATEST).fetch_all, Ts(now), i64::from(limit))?;
     Ok(rows.into_iter().map(Row::from).collect())
 }
 
@@ -112,22 +118,23 @@ pub async fn count_live(db: &Engine, now: Timestamp) -> Result<i64, Error> {
     ask!(db, "api_key.count_live", query_scalar(LIVE).fetch_one, Ts(now))
 }
 
-/// Notes that the key was used then; an earlier time changes nothing.
+/// Notes when keys were used, all in one statement; an earlier time changes nothing.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
-pub async fn touch(db: &Engine, id: &str, used: Timestamp) -> Result<(), Error> {
-    change!(
-        db,
-        "api_key.touch",
-        sql!(
-            "UPDATE mainstay.api_key SET last_used = $2
-             WHERE id = $1 AND (last_used IS NULL OR last_used < $2)"
-        ),
-        id,
-        Ts(used),
-    )
-    .map(drop)
+pub async fn touch(db: &Engine, uses: &HashMap<Arc<str>, Timestamp>) -> Result<(), Error> {
+    const USED: Sql = sql!(
+        sqlite: "UPDATE api_key SET last_used = u.value FROM json_each($1) AS u
+            WHERE api_key.id = u.key AND (last_used IS NULL OR last_used < u.value)",
+        postgres: "UPDATE mainstay.api_key AS k SET last_used = u.at FROM (
+                SELECT key, TIMESTAMPTZ 'epoch' + value::bigint * INTERVAL '1 microsecond' AS at
+                FROM json_each_text($1::json)) AS u
+            WHERE k.id = u.key AND (k.last_used IS NULL OR k.last_used < u.at)"
+    );
+    let uses: serde_json::Map<_, _> =
+        uses.iter().map(|(id, used)| (id.to_string(), used.as_micros().into())).collect();
+    let uses = serde_json::Value::Object(uses).to_string();
+    change!(db, "api_key.touch", USED, &uses).map(drop)
 }
 
 /// Ends the key; true when it was there and not ended before.

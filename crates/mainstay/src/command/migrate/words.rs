@@ -83,7 +83,6 @@ pub(super) fn without_days(
     )
 }
 
-/// An error with all its causes, none said twice.
 pub(super) fn strays(
     strays: &[Strays],
     mode: Mode,
