@@ -136,14 +136,14 @@ fn is_header(name: &str) -> bool {
 /// Appends a word without a URL's query, fragment and credentials, and with addresses truncated.
 fn push_clean(out: &mut String, word: &str) {
     let kept = &word[..end_of_path(word)];
-    match find_credentials(kept).or_else(|| find_api_key(kept)) {
-        Some((from, to)) => {
-            push_truncated(out, &kept[..from]);
-            out.push_str(REDACTED);
-            push_truncated(out, &kept[to..]);
-        }
-        None => push_truncated(out, kept),
+    let mut rest = kept;
+    // One word may hold several: a list between commas is one.
+    while let Some((from, to)) = find_secret(rest) {
+        push_truncated(out, &rest[..from]);
+        out.push_str(REDACTED);
+        rest = &rest[to..];
     }
+    push_truncated(out, rest);
     if kept.len() < word.len() {
         let end = word.trim_end_matches([')', ']', '}', ',', '.', ';', ':']).len();
         out.push_str(&word[end..]);
@@ -164,6 +164,12 @@ fn find_credentials(word: &str) -> Option<(usize, usize)> {
     let from = word.find("://")? + 3;
     let authority = word[from..].split('/').next().unwrap_or_default();
     authority.rfind('@').map(|at| (from, from + at))
+}
+
+/// The first of a URL's credentials and API keys.
+fn find_secret(word: &str) -> Option<(usize, usize)> {
+    let both = [find_credentials(word), find_api_key(word)];
+    both.into_iter().flatten().min()
 }
 
 /// Where the secret part of an API key of ours stands (`ms_ID_SECRET`, see `identity`); the id may be told. Shorter ones
