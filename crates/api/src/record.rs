@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use mainstay_base::ErrorCode;
 use mainstay_guard::Facts;
 use mainstay_identity::Scope;
+use mainstay_insight::Insight;
 use mainstay_insight::record::Sender;
 use mainstay_store::Written;
 
@@ -25,13 +26,28 @@ async fn accept(public: &Public, head: &Head, body: Incoming) -> Result<Written,
     let Some(facts) = head.extensions.get::<Facts>() else {
         return Err(Problem::new(ErrorCode::Internal, "no facts of the request"));
     };
-    check_media_type(&head.headers)?;
-    let insight = &public.insight;
+    let sender = Sender {
+        site: facts.site.clone(),
+        received: facts.received,
+        request_id: facts.request_id,
+        key: caller.id,
+    };
+    let taken = take(&public.insight, &head.headers, &sender, body).await;
+    if let Err(problem) = &taken {
+        public.insight.count_not_recorded(problem.status().as_u16());
+    }
+    taken
+}
+
+async fn take(
+    insight: &Insight,
+    headers: &HeaderMap,
+    sender: &Sender,
+    body: Incoming,
+) -> Result<Written, Problem> {
+    check_media_type(headers)?;
     let body = read_body(body, insight.record_bytes_max(), insight.body_timeout()).await?;
-    let sender = Sender { site: facts.site.clone(), received: facts.received };
-    let written = insight.record(&sender, &body).await.map_err(|error| problem(&error))?;
-    tracing::debug!(key = %caller, bytes = body.len(), "the app recorded");
-    Ok(written)
+    insight.record(sender, &body).await.map_err(|error| problem(&error))
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {

@@ -145,7 +145,7 @@ impl Insight {
         custom_event::count_by_name(self.db(), span, limit).await
     }
 
-    /// JavaScript errors by fault, the latest seen first.
+    /// Errors of pages and of the app by fault, the latest seen first.
     ///
     /// # Errors
     /// The store's.
@@ -158,7 +158,7 @@ impl Insight {
         error_event::list_groups(self.db(), span, limit, after).await
     }
 
-    /// The JavaScript errors that matter most: open ones first, then by visitors, occurrences and how lately.
+    /// The errors of pages and of the app that matter most: open ones first, then by visitors, occurrences and how lately.
     ///
     /// # Errors
     /// The store's.

@@ -12,13 +12,16 @@ use mainstay_telemetry::names;
 
 use crate::Insight;
 use crate::intake::Error;
+use crate::intake::rows::NAME_BYTES_MAX;
 use crate::label::{OTHER, error_type};
+use crate::scrub::scrub_text;
 
 mod check;
 mod fields;
+mod id;
 mod rows;
 
-use check::{Checked, Item};
+use check::{Checked, Entry, Item};
 
 /// `page_id` of rows that the app recorded. Browsers' have 16 characters at least.
 pub const PAGE: &str = "app";
@@ -30,6 +33,10 @@ pub struct Sender {
     pub site: Arc<str>,
     /// When the request arrived.
     pub received: Timestamp,
+    /// Id of the request, as in `X-Request-Id`.
+    pub request_id: u128,
+    /// Id of the key by which it proved itself; never its text.
+    pub key: Arc<str>,
 }
 
 /// What is counted of what apps record.
@@ -40,11 +47,16 @@ pub(crate) struct Meters {
     usage: CounterFamily,
     revenue: GaugeFamily,
     recorded: [Counter; KINDS.len()],
+    refused: CounterFamily,
     labels: Labels,
 }
 
 /// In the order of [`Meters::recorded`].
 const KINDS: [&str; 6] = ["metric", "event", "signup", "revenue", "error", "api_usage"];
+
+/// Why requests are refused.
+const REASONS: [&str; 6] =
+    ["invalid", "media_type", "slow", "too_large", "unavailable", "internal"];
 
 /// Label combinations that were met, the same number of each metric at most.
 #[derive(Debug)]
@@ -54,24 +66,28 @@ struct Labels {
 }
 
 impl Labels {
-    /// These labels, or as many times `other` once there are enough.
-    fn admit<'l, const N: usize>(&self, of: &'static str, labels: [&'l str; N]) -> [&'l str; N] {
+    /// Whether there is room for these labels.
+    fn admit(&self, of: &'static str, labels: &[&str]) -> bool {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (of, labels.map(str::to_owned).to_vec());
+        let key = (of, labels.iter().map(|label| (*label).to_owned()).collect());
         if met.contains(&key) {
-            return labels;
+            return true;
         }
         if met.iter().filter(|(name, _)| *name == of).count() >= self.max {
-            return [OTHER; N];
+            return false;
         }
-        met.insert(key);
-        labels
+        met.insert(key)
     }
 }
 
 impl Meters {
     pub(crate) fn new(registry: &Registry) -> Self {
         let recorded = registry.counter_family(&names::RECORDED);
+        let refused = registry.counter_family(&names::RECORD_REFUSED);
+        for reason in REASONS {
+            // There from the start: a rate needs a first value.
+            let _none_yet = refused.with(&[reason]);
+        }
         // So that what does not fit is told as none from the start.
         let _bounded = registry.app();
         Self {
@@ -79,14 +95,30 @@ impl Meters {
             usage: registry.counter_family(&names::API_USAGE),
             revenue: registry.gauge_family(&names::REVENUE),
             recorded: KINDS.map(|kind| recorded.with(&[kind])),
+            refused,
             labels: Labels { met: std::sync::Mutex::default(), max: registry.app_series_max() },
             registry: registry.clone(),
         }
     }
 
+    /// These labels, where there is room for them; what there is none for is counted and warned of.
+    fn admit<'l, const N: usize>(
+        &self,
+        of: &'static str,
+        labels: [&'l str; N],
+    ) -> Option<[&'l str; N]> {
+        if self.labels.admit(of, &labels) {
+            return Some(labels);
+        }
+        self.registry.app().count_full(of);
+        None
+    }
+
     fn add_revenue(&self, revenue: &check::Revenue<'_>) {
-        let labels = self.labels.admit(names::REVENUE.name, [revenue.currency]);
-        self.revenue.with(&labels).add(revenue.amount);
+        // Amounts of different currencies have no sum.
+        if let Some(labels) = self.admit(names::REVENUE.name, [revenue.currency]) {
+            self.revenue.with(&labels).add(revenue.amount);
+        }
     }
 }
 
@@ -95,6 +127,19 @@ impl Insight {
     #[must_use]
     pub fn record_bytes_max(&self) -> usize {
         self.0.settings.record.body_max.bytes()
+    }
+
+    /// Counts a request that was not taken, by its status of HTTP.
+    pub fn count_not_recorded(&self, status: u16) {
+        let reason = match status {
+            408 => "slow",
+            413 => "too_large",
+            415 => "media_type",
+            503 => "unavailable",
+            500.. => "internal",
+            _ => "invalid",
+        };
+        self.0.recorded.refused.with(&[reason]).inc();
     }
 
     /// Takes what an app recorded; when it returns `Ok` its rows are on disk. A repeated id changes nothing.
@@ -124,7 +169,7 @@ impl Insight {
             let recorded = self.0.context.recorder.record(Batch { records, visit: None }).await;
             recorded.map_err(|error| self.not_recorded(error))?
         };
-        self.count_recorded(&site, &checked);
+        self.count_recorded(sender, &site, &checked);
         Ok(written)
     }
 
@@ -138,7 +183,7 @@ impl Insight {
         })
     }
 
-    fn count_recorded(&self, site: &str, checked: &Checked<'_>) {
+    fn count_recorded(&self, sender: &Sender, site: &str, checked: &Checked<'_>) {
         let meters = &self.0.recorded;
         // Metrics have no rows that would know a repeat: the request's own id is what tells.
         let is_new = checked.id.is_none_or(|id| self.0.meters.is_new(site, ("record", id)));
@@ -146,23 +191,13 @@ impl Insight {
             meters.registry.app().apply(&checked.metrics);
             meters.recorded[0].add(checked.metrics.len() as u64);
         }
-        for item in &checked.items {
-            let is_new = match item {
-                Item::Usage(_) => is_new,
-                Item::Error(thrown) => self.is_new_item(site, 2, thrown.id),
-                Item::Event(event) | Item::Signup(event, _) | Item::Revenue(event) => {
-                    self.is_new_item(site, 4, event.id)
-                }
-            };
+        for Entry { id, item } in &checked.items {
+            let is_new = id.as_ref().is_none_or(|id| self.0.meters.is_new(site, ("item", id)));
             if is_new {
                 self.count_item(item);
+                tell(sender, site, item);
             }
         }
-    }
-
-    /// Whether this event was not counted before, by the number of its kind among those of browsers: the tables are one.
-    fn is_new_item(&self, site: &str, kind: usize, id: Option<&str>) -> bool {
-        id.is_none_or(|id| self.0.meters.is_new(site, (kind, id)))
     }
 
     fn count_item(&self, item: &Item<'_>) {
@@ -172,10 +207,11 @@ impl Insight {
                 meters.recorded[1].inc();
                 event.revenue.iter().for_each(|revenue| meters.add_revenue(revenue));
             }
-            Item::Signup(_, [source, plan_type]) => {
+            Item::Signup(_, labels) => {
                 meters.recorded[2].inc();
-                let labels = meters.labels.admit(names::USER_SIGNUPS.name, [*source, *plan_type]);
-                meters.signups.with(&labels).inc();
+                let labels =
+                    meters.admit(names::USER_SIGNUPS.name, labels.each_ref().map(|l| &**l));
+                meters.signups.with(&labels.unwrap_or([OTHER; 2])).inc();
             }
             Item::Revenue(event) => {
                 meters.recorded[3].inc();
@@ -187,11 +223,20 @@ impl Insight {
             }
             Item::Usage(usage) => {
                 meters.recorded[5].inc();
-                let labels = meters.labels.admit(names::API_USAGE.name, usage.labels);
+                let labels = usage.labels.each_ref().map(|label| &**label);
+                let labels = meters.admit(names::API_USAGE.name, labels).unwrap_or([OTHER; 3]);
                 meters.usage.with(&labels).add(usage.count);
             }
         }
     }
+}
+
+/// A line for each business event; the event of a span comes with tracing. Its properties may be about somebody.
+fn tell(sender: &Sender, site: &str, item: &Item<'_>) {
+    let (Item::Event(event) | Item::Signup(event, _) | Item::Revenue(event)) = item else { return };
+    let name = scrub_text(event.name, NAME_BYTES_MAX);
+    let request = format_args!("{:032x}", sender.request_id);
+    tracing::info!(event = name, site, request_id = %request, key = &*sender.key, "a business event");
 }
 
 #[cfg(test)]

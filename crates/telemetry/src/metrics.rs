@@ -154,7 +154,7 @@ impl Registry {
         self.0.app.get_or_init(|| {
             let dropped = self.counter_family(&names::APP_METRICS_DROPPED);
             let bounds = &self.0.settings;
-            let counters = ["names", "series"].map(|reason| dropped.with(&[reason]));
+            let counters = ["names", "series", "shape"].map(|reason| dropped.with(&[reason]));
             AppMetrics::new(bounds.app_names_max, bounds.app_series_max, counters)
         })
     }

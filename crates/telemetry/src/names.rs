@@ -147,7 +147,8 @@ table! {
     KV_GAPS Counter "mainstay_kv_gaps_total" ["reason"], "Gaps told to subscribers of channels.";
     KV_MEMORY Gauge "mainstay_kv_memory_bytes" [], "Memory of the values that this process keeps for itself.";
     RECORDED Counter "mainstay_recorded_total" ["type"], "What the app recorded, by kind, repeats left out.";
-    APP_METRICS_DROPPED Counter "mainstay_app_metrics_dropped_total" ["reason"], "Values of the app's own metrics for which there was no room: left out (names) or counted under other (series).";
+    APP_METRICS_DROPPED Counter "mainstay_app_metrics_dropped_total" ["reason"], "Values of the app's metrics for which there was no room: left out (names, gauges and revenue of series), counted under other (series), or of another kind or other labels than a request beside it (shape).";
+    RECORD_REFUSED Counter "mainstay_record_refused_total" ["reason"], "Requests of the app to record that had a good key and were not taken.";
     DROPPED_SERIES Counter "mainstay_metrics_dropped_series_total" ["family"], "Label combinations counted under other because the metric was full.";
 }
 

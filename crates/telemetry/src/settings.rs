@@ -67,7 +67,7 @@ pub struct Metrics {
     /// Most metrics that the app may name by `POST /_mainstay/record`; further ones are left out. Default 50.
     pub app_names_max: usize,
     /// Most label combinations of one of them, and of the sign-ups, the revenue and the API usage it records; further ones
-    /// are counted under `other`. Default 50.
+    /// are counted under `other`, those of gauges and revenue are left out. Default 50.
     pub app_series_max: usize,
 }
 

@@ -220,8 +220,13 @@ fn path(checked: &Checked<'_>) -> String {
 }
 
 /// A JSON object of scrubbed scalars, at most [`PROPS_BYTES_MAX`] bytes: what does not fit any more is left out.
-pub(crate) fn json_object(entries: Entries<'_>) -> Option<String> {
-    let mut out = String::from("{");
+fn json_object(entries: Entries<'_>) -> Option<String> {
+    render(entries).0
+}
+
+/// The same, and whether everything fitted.
+pub(crate) fn render(entries: Entries<'_>) -> (Option<String>, bool) {
+    let (mut out, mut is_whole) = (String::from("{"), true);
     for (key, value) in entries {
         let value = match value {
             Field::Missing | Field::Nested => continue,
@@ -237,8 +242,10 @@ pub(crate) fn json_object(entries: Entries<'_>) -> Option<String> {
         let entry = format!("{}{key}:{value}", if out.len() == 1 { "" } else { "," });
         if out.len() + entry.len() < PROPS_BYTES_MAX {
             out.push_str(&entry);
+        } else {
+            is_whole = false;
         }
     }
     out.push('}');
-    (out.len() > 2).then_some(out)
+    ((out.len() > 2).then_some(out), is_whole)
 }

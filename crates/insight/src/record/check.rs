@@ -4,7 +4,12 @@ use mainstay_telemetry::metrics::app::{Kind, Update};
 use serde_json::Value;
 
 use super::fields::{Entries, Fields, invalid};
-use crate::intake::Error;
+use super::id;
+use crate::intake::rows::render;
+use crate::intake::{Error, PROPS_BYTES_MAX};
+use crate::label::template;
+use crate::scrub::scrub_text;
+use crate::wire::Field;
 
 /// Longest name, source, plan, user and the like, in bytes.
 const NAME_BYTES_MAX: usize = 100;
@@ -25,25 +30,43 @@ pub(super) struct Checked<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) site: Option<&'a str>,
     pub(super) metrics: Vec<Update<'a>>,
-    pub(super) items: Vec<Item<'a>>,
+    pub(super) items: Vec<Entry<'a>>,
+}
+
+/// An item, and what makes it the same as one that was sent before; none where nothing does.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    pub(super) id: Option<String>,
+    pub(super) item: Item<'a>,
 }
 
 #[derive(Debug)]
 pub(super) enum Item<'a> {
     Event(Event<'a>),
     /// With its source and plan.
-    Signup(Event<'a>, [&'a str; 2]),
+    Signup(Event<'a>, [String; 2]),
     Revenue(Event<'a>),
     Error(Thrown<'a>),
-    Usage(Usage<'a>),
+    Usage(Usage),
+}
+
+impl Item<'_> {
+    fn sent_id(&self) -> Option<&str> {
+        match self {
+            Self::Event(event) | Self::Signup(event, _) | Self::Revenue(event) => event.id,
+            Self::Error(thrown) => thrown.id,
+            Self::Usage(_) => None,
+        }
+    }
 }
 
 /// Something with a name that becomes a row of named events.
 #[derive(Debug)]
 pub(super) struct Event<'a> {
-    pub(super) id: Option<&'a str>,
+    id: Option<&'a str>,
     pub(super) name: &'a str,
-    pub(super) properties: Entries<'a>,
+    /// As JSON, as they are kept.
+    pub(super) properties: Option<String>,
     pub(super) revenue: Option<Revenue<'a>>,
 }
 
@@ -56,7 +79,7 @@ pub(super) struct Revenue<'a> {
 
 #[derive(Debug)]
 pub(super) struct Thrown<'a> {
-    pub(super) id: Option<&'a str>,
+    id: Option<&'a str>,
     pub(super) name: &'a str,
     pub(super) message: &'a str,
     pub(super) stack: Option<&'a str>,
@@ -65,9 +88,9 @@ pub(super) struct Thrown<'a> {
 
 /// Calls of the app's own API.
 #[derive(Debug)]
-pub(super) struct Usage<'a> {
+pub(super) struct Usage {
     /// Endpoint, type of the key, type of the client.
-    pub(super) labels: [&'a str; 3],
+    pub(super) labels: [String; 3],
     pub(super) count: u64,
 }
 
@@ -98,14 +121,18 @@ pub(super) fn check(body: &Value, items_max: usize) -> Result<Checked<'_>, Error
         ("errors", error),
         ("api_usage", usage),
     ];
+    let request = root.maybe_id("id")?;
     let mut items = Vec::with_capacity(total);
     for (list, read) in kinds {
         for (at, value) in root.list(list)?.iter().enumerate() {
-            items.push(read(value, format!("{list}[{at}]"))?);
+            let item = read(value, format!("{list}[{at}]"))?;
+            let sent = item.sent_id().map(|sent| id::of_sent(list, sent));
+            let id = sent.or_else(|| Some(id::of_place(list, at, request?)));
+            items.push(Entry { id, item });
         }
     }
     Ok(Checked {
-        id: root.maybe_id("id")?,
+        id: request,
         site: root.maybe_text("site", NAME_BYTES_MAX)?,
         metrics: metrics.collect::<Result<_, _>>()?,
         items,
@@ -145,7 +172,7 @@ fn signup(value: &Value, at: String) -> Result<Item<'_>, Error> {
     let more = [("source", source), ("plan_type", plan_type)];
     let properties = properties(&fields, &more)?;
     let event = Event { id: fields.maybe_id("id")?, name: "signup", properties, revenue: None };
-    Ok(Item::Signup(event, [source, plan_type].map(|label| label.unwrap_or(UNKNOWN))))
+    Ok(Item::Signup(event, [source, plan_type].map(label)))
 }
 
 fn revenue(value: &Value, at: String) -> Result<Item<'_>, Error> {
@@ -167,19 +194,34 @@ fn money<'a>(fields: &Fields<'a>) -> Result<Revenue<'a>, Error> {
     }
 }
 
-/// Those that were sent, those of the kind, and whom it is about: the app's own word for somebody.
+/// A label's value: no secret of an address may stand in the metrics.
+fn label(sent: Option<&str>) -> String {
+    scrub_text(sent.unwrap_or(UNKNOWN), NAME_BYTES_MAX)
+}
+
+/// Those of the kind, whom it is about (the app's own word for somebody), and those that were sent.
 fn properties<'a>(
     fields: &Fields<'a>,
     more: &[(&'static str, Option<&'a str>)],
-) -> Result<Entries<'a>, Error> {
-    let mut entries = fields.properties("properties")?;
-    let user = ("user", fields.maybe_text("user", NAME_BYTES_MAX)?);
-    for (key, value) in more.iter().chain(&[user]) {
-        let Some(value) = value else { continue };
-        entries.retain(|(known, _)| known != key);
-        entries.push(((*key).into(), crate::wire::Field::Text((*value).into())));
+) -> Result<Option<String>, Error> {
+    let user = [("user", fields.maybe_text("user", NAME_BYTES_MAX)?)];
+    let ours = more.iter().chain(&user);
+    let ours = ours.filter_map(|(key, value)| Some(((*key).into(), Field::Text((*value)?.into()))));
+    let mut entries: Entries<'a> = ours.collect();
+    let count = entries.len();
+    for (key, value) in fields.properties("properties")? {
+        if entries[..count].iter().all(|(known, _)| *known != key) {
+            entries.push((key, value));
+        }
     }
-    Ok(entries)
+    let (rendered, is_whole) = render(&entries);
+    if !is_whole {
+        let reason = format!(
+            "takes more than {PROPS_BYTES_MAX} bytes as JSON, together with user and what is of the kind"
+        );
+        return Err(invalid(fields.place("properties"), reason));
+    }
+    Ok(rendered)
 }
 
 fn error(value: &Value, at: String) -> Result<Item<'_>, Error> {
@@ -198,7 +240,7 @@ fn error(value: &Value, at: String) -> Result<Item<'_>, Error> {
 
 fn usage(value: &Value, at: String) -> Result<Item<'_>, Error> {
     let fields = Fields::of(value, at, &["endpoint", "api_key_type", "client_type", "count"])?;
-    let label = |name| Ok(fields.maybe_text(name, NAME_BYTES_MAX)?.unwrap_or(UNKNOWN));
+    let label = |name| Ok::<_, Error>(label(fields.maybe_text(name, NAME_BYTES_MAX)?));
     let count = match fields.find("count") {
         None => 1.0,
         Some(_) => fields.number("count", 1.0..=COUNT_MAX)?,
@@ -206,7 +248,8 @@ fn usage(value: &Value, at: String) -> Result<Item<'_>, Error> {
     if count.fract() != 0.0 {
         return Err(invalid(fields.place("count"), "must be a whole number"));
     }
-    let endpoint = fields.text("endpoint", NAME_BYTES_MAX)?;
+    let endpoint = scrub_text(fields.text("endpoint", NAME_BYTES_MAX)?, NAME_BYTES_MAX);
+    let endpoint = template(&endpoint).into_owned();
     let labels = [endpoint, label("api_key_type")?, label("client_type")?];
     Ok(Item::Usage(Usage { labels, count: count as u64 }))
 }

@@ -8,6 +8,7 @@ use mainstay_base::units::Size;
 use serde_json::{Map, Value};
 
 use crate::intake::Error;
+use crate::scrub::scrub_text;
 use crate::wire::Field;
 
 /// Most entries of an object of properties.
@@ -127,8 +128,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Names and texts, in the order of names.
-    pub(super) fn labels(&self, name: &str) -> Result<Vec<(&'a str, &'a str)>, Error> {
+    /// Names and texts without what is secret in them, in the order of names.
+    pub(super) fn labels(&self, name: &str) -> Result<Vec<(&'a str, Cow<'a, str>)>, Error> {
         let map = match self.find(name) {
             None => return Ok(Vec::new()),
             Some(Value::Object(map)) => map,
@@ -137,7 +138,7 @@ impl<'a> Fields<'a> {
         let mut labels = Vec::with_capacity(map.len());
         for (label, value) in map {
             let Value::String(value) = value else { return self.refuse(name, "must hold texts") };
-            labels.push((label.as_str(), value.as_str()));
+            labels.push((label.as_str(), scrub_text(value, value.len()).into()));
         }
         labels.sort_unstable();
         Ok(labels)

@@ -7,11 +7,12 @@ use mainstay_store::Record;
 use mainstay_store::tables::{custom_event, error_event};
 
 use super::PAGE;
-use super::check::{Event, Item, Thrown};
+use super::check::{Entry, Event, Item, Thrown};
 use crate::errors::fingerprint;
 use crate::intake::Error;
-use crate::intake::rows::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX, STACK_BYTES_MAX, json_object};
+use crate::intake::rows::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX, STACK_BYTES_MAX};
 use crate::scrub::{scrub_error_text, scrub_text};
+use crate::settings::RELEASE_BYTES_MAX;
 
 /// What is known beside the items.
 #[derive(Debug)]
@@ -24,23 +25,24 @@ pub(super) struct Context<'a> {
 
 impl Context<'_> {
     /// The rows of one request.
-    pub(super) fn list(&self, items: &[Item<'_>]) -> Result<Vec<Record>, Error> {
+    pub(super) fn list(&self, items: &[Entry<'_>]) -> Result<Vec<Record>, Error> {
         let mut records = Vec::with_capacity(items.len());
-        for item in items {
+        for Entry { id, item } in items {
+            let id = id.as_deref();
             match item {
                 Item::Event(event) | Item::Signup(event, _) | Item::Revenue(event) => {
-                    records.push(Record::Custom(self.custom(event)?));
+                    records.push(Record::Custom(self.custom(id, event)?));
                 }
-                Item::Error(thrown) => records.push(Record::Error(self.error(thrown)?)),
+                Item::Error(thrown) => records.push(Record::Error(self.error(id, thrown)?)),
                 Item::Usage(_) => {}
             }
         }
         Ok(records)
     }
 
-    /// The id that was sent; else one that nobody can repeat.
-    fn id(&self, sent: Option<&str>) -> Result<String, Error> {
-        match sent {
+    /// The id that is known; else one that nobody can repeat.
+    fn id(&self, known: Option<&str>) -> Result<String, Error> {
+        match known {
             Some(id) => Ok(id.to_owned()),
             None => {
                 let id = self.entropy.uuid_v7(self.received);
@@ -49,9 +51,9 @@ impl Context<'_> {
         }
     }
 
-    fn custom(&self, event: &Event<'_>) -> Result<custom_event::Row, Error> {
+    fn custom(&self, id: Option<&str>, event: &Event<'_>) -> Result<custom_event::Row, Error> {
         Ok(custom_event::Row {
-            id: self.id(event.id)?,
+            id: self.id(id)?,
             site: Arc::clone(self.site),
             recorded_at: self.received,
             page_id: PAGE.into(),
@@ -59,19 +61,19 @@ impl Context<'_> {
             visitor_id: None,
             name: scrub_text(event.name, NAME_BYTES_MAX),
             path: String::new(),
-            props: json_object(&event.properties),
+            props: event.properties.clone(),
             revenue_amount: event.revenue.map(|revenue| revenue.amount),
             revenue_currency: event.revenue.map(|revenue| revenue.currency.into()),
             bot: false,
         })
     }
 
-    fn error(&self, thrown: &Thrown<'_>) -> Result<error_event::Row, Error> {
+    fn error(&self, id: Option<&str>, thrown: &Thrown<'_>) -> Result<error_event::Row, Error> {
         let error_type = scrub_error_text(thrown.name, NAME_BYTES_MAX);
         let error_message = scrub_error_text(thrown.message, MESSAGE_BYTES_MAX);
         let error_stack = thrown.stack.map(|stack| scrub_error_text(stack, STACK_BYTES_MAX));
         Ok(error_event::Row {
-            id: self.id(thrown.id)?,
+            id: self.id(id)?,
             site: Arc::clone(self.site),
             timestamp: self.received,
             fingerprint: fingerprint(&error_type, &error_message, error_stack.as_deref(), None),
@@ -86,7 +88,10 @@ impl Context<'_> {
             line_number: None,
             column_number: None,
             user_agent: None,
-            release: thrown.release.or(self.release).map(Into::into),
+            release: thrown.release.map_or_else(
+                || self.release.map(Into::into),
+                |release| Some(scrub_text(release, RELEASE_BYTES_MAX)),
+            ),
             bot: false,
         })
     }

@@ -8,7 +8,12 @@ use crate::fixture::{DAY, House, SECOND, id};
 use crate::intake::Error;
 
 async fn record(house: &House, body: &str) -> Result<Written, Error> {
-    let sender = Sender { site: "default".into(), received: house.clock.now() };
+    let sender = Sender {
+        site: "default".into(),
+        received: house.clock.now(),
+        request_id: 7,
+        key: "0a1b2c3d".into(),
+    };
     house.insight.record(&sender, body.as_bytes()).await
 }
 
@@ -75,18 +80,12 @@ async fn everything_is_kept_counted_and_seen_without_a_visitor() {
 }
 
 #[tokio::test]
-async fn a_repeat_changes_nothing_and_is_known_from_browsers_too() {
+async fn a_repeat_changes_nothing() {
     let house = House::open().await;
     for _ in 0..3 {
         record(&house, &everything()).await.expect("recorded");
         house.clock.advance(SECOND);
     }
-    let of_a_page = format!(
-        r#"{{"v":1,"page":"{}","url":"https://a/","events":[{{"id":"{}","type":"custom","t":0,"name":"checkout"}}]}}"#,
-        id(50),
-        id(1)
-    );
-    house.send(&of_a_page).await.expect("accepted");
     let counted: Vec<_> = events(&house).await.into_iter().map(|(_, n, _)| n).collect();
     assert_eq!(counted, [1, 1, 1]);
     for (series, value) in [
@@ -97,7 +96,6 @@ async fn a_repeat_changes_nothing_and_is_known_from_browsers_too() {
             "api_usage_total{endpoint=\"/v1/items\",api_key_type=\"free\",client_type=\"unknown\"}",
             3.0,
         ),
-        ("mainstay_events_accepted_total{type=\"custom\"}", 0.0),
     ] {
         assert_eq!(house.metric(series), Some(value), "{series}");
     }
@@ -108,6 +106,99 @@ async fn a_repeat_changes_nothing_and_is_known_from_browsers_too() {
     assert_eq!(house.metric("app_orders_total{plan=\"pro\"}"), Some(4.0));
     let unknown = "user_signups_total{source=\"unknown\",plan_type=\"unknown\"}";
     assert_eq!(house.metric(unknown), Some(2.0));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_id_of_a_request_makes_items_without_one_harmless_to_repeat() {
+    let house = House::open().await;
+    let body = format!(
+        r#"{{"id":"{}","events":[{{"name":"a"}},{{"name":"a"}}],"signups":[{{}}],"revenue":[{{"amount":5,"currency":"EUR"}}],"errors":[{{"message":"m"}}],"api_usage":[{{"endpoint":"/"}}]}}"#,
+        id(9)
+    );
+    for _ in 0..3 {
+        record(&house, &body).await.expect("recorded");
+    }
+    let kept = [("a", 2, 0), ("revenue", 1, 0), ("signup", 1, 0)];
+    assert_eq!(events(&house).await, kept.map(|(name, n, v)| (name.to_owned(), n, v)));
+    let errors = house.insight.list_errors(&house.last(DAY), None, 10).await.expect("errors");
+    assert_eq!((errors.len(), errors[0].count), (1, 1));
+    for (kind, count) in
+        [("event", 2.0), ("signup", 1.0), ("revenue", 1.0), ("error", 1.0), ("api_usage", 1.0)]
+    {
+        let series = format!("mainstay_recorded_total{{type=\"{kind}\"}}");
+        assert_eq!(house.metric(&series), Some(count), "{series}");
+    }
+    assert_eq!(house.metric("revenue{currency=\"EUR\"}"), Some(5.0));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn nobody_can_take_the_id_of_what_an_app_will_record() {
+    let house = House::open().await;
+    // Whoever knows how the app makes its ids posts them first, as a browser may, in every form that a browser may send.
+    for taken in [id(1), super::id::of_sent("events", &id(1))[1..].to_owned()] {
+        let of_a_page = format!(
+            r#"{{"v":1,"page":"{}","url":"https://a/","events":[{{"id":"{taken}","type":"custom","t":0,"name":"taken"}},{{"id":"{taken}","type":"error","t":0,"name":"TypeError","message":"x"}}]}}"#,
+            id(50),
+        );
+        house.send(&of_a_page).await.expect("accepted");
+    }
+    let as_kept = super::id::of_sent("events", &id(1));
+    let refused = house
+        .send(&crate::fixture::events(
+            50,
+            "https://a/",
+            &format!(r#"{{"id":"{as_kept}","type":"custom","t":0,"name":"taken"}}"#),
+        ))
+        .await;
+    assert!(refused.is_err(), "no browser's id begins as the app's do");
+    let body = format!(
+        r#"{{"events":[{{"id":"{0}","name":"checkout","revenue":{{"amount":10,"currency":"EUR"}}}}],"signups":[{{"id":"{0}"}}],"errors":[{{"id":"{0}","message":"m"}}]}}"#,
+        id(1)
+    );
+    record(&house, &body).await.expect("recorded");
+    let kept = [("taken", 2, 1), ("checkout", 1, 0), ("signup", 1, 0)];
+    assert_eq!(events(&house).await, kept.map(|(name, n, v)| (name.to_owned(), n, v)));
+    let errors = house.insight.list_errors(&house.last(DAY), None, 10).await.expect("errors");
+    assert_eq!(errors.iter().map(|error| error.count).sum::<i64>(), 3);
+    assert_eq!(house.metric("revenue{currency=\"EUR\"}"), Some(10.0));
+    assert_eq!(house.metric("mainstay_recorded_total{type=\"error\"}"), Some(1.0));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn whom_an_event_is_about_is_kept_before_what_was_sent_with_it() {
+    let house = House::open().await;
+    let long = |n| format!("\"k{n}\":\"{}\"", "x".repeat(494));
+    let long = (0..4).map(long).collect::<Vec<_>>().join(",");
+    let body =
+        |user| format!(r#"{{"events":[{{"name":"x","user":"{user}","properties":{{{long}}}}}]}}"#);
+    record(&house, &body("u-1")).await.expect("it fits");
+    let files = house.files();
+    let rendered = b"{\"user\":\"u-1\",\"k0\":";
+    assert!(files.windows(rendered.len()).any(|part| part == rendered), "first of all");
+    let error = record(&house, &body(&"u".repeat(100))).await.expect_err("it does not fit");
+    assert_eq!(error.field().map(|(field, _)| field), Some("events[0].properties"));
+    assert_eq!(error.code(), ErrorCode::Invalid);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn no_secret_of_an_address_stands_in_the_metrics() {
+    let house = House::open().await;
+    let body = r#"{"signups":[{"source":"https://a/in?token=SECRET","plan_type":"of ann@example.org"}],
+        "api_usage":[{"endpoint":"/v1/items/8731?key=SECRET","client_type":"https://b/?c=SECRET"}],
+        "metrics":[{"type":"gauge","name":"stock","labels":{"of":"https://a/?d=SECRET"},"value":1}],
+        "errors":[{"message":"m","release":"https://a/?e=SECRET"}]}"#;
+    record(&house, body).await.expect("recorded");
+    let text = house.registry.encode_text();
+    assert!(
+        text.contains("app_stock{of=\"https://a/") && text.contains("endpoint=\"/v1/items/{id}")
+    );
+    let kept = house.files();
+    let in_files = kept.windows(6).any(|part| part == b"SECRET");
+    assert!(!text.contains("SECRET") && !in_files, "{text}");
     house.close().await;
 }
 
@@ -201,13 +292,16 @@ async fn a_body_that_breaks_a_rule_is_refused_with_the_field_and_keeps_nothing()
 #[tokio::test]
 async fn labels_that_apps_choose_are_bounded() {
     let house = House::open().await;
-    for n in 0..120 {
+    for n in 0..120_u8 {
+        let currency: String =
+            [b'A', b'A' + n / 26, b'A' + n % 26].map(char::from).iter().collect();
         let body = format!(
-            r#"{{"signups":[{{"source":"s{n}","plan_type":"p"}}],"api_usage":[{{"endpoint":"/{n}"}}]}}"#
+            r#"{{"signups":[{{"source":"s{n}","plan_type":"p"}}],"api_usage":[{{"endpoint":"/a{n}b"}}],"revenue":[{{"amount":1,"currency":"{currency}"}}]}}"#
         );
         record(&house, &body).await.expect("recorded");
     }
     let text = house.registry.encode_text();
+    let count = |family| text.lines().filter(|line| line.starts_with(family)).count();
     for (family, other) in [
         ("user_signups_total{", "user_signups_total{source=\"other\",plan_type=\"other\"}"),
         (
@@ -215,9 +309,13 @@ async fn labels_that_apps_choose_are_bounded() {
             "api_usage_total{endpoint=\"other\",api_key_type=\"other\",client_type=\"other\"}",
         ),
     ] {
-        assert_eq!(text.lines().filter(|line| line.starts_with(family)).count(), 51);
+        assert_eq!(count(family), 51);
         assert_eq!(house.metric(other), Some(70.0));
     }
+    // Amounts of many currencies have no sum.
+    assert_eq!((count("revenue{"), house.metric("revenue{currency=\"other\"}")), (50, None));
+    let dropped = "mainstay_app_metrics_dropped_total{reason=\"series\"}";
+    assert_eq!(house.metric(dropped), Some(210.0));
     house.close().await;
 }
 

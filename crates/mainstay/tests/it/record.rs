@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mainstay_testkit::{
-    ChaosProxy, Launch, Metrics, Postgres, Request, Response, Server, fresh_id, until,
+    Batch, ChaosProxy, Launch, Metrics, Postgres, Request, Response, Server, fresh_id, until,
 };
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ fn value(metrics: &Metrics, name: &str, labels: &[(&str, &str)]) -> f64 {
 }
 
 fn record_each_kind(launch: Launch) {
-    let server = launch.start();
+    let mut server = launch.start();
     let key = keys::make(&server, "record");
     let body = json!({
         "id": fresh_id(),
@@ -79,6 +79,45 @@ fn record_each_kind(launch: Launch) {
         let found = value(&metrics, name, labels);
         assert!((found - expected).abs() < 1e-9, "{name}: {found}\n{}", metrics.text());
     }
+    // A line for each business event, without whom it is about.
+    let log = server.stop().stderr;
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("a business event")).collect();
+    assert_eq!(lines.len(), 3, "{log}");
+    for (line, name) in lines.iter().zip(["checkout", "signup", "revenue"]) {
+        assert!(line.contains(name) && line.contains(&key.id), "{line}");
+        assert!(line.contains("request_id") && line.contains("default"), "{line}");
+    }
+    assert!(!log.contains("u-1"), "{log}");
+}
+
+fn lose_nothing_to_who_knows_the_ids(launch: Launch) {
+    let server = launch.start();
+    let key = keys::make(&server, "record");
+    let id = "order-2026-00017";
+    let taken = json!({"id": id, "type": "custom", "t": 1, "name": "taken", "props": {}});
+    server.accept(&Batch::page_view(&server.site_url("/")).event(taken));
+    let body = json!({"events": [{"id": id, "name": "checkout", "revenue": {"amount": 5, "currency": "EUR"}}],
+        "signups": [{"id": id}]});
+    for _ in 0..2 {
+        let answer = send(&server, &key, &body);
+        assert_eq!(answer.status, 204, "{}", answer.text());
+        let events = rows(&server, "/api/v1/events", answer.header("x-mainstay-token"));
+        let names: Vec<_> = events.iter().map(|event| (&event["name"], &event["count"])).collect();
+        for name in ["checkout", "signup", "taken"] {
+            assert!(names.contains(&(&json!(name), &json!(1))), "{names:?}");
+        }
+    }
+    assert!((server.metrics().value("revenue", &[("currency", "EUR")]) - 5.0).abs() < 1e-9);
+}
+
+#[test]
+fn nothing_is_lost_to_who_knows_the_apps_ids_on_files() {
+    lose_nothing_to_who_knows_the_ids(launch_bare());
+}
+
+#[test]
+fn nothing_is_lost_to_who_knows_the_apps_ids_on_a_database() {
+    lose_nothing_to_who_knows_the_ids(launch_bare().shared_engines());
 }
 
 #[test]
@@ -102,7 +141,12 @@ fn only_an_app_with_the_scope_is_taken_and_every_refusal_says_why() {
     assert!(answer.text().contains("mainstay key create"), "{}", answer.text());
     let answer = server.send(&request(&reader, &good));
     assert_eq!(answer.status, 403);
-    assert!(answer.json()["detail"].as_str().is_some_and(|text| text.contains("\"record\"")));
+    let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
+    assert!(detail.contains("\"record\"") && detail.contains(&reader.id), "{detail}");
+    assert!(
+        !detail.contains("the worker"),
+        "what people call it is not for who found it: {detail}"
+    );
     let cut = Key { text: key.text[..50].to_owned(), ..key.clone() };
     assert_eq!(server.send(&request(&cut, &good)).status, 401);
     let token = Key { text: mainstay_testkit::TOKEN.to_owned(), ..key.clone() };
@@ -115,6 +159,11 @@ fn only_an_app_with_the_scope_is_taken_and_every_refusal_says_why() {
     assert_eq!((form.status, &form.json()["field"]), (415, &json!("content-type")));
     let long = json!({"events": [{"name": "x".repeat(300_000)}]}).to_string();
     assert_eq!(server.send(&request(&key, &long)).status, 413);
+    let metrics = server.metrics();
+    for (reason, count) in [("media_type", 1.0), ("too_large", 1.0), ("invalid", 0.0)] {
+        let found = metrics.value("mainstay_record_refused_total", &[("reason", reason)]);
+        assert!((found - count).abs() < 1e-9, "{reason}: {found}");
+    }
     for (body, field) in [
         ("{", "body"),
         ("{}", "body"),
@@ -129,6 +178,9 @@ fn only_an_app_with_the_scope_is_taken_and_every_refusal_says_why() {
         assert_eq!((answer.status, &answer.json()["field"]), (400, &json!(field)), "{body}");
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     }
+    let invalid = [("reason", "invalid")];
+    let invalid = server.metrics().value("mainstay_record_refused_total", &invalid);
+    assert!((invalid - 8.0).abs() < 1e-9, "{invalid}");
     assert!(server.rows("/api/v1/events").is_empty(), "nothing of all that was kept");
     assert_eq!(server.send(&request(&key, &good)).status, 204);
     assert_eq!(server.rows("/api/v1/events").len(), 1);

@@ -1,6 +1,7 @@
 //! Metrics that the app behind us names while it runs, below `app_`: within bounds of names, label combinations and
 //! lengths, whatever it sends. Our own metrics are in `names`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -63,7 +64,7 @@ pub struct Update<'a> {
     /// Without [`PREFIX`]; a counter's with or without `_total`.
     pub name: &'a str,
     /// Names and values, in the order of names.
-    pub labels: Vec<(&'a str, &'a str)>,
+    pub labels: Vec<(&'a str, Cow<'a, str>)>,
     /// The value.
     pub value: f64,
 }
@@ -105,6 +106,7 @@ pub struct AppMetrics {
     series_max: usize,
     without_name: Bound,
     without_series: Bound,
+    of_other_shape: Bound,
 }
 
 /// What does not fit: counted each time, told once.
@@ -127,13 +129,18 @@ impl Bound {
 }
 
 impl AppMetrics {
-    pub(super) fn new(names_max: usize, series_max: usize, [names, series]: [Counter; 2]) -> Self {
+    pub(super) fn new(
+        names_max: usize,
+        series_max: usize,
+        [names, series, shape]: [Counter; 3],
+    ) -> Self {
         Self {
             families: Mutex::default(),
             names_max,
             series_max,
             without_name: Bound::new(names),
             without_series: Bound::new(series),
+            of_other_shape: Bound::new(shape),
         }
     }
 
@@ -183,24 +190,38 @@ impl AppMetrics {
             }
         };
         if family.shape != Shape::of(update) {
-            self.without_name.dropped.inc();
+            if self.of_other_shape.count() {
+                tracing::warn!(
+                    metric = update.name,
+                    "the app records one metric in two ways at a time: one of them is left out"
+                );
+            }
             return;
         }
         let names: Vec<_> = update.labels.iter().map(|(name, _)| *name).collect();
-        let values: Vec<_> = update.labels.iter().map(|(_, value)| *value).collect();
+        let values: Vec<_> = update.labels.iter().map(|(_, value)| &**value).collect();
         let mut labels = render(&names, &values);
         if family.series.len() >= self.series_max && !family.series.contains_key(&labels) {
-            if self.without_series.count() {
-                tracing::warn!(
-                    metric = update.name,
-                    series = self.series_max,
-                    "the app's metric has more label combinations than metrics.app_series_max: further ones count as other"
-                );
+            self.count_full(update.name);
+            // Of values that are put in place of one another, those of many are nobody's.
+            if update.kind == Kind::Gauge {
+                return;
             }
             labels = render(&names, &vec!["other"; names.len()]);
         }
         let new = || Cell::new(update.kind);
         family.series.entry(labels).or_insert_with(new).apply(update);
+    }
+
+    /// Counts a value whose label combination is one too many of this metric, and warns once.
+    pub fn count_full(&self, metric: &str) {
+        if self.without_series.count() {
+            tracing::warn!(
+                metric,
+                series = self.series_max,
+                "the app's metric has more label combinations than metrics.app_series_max: further ones count as other, those of gauges are left out"
+            );
+        }
     }
 
     pub(super) fn encode(&self, encoder: &mut Encoder) {
