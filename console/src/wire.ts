@@ -28,6 +28,13 @@ export interface RankRow {
   pageviews: number;
 }
 
+/** A named event of pages or the app; what the app recorded has no visitors. */
+export interface EventRow {
+  name: string;
+  count: number;
+  visitors: number;
+}
+
 /** `p75` is in milliseconds, unitless for CLS. */
 export interface VitalRow {
   name: VitalName;

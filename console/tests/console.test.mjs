@@ -236,7 +236,7 @@ describe("history", () => {
     await page.getByLabel("7 d").check();
     await page.locator("[data-panel=pages]").filter({ hasText: "2,331" }).waitFor();
     await page.locator("[data-panel=history-visitors] canvas").waitFor();
-    const wanted = ["traffic", "visitors", "pages", "sources", "devices", "countries", "vitals", "errors", "reports"];
+    const wanted = ["traffic", "visitors", "pages", "sources", "devices", "countries", "events", "vitals", "errors", "reports"];
     for (const name of wanted) {
       const read = stand.reads.find((each) => each.startsWith(`/api/v1/${name}?`));
       assert.ok(read, name);
@@ -256,6 +256,18 @@ describe("history", () => {
     await page.getByText("They need a country database named in the settings.").waitFor();
     await page.getByLabel("Live", { exact: true }).check();
     await valueOf(page, "pageviews").filter({ hasText: "192" }).waitFor();
+    assert.deepEqual(faults, []);
+  });
+
+  test("events that pages and the app named stand beside the pages, as text", async () => {
+    const { page, faults } = await show("/#range=24h");
+    const panel = page.locator("[data-panel=pages]");
+    await panel.getByRole("radio", { name: "Events" }).check();
+    await panel.getByRole("columnheader", { name: "Times" }).waitFor();
+    const rows = await panel.locator("tbody tr").allInnerTexts();
+    assert.deepEqual(rows.map((row) => row.split(/\s+/)), [["checkout", "1,207", "4,312"], ["<b>signup</b>", "0", "17"]]);
+    await panel.getByRole("radio", { name: "Pages" }).check();
+    await panel.filter({ hasText: "Top pages" }).waitFor();
     assert.deepEqual(faults, []);
   });
 

@@ -1,4 +1,4 @@
-// One ranking of the chosen time: pages or sources.
+// One ranking of the chosen time.
 import type { ReadonlySignal } from "@preact/signals";
 import { Empty } from "../parts/Empty";
 import { Panel } from "../parts/Panel";

@@ -1,9 +1,10 @@
 // A day, a week or a month, read from the API and refreshed once a minute.
 import { useEffect } from "preact/hooks";
-import { followSpan, pages, sources } from "../state/history";
+import { followSpan, sources } from "../state/history";
 import { site, type Span } from "../state/view";
 import { HistoryFaults } from "./HistoryFaults";
 import { HistoryLatency } from "./HistoryLatency";
+import { HistoryPages } from "./HistoryPages";
 import { HistoryPlaces } from "./HistoryPlaces";
 import { HistoryRanking } from "./HistoryRanking";
 import { HistoryRequests } from "./HistoryRequests";
@@ -25,7 +26,7 @@ export function HistoryView({ span }: { span: Span }) {
       </div>
       <HistoryVitals />
       <div class="row row-lists">
-        <HistoryRanking name="pages" title="Top pages" heading="Page" source={pages} />
+        <HistoryPages />
         <HistoryRanking name="sources" title="Top sources" heading="Source" source={sources} />
         <HistoryFaults />
         <HistoryPlaces />

@@ -1,4 +1,4 @@
-// A ranked table of keys with visitors and page views; the bar behind a key is its share of the first row's page views.
+// A ranked table of keys with visitors and page views, or how often else; the bar behind a key is its share of the first row's.
 import type { ComponentChildren } from "preact";
 import { count } from "../format";
 import type { RankRow } from "../wire";
@@ -7,11 +7,13 @@ interface RankingProps {
   caption: string;
   /** Heading of the key column. */
   heading: string;
+  /** Heading of the last column. */
+  times?: string;
   rows: RankRow[];
   empty: ComponentChildren;
 }
 
-export function Ranking({ caption, heading, rows, empty }: RankingProps) {
+export function Ranking({ caption, heading, times = "Views", rows, empty }: RankingProps) {
   if (rows.length === 0) return <>{empty}</>;
   const most = Math.max(1, ...rows.map((row) => row.pageviews));
   return (
@@ -22,7 +24,7 @@ export function Ranking({ caption, heading, rows, empty }: RankingProps) {
           <tr>
             <th scope="col">{heading}</th>
             <th scope="col" class="number">Visitors</th>
-            <th scope="col" class="number">Views</th>
+            <th scope="col" class="number">{times}</th>
           </tr>
         </thead>
         <tbody>

@@ -1,6 +1,6 @@
 // What happened over a day, a week or a month: every read behind the history view, refreshed once a minute.
 import { batch, signal, type Signal } from "@preact/signals";
-import type { ErrorRow, KeyedVitalRow, RankRow, ReportRow, TrafficRow, VisitorRow } from "../wire";
+import type { ErrorRow, EventRow, KeyedVitalRow, RankRow, ReportRow, TrafficRow, VisitorRow } from "../wire";
 import { type List, listRows, listTop, ReadError } from "./read";
 import type { Span } from "./view";
 
@@ -33,6 +33,7 @@ export const pages: Slot<RankRow> = slot();
 export const sources: Slot<RankRow> = slot();
 export const devices: Slot<RankRow> = slot();
 export const countries: Slot<RankRow> = slot();
+export const events: Slot<EventRow> = slot();
 export const errors: Slot<ErrorRow> = slot();
 export const reports: Slot<ReportRow> = slot();
 export const vitals: Record<VitalsBy, Slot<KeyedVitalRow>> = { site: slot(), page: slot(), device: slot(), release: slot() };
@@ -42,7 +43,7 @@ export const asOf = signal<string | null>(null);
 export const bounds = signal<{ from: number; to: number }>({ from: 0, to: 0 });
 
 const everySlot: Signal<Read<object>>[] = [
-  traffic, visitors, days, pages, sources, devices, countries, errors, reports, ...Object.values(vitals),
+  traffic, visitors, days, pages, sources, devices, countries, events, errors, reports, ...Object.values(vitals),
 ];
 
 async function fill<Row>(target: Slot<Row>, read: Promise<List<Row>>, stop: AbortSignal): Promise<void> {
@@ -80,6 +81,7 @@ async function refresh(site: string, span: Span, stop: AbortSignal): Promise<voi
     ranking(sources, "/api/v1/sources"),
     ranking(devices, "/api/v1/devices"),
     ranking(countries, "/api/v1/countries"),
+    ranking(events, "/api/v1/events"),
     ranking(reports, "/api/v1/reports"),
     // Ordered by time there and by visitors here; a vital is a row, so a cut would leave keys without their rarer ones.
     whole(errors, "/api/v1/errors"),

@@ -218,6 +218,7 @@ export function rowsOf(path, query, scene, hasApp = false) {
     case "/api/v1/sources": return empty ? [] : SOURCES.map((row) => ({ ...row, visitors: row.visitors * 31, pageviews: row.pageviews * 37 }));
     case "/api/v1/devices": return empty ? [] : [{ key: "desktop", visitors: 812, pageviews: 2210 }, { key: "mobile", visitors: 644, pageviews: 1390 }, { key: "tablet", visitors: 38, pageviews: 71 }];
     case "/api/v1/countries": return [];
+    case "/api/v1/events": return empty ? [] : [{ name: "checkout", count: 4_312, visitors: 1_207 }, { name: "<b>signup</b>", count: 17, visitors: 0 }];
     case "/api/v1/vitals": return empty ? [] : vitalRows(query.get("by") ?? "page");
     case "/api/v1/errors": return empty ? [] : errorsOf(Date.now()).map((row, i) => ({ ...row, first_seen: iso(Date.now() - 8.64e7), resolved: i === 1 }));
     case "/api/v1/reports": return empty ? [] : reportsOf(Date.now());

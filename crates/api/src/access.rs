@@ -9,9 +9,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use mainstay_base::ErrorCode;
 use mainstay_base::Timestamp;
+use mainstay_identity::Scope;
+use mainstay_identity::key::PREFIX;
 
 use crate::admin::Admin;
 use crate::console;
+use crate::key::bearer;
 use crate::problem::Problem;
 
 /// The console's cookie. `__Host-`: this host only, whole path, secure (loopback counts as secure for browsers).
@@ -28,7 +31,7 @@ pub(crate) async fn gate(
 ) -> Response {
     let mut response = match judge(&admin, &request) {
         Verdict::Refused(problem) => problem.into_response(),
-        Verdict::Linked => console::index(Ok(Caller { expires: None })).await,
+        Verdict::Linked => console::index(Ok(Caller::owner(None))).await,
         Verdict::Passed => next.run(request).await,
     };
     for (name, value) in &admin.headers {
@@ -112,9 +115,12 @@ fn split_port(host: &str) -> (&str, Option<u16>) {
     }
 }
 
-/// The owner, by session cookie or bearer token; extracting it is the access check of an endpoint.
+/// The owner, by session cookie or bearer token, or a program, by an API key; extracting it is the access check of an
+/// endpoint.
 pub(crate) struct Caller {
-    /// When the session ends; none for the admin token.
+    /// `owner`, or `key` of a program.
+    pub(crate) role: &'static str,
+    /// When the session or the key ends; none for the admin token.
     pub(crate) expires: Option<Timestamp>,
 }
 
@@ -122,39 +128,53 @@ impl FromRequestParts<Arc<Admin>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
-        Self::find(admin, &parts.headers).await
+        Self::find(admin, &parts.method, &parts.headers).await
     }
 }
 
-/// Whether the caller of a long answer would still be let in.
+/// Whether the reader of a long answer would still be let in.
 pub(crate) async fn is_still_signed_in(admin: &Admin, headers: &HeaderMap) -> bool {
-    Caller::find(admin, headers).await.is_ok()
+    Caller::find(admin, &Method::GET, headers).await.is_ok()
 }
 
 impl Caller {
-    async fn find(admin: &Admin, headers: &HeaderMap) -> Result<Self, Problem> {
+    fn owner(expires: Option<Timestamp>) -> Self {
+        Self { role: "owner", expires }
+    }
+
+    async fn find(admin: &Admin, method: &Method, headers: &HeaderMap) -> Result<Self, Problem> {
         if let Some(token) = bearer(headers) {
-            let known = admin.token.as_ref().is_some_and(|expected| expected.matches(token));
-            return if known { Ok(Self { expires: None }) } else { Err(unauthenticated()) };
+            return Self::by_token(admin, method, token).await;
         }
         let cookie = cookie(headers).ok_or_else(unauthenticated)?;
         match admin.owner.find_session(cookie).await {
-            Ok(Some(session)) => Ok(Self { expires: Some(session.expires) }),
+            Ok(Some(session)) => Ok(Self::owner(Some(session.expires))),
             Ok(None) => Err(unauthenticated()),
             Err(error) => Err(Problem::of(&error)),
         }
+    }
+
+    async fn by_token(admin: &Admin, method: &Method, token: &str) -> Result<Self, Problem> {
+        if admin.token.as_ref().is_some_and(|expected| expected.matches(token)) {
+            return Ok(Self::owner(None));
+        }
+        if !token.starts_with(PREFIX) {
+            return Err(unauthenticated());
+        }
+        let scopes: &[_] = match *method {
+            Method::GET | Method::HEAD => &[Scope::Read, Scope::Admin],
+            _ => &[Scope::Admin],
+        };
+        let known = admin.gate.admit(token, scopes).await?;
+        Ok(Self { role: "key", expires: known.expires })
     }
 }
 
 fn unauthenticated() -> Problem {
     Problem::new(
         ErrorCode::Unauthenticated,
-        "Sign in with a link from `mainstay admin link`, or send the admin token.",
+        "Sign in with a link from `mainstay admin link`, or send the admin token or an API key of scope \"read\".",
     )
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
 }
 
 /// The session token of a request's cookies.

@@ -21,6 +21,7 @@ use mainstay_telemetry::metrics::Registry;
 use tokio::net::TcpListener;
 
 use crate::health::Health;
+use crate::key::Gate;
 use crate::live::Live;
 use crate::problem::Problem;
 use crate::sites::ListSites;
@@ -66,6 +67,8 @@ pub struct Parts {
     pub owner: Owner,
     /// The operator's bearer token.
     pub token: Option<AdminToken>,
+    /// Who knows API keys.
+    pub gate: Gate,
     /// What happened on the site.
     pub insight: Insight,
     /// What keeps the rows, and who shares it.
@@ -93,6 +96,7 @@ pub(crate) struct Admin {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) owner: Owner,
     pub(crate) token: Option<AdminToken>,
+    pub(crate) gate: Gate,
     pub(crate) insight: Insight,
     pub(crate) store: Store,
     pub(crate) kv: Kv,
@@ -139,6 +143,7 @@ pub fn start(parts: Parts, group: &Group) -> std::io::Result<()> {
         headers: headers(parts.node.environment),
         owner: parts.owner,
         token: parts.token,
+        gate: parts.gate,
         insight: parts.insight,
         store: parts.store,
         kv: parts.kv,
@@ -203,7 +208,7 @@ pub(crate) fn routes(version: &str) -> Router<Arc<Admin>> {
 
 /// What the owner may read, with what it takes. The last words of a row are the document's.
 pub(crate) fn reads() -> Reads {
-    use v1::openapi::{GROUPS, LIST, NONE, SERIES, SITE};
+    use v1::openapi::{FIRST, GROUPS, LIST, NONE, SERIES, SITE};
     Reads::new()
         .read("/api/v1/session", NONE, "Who is signed in, and where.", v1::session::find)
         .stream("/api/v1/live", SITE, "A snapshot a second, history first.", v1::live::stream)
@@ -215,6 +220,7 @@ pub(crate) fn reads() -> Reads {
         .read("/api/v1/devices", LIST, "Views by device.", v1::breakdown::list_devices)
         .read("/api/v1/countries", LIST, "Views by country.", v1::breakdown::list_countries)
         .read("/api/v1/vitals", GROUPS, "75th percentiles of web vitals.", v1::vitals::list)
+        .read("/api/v1/events", FIRST, "Named events, counted.", v1::events::list)
         .read("/api/v1/errors", LIST, "Faults of scripts, grouped.", v1::errors::list)
         .read("/api/v1/reports", LIST, "Browsers' reports, grouped.", v1::reports::list)
         .read("/api/v1/sites", NONE, "The sites, and what is behind them.", v1::sites::list)

@@ -1,6 +1,6 @@
 //! The control socket: how commands on this machine talk to the running server. The file's mode (0600) is the access check.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -11,11 +11,13 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use mainstay_base::task::Group;
-use mainstay_identity::Owner;
+use mainstay_identity::{Keys, Owner};
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
 use crate::problem::Problem;
+
+pub mod keys;
 
 /// File name of the socket in the data dir.
 pub const SOCKET: &str = "control.sock";
@@ -56,8 +58,28 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest answer read.
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
 
-struct Control {
+/// Why a command got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No server listens there: nothing was asked.
+    #[error(transparent)]
+    Nobody(std::io::Error),
+    /// One listens and did not answer, or not as it should: it may have done what it was asked all the same.
+    #[error(transparent)]
+    Silent(#[from] std::io::Error),
+    /// It refused, in its own words; with the status of HTTP.
+    #[error("{said}")]
+    Refused {
+        /// As in HTTP: 4xx means the question, 5xx the server.
+        status: u16,
+        /// Its words.
+        said: String,
+    },
+}
+
+pub(crate) struct Control {
     owner: Owner,
+    keys: Keys,
     status: Status,
 }
 
@@ -65,7 +87,12 @@ struct Control {
 ///
 /// # Errors
 /// The operating system's, when the socket cannot be made.
-pub fn start(data_dir: &Path, owner: Owner, status: Status, group: &Group) -> std::io::Result<()> {
+pub fn start(
+    data_dir: &Path,
+    (owner, keys): (Owner, Keys),
+    status: Status,
+    group: &Group,
+) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let path = data_dir.join(SOCKET);
     match std::fs::remove_file(&path) {
@@ -75,10 +102,11 @@ pub fn start(data_dir: &Path, owner: Owner, status: Status, group: &Group) -> st
     // The data dir is 0700, so nobody else can connect between the two calls.
     let listener = UnixListener::bind(&path)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    let control = Arc::new(Control { owner, status });
+    let control = Arc::new(Control { owner, keys, status });
     let router = Router::new()
         .route("/status", get(show_status))
         .route("/link", post(create_link))
+        .merge(keys::routes())
         .with_state(control);
     group.spawn("control socket", |stop| async move {
         let soft = stop.clone();
@@ -113,16 +141,16 @@ pub fn link_url(admin: &str, token: &str) -> String {
 ///
 /// # Errors
 /// When no server listens there, or it answers with anything but a link.
-pub fn request_link(data_dir: &Path) -> std::io::Result<Link> {
-    request(data_dir, "POST", "/link")
+pub fn request_link(data_dir: &Path) -> Result<Link, Failure> {
+    request(data_dir, "POST", "/link", "")
 }
 
 /// Asks the server that owns `data_dir` where it listens.
 ///
 /// # Errors
 /// When no server listens there.
-pub fn request_status(data_dir: &Path) -> std::io::Result<Status> {
-    request(data_dir, "GET", "/status")
+pub fn request_status(data_dir: &Path) -> Result<Status, Failure> {
+    request(data_dir, "GET", "/status", "")
 }
 
 /// Asks the private listener of the server that owns `data_dir` one of its probes, by way of the network as a stranger
@@ -130,40 +158,75 @@ pub fn request_status(data_dir: &Path) -> std::io::Result<Status> {
 ///
 /// # Errors
 /// When no server owns the directory, or its listener does not answer.
-pub fn request_probe(data_dir: &Path, path: &str) -> std::io::Result<Verdict> {
+pub fn request_probe(data_dir: &Path, path: &str) -> Result<Verdict, Failure> {
     let admin = request_status(data_dir)?.admin;
     let fault = || std::io::Error::other("the server did not say where it listens");
     let address = admin.strip_prefix("http://").ok_or_else(fault)?;
     let peer: SocketAddr = address.parse().map_err(|_| fault())?;
     let stream = TcpStream::connect_timeout(&peer, ANSWER_TIMEOUT)?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-    let (head, body) = exchange(stream, "GET", path, address)?;
-    let is_good = head.split(' ').nth(1) == Some("200");
-    Ok(Verdict { is_good, said: body.trim().to_owned() })
+    let Answer { status, body } = exchange(stream, ("GET", path), address, "")?;
+    Ok(Verdict { is_good: status == 200, said: body.trim().to_owned() })
+}
+
+/// What came back.
+struct Answer {
+    status: u16,
+    body: String,
 }
 
 fn request<T: serde::de::DeserializeOwned>(
     data_dir: &Path,
     method: &str,
     path: &str,
-) -> std::io::Result<T> {
-    let stream = UnixStream::connect(data_dir.join(SOCKET))?;
+    body: &str,
+) -> Result<T, Failure> {
+    let stream = UnixStream::connect(data_dir.join(SOCKET)).map_err(unreached)?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-    let (_, body) = exchange(stream, method, path, "control")?;
-    serde_json::from_str(&body)
-        .map_err(|_| std::io::Error::other("the server did not answer as expected"))
+    let Answer { status, body } = exchange(stream, (method, path), "control", body)?;
+    if status >= 400 {
+        return Err(Failure::Refused { status, said: said(status, &body) });
+    }
+    let read = serde_json::from_str(&body);
+    Ok(read.map_err(|_| std::io::Error::other("the server did not answer as expected"))?)
 }
 
-/// One HTTP/1.0 exchange, head and body: the server closes when it is done, so reading to the end is the whole protocol.
+/// Only a socket that is not there, or that nobody has open, says that there is no server.
+fn unreached(error: std::io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Failure::Nobody(error),
+        _ => Failure::Silent(error),
+    }
+}
+
+/// What a problem says, see [`Problem`].
+fn said(status: u16, body: &str) -> String {
+    let problem: Option<serde_json::Value> = serde_json::from_str(body).ok();
+    let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
+    match detail {
+        Some(detail) => detail.to_owned(),
+        None if status == 404 => {
+            "the running server does not know this: is it an older one?".into()
+        }
+        None => format!("the running server could not do it ({status}); its log says why"),
+    }
+}
+
+/// One HTTP/1.0 exchange: the server closes when it is done, so reading to the end is the whole protocol.
 fn exchange(
     mut stream: impl Read + Write,
-    method: &str,
-    path: &str,
+    (method, path): (&str, &str),
     host: &str,
-) -> std::io::Result<(String, String)> {
-    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n")?;
+    body: &str,
+) -> std::io::Result<Answer> {
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )?;
     let mut answer = String::new();
     stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    Ok((head.to_owned(), body.to_owned()))
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Ok(Answer { status: status.unwrap_or(0), body: body.to_owned() })
 }

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use mainstay_base::{Coded, ErrorCode};
 use mainstay_guard::{Facts, Origin};
 use mainstay_insight::Insight;
-use mainstay_insight::intake::Sender;
+use mainstay_insight::intake::{Error, Sender};
 use mainstay_store::Written;
 
 use crate::problem::Problem;
@@ -63,21 +63,24 @@ async fn accept(insight: &Insight, head: &Head, body: Incoming) -> Result<Writte
         received: facts.received,
         site: facts.site.clone(),
     };
-    insight.accept(&sender, &body).await.map_err(|error| {
-        // A store that is away was logged once by who noticed; a line per visitor would fill the disk that is full.
-        let problem = match error.retry_after() {
-            Some(_) => Problem::new(error.code(), error.public()),
-            None => Problem::of(&error),
-        };
-        let problem = match error.field() {
-            Some((field, _reason)) => problem.with_field(field),
-            None => problem,
-        };
-        match error.retry_after() {
-            Some(seconds) => problem.retry_after(seconds),
-            None => problem,
-        }
-    })
+    insight.accept(&sender, &body).await.map_err(|error| problem(&error))
+}
+
+/// Why nothing was kept.
+pub(crate) fn problem(error: &Error) -> Problem {
+    // A store that is away was logged once by who noticed; a line per visitor would fill the disk that is full.
+    let problem = match error.retry_after() {
+        Some(_) => Problem::new(error.code(), error.public()),
+        None => Problem::of(error),
+    };
+    let problem = match error.field() {
+        Some((field, _reason)) => problem.with_field(field),
+        None => problem,
+    };
+    match error.retry_after() {
+        Some(seconds) => problem.retry_after(seconds),
+        None => problem,
+    }
 }
 
 /// Beacons come as `text/plain` (no pre-flight) or `application/json`; nothing else is read.

@@ -5,12 +5,13 @@
 //!
 //! # Invariants
 //! - [`problem`] is the only renderer of errors (RFC 9457); a 5xx never carries detail.
-//! - Nothing answers on the admin listener to a foreign `Host`, and nothing but probes and metrics without a session or token.
+//! - Nothing answers on the admin listener to a foreign `Host`, and nothing but probes and metrics without a session, token or key.
 //! - An event is acknowledged (204) only after `insight` says it is durable.
 
 pub mod admin;
 pub mod control;
 pub mod health;
+pub mod key;
 pub mod live;
 pub mod public;
 pub mod script;
@@ -22,6 +23,7 @@ mod console;
 mod intake;
 mod probes;
 mod problem;
+mod record;
 mod reports;
 mod token;
 mod v1;

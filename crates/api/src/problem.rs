@@ -15,6 +15,7 @@ pub(crate) struct Problem {
     detail: Option<String>,
     field: Option<String>,
     retry_after_s: Option<u64>,
+    challenge: Option<HeaderValue>,
 }
 
 /// RFC 9457.
@@ -38,7 +39,8 @@ impl Problem {
     pub(crate) fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         let status =
             StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, code, detail: Some(detail.into()), field: None, retry_after_s: None }
+        let detail = Some(detail.into());
+        Self { status, code, detail, field: None, retry_after_s: None, challenge: None }
     }
 
     /// A problem from an error of a room; logged here, once, with its whole chain when it is our fault.
@@ -61,6 +63,11 @@ impl Problem {
         self
     }
 
+    /// The status it is answered with.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The field that is wrong.
     pub(crate) fn with_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
@@ -70,6 +77,12 @@ impl Problem {
     /// `Retry-After` in seconds.
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// `WWW-Authenticate` in these words; a 401 has one in any case.
+    pub(crate) fn challenge(mut self, words: &str) -> Self {
+        self.challenge = HeaderValue::from_str(words).ok();
         self
     }
 
@@ -93,6 +106,12 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // Demanded of every 401 (RFC 9110 §15.5.2).
+        let plain =
+            (self.status == StatusCode::UNAUTHORIZED).then_some(HeaderValue::from_static("Bearer"));
+        if let Some(challenge) = self.challenge.or(plain) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -14,14 +14,16 @@ use mainstay_guard::settings::{Environment, Headers};
 use mainstay_insight::Insight;
 use mainstay_telemetry::http::OURS_ROUTE;
 
+use crate::key::Gate;
 use crate::problem::Problem;
 use crate::script::Script;
-use crate::{intake, reports};
+use crate::{intake, record, reports};
 
 /// What the public endpoints work with.
 pub struct Public {
     prefix: String,
     pub(crate) insight: Insight,
+    pub(crate) gate: Gate,
     full: Script,
     lite: Script,
     headers: HeaderMap,
@@ -35,7 +37,7 @@ impl Public {
     #[must_use]
     pub fn new(
         prefix: &str,
-        insight: Insight,
+        (insight, gate): (Insight, Gate),
         (full, lite): (Script, Script),
         headers: &Headers,
         environment: Environment,
@@ -46,6 +48,7 @@ impl Public {
         Self {
             prefix: prefix.trim_end_matches('/').to_owned(),
             insight,
+            gate,
             full,
             lite,
             headers: set.into_iter().collect(),
@@ -90,8 +93,12 @@ impl Public {
                 let answer = Box::pin(reports::reports(&self.insight, head, body)).await;
                 ("/_mainstay/reports", answer)
             }
+            ("/record", _, true) => {
+                let answer = Box::pin(record::record(self, head, body)).await;
+                ("/_mainstay/record", answer)
+            }
             ("/m.js" | "/m.lite.js", ..) => (OURS_ROUTE, wrong_method("GET, HEAD")),
-            ("/events" | "/reports", ..) => (OURS_ROUTE, wrong_method("POST")),
+            ("/events" | "/reports" | "/record", ..) => (OURS_ROUTE, wrong_method("POST")),
             _ => (
                 OURS_ROUTE,
                 Problem::new(ErrorCode::NotFound, "There is nothing at this address.").into_bytes(),

@@ -9,9 +9,9 @@ use mainstay_store::record;
 
 mod accept;
 mod check;
-mod rows;
+pub(crate) mod rows;
 
-pub(crate) use check::{Checked, Known, Limits};
+pub(crate) use check::{Checked, Known, Limits, PROPS_BYTES_MAX};
 
 /// Who sent a request with events. All of it is ours to tell; nothing is taken from the body.
 #[derive(Clone, Debug)]

@@ -16,6 +16,7 @@ mod label;
 pub mod live;
 mod meters;
 pub mod query;
+pub mod record;
 pub mod reports;
 mod retain;
 mod rollup;
@@ -84,6 +85,7 @@ struct Inner {
     visits: Mutex<Visits>,
     salts: Salts,
     meters: Meters,
+    recorded: record::Meters,
     live: live::Cache,
     reports: reports::Reports,
     folds: Mutex<rollup::fold::Rounds>,
@@ -115,6 +117,7 @@ impl Insight {
             visits: Mutex::new(Visits::new(settings.visit_idle.0, settings.visits_max)),
             salts: Salts::new(context.store.clone(), context.entropy.clone()),
             meters,
+            recorded: record::Meters::new(&context.registry),
             live: live::Cache::default(),
             folds: Mutex::default(),
             turns: Mutex::default(),

@@ -85,6 +85,17 @@ impl Meters {
         self.dropped.with(&[reason]).add(events as u64);
     }
 
+    /// Whether an event of this site was not met before.
+    pub(crate) fn is_new(&self, site: &str, key: impl Hash) -> bool {
+        let mut bounded = self.bounded.lock().unwrap_or_else(PoisonError::into_inner);
+        bounded.seen.is_new(site, key)
+    }
+
+    /// Counts an error, by the part of the site that had it.
+    pub(crate) fn count_error(&self, kind: &str, component: &str) {
+        self.errors.with(&[kind, "error", component]).inc();
+    }
+
     /// Counts the events of a durable request.
     pub(crate) fn count(&self, checked: &Checked<'_>, counted: Counted<'_>) {
         let mut bounded = self.bounded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,7 +131,7 @@ impl Meters {
                     histogram.with(&[page, device]).observe(measured.value / unit);
                 }
                 Known::Error(thrown) => {
-                    self.errors.with(&[error_type(thrown.name), "error", "browser"]).inc();
+                    self.count_error(error_type(thrown.name), "browser");
                 }
                 Known::Engagement { .. } | Known::Custom(_) => {}
             }

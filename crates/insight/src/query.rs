@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use mainstay_base::Timestamp;
-use mainstay_store::{Dimension, Error, error_event, page_view};
+use mainstay_store::{Dimension, Error, custom_event, error_event, page_view};
 
 use crate::Insight;
 use crate::vitals::{Rating, Vital};
@@ -16,6 +16,7 @@ mod tally;
 mod traffic;
 mod vitals;
 
+pub use mainstay_store::custom_event::NameCount;
 pub use mainstay_store::error_event::{After as ErrorCursor, Group as ErrorGroup};
 pub use mainstay_store::traffic::WHOLE as ALL_SITES;
 pub use mainstay_store::{Bots, Cursor, Group, KeyCount, Span};
@@ -136,7 +137,15 @@ impl Insight {
         vitals::list(self, span, by).await
     }
 
-    /// JavaScript errors by fault, the latest seen first.
+    /// Named events of browsers and of the app, the most frequent first.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub async fn count_events(&self, span: &Span<'_>, limit: u32) -> Result<Vec<NameCount>, Error> {
+        custom_event::count_by_name(self.db(), span, limit).await
+    }
+
+    /// Errors of pages and of the app by fault, the latest seen first.
     ///
     /// # Errors
     /// The store's.
@@ -149,7 +158,7 @@ impl Insight {
         error_event::list_groups(self.db(), span, limit, after).await
     }
 
-    /// The JavaScript errors that matter most: open ones first, then by visitors, occurrences and how lately.
+    /// The errors of pages and of the app that matter most: open ones first, then by visitors, occurrences and how lately.
     ///
     /// # Errors
     /// The store's.

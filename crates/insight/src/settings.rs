@@ -66,6 +66,8 @@ pub struct Settings {
     pub sample_every: Span,
     /// What browsers report about the pages, and how much of it is taken.
     pub reports: Reports,
+    /// What the app records about itself, and how much of it is taken.
+    pub record: Recorded,
     /// How long things are kept.
     pub retain: Retain,
 }
@@ -103,6 +105,16 @@ pub struct Reports {
     pub kinds_per_address_max: usize,
     /// How long reports wait for others to share their commit while many come. Default `"5ms"`.
     pub gather: Span,
+}
+
+/// What the app behind this server records by `POST /_mainstay/record`.
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recorded {
+    /// Largest body of one request. Default 256 KiB.
+    pub body_max: Size,
+    /// Most metrics, events and others in one request. Default 500.
+    pub items_max: usize,
 }
 
 /// What is done with reports that say nothing about the site.
@@ -160,6 +172,7 @@ impl Default for Settings {
             retain_rows_max: 2_000,
             sample_every: Span::seconds(10),
             reports: Reports::default(),
+            record: Recorded::default(),
             retain: Retain::default(),
         }
     }
@@ -188,6 +201,12 @@ impl Default for Reports {
             kinds_per_address_max: 200,
             gather: Span(std::time::Duration::from_millis(5)),
         }
+    }
+}
+
+impl Default for Recorded {
+    fn default() -> Self {
+        Self { body_max: Size::kib(256), items_max: 500 }
     }
 }
 

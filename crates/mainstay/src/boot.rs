@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use mainstay_api::admin::{self, Node};
 use mainstay_api::control::{self, Status};
 use mainstay_api::health::Health;
+use mainstay_api::key::Gate;
 use mainstay_api::live::{Live, Sources};
 use mainstay_api::public::Public;
 use mainstay_api::script::{Name, Script};
@@ -17,7 +18,7 @@ use mainstay_edge::html::Tag;
 use mainstay_edge::site::Plan;
 use mainstay_edge::tls::{self, Material, Tls};
 use mainstay_edge::{Edge, Parts};
-use mainstay_identity::{AdminToken, Owner};
+use mainstay_identity::{AdminToken, Keys, Owner};
 use mainstay_insight::Insight;
 use mainstay_kv::Kv;
 use mainstay_store::{Place, Recorder, Store};
@@ -89,6 +90,8 @@ struct Rooms {
     kv: Kv,
     insight: Insight,
     owner: Owner,
+    keys: Keys,
+    gate: Gate,
     health: Health,
 }
 
@@ -220,10 +223,27 @@ async fn build(
     groups.services.spawn("memory", allocator::look_for_free_memory);
     let owner =
         Owner::new(settings.identity.clone(), store.clone(), clock.clone(), entropy.clone());
+    let keys = Keys::new(settings.identity.clone(), store.clone(), clock.clone(), entropy.clone());
+    // Of those that write: traffic that ends last is noted as well.
+    keys.start(&groups.storage);
+    let gate = Gate::new(keys.clone(), &registry);
     let Groups { storage, services, control, traffic } = groups;
     let watched = [storage, services, control, traffic].map(Group::clone).to_vec();
     let health = Health::new(store.clone(), recorder.clone(), kv.clone(), watched, clock.clone());
-    Ok(Rooms { clock, entropy, registry, http, store, recorder, kv, insight, owner, health })
+    Ok(Rooms {
+        clock,
+        entropy,
+        registry,
+        http,
+        store,
+        recorder,
+        kv,
+        insight,
+        owner,
+        keys,
+        gate,
+        health,
+    })
 }
 
 fn start_traffic(
@@ -235,7 +255,7 @@ fn start_traffic(
     let settings = &loaded.settings;
     let access = AccessLog::open(&settings.log, data_dir.path(), &rooms.registry, &groups.services)
         .map_err(Failed::refused)?;
-    let (public, tag) = public(settings, &rooms.insight)?;
+    let (public, tag) = public(settings, rooms)?;
     let sites = plan::plans(settings, &plan::hidden(loaded), &tag).map_err(Failed::refused)?;
     let parts = Parts {
         settings: settings.edge.clone(),
@@ -280,9 +300,8 @@ fn start_control(
         clock: rooms.clock.clone(),
     };
     live.start(sources, &groups.services);
-    if let Err(error) =
-        control::start(data_dir.path(), rooms.owner.clone(), status, &groups.control)
-    {
+    let who = (rooms.owner.clone(), rooms.keys.clone());
+    if let Err(error) = control::start(data_dir.path(), who, status, &groups.control) {
         tracing::warn!(error = %error, "no control socket: commands such as `mainstay admin link` cannot reach this server");
     }
     let parts = admin::Parts {
@@ -290,6 +309,7 @@ fn start_control(
         listener,
         owner: rooms.owner.clone(),
         token,
+        gate: rooms.gate.clone(),
         insight: rooms.insight.clone(),
         store: rooms.store.clone(),
         kv: rooms.kv.clone(),
@@ -304,7 +324,7 @@ fn start_control(
     Ok(())
 }
 
-fn public(settings: &Settings, insight: &Insight) -> Result<(Public, Tag), Failed> {
+fn public(settings: &Settings, rooms: &Rooms) -> Result<(Public, Tag), Failed> {
     let script =
         |name| Script::load(name).with_context(|| format!("{} is not built in", Name::file(name)));
     let (full, lite) = (script(Name::Full)?, script(Name::Lite)?);
@@ -320,7 +340,8 @@ fn public(settings: &Settings, insight: &Insight) -> Result<(Public, Tag), Faile
         inserted: true,
     };
     let environment = settings.environment().into();
-    Ok((Public::new(prefix, insight.clone(), (full, lite), &settings.headers, environment), tag))
+    let who = (rooms.insight.clone(), rooms.gate.clone());
+    Ok((Public::new(prefix, who, (full, lite), &settings.headers, environment), tag))
 }
 
 fn tls(

@@ -9,6 +9,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::command::probe::Question;
 use crate::settings::{Flag, Inputs, read_process};
 
+mod key;
+
+pub use key::{Key, KeyCreate, KeyList, KeyRevoke};
+
 /// How a command ended, as scripts see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -47,6 +51,9 @@ pub enum Command {
     /// Reach the running server's admin side.
     #[command(subcommand)]
     Admin(Admin),
+    /// Make, list and revoke the API keys of programs.
+    #[command(subcommand)]
+    Key(Key),
     /// Report what is wrong with the settings and the site.
     Check(Check),
     /// Look for what is wrong around the running server.
@@ -319,6 +326,14 @@ mod tests {
             "mainstay serve a b",
             "mainstay serve --json",
             "mainstay admin",
+            "mainstay key",
+            "mainstay key create worker",
+            "mainstay key create --scope jobs",
+            "mainstay key create worker --scope jobs,all",
+            "mainstay key create worker --scope jobs --expires 90",
+            "mainstay key create worker --scope jobs --expires 0s",
+            "mainstay key create worker --scope jobs --expires 3000000d",
+            "mainstay key revoke",
             "mainstay migrate --split --to postgres://a@b/c",
             "mainstay check --workers 2",
             "mainstay doctor",
@@ -336,6 +351,9 @@ mod tests {
     fn one_shot_commands_take_config_and_data_dir() {
         for line in [
             "mainstay admin link --config f --data-dir d --json",
+            "mainstay key create worker --scope jobs,record --scope read --expires 90d --config f --data-dir d --json",
+            "mainstay key list --config f --data-dir d --json",
+            "mainstay key revoke abcdefgh --config f --data-dir d --json",
             "mainstay check site --config f --data-dir d --json",
             "mainstay doctor --edge --address [::1]:80 --host a --config f --data-dir d --json",
             "mainstay scan https://example.org --config f --data-dir d --json",

@@ -3,6 +3,7 @@
 pub mod admin_link;
 pub mod check;
 pub mod doctor;
+pub mod key;
 pub mod migrate;
 pub mod print_config;
 pub mod probe;
@@ -10,6 +11,10 @@ pub mod scan;
 pub mod serve;
 
 use std::io::Write;
+
+use anyhow::Context as _;
+use mainstay_base::{Clock, Entropy};
+use mainstay_store::Place;
 
 use crate::cli::Exit;
 use crate::settings::{Inputs, Problem, Settings, survey};
@@ -53,5 +58,45 @@ impl Readable {
         let dir = self.settings.data_dir.display();
         writeln!(std::io::stderr(), "mainstay: no server answers for the data dir {dir}: {error}")?;
         Ok(if self.is_whole { Exit::Unavailable } else { Exit::Refused })
+    }
+}
+
+/// Ends a command that could not do what it is for.
+fn refuse(error: &dyn std::error::Error, exit: Exit) -> anyhow::Result<Exit> {
+    writeln!(std::io::stderr(), "mainstay: {}", with_causes(error))?;
+    Ok(exit)
+}
+
+/// An error with all its causes, none said twice.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        source = error.source();
+    }
+    text
+}
+
+/// Threads for a command that works with the store itself.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("no threads")
+}
+
+/// Where the rows of these settings are.
+fn place_of(settings: &Settings) -> Place<'_> {
+    Place {
+        settings: &settings.store,
+        database: Some(&settings.database),
+        data_dir: &settings.data_dir,
+        clock: Clock::System,
+        entropy: Entropy::System,
     }
 }

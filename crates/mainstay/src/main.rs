@@ -4,9 +4,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mainstay::cli::{Admin, Cli, Command, Exit};
+use mainstay::cli::{Admin, Cli, Command, Exit, Key};
 use mainstay::command::check::{self, Format};
-use mainstay::command::{admin_link, doctor, migrate, print_config, probe, scan, serve};
+use mainstay::command::{admin_link, doctor, key, migrate, print_config, probe, scan, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -56,8 +56,24 @@ fn run(cli: &Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
                 None => migrate::bring_up_to_date(&inputs, mode, format, out),
             }
         }
+        Command::Key(cli) => run_key(cli, out),
         Command::Admin(Admin::Link(link)) => {
             admin_link::admin_link(&link.place.inputs(), link.json, out)
         }
+    }
+}
+
+fn run_key(cli: &Key, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let format = |json| if json { Format::Json } else { Format::Text };
+    match cli {
+        Key::Create(cli) => {
+            let lifetime_ms =
+                cli.expires.map(|span| span.0.as_millis().try_into().unwrap_or(u64::MAX));
+            let scopes = cli.scopes().to_string();
+            let wanted = key::Wanted { name: cli.name.clone(), scopes, lifetime_ms };
+            key::create(&cli.place.inputs(), &wanted, format(cli.json), out)
+        }
+        Key::List(cli) => key::list(&cli.place.inputs(), format(cli.json), out),
+        Key::Revoke(cli) => key::revoke(&cli.place.inputs(), &cli.id, format(cli.json), out),
     }
 }

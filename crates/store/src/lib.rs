@@ -41,7 +41,7 @@ pub use query::{Bots, Cursor, Dimension, Group, KeyCount, Span};
 pub use recorder::{Batch, Health, Record, Recorder, Written};
 pub use settings::Settings;
 pub use tables::{
-    console_link, console_session, custom_event, engagement, error_event, metric_series, page_view,
-    performance_metric, report, retain, rollup, traffic, user_session, visitor_salt,
+    api_key, console_link, console_session, custom_event, engagement, error_event, metric_series,
+    page_view, performance_metric, report, retain, rollup, traffic, user_session, visitor_salt,
 };
 pub use ts::Ts;

@@ -1,7 +1,7 @@
 //! How the product is seen from outside: metrics, logs, the access log, the process itself, and the one client that asks others. Nothing here decides about a visitor's request.
 //!
 //! # Invariants
-//! - Every metric has a row in [`names`]; nothing else may invent one.
+//! - Every metric has a row in [`names`]; only the app behind us invents some, below `app_` and within bounds ([`metrics::app`]).
 //! - Recording a request takes no lock and allocates nothing once its cells exist.
 //! - What is written down never holds a secret, a query string or a full client address.
 

@@ -1,5 +1,6 @@
 //! The registry: which metrics exist, and typed handles to write them. What a metric is called is decided in `names`.
 
+pub mod app;
 mod cell;
 mod encode;
 mod family;
@@ -7,7 +8,7 @@ mod negotiate;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mainstay_base::Clock;
 
@@ -16,6 +17,7 @@ pub use negotiate::{Format, negotiate};
 
 use crate::names::{self, Kind, Metric};
 use crate::settings;
+use app::AppMetrics;
 use encode::Encoder;
 use family::{Families, Family};
 
@@ -27,6 +29,7 @@ struct Inner {
     counters: Families<Counter>,
     gauges: Families<Gauge>,
     histograms: Families<Histogram>,
+    app: OnceLock<AppMetrics>,
     settings: settings::Metrics,
     clock: Clock,
 }
@@ -73,6 +76,7 @@ impl Registry {
             counters: Families::default(),
             gauges: Families::default(),
             histograms: Families::default(),
+            app: OnceLock::new(),
             settings: settings.clone(),
             clock,
         }))
@@ -144,6 +148,23 @@ impl Registry {
         self.counter_family(metric).0.with_callback(values, Box::new(read));
     }
 
+    /// What the app behind us records, beside our own metrics.
+    #[must_use]
+    pub fn app(&self) -> &AppMetrics {
+        self.0.app.get_or_init(|| {
+            let dropped = self.counter_family(&names::APP_METRICS_DROPPED);
+            let bounds = &self.0.settings;
+            let counters = ["names", "series", "shape"].map(|reason| dropped.with(&[reason]));
+            AppMetrics::new(bounds.app_names_max, bounds.app_series_max, counters)
+        })
+    }
+
+    /// Most label combinations of one metric of the app.
+    #[must_use]
+    pub fn app_series_max(&self) -> usize {
+        self.0.settings.app_series_max
+    }
+
     /// One number per metric, in the order of names: the sum over all labels; a histogram's is its count.
     #[must_use]
     pub fn list_totals(&self) -> BTreeMap<&'static str, f64> {
@@ -189,6 +210,9 @@ impl Registry {
         }
         for family in self.0.histograms.list() {
             encoder.histogram(&family);
+        }
+        if let Some(app) = self.0.app.get() {
+            app.encode(&mut encoder);
         }
         encoder.finish()
     }

@@ -81,8 +81,11 @@ table! {
     HTTP_REQUESTS Counter "http_requests_total" ["method", "route", "status_code", "user_agent_type"], "Requests answered.";
     HTTP_DURATION HTTP "http_request_duration_seconds" ["method", "route", "status_code"], "Time from the request's head to the end of the answer.";
     ACTIVE_USERS Gauge "active_users" [], "Visitors seen in the last five minutes.";
-    ERRORS Counter "errors_total" ["type", "severity", "component"], "Errors of the site's scripts (component browser), and those the server logged (component server).";
+    ERRORS Counter "errors_total" ["type", "severity", "component"], "Errors of the site's scripts (component browser), those the app recorded (component app), and those the server logged (component server).";
     PAGE_VIEWS Counter "page_views_total" ["page", "user_type", "referrer_type"], "Page views, bots left out.";
+    USER_SIGNUPS Counter "user_signups_total" ["source", "plan_type"], "Sign-ups that the app recorded.";
+    API_USAGE Counter "api_usage_total" ["endpoint", "api_key_type", "client_type"], "Calls of the app's own API that the app recorded.";
+    REVENUE Gauge "revenue" ["currency"], "Revenue that the app recorded since the server started, refunds taken away.";
     WEB_VITAL_LCP LCP "web_vital_lcp_seconds" PAGE, "Largest Contentful Paint.";
     WEB_VITAL_INP INP "web_vital_inp_seconds" PAGE, "Interaction to Next Paint.";
     WEB_VITAL_FCP FCP "web_vital_fcp_seconds" PAGE, "First Contentful Paint.";
@@ -110,6 +113,7 @@ table! {
     TLS_CERTIFICATE_EXPIRY Gauge "mainstay_tls_certificate_expiry_timestamp_seconds" ["site"], "When the certificate in use ends, in seconds since the Unix epoch; site is whose own it is, empty for that of [tls].";
     TLS_RELOADS Counter "mainstay_tls_reloads_total" ["outcome", "site"], "Times that a certificate was read again, because its files changed or by SIGHUP, by whether it was taken into use.";
     HTTPS_REDIRECTS Counter "mainstay_https_redirects_total" [], "Requests by plain http that were sent to https.";
+    API_KEYS_REFUSED Counter "mainstay_api_keys_refused_total" ["reason"], "Requests refused for want of a good API key: none sent (missing), mistyped or cut off (malformed), unknown, expired, revoked, without the scope, or not to be looked up (unavailable).";
     EVENTS_ACCEPTED Counter "mainstay_events_accepted_total" ["type"], "Visitor events made durable.";
     EVENTS_DROPPED Counter "mainstay_events_dropped_total" ["reason"], "Visitor events not kept.";
     REPORTS_ACCEPTED Counter "mainstay_reports_accepted_total" ["type"], "Reports of browsers made durable.";
@@ -144,6 +148,9 @@ table! {
     KV_REPEATS Counter "mainstay_kv_repeats_total" [], "Times a question to Redis that met a failover was asked again.";
     KV_GAPS Counter "mainstay_kv_gaps_total" ["reason"], "Gaps told to subscribers of channels.";
     KV_MEMORY Gauge "mainstay_kv_memory_bytes" [], "Memory of the values that this process keeps for itself.";
+    RECORDED Counter "mainstay_recorded_total" ["type"], "What the app recorded, by kind, repeats left out.";
+    APP_METRICS_DROPPED Counter "mainstay_app_metrics_dropped_total" ["reason"], "Values of the app's metrics for which there was no room: left out (names, gauges and revenue of series), counted under other (series), or of another kind or other labels than a request beside it (shape).";
+    RECORD_REFUSED Counter "mainstay_record_refused_total" ["reason"], "Requests of the app to record that had a good key and were not taken.";
     DROPPED_SERIES Counter "mainstay_metrics_dropped_series_total" ["family"], "Label combinations counted under other because the metric was full.";
 }
 

@@ -64,11 +64,23 @@ pub struct Metrics {
     /// Most sites told apart in traffic and latency, names that a reload took away included; requests of further ones
     /// are counted together. Default 100.
     pub max_sites: usize,
+    /// Most metrics that the app may name by `POST /_mainstay/record`; further ones are left out. Default 50.
+    pub app_names_max: usize,
+    /// Most label combinations of one of them, and of the sign-ups, the revenue and the API usage it records; further ones
+    /// are counted under `other`, those of gauges and revenue are left out. Default 50.
+    pub app_series_max: usize,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { roadmap_names: false, max_series: 3_000, max_routes: 200, max_sites: 100 }
+        Self {
+            roadmap_names: false,
+            max_series: 3_000,
+            max_routes: 200,
+            max_sites: 100,
+            app_names_max: 50,
+            app_series_max: 50,
+        }
     }
 }
 

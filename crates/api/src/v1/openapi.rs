@@ -38,6 +38,8 @@ pub(crate) const SITE: Parameters = &["site"];
 pub(crate) const SERIES: Parameters = &["site", "from", "to", "bots", "step"];
 /// Rows in pages.
 pub(crate) const LIST: Parameters = &["site", "from", "to", "bots", "limit", "cursor"];
+/// The first rows.
+pub(crate) const FIRST: Parameters = &["site", "from", "to", "bots", "limit"];
 /// The first rows by what the caller chooses.
 pub(crate) const GROUPS: Parameters = &["site", "from", "to", "bots", "limit", "by"];
 
@@ -136,7 +138,7 @@ impl Reads {
                 "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
             },
             "servers": [{ "url": "/" }],
-            "security": [{ "session": [] }, { "token": [] }],
+            "security": [{ "session": [] }, { "token": [] }, { "key": [] }],
             "paths": self.paths,
             "components": {
                 "schemas": self.schemas.take_definitions(true),
@@ -153,6 +155,11 @@ impl Reads {
                         "type": "http",
                         "scheme": "bearer",
                         "description": "The text of the file named by `admin.token_file`.",
+                    },
+                    "key": {
+                        "type": "http",
+                        "scheme": "bearer",
+                        "description": "An API key of scope `read` or `admin`, from `mainstay key create`.",
                     },
                 },
             },

@@ -14,8 +14,9 @@ use crate::problem::Problem;
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Session {
+    /// `owner`, or `key` of a program.
     role: &'static str,
-    /// None for the admin token, which does not end by itself.
+    /// None for the admin token and for keys that do not end by themselves.
     expires: Option<Timestamp>,
     version: &'static str,
     site_url: String,
@@ -28,7 +29,7 @@ pub(crate) async fn find(
     caller: Caller,
 ) -> Result<Json<Session>, Problem> {
     Ok(Json(Session {
-        role: "owner",
+        role: caller.role,
         expires: caller.expires,
         version: admin.node.version,
         site_url: admin.node.site_url.clone(),

@@ -142,7 +142,7 @@ impl Insight {
         Ok(Some(visit))
     }
 
-    fn not_recorded(&self, error: record::Error) -> Error {
+    pub(crate) fn not_recorded(&self, error: record::Error) -> Error {
         match error {
             record::Error::Full | record::Error::Unavailable => self.not_now(error.into()),
             record::Error::Refused => Error::Internal(error.into()),

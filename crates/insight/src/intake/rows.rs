@@ -16,9 +16,9 @@ use crate::scrub::{Address, campaign, scrub_error_text, scrub_text};
 use crate::visit::Visit;
 use crate::wire::Field;
 
-const NAME_BYTES_MAX: usize = 100;
-const MESSAGE_BYTES_MAX: usize = 1_024;
-const STACK_BYTES_MAX: usize = 8_192;
+pub(crate) const NAME_BYTES_MAX: usize = 100;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 1_024;
+pub(crate) const STACK_BYTES_MAX: usize = 8_192;
 const SOURCE_BYTES_MAX: usize = 1_024;
 const KEY_BYTES_MAX: usize = 100;
 const VALUE_BYTES_MAX: usize = 500;
@@ -221,7 +221,12 @@ fn path(checked: &Checked<'_>) -> String {
 
 /// A JSON object of scrubbed scalars, at most [`PROPS_BYTES_MAX`] bytes: what does not fit any more is left out.
 fn json_object(entries: Entries<'_>) -> Option<String> {
-    let mut out = String::from("{");
+    render(entries).0
+}
+
+/// The same, and whether everything fitted.
+pub(crate) fn render(entries: Entries<'_>) -> (Option<String>, bool) {
+    let (mut out, mut is_whole) = (String::from("{"), true);
     for (key, value) in entries {
         let value = match value {
             Field::Missing | Field::Nested => continue,
@@ -237,8 +242,10 @@ fn json_object(entries: Entries<'_>) -> Option<String> {
         let entry = format!("{}{key}:{value}", if out.len() == 1 { "" } else { "," });
         if out.len() + entry.len() < PROPS_BYTES_MAX {
             out.push_str(&entry);
+        } else {
+            is_whole = false;
         }
     }
     out.push('}');
-    (out.len() > 2).then_some(out)
+    ((out.len() > 2).then_some(out), is_whole)
 }

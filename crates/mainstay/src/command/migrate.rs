@@ -2,17 +2,16 @@
 
 use std::io::Write;
 
-use anyhow::Context as _;
 use mainstay_base::{Clock, Coded as _, Entropy, ErrorCode};
 use mainstay_store::schema::{self, Taken};
-use mainstay_store::{Database, Place, transfer};
+use mainstay_store::{Database, transfer};
 use serde::Serialize;
 
 use crate::cli::Exit;
 use crate::command::check::Format;
-use crate::command::refuse_settings;
+use crate::command::{place_of, refuse, refuse_settings, runtime};
 use crate::data_dir::{self, DataDir};
-use crate::settings::{Inputs, Settings, load};
+use crate::settings::{Inputs, load};
 
 mod meter;
 mod words;
@@ -209,28 +208,4 @@ pub fn copy_to(
     };
     words::copied(&report, words::Circumstances { mode, quiet }, format, out)?;
     Ok(if mode == Mode::DryRun || report.is_equal() { Exit::Done } else { Exit::Unwell })
-}
-
-fn refuse(error: &dyn std::error::Error, exit: Exit) -> anyhow::Result<Exit> {
-    writeln!(std::io::stderr(), "mainstay: {}", words::with_causes(error))?;
-    Ok(exit)
-}
-
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("no threads")
-}
-
-/// Where the rows of these settings are.
-fn place_of(settings: &Settings) -> Place<'_> {
-    Place {
-        settings: &settings.store,
-        database: Some(&settings.database),
-        data_dir: &settings.data_dir,
-        clock: Clock::System,
-        entropy: Entropy::System,
-    }
 }

@@ -5,7 +5,7 @@ use mainstay_testkit::{Request, Response, Server, TOKEN};
 use crate::{launch, serve};
 
 /// Every read behind the console.
-const READS: [&str; 16] = [
+const READS: [&str; 17] = [
     "/api/v1/session",
     "/api/v1/live",
     "/api/v1/traffic",
@@ -16,6 +16,7 @@ const READS: [&str; 16] = [
     "/api/v1/devices",
     "/api/v1/countries",
     "/api/v1/vitals",
+    "/api/v1/events",
     "/api/v1/errors",
     "/api/v1/reports",
     "/api/v1/sites",
@@ -50,6 +51,7 @@ fn the_list_of_reads_is_complete() {
 #[test]
 fn every_read_needs_the_owner() {
     let server = serve(&[]);
+    let worker = crate::keys::make(&server, "jobs,record,limits,cache");
     for path in READS {
         assert_problem(path, &server.admin_stranger(&Request::get(path)), 401);
         for value in [
@@ -63,6 +65,8 @@ fn every_read_needs_the_owner() {
             let request = Request::get(path).header("authorization", value);
             assert_problem(&format!("{path} {value}"), &server.admin_stranger(&request), 401);
         }
+        let scopeless = crate::keys::with(Request::get(path), &worker.text);
+        assert_problem(path, &server.admin_stranger(&scopeless), 403);
         let cookie = Request::get(path).header("cookie", "__Host-mainstay_admin=invented");
         assert_problem(path, &server.admin_stranger(&cookie), 401);
         let query = Request::get(&format!("{path}?token={TOKEN}"));

@@ -112,6 +112,18 @@ fn serve_with_traffic() -> Server {
     let view = view.vital("CLS", 0.01).error("TypeError", "x is not a function", "at a.js:1:1");
     let view = view.engagement(1_000, 50).custom("signup", &json!({}));
     server.accept(&view.event(json!({"type": "unheard-of", "t": 1})));
+    let recorded = json!({
+        "metrics": [
+            {"type": "counter", "name": "orders", "labels": {"plan": "pro"}, "value": 1},
+            {"type": "gauge", "name": "stock_bytes", "value": 7},
+            {"type": "histogram", "name": "wait_seconds", "value": 0.2},
+        ],
+        "signups": [{"source": "newsletter"}],
+        "revenue": [{"amount": 9.5, "currency": "EUR"}],
+        "api_usage": [{"endpoint": "/v1/items"}],
+    });
+    let key = crate::keys::make(&server, "record");
+    assert_eq!(crate::record::send(&server, &key, &recorded).status, 204);
     server
 }
 

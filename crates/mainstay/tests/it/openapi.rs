@@ -64,7 +64,8 @@ fn visited(app: &Upstream) -> Server {
     let server = launch().upstream(&format!("http://{}", app.address)).config(config).start();
     assert_eq!(server.get("/").status, 200);
     let view = Batch::page_view(&server.site_url("/?utm_source=news"));
-    server.accept(&view.vital("LCP", 812.5).error("TypeError", "x is not a function", ""));
+    let view = view.vital("LCP", 812.5).custom("signup", &json!({}));
+    server.accept(&view.error("TypeError", "x is not a function", ""));
     let blocked = json!({ "csp-report": {
         "blocked-uri": "inline", "document-uri": server.site_url("/"), "disposition": "report",
         "effective-directive": "script-src-elem", "violated-directive": "script-src-elem",
@@ -227,15 +228,16 @@ fn events_of_the_live_stream_are_as_described() {
 }
 
 #[test]
-fn both_ways_in_are_described() {
+fn every_way_in_is_described() {
     let server = crate::serve(&[]);
     let document = Document::of(&server);
     assert!(document.0["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")));
     assert_eq!(document.0["info"]["version"], server.read("/api/v1/session")["version"]);
-    assert_eq!(document.0["security"], json!([{ "session": [] }, { "token": [] }]));
+    assert_eq!(document.0["security"], json!([{ "session": [] }, { "token": [] }, { "key": [] }]));
     let schemes = &document.0["components"]["securitySchemes"];
     let cookie = (&schemes["session"]["in"], &schemes["session"]["name"]);
     assert_eq!(cookie, (&json!("cookie"), &json!("__Host-mainstay_admin")));
-    let token = (&schemes["token"]["type"], &schemes["token"]["scheme"]);
-    assert_eq!(token, (&json!("http"), &json!("bearer")));
+    for token in [&schemes["token"], &schemes["key"]] {
+        assert_eq!((&token["type"], &token["scheme"]), (&json!("http"), &json!("bearer")));
+    }
 }

@@ -2,6 +2,7 @@
 
 mod fixture;
 
+mod api_key;
 mod console_link;
 mod console_session;
 mod custom_event;
@@ -45,6 +46,13 @@ macro_rules! contract {
 }
 
 contract! {
+    api_key {
+        is_kept_as_it_was_made_and_found_by_its_id,
+        is_revoked_once_and_its_use_only_moves_on,
+        all_are_listed_a_page_at_a_time,
+        the_latest_are_those_that_count_and_then_those_that_ended,
+        ended_ones_are_not_counted_and_forgotten_later,
+    }
     console_link { is_spent_once_by_whoever_comes_first, expires_and_is_forgotten }
     console_session { lives_until_it_expires_or_is_revoked }
     custom_event { counts_by_name_and_ignores_repeats, an_event_id_counts_once_whatever_page_it_names }

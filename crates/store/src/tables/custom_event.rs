@@ -1,4 +1,4 @@
-//! `custom_events`: what the site's own pages report by name (a sign-up, a download), with optional revenue.
+//! `custom_events`: what the site's pages and its app report by name (a sign-up, a download), with optional revenue.
 
 use std::sync::Arc;
 

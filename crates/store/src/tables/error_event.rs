@@ -1,4 +1,4 @@
-//! `error_events`: JavaScript errors and unhandled rejections, one row per occurrence.
+//! `error_events`: errors and unhandled rejections of the site's pages, and errors that its app recorded, one row per occurrence.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! One file per table: its row, its statements, its functions. Nothing else of the product speaks SQL.
 
+pub mod api_key;
 pub mod console_link;
 pub mod console_session;
 pub mod custom_event;

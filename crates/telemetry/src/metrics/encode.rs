@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use mainstay_base::Timestamp;
 
+use super::app::{self, BOUNDS};
 use super::cell::{Counter, Exemplar, Gauge, Histogram, Reading};
 use super::family::Family;
 use super::negotiate::Format;
@@ -44,14 +45,39 @@ impl Encoder {
 
     pub(super) fn histogram(&mut self, family: &Family<Histogram>) {
         self.head(family.metric, "histogram");
+        let named = (family.metric.name, family.metric.bounds());
         family.each(|labels, cell| {
             let count = match self.format {
-                Format::Text => self.buckets(family.metric, labels, cell.read()),
-                Format::OpenMetrics => self.buckets(family.metric, labels, cell.read_and_rearm()),
+                Format::Text => self.buckets(named, labels, cell.read()),
+                Format::OpenMetrics => self.buckets(named, labels, cell.read_and_rearm()),
             };
             self.sample(family.metric.name, "_sum", labels, cell.sum_total());
             self.sample(family.metric.name, "_count", labels, count as f64);
         });
+    }
+
+    /// A metric of the app, `name` without a counter's `_total`.
+    pub(super) fn app<'c>(
+        &mut self,
+        name: &str,
+        kind: app::Kind,
+        series: impl Iterator<Item = (&'c String, &'c app::Cell)>,
+    ) {
+        let total = if kind == app::Kind::Counter { "_total" } else { "" };
+        let family =
+            if self.format == Format::Text { format!("{name}{total}") } else { name.into() };
+        self.describe(&family, "Recorded by the app.", kind.as_str(), None);
+        for (labels, cell) in series {
+            match cell {
+                app::Cell::Number(number) => self.sample(name, total, labels, *number),
+                app::Cell::Buckets { counts, sum } => {
+                    let readings = counts.iter().map(|&count| Reading { count, exemplar: None });
+                    let count = self.buckets((name, &BOUNDS), labels, readings);
+                    self.sample(name, "_sum", labels, *sum);
+                    self.sample(name, "_count", labels, count as f64);
+                }
+            }
+        }
     }
 
     pub(super) fn finish(mut self) -> String {
@@ -85,16 +111,16 @@ impl Encoder {
     /// Writes the cumulated buckets and returns how many observations they hold.
     fn buckets(
         &mut self,
-        metric: &Metric,
+        (name, bounds): (&str, &[f64]),
         labels: &str,
         readings: impl Iterator<Item = Reading>,
     ) -> u64 {
-        let bounds = metric.bounds().iter().copied().chain([f64::INFINITY]);
+        let bounds = bounds.iter().copied().chain([f64::INFINITY]);
         let comma = if labels.is_empty() { "" } else { "," };
         let mut so_far = 0;
         for (bound, reading) in bounds.zip(readings) {
             so_far += reading.count;
-            let _infallible = write!(self.out, "{}_bucket{{{labels}{comma}le=\"", metric.name);
+            let _infallible = write!(self.out, "{name}_bucket{{{labels}{comma}le=\"");
             self.bound(bound);
             let _infallible = write!(self.out, "\"}} {so_far}");
             if let Some(exemplar) = reading.exemplar {

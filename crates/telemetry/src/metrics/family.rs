@@ -130,7 +130,7 @@ impl<C: Clone> Family<C> {
 }
 
 /// `a="x",b="y"`, escaped as both text formats want it. Also the key: different values never render alike.
-fn render(names: &[&str], values: &[&str]) -> String {
+pub(super) fn render(names: &[&str], values: &[&str]) -> String {
     let mut out = String::with_capacity(values.iter().map(|v| v.len() + 16).sum());
     for (at, name) in names.iter().enumerate() {
         if at > 0 {

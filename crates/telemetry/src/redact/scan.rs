@@ -136,14 +136,14 @@ fn is_header(name: &str) -> bool {
 /// Appends a word without a URL's query, fragment and credentials, and with addresses truncated.
 fn push_clean(out: &mut String, word: &str) {
     let kept = &word[..end_of_path(word)];
-    match find_credentials(kept) {
-        Some((from, to)) => {
-            push_truncated(out, &kept[..from]);
-            out.push_str(REDACTED);
-            push_truncated(out, &kept[to..]);
-        }
-        None => push_truncated(out, kept),
+    let mut rest = kept;
+    // One word may hold several: a list between commas is one.
+    while let Some((from, to)) = find_secret(rest) {
+        push_truncated(out, &rest[..from]);
+        out.push_str(REDACTED);
+        rest = &rest[to..];
     }
+    push_truncated(out, rest);
     if kept.len() < word.len() {
         let end = word.trim_end_matches([')', ']', '}', ',', '.', ';', ':']).len();
         out.push_str(&word[end..]);
@@ -164,6 +164,29 @@ fn find_credentials(word: &str) -> Option<(usize, usize)> {
     let from = word.find("://")? + 3;
     let authority = word[from..].split('/').next().unwrap_or_default();
     authority.rfind('@').map(|at| (from, from + at))
+}
+
+/// The first of a URL's credentials and API keys.
+fn find_secret(word: &str) -> Option<(usize, usize)> {
+    let both = [find_credentials(word), find_api_key(word)];
+    both.into_iter().flatten().min()
+}
+
+/// Where the secret part of an API key of ours stands (`ms_ID_SECRET`, see `identity`); the id may be told. Shorter ones
+/// are somebody's cut-off key.
+fn find_api_key(word: &str) -> Option<(usize, usize)> {
+    const ID_BYTES: usize = 8;
+    const SECRET_BYTES_MIN: usize = 16;
+    word.match_indices("ms_").find_map(|(at, mark)| {
+        let (id, from) = (at + mark.len(), at + mark.len() + ID_BYTES + 1);
+        let (id, end) = word.get(id..from)?.split_at(ID_BYTES);
+        let url_safe = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        let secret = word.as_bytes()[from..].iter().take_while(|b| url_safe(**b)).count();
+        let is_key = id.bytes().all(|b| b.is_ascii_alphanumeric())
+            && end == "_"
+            && secret >= SECRET_BYTES_MIN;
+        is_key.then_some((from, from + secret))
+    })
 }
 
 fn is_separator(c: char) -> bool {

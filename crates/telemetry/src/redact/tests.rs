@@ -22,6 +22,23 @@ fn secrets_and_addresses_are_taken_out_of_text() {
         ),
         ("{\\\"secret\\\": \\\"s\\\"}", "{\\\"secret\\\": \\\"[redacted]\\\"}"),
         ("password = hunter2", "password = [redacted]"),
+        (
+            "key ms_0a1b2c3d_PyF-5zK_abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG, then",
+            "key ms_0a1b2c3d_[redacted], then",
+        ),
+        ("a=ms_0a1b2c3d_PyF-5zK_abcdefghi/x", "a=ms_0a1b2c3d_[redacted]/x"),
+        (
+            "ms_0a1b2c3d_PyF-5zK_abcdefghi,ms_1a1b2c3d_PyF-5zK_abcdefghi,http://u:p@h/",
+            "ms_0a1b2c3d_[redacted],ms_1a1b2c3d_[redacted],http://[redacted]@h/",
+        ),
+        (
+            "http://ms_0a1b2c3d_PyF-5zK_abcdefghi:p@h/ms_1a1b2c3d_PyF-5zK_abcdefghi",
+            "http://[redacted]@h/ms_1a1b2c3d_[redacted]",
+        ),
+        (
+            "ms_0a1b2c3d_short, ms_ä1b2c3d_x, forms_of_words_that_go_on_and_on_and_on",
+            "ms_0a1b2c3d_short, ms_ä1b2c3d_x, forms_of_words_that_go_on_and_on_and_on",
+        ),
         ("sent Bearer abc.def to", "sent Bearer [redacted] to"),
         ("Authorization: Basic abc def\nnext", "Authorization:[redacted]\nnext"),
         ("Cookie: a=b; c=d", "Cookie:[redacted]"),

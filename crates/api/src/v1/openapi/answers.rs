@@ -40,8 +40,11 @@ where
 
 /// Problems of every read.
 const ALWAYS: [(ErrorCode, &str); 4] = [
-    (ErrorCode::Unauthenticated, "Neither a session nor the token."),
-    (ErrorCode::Forbidden, "A host name that is not served here, or a page of another origin."),
+    (ErrorCode::Unauthenticated, "Neither a session nor the token nor an API key."),
+    (
+        ErrorCode::Forbidden,
+        "A host name that is not served here, a page of another origin, or a key without the scope.",
+    ),
     (ErrorCode::Internal, "A fault of the server; the log says more."),
     (ErrorCode::Unavailable, "The store is away, or a bound is reached; try again later."),
 ];

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Mode, Part};
 use crate::command::check::Format;
+use crate::command::with_causes;
 
 /// In which circumstances a copy was made.
 #[derive(Clone, Copy, Debug)]
@@ -80,20 +81,6 @@ pub(super) fn without_days(
         out,
         "mainstay: the schema is up to date; coming days have no partition yet ({why}). Servers make them as they run; where many rows without a partition are in the way, `mainstay migrate --split` puts them into one"
     )
-}
-
-/// An error with all its causes, none said twice.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        source = error.source();
-    }
-    text
 }
 
 pub(super) fn strays(

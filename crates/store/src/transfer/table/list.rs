@@ -5,7 +5,7 @@ use crate::bulk::Kind::{Bytes, Flag, Id, Int, Json, Real, Small, Text, Time};
 
 /// Every table whose rows matter, in the order in which they are copied: what is counted from others comes after them,
 /// and the marks of hours to be counted last.
-pub(in crate::transfer) static TABLES: [Copied; 25] = [
+pub(in crate::transfer) static TABLES: [Copied; 26] = [
     core(
         "users",
         1,
@@ -100,6 +100,20 @@ pub(in crate::transfer) static TABLES: [Copied; 25] = [
             ("created_at", Time),
             ("expires_at", Time),
             ("last_seen", Time),
+            ("revoked_at", Time),
+        ],
+    ),
+    core(
+        "api_key",
+        1,
+        &[
+            ("id", Text),
+            ("name", Text),
+            ("token_hash", Bytes),
+            ("scopes", Text),
+            ("created_at", Time),
+            ("expires_at", Time),
+            ("last_used", Time),
             ("revoked_at", Time),
         ],
     ),
