@@ -7,6 +7,8 @@ mod console_session;
 mod custom_event;
 mod engagement;
 mod error_event;
+mod job;
+mod job_line;
 mod metric_series;
 mod page_view;
 mod performance_metric;
@@ -57,6 +59,24 @@ contract! {
         the_worst_come_first,
         pages_go_on_after_the_last_row,
         an_event_id_counts_once_whatever_page_it_names,
+    }
+    job {
+        are_claimed_by_priority_and_then_by_number,
+        a_claim_has_what_was_added,
+        who_lost_his_lease_is_refused,
+        who_stalls_once_too_often_is_buried,
+        attempts_are_put_off_until_none_is_left,
+        delayed_ones_wait_for_their_time,
+        given_back_counts_no_attempt,
+        a_name_that_is_taken_is_the_one_that_has_it,
+        an_idempotency_key_outlives_its_job,
+        what_is_finished_is_kept_by_count_and_age,
+        a_paused_queue_gives_nothing,
+        a_person_cancels_retries_and_removes,
+        there_is_none_of_a_transaction_that_was_rolled_back,
+        what_breaks_a_rule_fails_alone,
+        pages_go_on_after_the_last_row,
+        nobody_gets_the_job_of_another,
     }
     metric_series { fine_samples_give_way_to_coarse_ones }
     page_view {

@@ -1,0 +1,92 @@
+//! Renewing leases, and how far a job has come. Whoever lost one hears of it here.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use mainstay_base::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _};
+use sqlx::PgConnection;
+
+use super::{Renewed, micros};
+use crate::sql::{Sql, sql};
+
+/// A lease that somebody holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) seq: i64,
+    pub(crate) token: i64,
+    pub(crate) lease: Duration,
+}
+
+const RENEW: Sql = sql!(
+    sqlite: "UPDATE mainstay.job SET lease_until = ?3 WHERE seq = ?1 AND token = ?2 AND status = 2 RETURNING cancelled",
+    postgres: "UPDATE mainstay.job AS j SET lease_until = now() + h.lease * interval '1 microsecond'
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS h(seq, token, lease)
+        WHERE j.seq = h.seq AND j.token = h.token AND j.status = 2 RETURNING j.seq, j.cancelled"
+);
+const PROGRESS: Sql = sql!(
+    sqlite: "UPDATE mainstay.job SET progress = ?3 WHERE seq = ?1 AND token = ?2 AND status = 2",
+    postgres: "UPDATE mainstay.job SET progress = $3 WHERE seq = $1 AND token = $2 AND status = 2"
+);
+
+/// On a file.
+pub(crate) fn renew_direct<'a>(
+    conn: &Connection,
+    held: impl Iterator<Item = &'a Held>,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Renewed>> {
+    let mut statement = conn.prepare_cached(RENEW.sqlite)?;
+    held.map(|held| {
+        let until = now.plus(held.lease).as_micros();
+        let row = statement.query_row((held.seq, held.token, until), |row| row.get(0));
+        row.optional().map(told)
+    })
+    .collect()
+}
+
+/// On PostgreSQL, within a transaction.
+pub(crate) async fn renew_shared(
+    conn: &mut PgConnection,
+    held: &[&Held],
+) -> Result<Vec<Renewed>, sqlx::Error> {
+    if held.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut sorted = held.to_vec();
+    sorted.sort_unstable_by_key(|held| held.seq);
+    let rows: Vec<(i64, bool)> = sqlx::query_as(RENEW.postgres)
+        .bind(sorted.iter().map(|held| held.seq).collect::<Vec<_>>())
+        .bind(sorted.iter().map(|held| held.token).collect::<Vec<_>>())
+        .bind(sorted.iter().map(|held| micros(held.lease)).collect::<Vec<_>>())
+        .fetch_all(conn)
+        .await?;
+    let found: HashMap<i64, bool> = rows.into_iter().collect();
+    Ok(held.iter().map(|held| told(found.get(&held.seq).copied())).collect())
+}
+
+fn told(cancelled: Option<bool>) -> Renewed {
+    match cancelled {
+        None => Renewed::Lost,
+        Some(true) => Renewed::Cancelled,
+        Some(false) => Renewed::Held,
+    }
+}
+
+/// How far a job has come, JSON; false when it is not his any more.
+pub(crate) fn note_progress_direct(
+    conn: &Connection,
+    (seq, token): (i64, i64),
+    progress: &str,
+) -> rusqlite::Result<bool> {
+    Ok(conn.prepare_cached(PROGRESS.sqlite)?.execute((seq, token, progress))? == 1)
+}
+
+/// The same on PostgreSQL.
+pub(crate) async fn note_progress_shared(
+    conn: &mut PgConnection,
+    (seq, token): (i64, i64),
+    progress: &str,
+) -> Result<bool, sqlx::Error> {
+    let query = sqlx::query(PROGRESS.postgres).bind(seq).bind(token).bind(progress);
+    query.execute(conn).await.map(|done| done.rows_affected() == 1)
+}
