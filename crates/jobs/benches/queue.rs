@@ -1,11 +1,11 @@
 //! The embedded queue alone, under BullMQ's load and in its words: adding one by one, with 50 in flight and a thousand at a
 //! time, working a queue off with 5 and with 50 at a time, and from adding to the beginning at 200 a second.
 //!
-//! `cargo bench -p mainstay-jobs --bench queue -- [--full] [--dir FOLDER] [--jobs N]` prints one line of JSON. Judges nothing.
+//! `cargo bench -p mainstay-jobs --bench queue -- [--full | --postgres] [--dir FOLDER] [--jobs N]` prints one line of JSON. Judges nothing.
 #![expect(clippy::expect_used, reason = "a bench that cannot go on says why and tells nothing")]
 #![expect(clippy::print_stdout, reason = "what a bench has measured")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,7 +15,8 @@ use mainstay_base::task::Group;
 use mainstay_base::{Clock, Entropy};
 use mainstay_jobs::settings::{Durability, Settings};
 use mainstay_jobs::{Add, Context, Job, Jobs, Running, Status, Work};
-use mainstay_store::{Place, Store};
+use mainstay_store::{Database, Place, Store};
+use mainstay_testkit::Postgres;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -64,6 +65,14 @@ impl Job for Kind {
     }
 }
 
+/// Where, and how durable.
+struct Site {
+    dir: PathBuf,
+    durability: Durability,
+    /// A server of its own, its log synced.
+    server: Option<Postgres>,
+}
+
 struct House {
     jobs: Jobs,
     counter: Arc<Counter>,
@@ -74,13 +83,19 @@ struct House {
 }
 
 impl House {
-    async fn open(dir: &Path, durability: Durability, concurrency: u32) -> Self {
-        let dir = tempfile::tempdir_in(dir).expect("a folder");
+    async fn open(site: &Site, concurrency: u32) -> Self {
+        let dir = tempfile::tempdir_in(&site.dir).expect("a folder");
         let of_store = mainstay_store::Settings::default();
-        let place = Place::files(&of_store, dir.path(), Clock::System);
+        let database = site.server.as_ref().map(|server| {
+            let primary = Some(server.primary().url(&server.create_database()));
+            Database { primary, ..Database::default() }
+        });
+        let files = Place::files(&of_store, dir.path(), Clock::System);
+        let place = Place { database: database.as_ref(), ..files };
         let store = Store::open(place).await.expect("a store");
         let counter = Arc::new(Counter { begun: Some(Instant::now()), ..Counter::default() });
         let (workers, writers) = (Group::new(), Group::new());
+        let durability = site.durability;
         let settings = Settings { durability, concurrency, ..Settings::default() };
         let (clock, entropy) = (Clock::System, Entropy::System);
         let context = Context { store: store.clone(), clock, entropy };
@@ -118,8 +133,8 @@ fn rate(count: usize, since: Instant) -> u64 {
     (count as f64 / since.elapsed().as_secs_f64()) as u64
 }
 
-async fn add(dir: &Path, durability: Durability, count: usize) -> [u64; 3] {
-    let house = House::open(dir, durability, 5).await;
+async fn add(site: &Site, count: usize) -> [u64; 3] {
+    let house = House::open(site, 5).await;
     let payload = payload();
     let one = || house.jobs.add(QUEUE, Add::new("a", Arc::clone(&payload)));
     let serial = (count / 10).max(500);
@@ -143,8 +158,8 @@ async fn add(dir: &Path, durability: Durability, count: usize) -> [u64; 3] {
     [serially, in_flight, bulk]
 }
 
-async fn drain(dir: &Path, durability: Durability, (count, at_a_time): (usize, u32)) -> u64 {
-    let house = House::open(dir, durability, at_a_time).await;
+async fn drain(site: &Site, (count, at_a_time): (usize, u32)) -> u64 {
+    let house = House::open(site, at_a_time).await;
     house.fill(count).await;
     house.counter.wanted.store(count, Ordering::Relaxed);
     let begun = Instant::now();
@@ -164,8 +179,8 @@ async fn drain(dir: &Path, durability: Durability, (count, at_a_time): (usize, u
 }
 
 /// How late jobs begin that are added by a timetable: the median and the 99th of a hundred, in milliseconds.
-async fn begin(dir: &Path, durability: Durability) -> [f64; 2] {
-    let house = House::open(dir, durability, 50).await;
+async fn begin(site: &Site) -> [f64; 2] {
+    let house = House::open(site, 50).await;
     house.jobs.start(&house.workers).expect("threads");
     house.counter.wanted.store((RATE * SECONDS) as usize, Ordering::Relaxed);
     let zero = house.counter.begun.expect("a beginning");
@@ -195,16 +210,19 @@ fn main() {
     let full = said.iter().any(|word| word == "--full");
     let durability = if full { Durability::Full } else { Durability::Normal };
     let dir = value("--dir").map_or_else(std::env::temp_dir, PathBuf::from);
+    let postgres = said.iter().any(|word| word == "--postgres");
+    let server = postgres.then(|| Postgres::launch().durable().start());
+    let site = Site { dir, durability, server };
     let count = value("--jobs").and_then(|jobs| jobs.parse().ok()).unwrap_or(50_000);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        let [serial, in_flight, bulk] = add(&dir, durability, count).await;
-        let few = drain(&dir, durability, (count, 5)).await;
-        let many = drain(&dir, durability, (count, 50)).await;
-        let [p50, p99] = begin(&dir, durability).await;
+        let [serial, in_flight, bulk] = add(&site, count).await;
+        let few = drain(&site, (count, 5)).await;
+        let many = drain(&site, (count, 50)).await;
+        let [p50, p99] = begin(&site).await;
         println!(
-            r#"{{"jobs":{count},"full":{full},"add_serial_per_s":{serial},"add_50inflight_per_s":{in_flight},"add_bulk1000_per_s":{bulk},"drain_c5_per_s":{few},"drain_c50_per_s":{many},"e2e":{{"rate":{RATE},"p50_ms":{p50:.2},"p99_ms":{p99:.2}}}}}"#
+            r#"{{"jobs":{count},"full":{full},"postgres":{postgres},"add_serial_per_s":{serial},"add_50inflight_per_s":{in_flight},"add_bulk1000_per_s":{bulk},"drain_c5_per_s":{few},"drain_c50_per_s":{many},"e2e":{{"rate":{RATE},"p50_ms":{p50:.2},"p99_ms":{p99:.2}}}}}"#
         );
     });
 }

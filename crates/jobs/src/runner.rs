@@ -239,7 +239,6 @@ impl Runner {
 
     fn note_told(hands: &mut Hands, (mut untold, _): (Vec<Ack>, bool)) {
         hands.ended.append(&mut untold);
-        hands.is_due = true;
     }
 
     /// Gives back what did not begin, waits for what runs, and says how it ended.
@@ -325,11 +324,14 @@ fn ack(job: &Claimed, outcome: Outcome) -> Ack {
 pub(crate) async fn sweep(queue: Queue, every: Duration, stop: Stop) -> Result<(), Infallible> {
     while stop.rested(every.max(Duration::from_millis(10))).await {
         // Told by whoever writes; the next round tries again.
-        if let Ok(tended) = queue.tend().await
-            && tended.stalled + tended.buried > 0
-        {
-            let (again, buried) = (tended.stalled, tended.buried);
-            tracing::warn!(again, buried, "jobs whose worker was not heard of again");
+        while let Ok(tended) = queue.tend().await {
+            if tended.stalled + tended.buried > 0 {
+                let (again, buried) = (tended.stalled, tended.buried);
+                tracing::warn!(again, buried, "jobs whose worker was not heard of again");
+            }
+            if stop.is_soft() || !tended.is_unfinished() {
+                break;
+            }
         }
     }
     Ok(())

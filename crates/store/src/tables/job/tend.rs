@@ -35,6 +35,14 @@ pub struct Tended {
     pub forgotten: u64,
 }
 
+impl Tended {
+    /// Whether a round had so much to do that the next shall follow at once.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.forgotten >= CHUNK.unsigned_abs() || self.stalled + self.buried >= CHUNK.unsigned_abs()
+    }
+}
+
 /// At most so many go in one statement: a file's writer has others to serve.
 const CHUNK: i64 = 5_000;
 
@@ -85,7 +93,7 @@ impl Keep {
     }
 }
 
-/// Forgets what a queue has too many of, on a file.
+/// Forgets what a queue has too many of, on a file; of very many only a part.
 pub(crate) fn forget_many_direct(
     conn: &Connection,
     queue: i32,
@@ -93,14 +101,7 @@ pub(crate) fn forget_many_direct(
 ) -> rusqlite::Result<u64> {
     let mut forget = conn.prepare_cached(FORGET_MANY.sqlite)?;
     let each = keep.rules().map(|(status, count, _)| {
-        let mut forgotten = 0;
-        loop {
-            let deleted = forget.execute((queue, status, count, CHUNK))?;
-            forgotten += deleted as u64;
-            if deleted < CHUNK as usize {
-                return Ok(forgotten);
-            }
-        }
+        forget.execute((queue, status, count, CHUNK)).map(|deleted| deleted as u64)
     });
     each.into_iter().sum()
 }
