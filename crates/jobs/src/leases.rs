@@ -19,13 +19,17 @@ pub(crate) struct Leases(Arc<Mutex<HashMap<i64, Lease>>>);
 struct Lease {
     token: i64,
     cancel: CancellationToken,
+    begun: bool,
     /// From then on it is not renewed: its handler does not give way though its time is long over.
     until: Option<Instant>,
 }
 
 impl Leases {
     pub(crate) fn hold(&self, seq: i64, token: i64) {
-        self.lock().insert(seq, Lease { token, cancel: CancellationToken::new(), until: None });
+        self.lock().insert(
+            seq,
+            Lease { token, cancel: CancellationToken::new(), begun: false, until: None },
+        );
     }
 
     /// What ends the handler of a job that is held.
@@ -37,7 +41,7 @@ impl Leases {
     /// Its handler begins, and has so long.
     pub(crate) fn note_begun(&self, seq: i64, until: Option<Instant>) {
         if let Some(lease) = self.lock().get_mut(&seq) {
-            lease.until = until;
+            (lease.begun, lease.until) = (true, until);
         }
     }
 
@@ -64,10 +68,10 @@ impl Leases {
         }
     }
 
-    fn list(&self, now: Instant) -> Vec<(i64, i64)> {
+    fn list(&self, now: Instant) -> Vec<(i64, i64, bool)> {
         let held = self.lock();
         let held = held.iter().filter(|(_, lease)| lease.until.is_none_or(|until| now < until));
-        held.map(|(seq, lease)| (*seq, lease.token)).collect()
+        held.map(|(seq, lease)| (*seq, lease.token, lease.begun)).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<i64, Lease>> {
@@ -96,7 +100,7 @@ pub(crate) async fn run(
         }
         // Told by whoever writes; what is not renewed now is renewed by the next round, or lost.
         let Ok(renewed) = queue.renew(&held, lease).await else { continue };
-        for ((seq, _), renewed) in held.into_iter().zip(renewed) {
+        for ((seq, ..), renewed) in held.into_iter().zip(renewed) {
             if renewed != Renewed::Held {
                 leases.cancel(seq);
             }

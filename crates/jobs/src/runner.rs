@@ -188,8 +188,11 @@ impl Runner {
         (hands.is_due, hands.asked) = (false, room);
         let (queue, worker) = (self.queue().clone(), Arc::clone(&self.worker));
         let (number, lease) = (hands.number, self.jobs.0.settings.lease.0);
+        let begins = self.concurrency.saturating_sub(hands.running + hands.waiting.len());
         hands.claiming =
-            Some(Box::pin(async move { queue.claim(number, room, &worker, lease).await }));
+            Some(Box::pin(
+                async move { queue.claim(number, (room, begins), &worker, lease).await },
+            ));
     }
 
     fn take(&self, hands: &mut Hands, hand: Result<Hand, queue::Error>) {

@@ -192,18 +192,19 @@ impl Queue {
         ask!(self, Command::Add(rows), Added)
     }
 
-    /// Takes the first jobs of a queue for a worker; nothing of one that is paused.
+    /// Takes the first jobs of a queue for a worker; nothing of one that is paused. Of `limit` the first `begins` begin at
+    /// once; that the others have begun is said with their renewal.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn claim(
         &self,
         queue: i32,
-        limit: usize,
+        (limit, begins): (usize, usize),
         worker: &Arc<str>,
         lease: Duration,
     ) -> Result<Hand, Error> {
-        let claim = Claim { queue, limit, worker: Arc::clone(worker), lease };
+        let claim = Claim { queue, limit, begins, worker: Arc::clone(worker), lease };
         ask!(self, Command::Claim(claim), Claimed)
     }
 
@@ -215,12 +216,16 @@ impl Queue {
         ask!(self, Command::Finish(acks), Settled)
     }
 
-    /// Makes leases last so long from now on, by number and token.
+    /// Makes leases last so long from now on, by number, token and whether the work has begun.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn renew(&self, held: &[(i64, i64)], lease: Duration) -> Result<Vec<Renewed>, Error> {
-        let held = held.iter().map(|(seq, token)| Held { seq: *seq, token: *token, lease });
+    pub async fn renew(
+        &self,
+        held: &[(i64, i64, bool)],
+        lease: Duration,
+    ) -> Result<Vec<Renewed>, Error> {
+        let held = held.iter().map(|&(seq, token, begun)| Held { seq, token, lease, begun });
         ask!(self, Command::Renew(held.collect()), Renewed)
     }
 

@@ -123,7 +123,7 @@ async fn a_lost_job_runs_again_and_the_loser_is_refused(open: impl AsyncFn(Setti
     // Another process's lease of no time: it stands still for longer than that.
     let held = (begun.work.job.seq, begun.work.job.token);
     house.jobs.0.leases.release([held].into_iter());
-    house.jobs.0.queue.renew(&[held], Duration::ZERO).await.expect("renewed");
+    house.jobs.0.queue.renew(&[(held.0, held.1, true)], Duration::ZERO).await.expect("renewed");
     let second = house.next().await;
     assert_eq!((second.id(), second.work.job.stalled), (id.clone(), 1));
     assert!(second.work.fencing_token() > begun.work.fencing_token());

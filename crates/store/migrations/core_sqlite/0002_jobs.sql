@@ -8,6 +8,7 @@ CREATE TABLE job_queue (
     created_at INTEGER NOT NULL
 ) STRICT;
 
+-- begun: whoever has it may have begun; of one that is only claimed ahead a lost worker says nothing.
 -- status: 0 waiting, 1 delayed, 2 active, 3 completed, 4 failed, 5 dead. `finished_at` is there in the last three only.
 -- What is mostly NULL stands last: it costs a row hardly anything.
 CREATE TABLE job (
@@ -27,6 +28,7 @@ CREATE TABLE job (
     token           INTEGER NOT NULL DEFAULT 0,
     stalled         INTEGER NOT NULL DEFAULT 0,
     cancelled       INTEGER NOT NULL DEFAULT 0,
+    begun           INTEGER NOT NULL DEFAULT 0,
     custom_id       TEXT,
     unique_key      TEXT,
     idempotency_key TEXT,

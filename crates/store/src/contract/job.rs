@@ -66,8 +66,9 @@ pub(super) async fn who_lost_his_lease_is_refused(f: &Fixture) {
     assert_eq!(line.queue.tend().await.unwrap().stalled, 1);
     let second = line.claim().await;
     assert_eq!((second.seq, second.token, second.stalled), (first.seq, first.token + 1, 1));
-    let renew =
-        async |job: &Claimed| line.queue.renew(&[(job.seq, job.token)], LEASE).await.unwrap()[0];
+    let renew = async |job: &Claimed| {
+        line.queue.renew(&[(job.seq, job.token, true)], LEASE).await.unwrap()[0]
+    };
     assert_eq!((renew(&first).await, renew(&second).await), (Renewed::Lost, Renewed::Held));
     for outcome in [
         Outcome::Completed { result: None },
@@ -89,7 +90,7 @@ pub(super) async fn who_stalls_once_too_often_is_buried(f: &Fixture) {
     for status in [Status::Waiting, Status::Dead] {
         let job = line.claim().await;
         line.pass(LEASE / 2).await;
-        line.queue.renew(&[(job.seq, job.token)], LEASE).await.unwrap();
+        line.queue.renew(&[(job.seq, job.token, true)], LEASE).await.unwrap();
         line.pass(LEASE * 2 / 3).await;
         assert_eq!(line.queue.tend().await.unwrap().stalled, 0, "a lease that was renewed");
         line.pass(LEASE).await;
@@ -102,6 +103,28 @@ pub(super) async fn who_stalls_once_too_often_is_buried(f: &Fixture) {
     let dead = Filter { queue: line.number, status: Status::Dead };
     let dead = job::list(f.core(), dead, None, 9).await.unwrap();
     assert!(dead[0].error.as_deref().unwrap().starts_with("stalled"));
+    line.close().await;
+}
+
+pub(super) async fn what_was_only_claimed_ahead_does_not_stall(f: &Fixture) {
+    let line = Line::open(f).await;
+    line.queue.add(vec![line.job("1"), line.job("2"), line.job("3")]).await.unwrap();
+    for _ in 0..3 {
+        let hand = line.queue.claim(line.number, (3, 0), &"w".into(), LEASE).await.unwrap();
+        assert_eq!(hand.jobs.iter().map(|job| job.stalled).collect::<Vec<_>>(), [0; 3]);
+        line.pass(LEASE * 2).await;
+        assert_eq!(line.queue.tend().await.unwrap().stalled, 3);
+    }
+    // Of three the first begins at once, and the second later.
+    let hand = line.queue.claim(line.number, (3, 1), &"w".into(), LEASE).await.unwrap();
+    assert_eq!(hand.jobs.iter().map(|job| &*job.payload).collect::<Vec<_>>(), ["1", "2", "3"]);
+    let held = [(&hand.jobs[1], true), (&hand.jobs[2], false)];
+    let held = held.map(|(job, begun)| (job.seq, job.token, begun));
+    assert_eq!(line.queue.renew(&held, LEASE).await.unwrap(), [Renewed::Held; 2]);
+    line.pass(LEASE * 2).await;
+    line.queue.tend().await.unwrap();
+    let again = line.claim_many(3).await;
+    assert_eq!(again.iter().map(|job| job.stalled).collect::<Vec<_>>(), [1, 1, 0]);
     line.close().await;
 }
 
@@ -142,7 +165,7 @@ pub(super) async fn delayed_ones_wait_for_their_time(f: &Fixture) {
     line.add(New { delay: 2 * minute, ..line.job("2") }).await;
     line.add(New { delay: minute, ..line.job("1") }).await;
     assert_eq!(line.statuses().await, [0, 2, 0, 0, 0, 0]);
-    let hand = line.queue.claim(line.number, 5, &"w".into(), LEASE).await.unwrap();
+    let hand = line.queue.claim(line.number, (5, 5), &"w".into(), LEASE).await.unwrap();
     let due = hand.next_due.expect("a delayed one");
     assert!(hand.jobs.is_empty() && due <= minute && due > minute - LEASE, "{due:?}");
     let next = async || job::next_due(f.core(), line.number, f.clock.now()).await.unwrap();
@@ -267,7 +290,7 @@ pub(super) async fn a_person_cancels_retries_and_removes(f: &Fixture) {
     assert_eq!(line.find(added[1].seq).await.error.as_deref(), Some("cancelled"));
     assert_eq!(queue.cancel(number, job.seq).await.unwrap(), Some(Status::Active));
     assert_eq!(queue.remove(number, job.seq).await.unwrap(), None, "somebody works on it");
-    let renewed = queue.renew(&[(job.seq, job.token)], LEASE).await.unwrap();
+    let renewed = queue.renew(&[(job.seq, job.token, true)], LEASE).await.unwrap();
     assert_eq!(renewed, [Renewed::Cancelled]);
     assert_eq!(line.say(&job, Outcome::GivenBack).await, Some(Status::Dead));
     assert_eq!(queue.cancel(number, job.seq).await.unwrap(), None, "it is finished");

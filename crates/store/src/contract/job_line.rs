@@ -56,7 +56,7 @@ impl<'a> Line<'a> {
 
     pub(crate) async fn claim_many(&self, limit: usize) -> Vec<Claimed> {
         let worker: Arc<str> = "worker".into();
-        self.queue.claim(self.number, limit, &worker, LEASE).await.unwrap().jobs
+        self.queue.claim(self.number, (limit, limit), &worker, LEASE).await.unwrap().jobs
     }
 
     pub(crate) async fn claim(&self) -> Claimed {

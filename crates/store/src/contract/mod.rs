@@ -65,6 +65,7 @@ contract! {
         a_claim_has_what_was_added,
         who_lost_his_lease_is_refused,
         who_stalls_once_too_often_is_buried,
+        what_was_only_claimed_ahead_does_not_stall,
         attempts_are_put_off_until_none_is_left,
         delayed_ones_wait_for_their_time,
         given_back_counts_no_attempt,

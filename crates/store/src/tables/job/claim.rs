@@ -15,6 +15,8 @@ use crate::sql::{Sql, sql};
 pub(crate) struct Claim {
     pub(crate) queue: i32,
     pub(crate) limit: usize,
+    /// So many of them, the first, begin at once; the others are claimed ahead.
+    pub(crate) begins: usize,
     pub(crate) worker: std::sync::Arc<str>,
     pub(crate) lease: Duration,
 }
@@ -36,18 +38,20 @@ const PROMOTE: Sql = sql!(
         ORDER BY run_at LIMIT 10000 FOR UPDATE SKIP LOCKED)"
 );
 const CLAIM: Sql = sql!(
-    sqlite: "UPDATE mainstay.job SET status = 2, token = token + 1, worker = ?3, lease_until = ?4, started_at = ?5
+    sqlite: "UPDATE mainstay.job SET status = 2, token = token + 1, worker = ?3, lease_until = ?4, started_at = ?5,
+            begun = ?6
         WHERE seq IN (SELECT seq FROM mainstay.job WHERE queue = ?1 AND status = 0
             AND NOT (SELECT paused FROM mainstay.job_queue WHERE id = ?1)
             ORDER BY priority, seq LIMIT ?2)
         RETURNING seq, token, custom_id, kind, payload, attempts_made, attempts_max, timeout_ms, run_at, stalled,
             priority, trace, written",
-    postgres: "WITH first AS MATERIALIZED (SELECT seq FROM mainstay.job WHERE queue = $1 AND status = 0
+    postgres: "WITH first AS MATERIALIZED (SELECT seq, priority FROM mainstay.job WHERE queue = $1 AND status = 0
             AND NOT (SELECT paused FROM mainstay.job_queue WHERE id = $1)
-            ORDER BY priority, seq LIMIT $2 FOR UPDATE SKIP LOCKED)
+            ORDER BY priority, seq LIMIT $2 FOR UPDATE SKIP LOCKED),
+        placed AS (SELECT seq, row_number() OVER (ORDER BY priority, seq) AS place FROM first)
         UPDATE mainstay.job AS j SET status = 2, token = token + 1, worker = $3,
-            lease_until = now() + $4 * interval '1 microsecond', started_at = now()
-        FROM first WHERE j.seq = first.seq
+            lease_until = now() + $4 * interval '1 microsecond', started_at = now(), begun = placed.place <= $5
+        FROM placed WHERE j.seq = placed.seq
         RETURNING j.seq, token, custom_id, kind, payload, attempts_made, attempts_max, timeout_ms, run_at, stalled,
             priority, trace, written"
 );
@@ -66,10 +70,34 @@ pub(crate) fn claim_direct(
     now: Timestamp,
 ) -> rusqlite::Result<Hand> {
     conn.prepare_cached(PROMOTE.sqlite)?.execute((claim.queue, now.as_micros()))?;
+    let begins = claim.begins.min(claim.limit);
+    let mut jobs = take_direct(conn, claim, (begins, true), now)?;
+    if jobs.len() == begins && claim.limit > begins {
+        jobs.extend(take_direct(conn, claim, (claim.limit - begins, false), now)?);
+    }
+    let mut hand = Hand { jobs, next_due: None };
+    if hand.jobs.len() < claim.limit {
+        let mut next = conn.prepare_cached(NEXT.sqlite)?;
+        let micros = next.query_row((claim.queue, now.as_micros()), |row| row.get(0))?;
+        hand.next_due = until(micros);
+    }
+    Ok(hand)
+}
+
+/// The next so many, and whether they begin at once.
+fn take_direct(
+    conn: &Connection,
+    claim: &Claim,
+    (limit, begins): (usize, bool),
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Claimed>> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
     let mut statement = conn.prepare_cached(CLAIM.sqlite)?;
     let lease_until = now.plus(claim.lease).as_micros();
-    let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
-    let values = (claim.queue, limit, &*claim.worker, lease_until, now.as_micros());
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values = (claim.queue, limit, &*claim.worker, lease_until, now.as_micros(), begins);
     let rows = statement.query_map(values, |row| {
         Ok(Claimed {
             seq: row.get(0)?,
@@ -87,14 +115,7 @@ pub(crate) fn claim_direct(
             written: row.get(12)?,
         })
     })?;
-    let jobs = in_order(rows.collect::<rusqlite::Result<Vec<_>>>()?);
-    let mut hand = Hand { jobs, next_due: None };
-    if hand.jobs.len() < claim.limit {
-        let mut next = conn.prepare_cached(NEXT.sqlite)?;
-        let micros = next.query_row((claim.queue, now.as_micros()), |row| row.get(0))?;
-        hand.next_due = until(micros);
-    }
-    Ok(hand)
+    rows.collect::<rusqlite::Result<Vec<_>>>().map(in_order)
 }
 
 /// On PostgreSQL, within a transaction.
@@ -108,6 +129,7 @@ pub(crate) async fn claim_shared(
         .bind(i64::try_from(claim.limit).unwrap_or(i64::MAX))
         .bind(&*claim.worker)
         .bind(micros(claim.lease))
+        .bind(i64::try_from(claim.begins).unwrap_or(i64::MAX))
         .fetch_all(&mut *conn)
         .await?;
     let jobs = in_order(rows.iter().map(Claimed::from_row).collect::<Result<Vec<_>, _>>()?);

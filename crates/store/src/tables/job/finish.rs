@@ -50,11 +50,11 @@ const BURY: Sql = sql!(
 /// One that was cancelled does not begin anew.
 const GIVE_BACK: Sql = sql!(
     sqlite: "UPDATE mainstay.job SET status = CASE WHEN cancelled THEN 5 ELSE 0 END, lease_until = NULL,
-            started_at = NULL, finished_at = CASE WHEN cancelled THEN ?3 END,
+            started_at = NULL, begun = false, finished_at = CASE WHEN cancelled THEN ?3 END,
             error = CASE WHEN cancelled THEN 'cancelled' ELSE error END
         WHERE seq = ?1 AND token = ?2 AND status = 2 RETURNING status, queue",
     postgres: "UPDATE mainstay.job AS j SET status = CASE WHEN cancelled THEN 5 ELSE 0 END, lease_until = NULL,
-            started_at = NULL, finished_at = CASE WHEN cancelled THEN now() END,
+            started_at = NULL, begun = false, finished_at = CASE WHEN cancelled THEN now() END,
             error = CASE WHEN cancelled THEN 'cancelled' ELSE error END
         FROM unnest($1::bigint[], $2::bigint[]) AS a(seq, token)
         WHERE j.seq = a.seq AND j.token = a.token AND j.status = 2

@@ -16,12 +16,15 @@ pub(crate) struct Held {
     pub(crate) seq: i64,
     pub(crate) token: i64,
     pub(crate) lease: Duration,
+    /// Its work has begun.
+    pub(crate) begun: bool,
 }
 
 const RENEW: Sql = sql!(
-    sqlite: "UPDATE mainstay.job SET lease_until = ?3 WHERE seq = ?1 AND token = ?2 AND status = 2 RETURNING cancelled",
-    postgres: "UPDATE mainstay.job AS j SET lease_until = now() + h.lease * interval '1 microsecond'
-        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS h(seq, token, lease)
+    sqlite: "UPDATE mainstay.job SET lease_until = ?3, begun = begun OR ?4 WHERE seq = ?1 AND token = ?2 AND status = 2 RETURNING cancelled",
+    postgres: "UPDATE mainstay.job AS j SET lease_until = now() + h.lease * interval '1 microsecond',
+            begun = j.begun OR h.begun
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::boolean[]) AS h(seq, token, lease, begun)
         WHERE j.seq = h.seq AND j.token = h.token AND j.status = 2 RETURNING j.seq, j.cancelled"
 );
 const PROGRESS: Sql = sql!(
@@ -38,7 +41,7 @@ pub(crate) fn renew_direct<'a>(
     let mut statement = conn.prepare_cached(RENEW.sqlite)?;
     held.map(|held| {
         let until = now.plus(held.lease).as_micros();
-        let row = statement.query_row((held.seq, held.token, until), |row| row.get(0));
+        let row = statement.query_row((held.seq, held.token, until, held.begun), |row| row.get(0));
         row.optional().map(told)
     })
     .collect()
@@ -58,6 +61,7 @@ pub(crate) async fn renew_shared(
         .bind(sorted.iter().map(|held| held.seq).collect::<Vec<_>>())
         .bind(sorted.iter().map(|held| held.token).collect::<Vec<_>>())
         .bind(sorted.iter().map(|held| micros(held.lease)).collect::<Vec<_>>())
+        .bind(sorted.iter().map(|held| held.begun).collect::<Vec<_>>())
         .fetch_all(conn)
         .await?;
     let found: HashMap<i64, bool> = rows.into_iter().collect();

@@ -27,7 +27,7 @@ pub struct Keep {
 /// What a round did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tended {
-    /// Jobs whose lease had run out and that wait again.
+    /// Jobs whose lease had run out and that wait again, begun or not.
     pub stalled: u64,
     /// Jobs that stalled too often, and cancelled ones nobody was heard of.
     pub buried: u64,
@@ -46,21 +46,22 @@ impl Tended {
 /// At most so many go in one statement: a file's writer has others to serve.
 const CHUNK: i64 = 5_000;
 
+/// What was only claimed ahead did not stall: whoever had it was lost before it began.
 const SWEEP: Sql = sql!(
-    sqlite: "UPDATE mainstay.job SET stalled = stalled + 1,
-            status = CASE WHEN cancelled OR stalled >= ?2 THEN 5 ELSE 0 END,
-            finished_at = CASE WHEN cancelled OR stalled >= ?2 THEN ?1 END,
+    sqlite: "UPDATE mainstay.job SET stalled = stalled + begun, begun = 0, lease_until = NULL,
+            status = CASE WHEN cancelled OR (begun AND stalled >= ?2) THEN 5 ELSE 0 END,
+            finished_at = CASE WHEN cancelled OR (begun AND stalled >= ?2) THEN ?1 END,
             error = CASE WHEN cancelled THEN 'cancelled'
-                WHEN stalled >= ?2 THEN 'stalled more often than jobs.max_stalled allows: whoever had it was not heard of again'
+                WHEN begun AND stalled >= ?2 THEN 'stalled more often than jobs.max_stalled allows: whoever had it was not heard of again'
                 ELSE error END
         WHERE status = 2 AND lease_until < ?1 RETURNING status",
     postgres: "WITH lost AS MATERIALIZED (SELECT seq FROM mainstay.job WHERE status = 2 AND lease_until < now()
             ORDER BY seq LIMIT 5000 FOR UPDATE SKIP LOCKED)
-        UPDATE mainstay.job AS j SET stalled = stalled + 1,
-            status = CASE WHEN cancelled OR stalled >= $1 THEN 5 ELSE 0 END,
-            finished_at = CASE WHEN cancelled OR stalled >= $1 THEN now() END,
+        UPDATE mainstay.job AS j SET stalled = stalled + begun::integer, begun = false, lease_until = NULL,
+            status = CASE WHEN cancelled OR (begun AND stalled >= $1) THEN 5 ELSE 0 END,
+            finished_at = CASE WHEN cancelled OR (begun AND stalled >= $1) THEN now() END,
             error = CASE WHEN cancelled THEN 'cancelled'
-                WHEN stalled >= $1 THEN 'stalled more often than jobs.max_stalled allows: whoever had it was not heard of again'
+                WHEN begun AND stalled >= $1 THEN 'stalled more often than jobs.max_stalled allows: whoever had it was not heard of again'
                 ELSE error END
         FROM lost WHERE j.seq = lost.seq RETURNING j.status"
 );
