@@ -1,4 +1,4 @@
-//! The way to the jobs: whatever anybody wants changed waits in one bounded line, and what waits at a moment becomes one
+//! The way to the jobs: whatever anybody wants changed waits in a bounded line, and what waits at a moment becomes one
 //! transaction. Whoever asked hears what became of his own after the commit, never before.
 //!
 //! On a file one thread does it, on a connection of its own behind the file's one-writer lock; on PostgreSQL a few
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mainstay_base::task::Group;
 use mainstay_base::{Coded, ErrorCode};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::Notify;
 
 use crate::sqlite::checkpoint;
 use crate::tables::job::claim::Claim;
@@ -20,10 +20,12 @@ use crate::tables::job::{Ack, Added, Hand, Keep, New, Renewed, Settled, Status, 
 use crate::{Engine, Store};
 
 mod command;
+mod entries;
 mod file;
 mod server;
 
 use command::{Answer, Command};
+use entries::Ways;
 
 /// When a change counts as made, on a file. PostgreSQL has settings of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub enum Durability {
 /// Bounds and durability of the line.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Commands that may wait.
+    /// Changes by those who add jobs or give orders that may wait.
     pub waiting: usize,
     /// Commands in one transaction.
     pub together: usize,
@@ -83,15 +85,8 @@ impl Coded for Error {
 /// The way to the jobs. Cheap to clone; works until the group it was started in is stopped.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    line: mpsc::Sender<Entry>,
+    ways: Ways,
     wakes: Arc<Wakes>,
-}
-
-/// A command and the one who waits for it.
-#[derive(Debug)]
-struct Entry {
-    command: Command,
-    to: oneshot::Sender<Result<Answer, Error>>,
 }
 
 /// Who is to be woken when there may be something to claim, by queue.
@@ -149,7 +144,7 @@ impl Store {
     /// Starts whoever writes jobs. Its group must be stopped after everybody who works on jobs has been.
     #[must_use]
     pub fn start_queue(&self, bounds: Bounds, group: &Group) -> Queue {
-        let (line, entries) = mpsc::channel(bounds.waiting.max(1));
+        let (ways, entries) = entries::lines(bounds.waiting);
         let wakes = Arc::<Wakes>::default();
         match self.core() {
             Engine::Sqlite(db) => {
@@ -170,13 +165,13 @@ impl Store {
                 group.spawn("job queue", |stop| task.run(stop));
             }
         }
-        Queue { line, wakes }
+        Queue { ways, wakes }
     }
 }
 
 macro_rules! ask {
     ($queue:expr, $command:expr, $answer:ident) => {
-        match $queue.ask($command).await? {
+        match $queue.ways.ask($command).await? {
             Answer::$answer(answer) => Ok(answer),
             _ => Err(Error::Unavailable),
         }
@@ -279,25 +274,14 @@ impl Queue {
         self.wakes.of(queue)
     }
 
+    /// Everybody looks whether there is something to do.
+    pub fn wake_all(&self) {
+        self.wakes.wake_all();
+    }
+
     /// There may be something to claim: somebody committed a transaction that added it.
     pub fn wake(&self, queue: i32) {
         self.wakes.wake(queue);
-    }
-
-    async fn ask(&self, command: Command) -> Result<Answer, Error> {
-        let (to, answer) = oneshot::channel();
-        match self.line.try_send(Entry { command, to }) {
-            Ok(()) => answer.await.unwrap_or(Err(Error::Unavailable)),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(Error::Full),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(Error::Unavailable),
-        }
-    }
-}
-
-/// Answers whoever still waits.
-fn answer(group: impl Iterator<Item = (Entry, Result<Answer, Error>)>) {
-    for (entry, outcome) in group {
-        let _left = entry.to.send(outcome);
     }
 }
 

@@ -19,7 +19,7 @@ async fn what_a_handler_answers_is_kept(open: impl AsyncFn(Settings) -> House) {
     let id = house.add(r#"{"a":1}"#).await;
     let begun = house.next().await;
     assert_eq!((begun.id(), begun.work.job.payload.as_str()), (id.clone(), r#"{"a":1}"#));
-    assert_eq!(begun.work.fencing_token(), 1);
+    assert!(begun.work.fencing_token() > 0);
     assert!(begun.work.progress("50".into()).await.expect("noted"));
     assert_eq!(house.wait(&id, Status::Active).await.progress.as_deref(), Some("50"));
     begun.say(Ok(Some("[7]".into())));

@@ -41,7 +41,7 @@ pub(super) async fn a_claim_has_what_was_added(f: &Fixture) {
     };
     let added = line.add(row).await;
     let job = line.claim().await;
-    assert_eq!((job.seq, job.token, job.attempts_made), (added.seq, 1, 0));
+    assert_eq!((job.seq, job.attempts_made), (added.seq, 0));
     assert_eq!((job.kind.as_str(), job.payload.as_str()), ("kind", r#"{"a":"ä"}"#));
     assert_eq!((job.priority, job.attempts_max, job.timeout.as_millis()), (7, 5, 1_500));
     assert_eq!(job.custom_id.as_deref(), Some("mine"));
@@ -65,7 +65,8 @@ pub(super) async fn who_lost_his_lease_is_refused(f: &Fixture) {
     line.pass(LEASE * 2).await;
     assert_eq!(line.queue.tend().await.unwrap().stalled, 1);
     let second = line.claim().await;
-    assert_eq!((second.seq, second.token, second.stalled), (first.seq, first.token + 1, 1));
+    assert_eq!((second.seq, second.stalled), (first.seq, 1));
+    assert!(second.token > first.token);
     let renew = async |job: &Claimed| {
         line.queue.renew(&[(job.seq, job.token, true)], LEASE).await.unwrap()[0]
     };
@@ -188,7 +189,7 @@ pub(super) async fn given_back_counts_no_attempt(f: &Fixture) {
     assert_eq!(line.say(&job, Outcome::GivenBack).await, Some(Status::Waiting));
     let again = line.claim().await;
     assert_eq!((again.seq, again.attempts_made, again.stalled), (added[0].seq, 0, 0));
-    assert_eq!(again.token, job.token + 1);
+    assert!(again.token > job.token);
     let dead = Outcome::Dead { reason: "never".into() };
     assert_eq!(line.say(&again, dead).await, Some(Status::Dead));
     assert_eq!(line.find(again.seq).await.error.as_deref(), Some("never"));
@@ -276,7 +277,10 @@ pub(super) async fn a_paused_queue_gives_nothing(f: &Fixture) {
     assert_eq!(line.claim_many(1).await, []);
     assert!(job_queue::list(f.core()).await.unwrap()[0].paused);
     assert!(job_queue::resume(f.core(), line.number).await.unwrap());
-    line.claim().await;
+    let job = line.claim().await;
+    assert!(job_queue::pause(f.core(), line.number).await.unwrap());
+    let renewed = line.queue.renew(&[(job.seq, job.token, false)], LEASE).await.unwrap();
+    assert_eq!(renewed, [Renewed::Paused]);
     assert!(!job_queue::pause(f.core(), line.number + 1).await.unwrap());
     line.close().await;
 }

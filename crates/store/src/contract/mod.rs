@@ -9,6 +9,7 @@ mod engagement;
 mod error_event;
 mod job;
 mod job_line;
+mod job_waits;
 mod metric_series;
 mod page_view;
 mod performance_metric;
@@ -78,6 +79,15 @@ contract! {
         what_breaks_a_rule_fails_alone,
         pages_go_on_after_the_last_row,
         nobody_gets_the_job_of_another,
+    }
+    job_waits {
+        whoever_works_is_not_refused_for_those_who_add,
+        what_a_claimant_does_not_wait_for_is_given_back,
+        nobody_waits_for_the_name_of_another,
+        the_word_of_a_loser_does_not_count_beside_the_winners,
+        a_key_is_kept_also_where_another_name_was_found,
+        a_round_does_a_part_and_says_so,
+        a_claim_that_was_lost_has_not_the_token_of_the_next,
     }
     metric_series { fine_samples_give_way_to_coarse_ones }
     page_view {

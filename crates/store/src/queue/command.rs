@@ -28,6 +28,41 @@ pub(super) enum Command {
     Tend,
 }
 
+impl Command {
+    /// Whether it is said by somebody who works on jobs, or looks after those who do.
+    pub(super) fn is_of_worker(&self) -> bool {
+        !matches!(self, Self::Add(_) | Self::Order { .. })
+    }
+
+    /// Whether it can meet another's lock.
+    pub(super) fn goes_apart(&self) -> bool {
+        match self {
+            Self::Add(rows) => rows.iter().any(New::is_named),
+            Self::Order { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// What it adds.
+    pub(super) fn rows(&self) -> &[New] {
+        match self {
+            Self::Add(rows) => rows,
+            _ => &[],
+        }
+    }
+
+    /// About how many bytes it is.
+    pub(super) fn weight(&self) -> usize {
+        const ROW: usize = 256;
+        match self {
+            Self::Add(rows) => rows.iter().map(|row| ROW + row.payload.len()).sum(),
+            Self::Finish(acks) => acks.iter().map(|ack| ROW + ack.outcome.weight()).sum(),
+            Self::Progress { progress, .. } => ROW + progress.len(),
+            Self::Claim(_) | Self::Renew(_) | Self::Order { .. } | Self::Tend => ROW,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Answer {
     Added(Vec<Added>),

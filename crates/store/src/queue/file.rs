@@ -8,10 +8,10 @@ use std::time::Duration;
 use mainstay_base::Clock;
 use mainstay_base::task::Stop;
 use rusqlite::Connection;
-use tokio::sync::mpsc;
 
 use super::command::{Answer, Command, run_direct};
-use super::{Bounds, Durability, Entry, Wakes, answer, told};
+use super::entries::{Entries, Entry, answer};
+use super::{Bounds, Durability, Wakes, told};
 use crate::Error;
 use crate::error::{Kind, Source};
 use crate::sqlite::Db;
@@ -31,7 +31,7 @@ pub(super) struct Task {
     db: Db,
     clock: Clock,
     bounds: Bounds,
-    entries: mpsc::Receiver<Entry>,
+    entries: Entries,
     wakes: Arc<Wakes>,
     /// Jobs that were finished since the queue was last looked through.
     finished: HashMap<i32, u32>,
@@ -45,7 +45,7 @@ impl Task {
         db: Db,
         clock: Clock,
         bounds: Bounds,
-        entries: mpsc::Receiver<Entry>,
+        entries: Entries,
         wakes: Arc<Wakes>,
     ) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl Task {
             tokio::select! {
                 biased;
                 () = stop.soft() => break,
-                taken = self.entries.recv_many(&mut group, together) => {
+                taken = self.entries.take(&mut group, together) => {
                     if taken == 0 {
                         stop.soft().await;
                         break;
@@ -87,7 +87,7 @@ impl Task {
         }
         self.entries.close();
         let rest = async {
-            while self.entries.recv_many(&mut group, together).await > 0 {
+            while self.entries.take(&mut group, together).await > 0 {
                 self.settle(&mut group).await;
             }
         };
@@ -105,7 +105,7 @@ impl Task {
         if self.bounds.durability == Durability::Full && wanted >= BUSY_FROM {
             let until = tokio::time::Instant::now() + GATHER;
             while group.len() < wanted {
-                let more = self.entries.recv_many(group, wanted - group.len());
+                let more = self.entries.take(group, wanted - group.len());
                 match tokio::time::timeout_at(until, more).await {
                     Ok(more) if more > 0 => {}
                     _ => break,
@@ -119,13 +119,15 @@ impl Task {
     async fn settle(&mut self, group: &mut Vec<Entry>) {
         let commands: Vec<&Command> = group.iter().map(|entry| &entry.command).collect();
         match self.commit(&commands).await {
-            Ok(answers) => self.tell(group, answers),
+            Ok(answers) => self.tell(group, answers).await,
             Err(error) if error.kind == Kind::Conflict && group.len() > 1 => {
                 for entry in group.drain(..) {
                     let outcome = self.commit(&[&entry.command]).await;
                     match outcome {
-                        Ok(answers) => self.tell(&mut vec![entry], answers),
-                        Err(error) => answer(std::iter::once((entry, Err(told(&error))))),
+                        Ok(answers) => self.tell(&mut vec![entry], answers).await,
+                        Err(error) => {
+                            answer(std::iter::once((entry, Err(told(&error)))));
+                        }
                     }
                 }
             }
@@ -136,9 +138,13 @@ impl Task {
         }
     }
 
-    fn tell(&self, group: &mut Vec<Entry>, answers: Vec<Answer>) {
+    async fn tell(&mut self, group: &mut Vec<Entry>, answers: Vec<Answer>) {
         self.wakes.wake_for(group.iter().map(|entry| &entry.command).zip(&answers));
-        answer(group.drain(..).zip(answers.into_iter().map(Ok)));
+        let orphans = answer(group.drain(..).zip(answers.into_iter().map(Ok)));
+        if !orphans.is_empty() {
+            // Told by `commit`; else their leases end.
+            drop(self.commit(&[&Command::Finish(orphans)]).await);
+        }
     }
 
     async fn commit(&mut self, commands: &[&Command]) -> Result<Vec<Answer>, Error> {

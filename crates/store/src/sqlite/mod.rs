@@ -212,8 +212,8 @@ impl Writer {
         Ok(conn)
     }
 
-    /// Does the work of the file's recorder or queue on its connection, and keeps that only when no transaction is left open on it, whatever
-    /// became of the work. Blocks for as long as it takes.
+    /// Does the work of the file's recorder or job queue on its connection, and keeps that only when no transaction is left
+    /// open on it, whatever became of the work. Blocks for as long as it takes.
     pub(crate) fn directly<T, E: From<Source>>(
         &mut self,
         db: &Db,

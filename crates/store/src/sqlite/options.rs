@@ -72,8 +72,8 @@ pub(crate) fn writer(path: &Path, shape: &Shape) -> SqliteConnectOptions {
         .fold(options, |options, (name, value)| options.pragma(name, value))
 }
 
-/// The recorder's connection, set up as [`writer`]: of a library that runs statements on the caller's own thread.
-/// Its log is copied beside the commits.
+/// The connection of the file's recorder or job queue, set up as [`writer`] but for `synchronous`: of a library that runs
+/// statements on the caller's own thread. Its log is copied beside the commits.
 pub(crate) fn direct(
     path: &Path,
     shape: &Shape,

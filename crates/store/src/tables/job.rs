@@ -168,7 +168,7 @@ impl New {
     }
 
     /// Whether it can meet another one.
-    fn is_named(&self) -> bool {
+    pub(crate) fn is_named(&self) -> bool {
         self.custom_id.is_some() || self.unique.is_some() || self.idempotency.is_some()
     }
 }
@@ -250,6 +250,18 @@ pub enum Outcome {
     GivenBack,
 }
 
+impl Outcome {
+    /// About how many bytes it is.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Completed { result } => result.as_ref().map_or(0, String::len),
+            Self::Failed { error: text, .. } | Self::Dead { reason: text } => text.len(),
+            Self::GivenBack => 0,
+        }
+    }
+}
+
 /// What became of an acknowledgement: how the job stands now. None: somebody else has it, or it is gone.
 pub type Settled = Option<Status>;
 
@@ -258,6 +270,8 @@ pub type Settled = Option<Status>;
 pub enum Renewed {
     /// Still his.
     Held,
+    /// Still his; where it has not begun it shall not.
+    Paused,
     /// Still his, and he shall end it.
     Cancelled,
     /// Somebody else has it, or it is gone.

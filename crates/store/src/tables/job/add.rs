@@ -1,6 +1,8 @@
 //! Adding jobs: many at once, or in the transaction of somebody who changes something else. One whose name is taken becomes
 //! the one that has it.
 
+use std::collections::HashSet;
+
 use mainstay_base::{Clock, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _};
 use sqlx::PgConnection;
@@ -40,17 +42,32 @@ const ADD_KEY: Sql = sql!(
     "INSERT INTO mainstay.job_key (queue, key, seq, expires_at) VALUES ($1, $2, $3, $4)
      ON CONFLICT (queue, key) DO UPDATE SET seq = excluded.seq, expires_at = excluded.expires_at, result = NULL"
 );
+/// A key by which a job was found that went by another name, with what the job has answered already.
+const ADD_KEY_OF: Sql = sql!(
+    "INSERT INTO mainstay.job_key (queue, key, seq, expires_at, result)
+     VALUES ($1, $2, $3, $4, (SELECT result FROM mainstay.job WHERE seq = $3))
+     ON CONFLICT (queue, key) DO UPDATE SET seq = excluded.seq, expires_at = excluded.expires_at,
+        result = excluded.result"
+);
+/// So that its result is kept with the key; with the first one, where there are several.
+const NOTE_KEY: Sql =
+    sql!("UPDATE mainstay.job SET idempotency_key = $1 WHERE seq = $2 AND idempotency_key IS NULL");
 const FIND_ID: Sql = sql!(
     "SELECT seq FROM mainstay.job WHERE queue = $1 AND custom_id = $2 AND custom_id IS NOT NULL"
 );
 const FIND_UNIQUE: Sql = sql!(
     "SELECT seq FROM mainstay.job WHERE queue = $1 AND unique_key = $2 AND unique_key IS NOT NULL AND finished_at IS NULL"
 );
-const DEBOUNCE: Sql =
-    sql!("UPDATE mainstay.job SET payload = $1, run_at = $2 WHERE seq = $3 AND status = 1");
+const DEBOUNCE: Sql = sql!(
+    "UPDATE mainstay.job SET payload = $1, run_at = $2 WHERE seq = $3 AND status = 1 AND attempts_made = 0"
+);
 /// Two who add by one name take turns, so that the second sees what the first has added.
 const LOCK_NAMES: &str = "SELECT pg_advisory_xact_lock(name) FROM (
     SELECT DISTINCT hashtextextended(name, 7) AS name FROM unnest($1::text[]) AS n(name) ORDER BY 1) AS names";
+/// The same without a wait: those that could be had.
+const TRY_NAMES: &str = "SELECT name FROM unnest($1::text[]) AS n(name)
+    WHERE pg_try_advisory_xact_lock(hashtextextended(name, 7))";
+const WAIT_BRIEFLY: &str = "SET LOCAL lock_timeout = '1s'";
 
 /// Adds jobs in a transaction: there are none of them unless it is committed. Whoever commits it wakes the workers.
 ///
@@ -98,7 +115,41 @@ async fn lock_names(tx: &mut Tx<'_>, rows: impl Iterator<Item = &New>) -> Result
     })
 }
 
-fn names(row: &New) -> Vec<String> {
+/// Takes the names that nobody has, and waits for none; answers them.
+pub(crate) async fn try_names(
+    tx: &mut Tx<'_>,
+    mut wanted: Vec<String>,
+) -> Result<HashSet<String>, Error> {
+    wanted.sort_unstable();
+    wanted.dedup();
+    let op = tx.op();
+    let Tx::Postgres(tx) = tx else { return Ok(wanted.into_iter().collect()) };
+    if wanted.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let patience = tx.patience();
+    let query = sqlx::query_scalar(TRY_NAMES).bind(wanted);
+    let had: Result<Vec<String>, _> = patience.keep(query.fetch_all(tx.conn())).await;
+    had.map(|had| had.into_iter().collect()).map_err(|error| {
+        tx.note(&error);
+        Error::new(op, error)
+    })
+}
+
+/// Lets the transaction wait for no lock for long.
+pub(crate) async fn wait_briefly(tx: &mut Tx<'_>) -> Result<(), Error> {
+    let op = tx.op();
+    let Tx::Postgres(tx) = tx else { return Ok(()) };
+    let patience = tx.patience();
+    let set = patience.keep(sqlx::query(WAIT_BRIEFLY).execute(tx.conn())).await;
+    set.map(drop).map_err(|error| {
+        tx.note(&error);
+        Error::new(op, error)
+    })
+}
+
+/// What it goes by, where another can go by the same.
+pub(crate) fn names(row: &New) -> Vec<String> {
     let id = row.custom_id.iter().map(|id| format!("{}\ti{id}", row.queue));
     let unique = row.unique.iter().map(|unique| format!("{}\tu{}", row.queue, unique.key()));
     let key = row.idempotency.iter().map(|(key, _)| format!("{}\tk{key}", row.queue));
@@ -116,7 +167,7 @@ async fn add_one(tx: &mut Tx<'_>, row: &New, now: Timestamp) -> Result<Added, Er
     if let Some(id) = &row.custom_id {
         let found = take!(*tx, query_scalar(FIND_ID).fetch_optional, row.queue, id)?;
         if let Some(seq) = found {
-            return Ok(Added { seq, is_new: false, result: None });
+            return keep_key(tx, row, seq, now).await;
         }
     }
     if let Some(unique) = &row.unique {
@@ -126,7 +177,7 @@ async fn add_one(tx: &mut Tx<'_>, row: &New, now: Timestamp) -> Result<Added, Er
             if matches!(unique, Unique::Debounce(_)) {
                 run!(*tx, DEBOUNCE, &*row.payload, Ts(now.plus(row.delay)), seq)?;
             }
-            return Ok(Added { seq, is_new: false, result: None });
+            return keep_key(tx, row, seq, now).await;
         }
     }
     let (backoff, backoff_ms) = row.backoff.parts();
@@ -154,6 +205,15 @@ async fn add_one(tx: &mut Tx<'_>, row: &New, now: Timestamp) -> Result<Added, Er
         run!(*tx, ADD_KEY, row.queue, key, seq, Ts(now.plus(*lasts)))?;
     }
     Ok(Added { seq, is_new: true, result: None })
+}
+
+/// One that was found by another name than its idempotency key is found by that, too, from now on.
+async fn keep_key(tx: &mut Tx<'_>, row: &New, seq: i64, now: Timestamp) -> Result<Added, Error> {
+    if let Some((key, lasts)) = &row.idempotency {
+        run!(*tx, ADD_KEY_OF, row.queue, key, seq, Ts(now.plus(*lasts)))?;
+        run!(*tx, NOTE_KEY, key, seq)?;
+    }
+    Ok(Added { seq, is_new: false, result: None })
 }
 
 /// On a file, through the queue's own connection.
@@ -205,6 +265,14 @@ pub(crate) fn add_direct<'a>(
 /// The job that has one of its names.
 fn find_direct(conn: &Connection, row: &New, now: Timestamp) -> rusqlite::Result<Option<Added>> {
     let there = |seq: i64| Added { seq, is_new: false, result: None };
+    let keep_key = |seq: i64| {
+        if let Some((key, lasts)) = &row.idempotency {
+            let until = now.plus(*lasts).as_micros();
+            conn.prepare_cached(ADD_KEY_OF.sqlite)?.execute((row.queue, key, seq, until))?;
+            conn.prepare_cached(NOTE_KEY.sqlite)?.execute((key, seq))?;
+        }
+        Ok(Some(there(seq)))
+    };
     if let Some((key, _)) = &row.idempotency {
         let found = conn
             .prepare_cached(FIND_KEY.sqlite)?
@@ -221,7 +289,7 @@ fn find_direct(conn: &Connection, row: &New, now: Timestamp) -> rusqlite::Result
     if let Some(id) = &row.custom_id
         && let Some(seq) = find(FIND_ID.sqlite, id)?
     {
-        return Ok(Some(there(seq)));
+        return keep_key(seq);
     }
     if let Some(unique) = &row.unique
         && let Some(seq) = find(FIND_UNIQUE.sqlite, unique.key())?
@@ -230,12 +298,12 @@ fn find_direct(conn: &Connection, row: &New, now: Timestamp) -> rusqlite::Result
             let run_at = now.plus(row.delay).as_micros();
             conn.prepare_cached(DEBOUNCE.sqlite)?.execute((&*row.payload, run_at, seq))?;
         }
-        return Ok(Some(there(seq)));
+        return keep_key(seq);
     }
     Ok(None)
 }
 
-/// On PostgreSQL: those that meet nobody in one statement, the others one by one.
+/// On PostgreSQL: those that meet nobody in one statement, the others, whose names are the transaction's, one by one.
 pub(crate) async fn add_shared(
     tx: &mut Tx<'_>,
     clock: &Clock,
@@ -256,7 +324,6 @@ pub(crate) async fn add_shared(
     }
     let mut now_there = None;
     if plain.len() < rows.len() {
-        lock_names(tx, rows.iter().copied()).await?;
         now_there = Some(now(tx, clock).await?);
     }
     let mut seqs = seqs.into_iter();

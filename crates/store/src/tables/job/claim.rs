@@ -30,15 +30,17 @@ pub struct Hand {
     pub next_due: Option<Duration>,
 }
 
-/// Delayed ones whose time has come.
+/// Delayed ones whose time has come; of very many a part, the next is due at once.
 const PROMOTE: Sql = sql!(
-    sqlite: "UPDATE mainstay.job SET status = 0 WHERE queue = ?1 AND status = 1 AND run_at <= ?2",
+    sqlite: "UPDATE mainstay.job SET status = 0 WHERE seq IN (
+        SELECT seq FROM mainstay.job WHERE queue = ?1 AND status = 1 AND run_at <= ?2 ORDER BY run_at LIMIT 1000)",
     postgres: "UPDATE mainstay.job SET status = 0 WHERE seq IN (
         SELECT seq FROM mainstay.job WHERE queue = $1 AND status = 1 AND run_at <= now()
-        ORDER BY run_at LIMIT 10000 FOR UPDATE SKIP LOCKED)"
+        ORDER BY run_at LIMIT 1000 FOR UPDATE SKIP LOCKED)"
 );
+/// A token is also the time: a claim that was lost with the server that knew of it has not the token of the next one.
 const CLAIM: Sql = sql!(
-    sqlite: "UPDATE mainstay.job SET status = 2, token = token + 1, worker = ?3, lease_until = ?4, started_at = ?5,
+    sqlite: "UPDATE mainstay.job SET status = 2, token = max(token + 1, ?5), worker = ?3, lease_until = ?4, started_at = ?5,
             begun = ?6
         WHERE seq IN (SELECT seq FROM mainstay.job WHERE queue = ?1 AND status = 0
             AND NOT (SELECT paused FROM mainstay.job_queue WHERE id = ?1)
@@ -49,7 +51,8 @@ const CLAIM: Sql = sql!(
             AND NOT (SELECT paused FROM mainstay.job_queue WHERE id = $1)
             ORDER BY priority, seq LIMIT $2 FOR UPDATE SKIP LOCKED),
         placed AS (SELECT seq, row_number() OVER (ORDER BY priority, seq) AS place FROM first)
-        UPDATE mainstay.job AS j SET status = 2, token = token + 1, worker = $3,
+        UPDATE mainstay.job AS j SET status = 2,
+            token = greatest(token + 1, (extract(epoch FROM now()) * 1000000)::bigint), worker = $3,
             lease_until = now() + $4 * interval '1 microsecond', started_at = now(), begun = placed.place <= $5
         FROM placed WHERE j.seq = placed.seq
         RETURNING j.seq, token, custom_id, kind, payload, attempts_made, attempts_max, timeout_ms, run_at, stalled,

@@ -62,10 +62,13 @@ const GIVE_BACK: Sql = sql!(
 );
 const KEEP_RESULT: Sql = sql!(
     sqlite: "UPDATE mainstay.job_key SET result = ?4 WHERE queue = ?1 AND key = ?2 AND seq = ?3",
-    postgres: "UPDATE mainstay.job_key SET result = $4 WHERE queue = $1 AND key = $2 AND seq = $3"
+    postgres: "UPDATE mainstay.job_key AS k SET result = a.result
+        FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::text[]) AS a(queue, key, seq, result)
+        WHERE k.queue = a.queue AND k.key = a.key AND k.seq = a.seq"
 );
 /// In the order of their numbers, so that two groups that hold the same jobs do not wait for each other.
-const LOCK: &str = "SELECT seq FROM mainstay.job WHERE seq = ANY ($1) ORDER BY seq FOR UPDATE";
+pub(super) const LOCK: &str =
+    "SELECT seq FROM mainstay.job WHERE seq = ANY ($1) ORDER BY seq FOR UPDATE";
 
 /// On a file. Counts in `finished` how many of each queue need nothing more.
 pub(crate) fn finish_direct<'a>(
@@ -142,12 +145,7 @@ pub(crate) async fn finish_shared(
         let (seqs, tokens, results) = &by.completed;
         let query = sqlx::query_as(COMPLETE.postgres).bind(seqs).bind(tokens).bind(results);
         let completed: Vec<Done> = query.fetch_all(&mut *conn).await?;
-        for (seq, _, _, queue, key) in &completed {
-            let Some(key) = key else { continue };
-            let result = seqs.iter().position(|s| s == seq).and_then(|at| results[at]);
-            let keep = sqlx::query(KEEP_RESULT.postgres).bind(queue).bind(key).bind(seq);
-            keep.bind(result).execute(&mut *conn).await?;
-        }
+        keep_results(conn, &completed, &by.completed).await?;
         done.extend(completed);
     }
     if !by.failed.0.is_empty() {
@@ -172,10 +170,36 @@ pub(crate) async fn finish_shared(
     Ok(settled.map(|status| status.map(|status| Status::of(status.into()))).collect())
 }
 
+/// Keeps what was answered with the idempotency keys of those that have one.
+async fn keep_results(
+    conn: &mut PgConnection,
+    completed: &[Done],
+    (seqs, tokens, results): &Completed<'_>,
+) -> Result<(), sqlx::Error> {
+    let keyed: Vec<(&Done, &str)> =
+        completed.iter().filter_map(|done| Some((done, done.4.as_deref()?))).collect();
+    if keyed.is_empty() {
+        return Ok(());
+    }
+    let said = seqs.iter().zip(tokens).zip(results);
+    let said: HashMap<_, _> =
+        said.map(|((seq, token), result)| ((*seq, *token), *result)).collect();
+    let result = |done: &Done| said.get(&(done.0, done.1)).copied().flatten();
+    let keep = sqlx::query(KEEP_RESULT.postgres)
+        .bind(keyed.iter().map(|(done, _)| done.3).collect::<Vec<_>>())
+        .bind(keyed.iter().map(|(_, key)| *key).collect::<Vec<_>>())
+        .bind(keyed.iter().map(|(done, _)| done.0).collect::<Vec<_>>())
+        .bind(keyed.iter().map(|(done, _)| result(done)).collect::<Vec<_>>());
+    keep.execute(conn).await.map(drop)
+}
+
+/// Numbers, tokens and results of those that went well.
+type Completed<'a> = (Vec<i64>, Vec<i64>, Vec<Option<&'a str>>);
+
 /// Acknowledgements by outcome, one array per column.
 #[derive(Default)]
 struct Columns<'a> {
-    completed: (Vec<i64>, Vec<i64>, Vec<Option<&'a str>>),
+    completed: Completed<'a>,
     failed: (Vec<i64>, Vec<i64>, Vec<&'a str>, Vec<f64>),
     dead: (Vec<i64>, Vec<i64>, Vec<&'a str>),
     back: (Vec<i64>, Vec<i64>),

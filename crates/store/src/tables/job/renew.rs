@@ -7,6 +7,7 @@ use mainstay_base::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 use sqlx::PgConnection;
 
+use super::finish::LOCK;
 use super::{Renewed, micros};
 use crate::sql::{Sql, sql};
 
@@ -21,11 +22,13 @@ pub(crate) struct Held {
 }
 
 const RENEW: Sql = sql!(
-    sqlite: "UPDATE mainstay.job SET lease_until = ?3, begun = begun OR ?4 WHERE seq = ?1 AND token = ?2 AND status = 2 RETURNING cancelled",
+    sqlite: "UPDATE mainstay.job SET lease_until = ?3, begun = begun OR ?4 WHERE seq = ?1 AND token = ?2 AND status = 2 RETURNING cancelled,
+        (SELECT paused FROM mainstay.job_queue AS q WHERE q.id = queue)",
     postgres: "UPDATE mainstay.job AS j SET lease_until = now() + h.lease * interval '1 microsecond',
             begun = j.begun OR h.begun
         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::boolean[]) AS h(seq, token, lease, begun)
-        WHERE j.seq = h.seq AND j.token = h.token AND j.status = 2 RETURNING j.seq, j.cancelled"
+        WHERE j.seq = h.seq AND j.token = h.token AND j.status = 2 RETURNING j.seq, j.token, j.cancelled,
+            (SELECT paused FROM mainstay.job_queue AS q WHERE q.id = j.queue)"
 );
 const PROGRESS: Sql = sql!(
     sqlite: "UPDATE mainstay.job SET progress = ?3 WHERE seq = ?1 AND token = ?2 AND status = 2",
@@ -41,7 +44,9 @@ pub(crate) fn renew_direct<'a>(
     let mut statement = conn.prepare_cached(RENEW.sqlite)?;
     held.map(|held| {
         let until = now.plus(held.lease).as_micros();
-        let row = statement.query_row((held.seq, held.token, until, held.begun), |row| row.get(0));
+        let row = statement.query_row((held.seq, held.token, until, held.begun), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        });
         row.optional().map(told)
     })
     .collect()
@@ -57,22 +62,29 @@ pub(crate) async fn renew_shared(
     }
     let mut sorted = held.to_vec();
     sorted.sort_unstable_by_key(|held| held.seq);
-    let rows: Vec<(i64, bool)> = sqlx::query_as(RENEW.postgres)
-        .bind(sorted.iter().map(|held| held.seq).collect::<Vec<_>>())
+    let seqs: Vec<i64> = sorted.iter().map(|held| held.seq).collect();
+    sqlx::query(LOCK).bind(&seqs).execute(&mut *conn).await?;
+    let rows: Vec<(i64, i64, bool, Option<bool>)> = sqlx::query_as(RENEW.postgres)
+        .bind(&seqs)
         .bind(sorted.iter().map(|held| held.token).collect::<Vec<_>>())
         .bind(sorted.iter().map(|held| micros(held.lease)).collect::<Vec<_>>())
         .bind(sorted.iter().map(|held| held.begun).collect::<Vec<_>>())
         .fetch_all(conn)
         .await?;
-    let found: HashMap<i64, bool> = rows.into_iter().collect();
-    Ok(held.iter().map(|held| told(found.get(&held.seq).copied())).collect())
+    let found: HashMap<(i64, i64), (bool, Option<bool>)> = rows
+        .into_iter()
+        .map(|(seq, token, cancelled, paused)| ((seq, token), (cancelled, paused)))
+        .collect();
+    Ok(held.iter().map(|held| told(found.get(&(held.seq, held.token)).copied())).collect())
 }
 
-fn told(cancelled: Option<bool>) -> Renewed {
-    match cancelled {
+/// Whether it is cancelled, and whether its queue is paused.
+fn told(found: Option<(bool, Option<bool>)>) -> Renewed {
+    match found {
         None => Renewed::Lost,
-        Some(true) => Renewed::Cancelled,
-        Some(false) => Renewed::Held,
+        Some((true, _)) => Renewed::Cancelled,
+        Some((false, Some(true))) => Renewed::Paused,
+        Some((false, _)) => Renewed::Held,
     }
 }
 

@@ -33,18 +33,21 @@ pub struct Tended {
     pub buried: u64,
     /// Finished jobs that were forgotten.
     pub forgotten: u64,
+    /// Idempotency keys that were.
+    pub keys: u64,
 }
 
 impl Tended {
     /// Whether a round had so much to do that the next shall follow at once.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
-        self.forgotten >= CHUNK.unsigned_abs() || self.stalled + self.buried >= CHUNK.unsigned_abs()
+        let chunk = CHUNK.unsigned_abs();
+        [self.stalled + self.buried, self.forgotten, self.keys].iter().any(|done| *done >= chunk)
     }
 }
 
-/// At most so many go in one statement: a file's writer has others to serve.
-const CHUNK: i64 = 5_000;
+/// About so many rows are changed in one round: a file's writer has others to serve.
+const CHUNK: i64 = 1_000;
 
 /// What was only claimed ahead did not stall: whoever had it was lost before it began.
 const SWEEP: Sql = sql!(
@@ -54,9 +57,10 @@ const SWEEP: Sql = sql!(
             error = CASE WHEN cancelled THEN 'cancelled'
                 WHEN begun AND stalled >= ?2 THEN 'stalled more often than jobs.max_stalled allows: whoever had it was not heard of again'
                 ELSE error END
-        WHERE status = 2 AND lease_until < ?1 RETURNING status",
+        WHERE seq IN (SELECT seq FROM mainstay.job WHERE status = 2 AND lease_until < ?1 ORDER BY seq LIMIT 1000)
+        RETURNING status",
     postgres: "WITH lost AS MATERIALIZED (SELECT seq FROM mainstay.job WHERE status = 2 AND lease_until < now()
-            ORDER BY seq LIMIT 5000 FOR UPDATE SKIP LOCKED)
+            ORDER BY seq LIMIT 1000 FOR UPDATE SKIP LOCKED)
         UPDATE mainstay.job AS j SET stalled = stalled + begun::integer, begun = false, lease_until = NULL,
             status = CASE WHEN cancelled OR (begun AND stalled >= $1) THEN 5 ELSE 0 END,
             finished_at = CASE WHEN cancelled OR (begun AND stalled >= $1) THEN now() END,
@@ -82,8 +86,10 @@ const FORGET_OLD: Sql = sql!(
         FOR UPDATE SKIP LOCKED))"
 );
 const FORGET_KEYS: Sql = sql!(
-    sqlite: "DELETE FROM mainstay.job_key WHERE expires_at < ?1",
-    postgres: "DELETE FROM mainstay.job_key WHERE expires_at < now()"
+    sqlite: "DELETE FROM mainstay.job_key WHERE (queue, key) IN (SELECT queue, key FROM mainstay.job_key
+        WHERE expires_at < ?1 LIMIT ?2)",
+    postgres: "DELETE FROM mainstay.job_key WHERE (queue, key) IN (SELECT queue, key FROM mainstay.job_key
+        WHERE expires_at < now() LIMIT $1 FOR UPDATE SKIP LOCKED)"
 );
 const QUEUES: Sql = sql!("SELECT id FROM mainstay.job_queue");
 
@@ -124,6 +130,9 @@ pub(crate) fn tend_direct(
     let queues: rusqlite::Result<Vec<i32>> = queues.query_map([], |row| row.get(0))?.collect();
     let queues = queues?;
     for queue in queues {
+        if tended.is_unfinished() {
+            return Ok(tended);
+        }
         tended.forgotten += forget_many_direct(conn, queue, keep)?;
         for (status, _, lasts) in keep.rules() {
             let before = now.minus(lasts).as_micros();
@@ -131,7 +140,8 @@ pub(crate) fn tend_direct(
             tended.forgotten += forget.execute((queue, status, before, CHUNK))? as u64;
         }
     }
-    conn.prepare_cached(FORGET_KEYS.sqlite)?.execute([micros])?;
+    let mut forget = conn.prepare_cached(FORGET_KEYS.sqlite)?;
+    tended.keys = forget.execute([micros, CHUNK])? as u64;
     Ok(tended)
 }
 
@@ -148,6 +158,9 @@ pub(crate) async fn tend_shared(
     swept.into_iter().for_each(|status| tended.note_swept(status));
     let queues: Vec<i32> = sqlx::query_scalar(QUEUES.postgres).fetch_all(&mut *conn).await?;
     for queue in queues {
+        if tended.is_unfinished() {
+            return Ok(tended);
+        }
         for (status, count, lasts) in keep.rules() {
             for (text, bound) in [(FORGET_MANY, i64::from(count)), (FORGET_OLD, micros(lasts))] {
                 let query = sqlx::query(text.postgres).bind(queue).bind(status).bind(bound);
@@ -156,7 +169,8 @@ pub(crate) async fn tend_shared(
             }
         }
     }
-    sqlx::query(FORGET_KEYS.postgres).execute(conn).await?;
+    let forgotten = sqlx::query(FORGET_KEYS.postgres).bind(CHUNK).execute(conn).await?;
+    tended.keys = forgotten.rows_affected();
     Ok(tended)
 }
 
