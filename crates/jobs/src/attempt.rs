@@ -4,11 +4,17 @@ use std::time::Duration;
 
 use mainstay_base::task::Group;
 use mainstay_store::job::{Ack, Outcome};
+use serde::de::IgnoredAny;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::Settings;
 use crate::job::{Failure, Job, Work};
+
+/// Bytes of a handler's words that are kept.
+const TEXT_MAX: usize = 4_096;
 
 /// Threads on which handlers run, so that one that blocks keeps no lease from being renewed.
 #[derive(Debug)]
@@ -53,39 +59,73 @@ impl Ended {
         Self::Not(Failure::Again("its handler panicked".into()))
     }
 
-    pub(crate) fn into_outcome(self, spread: impl FnOnce() -> f64) -> Outcome {
+    /// What the store is told. An answer that it would not take would not be better the next time: that is the end of it.
+    pub(crate) fn into_outcome(self, settings: &Settings, spread: impl FnOnce() -> f64) -> Outcome {
         match self {
-            Self::Well(result) => Outcome::Completed { result },
-            Self::Not(Failure::Again(error)) => Outcome::Failed { error, spread: spread() },
-            Self::Not(Failure::Dead(reason)) => Outcome::Dead { reason },
+            Self::Well(Some(result)) => match json("its answer", &result, settings) {
+                Ok(()) => Outcome::Completed { result: Some(result) },
+                Err(reason) => Outcome::Dead { reason },
+            },
+            Self::Well(None) => Outcome::Completed { result: None },
+            Self::Not(Failure::Again(error)) => {
+                Outcome::Failed { error: text(error), spread: spread() }
+            }
+            Self::Not(Failure::Dead(reason)) => Outcome::Dead { reason: text(reason) },
             // The store knows whether somebody asked for it.
             Self::LeftAlone => Outcome::GivenBack,
         }
     }
 }
 
+/// Whether the store takes it: JSON that is not too large.
+pub(crate) fn json(what: &str, said: &str, settings: &Settings) -> Result<(), String> {
+    let max = settings.result_max.bytes();
+    if said.len() > max {
+        return Err(format!("{what} is larger than jobs.result_max ({max} bytes)"));
+    }
+    match serde_json::from_str::<IgnoredAny>(said) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("{what} is not JSON")),
+    }
+}
+
+/// As much of a handler's words as is kept, without what no database takes.
+pub(crate) fn text(said: String) -> String {
+    if said.len() <= TEXT_MAX && !said.contains('\0') {
+        return said;
+    }
+    let end = said.floor_char_boundary(TEXT_MAX);
+    let mut kept = said.get(..end).unwrap_or_default().replace('\0', "\u{fffd}");
+    if end < said.len() {
+        kept.push('…');
+    }
+    kept
+}
+
+/// Until its time is over, and how long that is.
+pub(crate) type Until = (Option<Duration>, Option<Instant>);
+
 pub(crate) async fn attempt(
     kind: &dyn Job,
     work: Work,
-    time: Option<Duration>,
+    (time, over): Until,
     cancel: &CancellationToken,
 ) -> Ended {
     let running = kind.run(work);
-    let ended = tokio::select! {
+    let is_over = || over.is_some_and(|over| over <= Instant::now());
+    tokio::select! {
         biased;
-        ended = running => ended,
-        () = cancel.cancelled() => return Ended::LeftAlone,
-        time = out_of(time) => Err(Failure::Again(format!("it took longer than {time:?}"))),
-    };
-    ended.map_or_else(Ended::Not, Ended::Well)
+        ended = running => return ended.map_or_else(Ended::Not, Ended::Well),
+        () = out_of(over) => {}
+        // Those whose time is over are told so, too.
+        () = cancel.cancelled() => if !is_over() { return Ended::LeftAlone },
+    }
+    Ended::Not(Failure::Again(format!("it took longer than {:?}", time.unwrap_or_default())))
 }
 
-async fn out_of(time: Option<Duration>) -> Duration {
-    match time {
-        Some(time) => {
-            tokio::time::sleep(time).await;
-            time
-        }
+async fn out_of(over: Option<Instant>) {
+    match over {
+        Some(over) => tokio::time::sleep_until(over).await,
         None => std::future::pending().await,
     }
 }

@@ -14,6 +14,9 @@ pub enum Error {
     /// What was to be added breaks a rule.
     #[error("the job cannot be added: {0}")]
     Invalid(String),
+    /// What was to be noted breaks a rule.
+    #[error("how far a job is cannot be noted: {0}")]
+    Progress(String),
     /// The way to the store is full, or the store is away.
     #[error(transparent)]
     Queue(#[from] mainstay_store::queue::Error),
@@ -26,7 +29,7 @@ impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NoQueue(_) | Self::NoJob(_) => ErrorCode::NotFound,
-            Self::Invalid(_) => ErrorCode::Invalid,
+            Self::Invalid(_) | Self::Progress(_) => ErrorCode::Invalid,
             Self::Queue(error) => error.code(),
             Self::Store(error) => error.code(),
         }
@@ -34,7 +37,9 @@ impl Coded for Error {
 
     fn public(&self) -> String {
         match self {
-            Self::NoQueue(_) | Self::NoJob(_) | Self::Invalid(_) => self.to_string(),
+            Self::NoQueue(_) | Self::NoJob(_) | Self::Invalid(_) | Self::Progress(_) => {
+                self.to_string()
+            }
             Self::Queue(error) => error.public(),
             Self::Store(error) => error.public(),
         }

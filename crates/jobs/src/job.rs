@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use mainstay_store::job::Claimed;
-use mainstay_store::queue::{self, Queue};
+use mainstay_store::queue::Queue;
 use tokio_util::sync::CancellationToken;
+
+use crate::attempt::json;
+use crate::{Error, Settings};
 
 /// A kind of work. The set is open: whoever wires the house adds his.
 pub trait Job: fmt::Debug + Send + Sync {
@@ -41,6 +45,7 @@ pub struct Work {
     /// Whoever blocks his thread looks at it.
     pub cancel: CancellationToken,
     pub(crate) queue: Queue,
+    pub(crate) settings: Arc<Settings>,
 }
 
 impl Work {
@@ -60,8 +65,9 @@ impl Work {
     /// Notes how far it is, JSON. False when the job is somebody else's by now.
     ///
     /// # Errors
-    /// See [`queue::Error`].
-    pub async fn progress(&self, progress: String) -> Result<bool, queue::Error> {
-        self.queue.note_progress((self.job.seq, self.job.token), progress).await
+    /// See [`Error`].
+    pub async fn progress(&self, progress: String) -> Result<bool, Error> {
+        json("it", &progress, &self.settings).map_err(Error::Progress)?;
+        Ok(self.queue.note_progress((self.job.seq, self.job.token), progress).await?)
     }
 }

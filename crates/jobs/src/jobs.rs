@@ -11,7 +11,8 @@ use mainstay_store::{Engine, Store, Transaction, job_queue};
 
 use crate::attempt::Handlers;
 use crate::leases::{self, Leases};
-use crate::runner::{Runner, sweep};
+use crate::runner::Runner;
+use crate::sweep::sweep;
 use crate::{Add, Error, Job, Settings};
 
 /// What the room needs of the house.
@@ -32,7 +33,7 @@ pub struct Jobs(pub(crate) Arc<Inner>);
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) context: Context,
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) queue: Queue,
     pub(crate) leases: Leases,
     pub(crate) kinds: HashMap<String, Arc<dyn Job>>,
@@ -55,7 +56,8 @@ impl Jobs {
         let of_kinds = kinds.iter().map(|kind| kind.queue().to_owned());
         let names = settings.queue.iter().map(|of| of.name.clone()).chain(of_kinds).collect();
         let kinds = kinds.into_iter().map(|kind| (kind.kind().to_owned(), kind)).collect();
-        let (leases, numbers) = (Leases::default(), RwLock::default());
+        let (leases, numbers, settings) =
+            (Leases::default(), RwLock::default(), Arc::new(settings));
         Self(Arc::new(Inner { context, settings, queue, leases, kinds, names, numbers }))
     }
 
@@ -76,8 +78,8 @@ impl Jobs {
         let (leases, queue) = (self.0.leases.clone(), self.0.queue.clone());
         let times = (self.0.settings.lease.0, self.0.settings.renew_every());
         workers.spawn("job leases", |stop| leases::run(leases, queue, times, stop));
-        let (queue, every) = (self.0.queue.clone(), self.0.settings.sweep_every.0);
-        workers.spawn("job sweep", |stop| sweep(queue, every, stop));
+        let jobs = self.clone();
+        workers.spawn("job sweep", |stop| sweep(jobs, stop));
         Ok(())
     }
 
@@ -95,6 +97,13 @@ impl Jobs {
     /// # Errors
     /// See [`Error`].
     pub async fn add_many(&self, queue: &str, jobs: Vec<Add>) -> Result<Vec<Added>, Error> {
+        let max = self.0.settings.batch_max as usize;
+        if jobs.len() > max {
+            return Err(Error::Invalid(format!(
+                "{} at once are more than jobs.batch_max ({max})",
+                jobs.len()
+            )));
+        }
         let rows = self.check(queue, jobs).await?;
         Ok(self.0.queue.add(rows).await?)
     }
@@ -214,18 +223,22 @@ impl Jobs {
         let row = self.get(queue, id).await?;
         let status = self.0.queue.cancel(row.queue, row.seq).await?;
         if status == Some(Status::Active) {
-            self.0.leases.cancel(row.seq);
+            self.0.leases.cancel_job(row.seq);
+            self.0.queue.wake(row.queue);
         }
         status.ok_or_else(|| Error::NoJob(id.into()))
     }
 
-    /// Lets nothing more of the queue begin, in any process; what runs goes on.
+    /// Lets nothing more of the queue begin, here from now on and in other processes within a second; what runs goes on.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn pause(&self, queue: &str) -> Result<(), Error> {
         let number = self.number(queue).await?;
         job_queue::pause(self.db(), number).await?;
+        // Other processes hear of it with their next renewal.
+        self.0.leases.pause(number);
+        self.0.queue.wake(number);
         Ok(())
     }
 

@@ -17,6 +17,8 @@ mod leases;
 mod options;
 mod runner;
 pub mod settings;
+mod sweep;
+mod tell;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,9 @@ use crate::{Error, Settings};
 /// BullMQ's bound.
 const PRIORITY_MAX: u32 = 2_097_151;
 const NAME_MAX: usize = 255;
+/// Of what is kept of the request that added it.
+const HEADER_MAX: usize = 1_024;
+const TIME_MAX: Duration = Duration::from_secs(3_650 * 86_400);
 
 /// A job to be added; whatever is none is as the settings say.
 #[derive(Clone, Debug)]
@@ -89,14 +92,30 @@ impl Add {
                 "kinds, ids and keys have 1 to {NAME_MAX} bytes, none of them NUL"
             ));
         }
+        let backoff = self.backoff.unwrap_or(Backoff::Exponential(settings.backoff.0));
+        let (Backoff::Fixed(put_off) | Backoff::Exponential(put_off)) = backoff;
+        let timeout = self.timeout.unwrap_or(settings.timeout.0);
+        if [self.delay, put_off, timeout].iter().any(|time| *time > TIME_MAX) {
+            return refuse("delays, backoffs and time-outs are ten years at most".into());
+        }
+        if !timeout.is_zero() && timeout < Duration::from_millis(1) {
+            return refuse("a time-out is at least a millisecond".into());
+        }
+        let headers = [self.trace.as_deref(), self.written.as_deref()];
+        if headers.into_iter().flatten().any(|text| text.len() > HEADER_MAX || text.contains('\0'))
+        {
+            return refuse(format!(
+                "its trace context and token have {HEADER_MAX} bytes at most, none of them NUL"
+            ));
+        }
         let attempts = self.attempts.unwrap_or(settings.attempts).max(1);
         let lasts = settings.idempotency_for.0;
         Ok(New {
             priority: i32::try_from(self.priority).unwrap_or(i32::MAX),
             delay: self.delay,
             attempts_max: i32::try_from(attempts).unwrap_or(i32::MAX),
-            backoff: self.backoff.unwrap_or(Backoff::Exponential(settings.backoff.0)),
-            timeout: self.timeout.unwrap_or(settings.timeout.0),
+            backoff,
+            timeout,
             custom_id: self.id,
             unique: self.unique,
             idempotency: self.idempotency_key.map(|key| (key, lasts)),

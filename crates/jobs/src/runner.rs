@@ -17,15 +17,25 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::{Ended, Handlers, Told, attempt};
 use crate::job::{Job, Work};
 use crate::jobs::Jobs;
+use crate::tell::tell;
 
 /// Where one hand was used up so soon, the next is twice as large.
 const SOON: Duration = Duration::from_millis(100);
-/// Between two tries to say how jobs ended, while the store is away.
-const TELL_AGAIN: Duration = Duration::from_millis(500);
+/// Nothing is claimed ahead until a hand was used up soon; in a test the first hand has some, whatever the time.
+const AHEAD_AT_FIRST: usize = if cfg!(test) { 4 } else { 0 };
+/// What has not begun after so long is given back: others may have hands free for it.
+const PARKED: Duration = Duration::from_secs(1);
+/// No more is claimed ahead than weighs about so much, in bytes.
+const AHEAD_WEIGHT: usize = 8 << 20;
+/// Acknowledgements of one batch: so many, and no more once they weigh so much, in bytes.
+const BATCH: usize = 1_024;
+const BATCH_WEIGHT: usize = 4 << 20;
 /// Between two questions for the queue's number.
 const WAIT_FOR_NUMBER: Duration = Duration::from_millis(500);
 
 type Claiming = Pin<Box<dyn Future<Output = Result<Hand, queue::Error>> + Send>>;
+type Looking =
+    Pin<Box<dyn Future<Output = Result<Option<Duration>, mainstay_store::Error>> + Send>>;
 type Telling = Pin<Box<dyn Future<Output = (Vec<Ack>, bool)> + Send>>;
 
 /// Who works on one queue.
@@ -45,14 +55,17 @@ struct Hands {
     wake: Arc<Notify>,
     waiting: VecDeque<Claimed>,
     running: usize,
-    /// How many are claimed next, and when the last ones came.
+    /// How many are claimed beyond those that begin at once, and when the last ones came.
     ahead: usize,
-    came: Instant,
+    came: Option<Instant>,
     asked: usize,
     claiming: Option<Claiming>,
     /// How jobs ended that the store has not been told of.
     ended: Vec<Ack>,
     telling: Option<Telling>,
+    looking: Option<Looking>,
+    /// What of the leases' changes was heard of.
+    changes: u64,
     /// Something may have come since the last claim.
     is_due: bool,
     look_at: Instant,
@@ -77,33 +90,43 @@ impl Runner {
             wake: self.queue().wake_of(number),
             waiting: VecDeque::new(),
             running: 0,
-            ahead: self.concurrency,
-            came: now,
+            ahead: AHEAD_AT_FIRST,
+            came: None,
             asked: 0,
             claiming: None,
             ended: Vec::new(),
             telling: None,
+            looking: None,
+            changes: 0,
             is_due: true,
             look_at: now,
             done,
         };
         let mut batch = Vec::new();
         loop {
+            self.give_back_unwanted(&mut hands);
             self.begin(&mut hands);
             self.claim(&mut hands);
             self.tell(&mut hands);
             let wake = Arc::clone(&hands.wake);
+            let parked_at = hands.came.unwrap_or(now) + PARKED;
             tokio::select! {
                 biased;
                 () = stop.soft() => break,
-                count = ended.recv_many(&mut batch, 1_024) => {
+                count = ended.recv_many(&mut batch, BATCH) => {
                     hands.running -= count;
                     hands.ended.append(&mut batch);
                 }
                 told = maybe(&mut hands.telling) => Self::note_told(&mut hands, told),
                 hand = maybe(&mut hands.claiming) => self.take(&mut hands, hand),
                 () = wake.notified(), if !hands.is_due => hands.is_due = true,
-                () = tokio::time::sleep_until(hands.look_at), if !hands.is_due => self.look(&mut hands).await,
+                due = maybe(&mut hands.looking) => self.note_due(&mut hands, due.ok()),
+                () = tokio::time::sleep_until(hands.look_at), if !hands.is_due && hands.looking.is_none() => {
+                    self.look(&mut hands);
+                }
+                () = tokio::time::sleep_until(parked_at), if !hands.waiting.is_empty() => {
+                    Self::give_back_waiting(&mut hands);
+                }
             }
         }
         self.finish(hands, ended, &stop).await;
@@ -131,9 +154,8 @@ impl Runner {
         while hands.running < self.concurrency
             && let Some(job) = hands.waiting.pop_front()
         {
-            let cancel = self.jobs.0.leases.token_of(job.seq, job.token);
-            let Some(cancel) = cancel.filter(|cancel| !cancel.is_cancelled()) else {
-                // Lost or cancelled before it began.
+            let Some(cancel) = self.jobs.0.leases.may_begin((job.seq, job.token)) else {
+                // Lost, cancelled or paused before it began.
                 hands.ended.push(ack(&job, Outcome::GivenBack));
                 continue;
             };
@@ -159,18 +181,23 @@ impl Runner {
         hands.running += 1;
         let lease = self.jobs.0.settings.lease.0;
         let time = Some(job.timeout).filter(|time| !time.is_zero());
-        self.jobs.0.leases.note_begun(job.seq, time.map(|time| Instant::now() + time + lease));
+        let (leases, settings) = (self.jobs.0.leases.clone(), Arc::clone(&self.jobs.0.settings));
         let least = 1.0 - self.jobs.0.settings.backoff_jitter.clamp(0.0, 1.0);
         let entropy = self.jobs.0.context.entropy.clone();
         let (done, queue) = (hands.done.clone(), self.queue().clone());
         let (seq, token) = (job.seq, job.token);
         // Told also where the handler panics, or its thread is taken away.
         let mut told = Told { done, ack: Ack { seq, token, outcome: Outcome::GivenBack } };
-        let work = Work { job, cancel: cancel.clone(), queue };
+        let work = Work { job, cancel: cancel.clone(), queue, settings: Arc::clone(&settings) };
         let handler = async move {
-            let ran = std::panic::AssertUnwindSafe(attempt(&*kind, work, time, &cancel));
+            // From here on it has its time: until a thread was free for it, it had none.
+            let over = time.map(|time| Instant::now() + time);
+            if !leases.begin((seq, token), over, lease) {
+                return;
+            }
+            let ran = std::panic::AssertUnwindSafe(attempt(&*kind, work, (time, over), &cancel));
             let outcome = ran.catch_unwind().await.unwrap_or_else(|_| Ended::panicked(kind.kind()));
-            let outcome = outcome.into_outcome(|| {
+            let outcome = outcome.into_outcome(&settings, || {
                 let chance = entropy.bytes::<4>().map_or(0, u32::from_be_bytes);
                 least + (1.0 - least) * f64::from(chance) / f64::from(u32::MAX)
             });
@@ -179,20 +206,46 @@ impl Runner {
         self.handlers.spawn(&self.group, handler);
     }
 
+    /// Gives back what was claimed ahead and shall not begin any more.
+    fn give_back_unwanted(&self, hands: &mut Hands) {
+        let leases = &self.jobs.0.leases;
+        let changes = leases.changes();
+        if std::mem::replace(&mut hands.changes, changes) == changes {
+            return;
+        }
+        let (ended, waiting) = (&mut hands.ended, &mut hands.waiting);
+        waiting.retain(|job| {
+            let may = leases.may_begin((job.seq, job.token)).is_some();
+            if !may {
+                ended.push(ack(job, Outcome::GivenBack));
+            }
+            may
+        });
+    }
+
+    /// Gives back what was claimed ahead.
+    fn give_back_waiting(hands: &mut Hands) {
+        hands.ahead = 0;
+        let back = hands.waiting.drain(..).map(|job| ack(&job, Outcome::GivenBack));
+        hands.ended.extend(back);
+    }
+
     /// Asks for more where there is room for it.
     fn claim(&self, hands: &mut Hands) {
-        let room = hands.ahead.saturating_sub(hands.waiting.len());
-        if !hands.is_due || hands.claiming.is_some() || room * 2 < hands.ahead.max(1) {
+        let free = self.concurrency.saturating_sub(hands.running);
+        let room = (free + hands.ahead).saturating_sub(hands.waiting.len());
+        // While all have something to do, half of what is ahead is claimed at a time.
+        let is_worth_it = hands.waiting.len() < free || room * 2 >= hands.ahead;
+        if !hands.is_due || hands.claiming.is_some() || room == 0 || !is_worth_it {
             return;
         }
         (hands.is_due, hands.asked) = (false, room);
         let (queue, worker) = (self.queue().clone(), Arc::clone(&self.worker));
         let (number, lease) = (hands.number, self.jobs.0.settings.lease.0);
-        let begins = self.concurrency.saturating_sub(hands.running + hands.waiting.len());
+        let begins = free.saturating_sub(hands.waiting.len());
+        let limits = (room, begins);
         hands.claiming =
-            Some(Box::pin(
-                async move { queue.claim(number, (room, begins), &worker, lease).await },
-            ));
+            Some(Box::pin(async move { queue.claim(number, limits, &worker, lease).await }));
     }
 
     fn take(&self, hands: &mut Hands, hand: Result<Hand, queue::Error>) {
@@ -206,28 +259,37 @@ impl Runner {
         hands.look_at = now + hand.next_due.map_or(poll, |due| due.min(poll));
         hands.is_due |= !hand.jobs.is_empty() && hand.jobs.len() >= hands.asked;
         if !hand.jobs.is_empty() {
-            let most = (self.jobs.0.settings.prefetch_max as usize).max(self.concurrency);
-            hands.ahead = match now - hands.came {
-                used if used < SOON => (hands.ahead * 2).min(most),
-                _ => self.concurrency,
+            let was_soon = hands.came.is_some_and(|came| now - came < SOON);
+            hands.ahead = if was_soon {
+                let weight: usize = hand.jobs.iter().map(|job| job.payload.len()).sum();
+                let most = AHEAD_WEIGHT / (weight / hand.jobs.len()).max(1);
+                let most = most.min(self.jobs.0.settings.prefetch_max as usize);
+                (hands.ahead * 2).max(self.concurrency).min(most)
+            } else {
+                0
             };
-            hands.came = now;
+            hands.came = Some(now);
         }
         for job in &hand.jobs {
-            self.jobs.0.leases.hold(job.seq, job.token);
+            self.jobs.0.leases.hold(hands.number, (job.seq, job.token));
         }
         hands.waiting.extend(hand.jobs);
     }
 
-    /// Whether somebody else has added something, or a delayed one is due: one question.
-    async fn look(&self, hands: &mut Hands) {
+    /// Asks whether somebody else has added something, or a delayed one is due: one question.
+    fn look(&self, hands: &mut Hands) {
+        let (jobs, number) = (self.jobs.clone(), hands.number);
+        let now = jobs.0.context.clock.now();
+        hands.looking = Some(Box::pin(async move { job::next_due(jobs.db(), number, now).await }));
+    }
+
+    fn note_due(&self, hands: &mut Hands, due: Option<Option<Duration>>) {
         let poll = self.jobs.0.settings.poll_every.0;
-        let now = self.jobs.0.context.clock.now();
-        let due = job::next_due(self.jobs.db(), hands.number, now).await;
-        match due {
-            Ok(Some(due)) if due.is_zero() => hands.is_due = true,
-            Ok(due) => hands.look_at = Instant::now() + due.map_or(poll, |due| due.min(poll)),
-            Err(_) => hands.look_at = Instant::now() + poll,
+        if due.flatten().is_some_and(|due| due.is_zero()) {
+            hands.is_due = true;
+        } else {
+            // The same where nobody could say.
+            hands.look_at = Instant::now() + due.flatten().map_or(poll, |due| due.min(poll));
         }
     }
 
@@ -236,7 +298,14 @@ impl Runner {
         if hands.telling.is_some() || hands.ended.is_empty() {
             return;
         }
-        let acks = std::mem::take(&mut hands.ended);
+        let mut weight = 0;
+        let fits = hands.ended.iter().take(BATCH).take_while(|ack| {
+            let before = weight;
+            weight += ack.outcome.weight();
+            before < BATCH_WEIGHT
+        });
+        let rest = hands.ended.split_off(fits.count());
+        let acks = std::mem::replace(&mut hands.ended, rest);
         hands.telling = Some(Box::pin(tell(self.jobs.clone(), acks)));
     }
 
@@ -246,23 +315,18 @@ impl Runner {
 
     /// Gives back what did not begin, waits for what runs, and says how it ended.
     async fn finish(&self, mut hands: Hands, mut ended: mpsc::UnboundedReceiver<Ack>, stop: &Stop) {
-        if let Some(claiming) = hands.claiming.take()
-            && let Ok(hand) = claiming.await
-        {
-            hands.waiting.extend(hand.jobs);
-        }
-        let back = hands.waiting.drain(..).map(|job| ack(&job, Outcome::GivenBack));
-        hands.ended.extend(back);
+        Self::give_back_waiting(&mut hands);
         let mut is_hard = false;
         loop {
             self.tell(&mut hands);
-            if hands.running == 0 && hands.telling.is_none() && hands.ended.is_empty() {
+            let is_told = hands.telling.is_none() && hands.ended.is_empty();
+            if hands.running == 0 && is_told && hands.claiming.is_none() {
                 return;
             }
             let mut batch = Vec::new();
             tokio::select! {
                 biased;
-                count = ended.recv_many(&mut batch, 1_024), if hands.running > 0 => {
+                count = ended.recv_many(&mut batch, BATCH), if hands.running > 0 => {
                     hands.running -= count;
                     hands.ended.append(&mut batch);
                 }
@@ -272,8 +336,14 @@ impl Runner {
                     }
                     hands.ended.append(&mut untold);
                 }
+                hand = maybe(&mut hands.claiming) => {
+                    let jobs = hand.map(|hand| hand.jobs).unwrap_or_default();
+                    hands.ended.extend(jobs.iter().map(|job| ack(job, Outcome::GivenBack)));
+                }
                 () = stop.hard(), if !is_hard => {
                     is_hard = true;
+                    // What is claimed by nobody who waits for it is given back by the store's line.
+                    hands.claiming = None;
                     self.jobs.0.leases.stop_all();
                 }
             }
@@ -293,49 +363,6 @@ async fn maybe<T>(slot: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) ->
     }
 }
 
-/// Answers those that could not be told, after a pause, and whether the store took them.
-async fn tell(jobs: Jobs, acks: Vec<Ack>) -> (Vec<Ack>, bool) {
-    match jobs.0.queue.finish(acks.clone()).await {
-        Ok(settled) => {
-            let lost = settled.iter().filter(|status| status.is_none()).count();
-            if lost > 0 {
-                tracing::warn!(
-                    lost,
-                    "jobs were somebody else's when they ended here; what was said of them was refused"
-                );
-            }
-            jobs.0.leases.release(acks.iter().map(|ack| (ack.seq, ack.token)));
-            (Vec::new(), true)
-        }
-        Err(queue::Error::Refused) => {
-            // What the store does not take will not be taken later either: it is tried again by whoever claims it next.
-            jobs.0.leases.release(acks.iter().map(|ack| (ack.seq, ack.token)));
-            (Vec::new(), true)
-        }
-        Err(queue::Error::Full | queue::Error::Unavailable) => {
-            tokio::time::sleep(TELL_AGAIN).await;
-            (acks, false)
-        }
-    }
-}
-
 fn ack(job: &Claimed, outcome: Outcome) -> Ack {
     Ack { seq: job.seq, token: job.token, outcome }
-}
-
-/// Looks for leases that ran out and for what is to be forgotten, now and then.
-pub(crate) async fn sweep(queue: Queue, every: Duration, stop: Stop) -> Result<(), Infallible> {
-    while stop.rested(every.max(Duration::from_millis(10))).await {
-        // Told by whoever writes; the next round tries again.
-        while let Ok(tended) = queue.tend().await {
-            if tended.stalled + tended.buried > 0 {
-                let (again, buried) = (tended.stalled, tended.buried);
-                tracing::warn!(again, buried, "jobs whose worker was not heard of again");
-            }
-            if stop.is_soft() || !tended.is_unfinished() {
-                break;
-            }
-        }
-    }
-    Ok(())
 }

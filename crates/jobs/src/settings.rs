@@ -26,7 +26,7 @@ pub struct Settings {
     pub concurrency: u32,
     /// Jobs of a queue that are claimed ahead at most; only where they are short are so many. Default 256.
     pub prefetch_max: u32,
-    /// Threads on which handlers run. Default 2.
+    /// Threads on which handlers run, of all queues together. Handlers that block theirs keep others waiting: then there should be as many as run at a time. Default 2.
     pub threads: u32,
     /// Attempts of a job that says nothing else. Default 3.
     pub attempts: u32,
@@ -48,6 +48,10 @@ pub struct Settings {
     pub idempotency_for: Span,
     /// Size of a job's data. Default `"256KiB"`.
     pub payload_max: Size,
+    /// Size of what a job answers, and of what it says of how far it is. Default `"256KiB"`.
+    pub result_max: Size,
+    /// Jobs that are added at once at most. Default 10000.
+    pub batch_max: u32,
     /// Changes of jobs that may wait for the store; further ones are refused with 503. Default 4096.
     pub waiting_max: u32,
     /// Changes that share a transaction at most. Default 256.
@@ -110,6 +114,8 @@ impl Default for Settings {
             keep_for: Span::days(30),
             idempotency_for: Span::days(1),
             payload_max: Size::kib(256),
+            result_max: Size::kib(256),
+            batch_max: 10_000,
             waiting_max: 4_096,
             together_max: 256,
             transactions: 4,

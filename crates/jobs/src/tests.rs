@@ -101,6 +101,41 @@ impl Job for Blocker {
     }
 }
 
+/// A kind whose handlers block their thread until they are told that nobody waits for them.
+#[derive(Debug)]
+struct Stubborn;
+
+impl Job for Stubborn {
+    fn kind(&self) -> &str {
+        "stubborn"
+    }
+
+    fn queue(&self) -> &str {
+        "one"
+    }
+
+    fn run(&self, work: Work) -> Running<'_> {
+        Box::pin(async move {
+            let (told, blocks) = std::sync::mpsc::channel();
+            let waker = std::task::Waker::from(Arc::new(Bell(std::sync::Mutex::new(told))));
+            let mut context = std::task::Context::from_waker(&waker);
+            let mut cancelled = std::pin::pin!(work.cancel.cancelled());
+            while cancelled.as_mut().poll(&mut context).is_pending() {
+                blocks.recv().expect("a bell");
+            }
+            Ok(None)
+        })
+    }
+}
+
+struct Bell(std::sync::Mutex<std::sync::mpsc::Sender<()>>);
+
+impl std::task::Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        let _nobody_waits = self.0.lock().expect("nobody panicked").send(());
+    }
+}
+
 struct House {
     jobs: Jobs,
     begun: mpsc::UnboundedReceiver<Begun>,
@@ -142,8 +177,12 @@ impl House {
         let (workers, writers) = (Group::new(), Group::new());
         let (puppets, begun) = mpsc::unbounded_channel();
         let (let_go, held) = std::sync::mpsc::channel();
-        let kinds: Vec<Arc<dyn Job>> =
-            vec![Arc::new(Puppet(puppets)), Arc::new(Bomb), Arc::new(Blocker(held.into()))];
+        let kinds: Vec<Arc<dyn Job>> = vec![
+            Arc::new(Puppet(puppets)),
+            Arc::new(Bomb),
+            Arc::new(Blocker(held.into())),
+            Arc::new(Stubborn),
+        ];
         let context = Context { store: store.clone(), clock, entropy };
         let jobs = Jobs::open(context, settings, kinds, &writers);
         jobs.know().await.expect("queues");
@@ -221,6 +260,12 @@ fn what_may_be_added_is_judged_before_it_is() {
     refused(Add { id: Some(String::new()), ..fine() }, "255");
     refused(Add { kind: "x".repeat(256).into(), ..fine() }, "255");
     refused(Add { idempotency_key: Some("a\0".into()), ..fine() }, "NUL");
+    let ages = Duration::from_secs(4_000 * 86_400);
+    refused(Add { delay: ages, ..fine() }, "ten years");
+    refused(Add { timeout: Some(ages), ..fine() }, "ten years");
+    refused(Add { backoff: Some(Backoff::Fixed(ages)), ..fine() }, "ten years");
+    refused(Add { timeout: Some(Duration::from_micros(1)), ..fine() }, "millisecond");
+    refused(Add { trace: Some("a\0".into()), ..fine() }, "1024");
     let new = fine().check(1, &settings).expect("fine");
     assert_eq!((new.attempts_max, new.backoff), (3, Backoff::Exponential(Duration::from_secs(2))));
 }
@@ -233,4 +278,18 @@ fn renewals_are_twice_within_a_lease_and_heard_of_within_a_second() {
     assert_eq!(every(30_000), Duration::from_millis(800));
     assert_eq!(every(500), Duration::from_millis(250));
     assert_eq!(every(0), Duration::from_millis(10));
+}
+
+#[test]
+fn after_a_time_in_which_nobody_could_renew_nobody_is_judged_for_a_lease() {
+    let lease = Duration::from_secs(3_600);
+    let clock = Clock::fixed(Clock::System.now());
+    let mut quiet = crate::sweep::Quiet::new(clock.clone(), lease);
+    assert!(quiet.may_sweep());
+    clock.advance(lease);
+    assert!(!quiet.may_sweep(), "the machine slept");
+    assert!(!quiet.may_sweep(), "a lease long");
+    let mut quiet = crate::sweep::Quiet::new(clock, Duration::ZERO);
+    quiet.wait();
+    assert!(quiet.may_sweep());
 }

@@ -11,6 +11,9 @@ on_both! {
     a_handler_that_blocks_its_thread_keeps_its_lease,
     a_lost_job_runs_again_and_the_loser_is_refused,
     what_is_claimed_ahead_is_given_back_at_a_stop,
+    who_lost_his_job_is_told,
+    who_blocks_his_thread_is_told_that_his_time_is_over,
+    an_answer_that_cannot_be_stored_spoils_no_other,
 }
 
 fn quick() -> Settings {
@@ -133,6 +136,70 @@ async fn a_lost_job_runs_again_and_the_loser_is_refused(open: impl AsyncFn(Setti
     second.say(Ok(Some("2".into())));
     let done = house.wait(&id, Status::Completed).await;
     assert_eq!((done.result.as_deref(), done.queue), (Some("2"), row.queue));
+    house.close().await;
+}
+
+async fn who_lost_his_job_is_told(open: impl AsyncFn(Settings) -> House) {
+    let mut house = open(settings()).await;
+    let id = house.add("1").await;
+    let first = house.next().await;
+    // Somebody else says that it did not begin; nobody here is told.
+    let (seq, token) = (first.work.job.seq, first.work.job.token);
+    let back = Ack { seq, token, outcome: Outcome::GivenBack };
+    house.jobs.0.queue.finish(vec![back]).await.expect("answered");
+    let second = house.next().await;
+    assert_eq!(second.id(), id);
+    tokio::time::timeout(LONG, first.work.cancel.cancelled()).await.expect("never told");
+    assert!(!second.work.cancel.is_cancelled());
+    second.say(Ok(Some("2".into())));
+    assert_eq!(house.wait(&id, Status::Completed).await.result.as_deref(), Some("2"));
+    house.close().await;
+}
+
+async fn who_blocks_his_thread_is_told_that_his_time_is_over(
+    open: impl AsyncFn(Settings) -> House,
+) {
+    let house = open(settings()).await;
+    let timeout = Some(Duration::from_millis(50));
+    let id = house.add_with(Add { timeout, ..Add::new("stubborn", "1") }).await;
+    let row = house.wait(&id, Status::Completed).await;
+    assert_eq!((row.attempts_made, row.stalled), (1, 0));
+    house.close().await;
+}
+
+async fn an_answer_that_cannot_be_stored_spoils_no_other(open: impl AsyncFn(Settings) -> House) {
+    let mut house = open(quick()).await;
+    let jobs = ["1", "2", "3"].map(|payload| Add::new("puppet", payload));
+    house.jobs.add_many("one", jobs.into()).await.expect("added");
+    let begun = [house.next().await, house.next().await, house.next().await];
+    let said = ["1", "\0", "3"];
+    let acks = begun.iter().zip(said).map(|(begun, said)| Ack {
+        seq: begun.work.job.seq,
+        token: begun.work.job.token,
+        outcome: Outcome::Completed { result: Some(said.into()) },
+    });
+    let (untold, was_told) = crate::tell::tell(house.jobs.clone(), acks.collect()).await;
+    assert_eq!((untold, was_told), (vec![], true));
+    for (begun, said) in begun.into_iter().zip(said) {
+        // A file takes it, a server does not.
+        let is_fine = said != "\0" || !house.store.core().is_shared();
+        let status = if is_fine { Status::Completed } else { Status::Dead };
+        let row = house.jobs.get("one", &begun.id()).await.expect("a job");
+        assert_eq!((row.status, row.error.is_some()), (status, !is_fine));
+    }
+    for (said, status, reason) in [
+        (Ok(Some("{".into())), Status::Dead, "its answer is not JSON"),
+        (Ok(Some(format!("\"{}\"", "x".repeat(300_000)))), Status::Dead, "jobs.result_max"),
+        (Err(Failure::Dead("a\0b".into())), Status::Dead, "a\u{fffd}b"),
+        (Err(Failure::Again("ä".repeat(9_000))), Status::Failed, "ää…"),
+    ] {
+        let id = house.add_with(Add { attempts: Some(1), ..Add::new("puppet", "1") }).await;
+        let begun = house.next().await;
+        assert!(begun.work.progress("{".into()).await.is_err());
+        begun.say(said);
+        let error = house.wait(&id, status).await.error.expect("a reason");
+        assert!(error.contains(reason) && error.len() < 4_200, "{error}");
+    }
     house.close().await;
 }
 

@@ -10,6 +10,8 @@ on_both! {
     what_nobody_spoke_of_is_found_by_looking,
     delayed_ones_begin_when_they_are_due,
     a_paused_queue_rests_until_it_is_resumed,
+    a_pause_is_for_what_was_claimed_ahead_too,
+    what_does_not_begin_soon_is_left_to_others,
     a_queue_for_others_is_left_to_them,
     the_sooner_priority_comes_first,
 }
@@ -116,6 +118,54 @@ async fn a_paused_queue_rests_until_it_is_resumed(open: impl AsyncFn(Settings) -
     house.jobs.resume("one").await.expect("resumed");
     house.next().await.say(Ok(None));
     house.wait(&id, Status::Completed).await;
+    house.close().await;
+}
+
+/// Three, of which one runs and two were claimed ahead.
+async fn one_and_two_ahead(house: &mut House) -> (Begun, [String; 2]) {
+    let jobs = (0..3).map(|n| Add::new("puppet", n.to_string())).collect();
+    let added = house.jobs.add_many("one", jobs).await.expect("added");
+    let begun = house.next().await;
+    let ids = [added[1].seq.to_string(), added[2].seq.to_string()];
+    (begun, ids)
+}
+
+async fn a_pause_is_for_what_was_claimed_ahead_too(open: impl AsyncFn(Settings) -> House) {
+    let mut house = open(Settings { concurrency: 1, ..settings() }).await;
+    let (first, ids) = one_and_two_ahead(&mut house).await;
+    // As another process does it: nobody here is told, but by a renewal.
+    let number = house.jobs.number("one").await.expect("a number");
+    mainstay_store::job_queue::pause(house.store.core(), number).await.expect("paused");
+    for id in &ids {
+        house.wait(id, Status::Waiting).await;
+    }
+    assert!(!first.work.cancel.is_cancelled(), "it has begun");
+    let id = first.id();
+    first.say(Ok(None));
+    house.wait(&id, Status::Completed).await;
+    assert!(house.begun.try_recv().is_err(), "it begins though it is paused");
+    house.jobs.resume("one").await.expect("resumed");
+    for id in &ids {
+        let next = house.next().await;
+        assert_eq!((&next.id(), next.work.job.stalled), (id, 0));
+        next.say(Ok(None));
+    }
+    house.close().await;
+}
+
+async fn what_does_not_begin_soon_is_left_to_others(open: impl AsyncFn(Settings) -> House) {
+    let mut house = open(Settings { concurrency: 1, ..settings() }).await;
+    let (first, ids) = one_and_two_ahead(&mut house).await;
+    house.wait(&ids[1], Status::Active).await;
+    house.jobs.cancel("one", &ids[1]).await.expect("cancelled");
+    let row = house.wait(&ids[1], Status::Dead).await;
+    assert_eq!(row.error.as_deref(), Some("cancelled"));
+    let row = house.wait(&ids[0], Status::Waiting).await;
+    assert_eq!((row.attempts_made, row.stalled), (0, 0));
+    first.say(Ok(None));
+    let second = house.next().await;
+    assert_eq!(second.id(), ids[0]);
+    second.say(Ok(None));
     house.close().await;
 }
 
