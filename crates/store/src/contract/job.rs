@@ -107,28 +107,6 @@ pub(super) async fn who_stalls_once_too_often_is_buried(f: &Fixture) {
     line.close().await;
 }
 
-pub(super) async fn what_was_only_claimed_ahead_does_not_stall(f: &Fixture) {
-    let line = Line::open(f).await;
-    line.queue.add(vec![line.job("1"), line.job("2"), line.job("3")]).await.unwrap();
-    for _ in 0..3 {
-        let hand = line.queue.claim(line.number, (3, 0), &"w".into(), LEASE).await.unwrap();
-        assert_eq!(hand.jobs.iter().map(|job| job.stalled).collect::<Vec<_>>(), [0; 3]);
-        line.pass(LEASE * 2).await;
-        assert_eq!(line.queue.tend().await.unwrap().stalled, 3);
-    }
-    // Of three the first begins at once, and the second later.
-    let hand = line.queue.claim(line.number, (3, 1), &"w".into(), LEASE).await.unwrap();
-    assert_eq!(hand.jobs.iter().map(|job| &*job.payload).collect::<Vec<_>>(), ["1", "2", "3"]);
-    let held = [(&hand.jobs[1], true), (&hand.jobs[2], false)];
-    let held = held.map(|(job, begun)| (job.seq, job.token, begun));
-    assert_eq!(line.queue.renew(&held, LEASE).await.unwrap(), [Renewed::Held; 2]);
-    line.pass(LEASE * 2).await;
-    line.queue.tend().await.unwrap();
-    let again = line.claim_many(3).await;
-    assert_eq!(again.iter().map(|job| job.stalled).collect::<Vec<_>>(), [1, 1, 0]);
-    line.close().await;
-}
-
 pub(super) async fn attempts_are_put_off_until_none_is_left(f: &Fixture) {
     let line = Line::open(f).await;
     let second = Duration::from_secs(1);

@@ -66,7 +66,6 @@ contract! {
         a_claim_has_what_was_added,
         who_lost_his_lease_is_refused,
         who_stalls_once_too_often_is_buried,
-        what_was_only_claimed_ahead_does_not_stall,
         attempts_are_put_off_until_none_is_left,
         delayed_ones_wait_for_their_time,
         given_back_counts_no_attempt,
@@ -87,6 +86,7 @@ contract! {
         the_word_of_a_loser_does_not_count_beside_the_winners,
         a_key_is_kept_also_where_another_name_was_found,
         a_round_does_a_part_and_says_so,
+        what_was_only_claimed_ahead_does_not_stall,
         a_claim_that_was_lost_has_not_the_token_of_the_next,
     }
     metric_series { fine_samples_give_way_to_coarse_ones }
