@@ -15,6 +15,7 @@ mod machines;
 pub mod open;
 pub mod postgres;
 pub mod query;
+pub mod queue;
 pub mod record;
 pub mod recorder;
 pub mod schema;
@@ -38,10 +39,13 @@ pub use open::{Away, Place, Store};
 pub use postgres::settings::Database;
 pub use postgres::{NodeView, Process, Role, list_processes};
 pub use query::{Bots, Cursor, Dimension, Group, KeyCount, Span};
+pub use queue::Queue;
 pub use recorder::{Batch, Health, Record, Recorder, Written};
 pub use settings::Settings;
 pub use tables::{
-    api_key, console_link, console_session, custom_event, engagement, error_event, metric_series,
-    page_view, performance_metric, report, retain, rollup, traffic, user_session, visitor_salt,
+    api_key, console_link, console_session, custom_event, engagement, error_event, job, job_queue,
+    metric_series, page_view, performance_metric, report, retain, rollup, traffic, user_session,
+    visitor_salt,
 };
 pub use ts::Ts;
+pub use tx::Transaction;

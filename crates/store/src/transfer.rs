@@ -136,6 +136,7 @@ pub async fn compare(
 ) -> Result<Report, Error> {
     let begun = transfer.clock.now();
     let mut source = Source::open(transfer).await?;
+    source.refuse_jobs().await?;
     let mut target = Target::look(transfer).await?;
     target.refuse_strangers().await?;
     let totals = count(&mut source).await?;
@@ -177,6 +178,7 @@ pub async fn run(
 ) -> Result<Report, Error> {
     let begun = transfer.clock.now();
     let mut source = Source::open(transfer).await?;
+    source.refuse_jobs().await?;
     let mut target = Target::open(transfer).await?;
     let totals = count(&mut source).await?;
     let (short_lived, totals): (Totals, Totals) =

@@ -6,6 +6,10 @@ use crate::postgres::{Leased, Patience};
 use crate::sqlite::Writing;
 use crate::{Engine, Error, postgres};
 
+/// A transaction in somebody's hands, for whoever does several things that happen together or not at all.
+#[derive(Debug)]
+pub struct Transaction<'a>(pub(crate) Tx<'a>);
+
 /// A transaction of one operation.
 #[derive(Debug)]
 pub(crate) enum Tx<'a> {
@@ -29,7 +33,25 @@ pub(crate) struct PostgresTx<'a> {
     leased: Leased,
 }
 
+impl Transaction<'_> {
+    /// Makes everything durable.
+    ///
+    /// # Errors
+    /// [`Error`] when the store cannot answer; where the answer was lost, nobody knows what became of it.
+    pub async fn commit(self) -> Result<(), Error> {
+        self.0.commit().await
+    }
+}
+
 impl Engine {
+    /// Begins a transaction for the operation of that name.
+    ///
+    /// # Errors
+    /// [`Error`] when the store cannot answer.
+    pub async fn transaction(&self, op: &'static str) -> Result<Transaction<'_>, Error> {
+        self.begin(op).await.map(Transaction)
+    }
+
     /// Begins a transaction that will change something.
     pub(crate) async fn begin(&self, op: &'static str) -> Result<Tx<'_>, Error> {
         match self {

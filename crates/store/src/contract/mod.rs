@@ -8,6 +8,9 @@ mod console_session;
 mod custom_event;
 mod engagement;
 mod error_event;
+mod job;
+mod job_line;
+mod job_waits;
 mod metric_series;
 mod page_view;
 mod performance_metric;
@@ -65,6 +68,34 @@ contract! {
         the_worst_come_first,
         pages_go_on_after_the_last_row,
         an_event_id_counts_once_whatever_page_it_names,
+    }
+    job {
+        are_claimed_by_priority_and_then_by_number,
+        a_claim_has_what_was_added,
+        who_lost_his_lease_is_refused,
+        who_stalls_once_too_often_is_buried,
+        attempts_are_put_off_until_none_is_left,
+        delayed_ones_wait_for_their_time,
+        given_back_counts_no_attempt,
+        a_name_that_is_taken_is_the_one_that_has_it,
+        an_idempotency_key_outlives_its_job,
+        what_is_finished_is_kept_by_count_and_age,
+        a_paused_queue_gives_nothing,
+        a_person_cancels_retries_and_removes,
+        there_is_none_of_a_transaction_that_was_rolled_back,
+        what_breaks_a_rule_fails_alone,
+        pages_go_on_after_the_last_row,
+        nobody_gets_the_job_of_another,
+    }
+    job_waits {
+        whoever_works_is_not_refused_for_those_who_add,
+        what_a_claimant_does_not_wait_for_is_given_back,
+        nobody_waits_for_the_name_of_another,
+        the_word_of_a_loser_does_not_count_beside_the_winners,
+        a_key_is_kept_also_where_another_name_was_found,
+        a_round_does_a_part_and_says_so,
+        what_was_only_claimed_ahead_does_not_stall,
+        a_claim_that_was_lost_has_not_the_token_of_the_next,
     }
     metric_series { fine_samples_give_way_to_coarse_ones }
     page_view {

@@ -40,6 +40,8 @@ struct Inner {
     checkpoints: Mutex<Option<SqliteConnection>>,
     /// Somebody had the writer: the log may have grown.
     written: Notify,
+    /// A commit on the direct connection need not wait for the disk.
+    relaxed: AtomicBool,
 }
 
 /// Whoever has it is the only one who writes. What a transaction was not ended on is not used again.
@@ -48,8 +50,8 @@ pub(crate) struct Writer {
     /// That the file is there.
     open: bool,
     conn: Option<SqliteConnection>,
-    /// The recorder's. Its statements run on the caller's thread: a group commit has several, and each would cost the way
-    /// to the thread of `conn` and back.
+    /// The recorder's, or the job queue's. Its statements run on the caller's thread: a group commit has several, and each
+    /// would cost the way to the thread of `conn` and back.
     direct: Option<rusqlite::Connection>,
     options: SqliteConnectOptions,
     /// Ends what runs on `conn`.
@@ -82,6 +84,7 @@ impl Db {
             nobody,
             checkpoints: Mutex::new(None),
             written: Notify::new(),
+            relaxed: AtomicBool::new(false),
         }))
     }
 
@@ -94,7 +97,7 @@ impl Db {
         (writer.conn, writer.open) = (Some(conn), true);
         if self.0.shape.recorded {
             // Of this very file, whatever lies at the path later. Tried again when it is needed.
-            writer.direct = options::direct(&self.0.path, &self.0.shape).ok();
+            writer.direct = self.connect_directly().ok();
         }
         let shape = &self.0.shape;
         // Sessions are asked for while a visitor waits, panels and counts are not.
@@ -114,6 +117,16 @@ impl Db {
                 .connect_lazy_with(options::reader(&self.0.path, shape))
         });
         Ok(())
+    }
+
+    /// Whether commits on the direct connection are done before they are on disk, from the next connection on.
+    pub(crate) fn relax(&self, relaxed: bool) {
+        self.0.relaxed.store(relaxed, Ordering::Relaxed);
+    }
+
+    fn connect_directly(&self) -> rusqlite::Result<rusqlite::Connection> {
+        let synchronous = if self.0.relaxed.load(Ordering::Relaxed) { "NORMAL" } else { "FULL" };
+        options::direct(&self.0.path, &self.0.shape, synchronous)
     }
 
     /// Notes why the file cannot be opened, for whoever wants to write meanwhile.
@@ -199,8 +212,8 @@ impl Writer {
         Ok(conn)
     }
 
-    /// Does the recorder's work on its connection, and keeps that only when no transaction is left open on it, whatever
-    /// became of the work. Blocks for as long as it takes.
+    /// Does the work of the file's recorder or job queue on its connection, and keeps that only when no transaction is left
+    /// open on it, whatever became of the work. Blocks for as long as it takes.
     pub(crate) fn directly<T, E: From<Source>>(
         &mut self,
         db: &Db,
@@ -211,7 +224,7 @@ impl Writer {
         }
         let conn = match self.direct.take() {
             Some(conn) => conn,
-            None => options::direct(&db.0.path, &db.0.shape).map_err(Source::from)?,
+            None => db.connect_directly().map_err(Source::from)?,
         };
         let outcome = work(&conn);
         self.direct = Some(conn).filter(rusqlite::Connection::is_autocommit);

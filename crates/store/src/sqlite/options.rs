@@ -72,8 +72,13 @@ pub(crate) fn writer(path: &Path, shape: &Shape) -> SqliteConnectOptions {
         .fold(options, |options, (name, value)| options.pragma(name, value))
 }
 
-/// The recorder's connection, set up as [`writer`]: of a library that runs statements on the caller's own thread.
-pub(crate) fn direct(path: &Path, shape: &Shape) -> rusqlite::Result<Connection> {
+/// The connection of the file's recorder or job queue, set up as [`writer`] but for `synchronous`: of a library that runs
+/// statements on the caller's own thread. Its log is copied beside the commits.
+pub(crate) fn direct(
+    path: &Path,
+    shape: &Shape,
+    synchronous: &str,
+) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     // Its words name the path, and are told to whoever asks how the store is.
     let conn = Connection::open_with_flags(path, flags).map_err(|error| match error {
@@ -82,13 +87,14 @@ pub(crate) fn direct(path: &Path, shape: &Shape) -> rusqlite::Result<Connection>
     })?;
     conn.busy_timeout(shape.busy_timeout)?;
     conn.set_prepared_statement_cache_capacity(WRITER_STATEMENTS);
-    let fixed = [("foreign_keys", "ON"), ("temp_store", "MEMORY"), ("synchronous", "FULL")];
+    let fixed = [("foreign_keys", "ON"), ("temp_store", "MEMORY"), ("synchronous", synchronous)];
     for (name, value) in fixed {
         conn.pragma_update(None, name, value)?;
     }
     for (name, value) in write_pragmas(shape) {
         conn.pragma_update(None, name, value)?;
     }
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(conn)
 }
 
@@ -108,7 +114,10 @@ fn write_pragmas(shape: &Shape) -> Vec<(&'static str, String)> {
 /// waits for readers only a moment.
 pub(crate) fn checkpoints(path: &Path, shape: &Shape) -> SqliteConnectOptions {
     common(path, shape)
-        .thread_name(|_| "insight-log".into())
+        .thread_name({
+            let name = if shape.recorded { "insight-log" } else { "core-log" };
+            move |_| name.into()
+        })
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(shape.busy_timeout.min(READERS_PATIENCE))
         .statement_cache_capacity(4)

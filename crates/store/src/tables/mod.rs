@@ -6,6 +6,8 @@ pub mod console_session;
 pub mod custom_event;
 pub mod engagement;
 pub mod error_event;
+pub mod job;
+pub mod job_queue;
 pub mod metric_series;
 pub mod page_view;
 pub mod performance_metric;
