@@ -15,6 +15,7 @@ use mainstay_guard::headers::{Kind, security_headers};
 use mainstay_guard::settings::{Environment, Headers};
 use mainstay_identity::{AdminToken, Owner};
 use mainstay_insight::Insight;
+use mainstay_jobs::Jobs;
 use mainstay_kv::Kv;
 use mainstay_store::Store;
 use mainstay_telemetry::metrics::Registry;
@@ -71,6 +72,8 @@ pub struct Parts {
     pub gate: Gate,
     /// What happened on the site.
     pub insight: Insight,
+    /// Work that can wait.
+    pub jobs: Jobs,
     /// What keeps the rows, and who shares it.
     pub store: Store,
     /// Fast state, of this process alone or shared.
@@ -98,6 +101,7 @@ pub(crate) struct Admin {
     pub(crate) token: Option<AdminToken>,
     pub(crate) gate: Gate,
     pub(crate) insight: Insight,
+    pub(crate) jobs: Jobs,
     pub(crate) store: Store,
     pub(crate) kv: Kv,
     pub(crate) registry: Registry,
@@ -145,6 +149,7 @@ pub fn start(parts: Parts, group: &Group) -> std::io::Result<()> {
         token: parts.token,
         gate: parts.gate,
         insight: parts.insight,
+        jobs: parts.jobs,
         store: parts.store,
         kv: parts.kv,
         registry: parts.registry,
@@ -200,6 +205,7 @@ pub(crate) fn routes(version: &str) -> Router<Arc<Admin>> {
         // the console
         .route("/", get(console::index))
         .route("/assets/{*file}", get(console::asset))
+        .merge(v1::jobs::changes())
         .merge(reads().into_router(version))
         .fallback(|| async {
             Problem::new(ErrorCode::NotFound, "There is nothing at this address.")
@@ -208,7 +214,7 @@ pub(crate) fn routes(version: &str) -> Router<Arc<Admin>> {
 
 /// What the owner may read, with what it takes. The last words of a row are the document's.
 pub(crate) fn reads() -> Reads {
-    use v1::openapi::{FIRST, GROUPS, LIST, NONE, SERIES, SITE};
+    use v1::openapi::{FIRST, GROUPS, JOBS, LIST, NONE, SERIES, SITE};
     Reads::new()
         .read("/api/v1/session", NONE, "Who is signed in, and where.", v1::session::find)
         .stream("/api/v1/live", SITE, "A snapshot a second, history first.", v1::live::stream)
@@ -223,6 +229,8 @@ pub(crate) fn reads() -> Reads {
         .read("/api/v1/events", FIRST, "Named events, counted.", v1::events::list)
         .read("/api/v1/errors", LIST, "Faults of scripts, grouped.", v1::errors::list)
         .read("/api/v1/reports", LIST, "Browsers' reports, grouped.", v1::reports::list)
+        .read("/api/v1/jobs/queues", NONE, "Queues of jobs, and how they stand.", v1::jobs::queues)
+        .read("/api/v1/jobs", JOBS, "Jobs of a queue.", v1::jobs::list)
         .read("/api/v1/sites", NONE, "The sites, and what is behind them.", v1::sites::list)
         .read("/api/v1/upstreams", SITE, "Copies of apps and their health.", v1::upstreams::list)
         .read("/api/v1/nodes", NONE, "The processes that serve.", v1::nodes::list)

@@ -10,13 +10,16 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use mainstay_base::Clock;
 use mainstay_base::task::Group;
 use mainstay_identity::{Keys, Owner};
+use mainstay_jobs::Jobs;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
 use crate::problem::Problem;
 
+pub mod jobs;
 pub mod keys;
 
 /// File name of the socket in the data dir.
@@ -55,8 +58,8 @@ pub struct Verdict {
 
 /// How long a command waits for the server.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest answer read.
-const ANSWER_BYTES_MAX: u64 = 64 << 10;
+/// Longest answer read: a job with its data and its result.
+const ANSWER_BYTES_MAX: u64 = 4 << 20;
 
 /// Why a command got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +83,8 @@ pub enum Failure {
 pub(crate) struct Control {
     owner: Owner,
     keys: Keys,
+    jobs: Jobs,
+    clock: Clock,
     status: Status,
 }
 
@@ -90,6 +95,7 @@ pub(crate) struct Control {
 pub fn start(
     data_dir: &Path,
     (owner, keys): (Owner, Keys),
+    (jobs, clock): (Jobs, Clock),
     status: Status,
     group: &Group,
 ) -> std::io::Result<()> {
@@ -102,11 +108,12 @@ pub fn start(
     // The data dir is 0700, so nobody else can connect between the two calls.
     let listener = UnixListener::bind(&path)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    let control = Arc::new(Control { owner, keys, status });
+    let control = Arc::new(Control { owner, keys, jobs, clock, status });
     let router = Router::new()
         .route("/status", get(show_status))
         .route("/link", post(create_link))
         .merge(keys::routes())
+        .merge(jobs::routes())
         .with_state(control);
     group.spawn("control socket", |stop| async move {
         let soft = stop.clone();

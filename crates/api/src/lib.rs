@@ -21,6 +21,7 @@ pub mod sites;
 mod access;
 mod console;
 mod intake;
+mod jobs;
 mod probes;
 mod problem;
 mod record;

@@ -91,6 +91,12 @@ impl Problem {
         schemas.subschema_for::<Wire<'_>>()
     }
 
+    /// Its status and its words, for a command.
+    pub(crate) fn into_words(self) -> (u16, String) {
+        let words = self.status.canonical_reason().unwrap_or("Error").to_owned();
+        (self.status.as_u16(), self.detail.unwrap_or(words))
+    }
+
     /// As a response with a body in memory.
     pub(crate) fn into_bytes(self) -> http::Response<Bytes> {
         let wire = Wire {

@@ -12,18 +12,20 @@ use mainstay_guard::csp;
 use mainstay_guard::headers::{Kind, security_headers};
 use mainstay_guard::settings::{Environment, Headers};
 use mainstay_insight::Insight;
+use mainstay_jobs::Jobs;
 use mainstay_telemetry::http::OURS_ROUTE;
 
 use crate::key::Gate;
 use crate::problem::Problem;
 use crate::script::Script;
-use crate::{intake, record, reports};
+use crate::{intake, jobs, record, reports};
 
 /// What the public endpoints work with.
 pub struct Public {
     prefix: String,
     pub(crate) insight: Insight,
     pub(crate) gate: Gate,
+    pub(crate) jobs: Jobs,
     full: Script,
     lite: Script,
     headers: HeaderMap,
@@ -37,7 +39,7 @@ impl Public {
     #[must_use]
     pub fn new(
         prefix: &str,
-        (insight, gate): (Insight, Gate),
+        (insight, gate, jobs): (Insight, Gate, Jobs),
         (full, lite): (Script, Script),
         headers: &Headers,
         environment: Environment,
@@ -49,6 +51,7 @@ impl Public {
             prefix: prefix.trim_end_matches('/').to_owned(),
             insight,
             gate,
+            jobs,
             full,
             lite,
             headers: set.into_iter().collect(),
@@ -97,6 +100,9 @@ impl Public {
                 let answer = Box::pin(record::record(self, head, body)).await;
                 ("/_mainstay/record", answer)
             }
+            (path, ..) if let Some(below) = path.strip_prefix("/jobs/") => {
+                Box::pin(jobs::jobs(self, below, head, body)).await
+            }
             ("/m.js" | "/m.lite.js", ..) => (OURS_ROUTE, wrong_method("GET, HEAD")),
             ("/events" | "/reports" | "/record", ..) => (OURS_ROUTE, wrong_method("POST")),
             _ => (
@@ -107,7 +113,7 @@ impl Public {
     }
 }
 
-fn wrong_method(allowed: &'static str) -> Response<Bytes> {
+pub(crate) fn wrong_method(allowed: &'static str) -> Response<Bytes> {
     let mut response = Problem::new(ErrorCode::Invalid, "This address does not take this method.")
         .with_status(StatusCode::METHOD_NOT_ALLOWED)
         .into_bytes();

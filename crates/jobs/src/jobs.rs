@@ -1,16 +1,18 @@
 //! The way in: adding jobs, asking after them, and what a person does with one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Entropy, Timestamp};
 use mainstay_store::job::{self, Added, Counts, Cursor, Filter, New, Row, Status, add};
-use mainstay_store::queue::Queue;
+use mainstay_store::queue::Queue as Line;
 use mainstay_store::{Engine, Store, Transaction, job_queue};
+use mainstay_telemetry::metrics::Registry;
 
 use crate::attempt::Handlers;
 use crate::leases::{self, Leases};
+use crate::meter::{self, Meters};
 use crate::runner::Runner;
 use crate::sweep::sweep;
 use crate::{Add, Error, Job, Settings};
@@ -26,6 +28,19 @@ pub struct Context {
     pub entropy: Entropy,
 }
 
+/// A queue as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Nothing of it begins.
+    pub paused: bool,
+    /// How many of its jobs stand how.
+    pub counts: Counts,
+    /// Since when the one that waits longest could have begun.
+    pub oldest: Option<Timestamp>,
+}
+
 /// The jobs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Jobs(pub(crate) Arc<Inner>);
@@ -34,13 +49,14 @@ pub struct Jobs(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) context: Context,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) queue: Queue,
+    pub(crate) queue: Line,
     pub(crate) leases: Leases,
     pub(crate) kinds: HashMap<String, Arc<dyn Job>>,
     /// The queues there are.
     names: BTreeSet<String>,
     /// Their numbers, once the store has told them.
     numbers: RwLock<BTreeMap<String, i32>>,
+    pub(crate) meters: OnceLock<Meters>,
 }
 
 impl Jobs {
@@ -58,7 +74,13 @@ impl Jobs {
         let kinds = kinds.into_iter().map(|kind| (kind.kind().to_owned(), kind)).collect();
         let (leases, numbers, settings) =
             (Leases::default(), RwLock::default(), Arc::new(settings));
-        Self(Arc::new(Inner { context, settings, queue, leases, kinds, names, numbers }))
+        let meters = OnceLock::new();
+        Self(Arc::new(Inner { context, settings, queue, leases, kinds, names, numbers, meters }))
+    }
+
+    /// Counts from [`Jobs::start`] on what becomes of them.
+    pub fn register(&self, registry: &Registry) {
+        let _first = self.0.meters.set(Meters::new(registry));
     }
 
     /// Starts to work on them, each queue on its own. At a soft stop nothing more is begun; what runs at the hard one is
@@ -78,6 +100,10 @@ impl Jobs {
         let (leases, queue) = (self.0.leases.clone(), self.0.queue.clone());
         let times = (self.0.settings.lease.0, self.0.settings.renew_every());
         workers.spawn("job leases", |stop| leases::run(leases, queue, times, stop));
+        if let Some(meters) = self.0.meters.get().cloned() {
+            let jobs = self.clone();
+            workers.spawn("job counts", |stop| meter::count(jobs, meters, stop));
+        }
         let jobs = self.clone();
         workers.spawn("job sweep", |stop| sweep(jobs, stop));
         Ok(())
@@ -153,6 +179,28 @@ impl Jobs {
     #[must_use]
     pub fn queues(&self) -> &BTreeSet<String> {
         &self.0.names
+    }
+
+    /// The queues as they stand, by name: how many of their jobs stand how, since when the first could have begun, and
+    /// whether they are paused.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn list_queues(&self) -> Result<Vec<Queue>, Error> {
+        let rows = job_queue::list(self.db()).await?;
+        let mut queues = Vec::new();
+        for name in &self.0.names {
+            let (counts, oldest) = (self.counts(name).await?, self.oldest_waiting(name).await?);
+            let paused = rows.iter().any(|row| row.name == *name && row.paused);
+            queues.push(Queue { name: name.clone(), paused, counts, oldest });
+        }
+        Ok(queues)
+    }
+
+    /// Size of a job's data at most.
+    #[must_use]
+    pub fn payload_max(&self) -> usize {
+        self.0.settings.payload_max.bytes()
     }
 
     /// The job of that id: its number as text, or its own name.

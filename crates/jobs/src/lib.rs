@@ -14,6 +14,7 @@ mod error;
 mod job;
 mod jobs;
 mod leases;
+mod meter;
 mod options;
 mod runner;
 pub mod settings;
@@ -25,7 +26,7 @@ mod tests;
 
 pub use error::Error;
 pub use job::{Failure, Job, Running, Work};
-pub use jobs::{Context, Jobs};
+pub use jobs::{Context, Jobs, Queue};
 pub use mainstay_store::job::{Added, Backoff, Counts, Cursor, Row, Status, Unique};
 pub use options::Add;
 pub use settings::Settings;

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::{Ended, Handlers, Told, attempt};
 use crate::job::{Job, Work};
 use crate::jobs::Jobs;
+use crate::meter::Meter;
 use crate::tell::tell;
 
 /// Where one hand was used up so soon, the next is twice as large.
@@ -47,6 +48,7 @@ pub(crate) struct Runner {
     group: Group,
     concurrency: usize,
     worker: Arc<str>,
+    meter: Option<Meter>,
 }
 
 /// What is in his hands.
@@ -77,7 +79,8 @@ impl Runner {
         let bytes = jobs.0.context.entropy.bytes::<8>().unwrap_or_default();
         let worker = format!("{:016x}", u64::from_be_bytes(bytes)).into();
         let concurrency = jobs.0.settings.concurrency_of(&name);
-        Self { jobs, name, handlers, group: group.clone(), concurrency, worker }
+        let meter = jobs.0.meters.get().map(|meters| meters.of(&name));
+        Self { jobs, name, handlers, group: group.clone(), concurrency, worker, meter }
     }
 
     pub(crate) async fn run(self, stop: Stop) -> Result<(), Infallible> {
@@ -186,6 +189,8 @@ impl Runner {
         let entropy = self.jobs.0.context.entropy.clone();
         let (done, queue) = (hands.done.clone(), self.queue().clone());
         let (seq, token) = (job.seq, job.token);
+        let (meter, clock, run_at) =
+            (self.meter.clone(), self.jobs.0.context.clock.clone(), job.run_at);
         // Told also where the handler panics, or its thread is taken away.
         let mut told = Told { done, ack: Ack { seq, token, outcome: Outcome::GivenBack } };
         let work = Work { job, cancel: cancel.clone(), queue, settings: Arc::clone(&settings) };
@@ -195,12 +200,19 @@ impl Runner {
             if !leases.begin((seq, token), over, lease) {
                 return;
             }
+            let began = Instant::now();
+            if let Some(meter) = &meter {
+                meter.begin(clock.now().since(run_at));
+            }
             let ran = std::panic::AssertUnwindSafe(attempt(&*kind, work, (time, over), &cancel));
             let outcome = ran.catch_unwind().await.unwrap_or_else(|_| Ended::panicked(kind.kind()));
             let outcome = outcome.into_outcome(&settings, || {
                 let chance = entropy.bytes::<4>().map_or(0, u32::from_be_bytes);
                 least + (1.0 - least) * f64::from(chance) / f64::from(u32::MAX)
             });
+            if let Some(meter) = &meter {
+                meter.end(&outcome, began.elapsed());
+            }
             told.note(outcome);
         };
         self.handlers.spawn(&self.group, handler);

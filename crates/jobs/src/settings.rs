@@ -22,7 +22,7 @@ pub struct Settings {
     pub sweep_every: Span,
     /// How often a queue is asked for jobs that nobody woke it for: those of other processes. Default `"1s"`.
     pub poll_every: Span,
-    /// Jobs of a queue that run at a time in this process. Default 5.
+    /// Jobs of a queue that run at a time in this process. 0: it takes jobs and leaves the work to others. Default 5.
     pub concurrency: u32,
     /// Jobs of a queue that are claimed ahead at most; only where they are short are so many. Default 256.
     pub prefetch_max: u32,
@@ -63,13 +63,14 @@ pub struct Settings {
 }
 
 /// A queue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Queue {
     /// Its name.
+    #[schemars(extend("examples" = ["reports"]))]
     pub name: String,
     /// Jobs of it that run at a time in this process; 0: only others work on it. Default: `jobs.concurrency`.
-    #[serde(default)]
+    #[schemars(extend("examples" = [1]))]
     pub concurrency: Option<u32>,
 }
 

@@ -20,6 +20,7 @@ use mainstay_edge::tls::{self, Material, Tls};
 use mainstay_edge::{Edge, Parts};
 use mainstay_identity::{AdminToken, Keys, Owner};
 use mainstay_insight::Insight;
+use mainstay_jobs::Jobs;
 use mainstay_kv::Kv;
 use mainstay_store::{Place, Recorder, Store};
 use mainstay_telemetry::access::AccessLog;
@@ -34,6 +35,7 @@ use crate::data_dir::DataDir;
 use crate::plan;
 use crate::served::list_sites;
 use crate::settings::{Loaded, Settings, Site};
+use crate::work;
 
 /// Everything that runs, in the order in which it was started.
 pub(crate) struct Running {
@@ -89,6 +91,7 @@ struct Rooms {
     recorder: Recorder,
     kv: Kv,
     insight: Insight,
+    jobs: Jobs,
     owner: Owner,
     keys: Keys,
     gate: Gate,
@@ -220,6 +223,7 @@ async fn build(
         .context("visitor analytics cannot start")
         .map_err(Failed::refused)?;
     insight.spawn(&groups.services);
+    let jobs = work::start(settings, &store, &registry, (&groups.storage, &groups.services))?;
     groups.services.spawn("memory", allocator::look_for_free_memory);
     let owner =
         Owner::new(settings.identity.clone(), store.clone(), clock.clone(), entropy.clone());
@@ -239,6 +243,7 @@ async fn build(
         recorder,
         kv,
         insight,
+        jobs,
         owner,
         keys,
         gate,
@@ -301,7 +306,8 @@ fn start_control(
     };
     live.start(sources, &groups.services);
     let who = (rooms.owner.clone(), rooms.keys.clone());
-    if let Err(error) = control::start(data_dir.path(), who, status, &groups.control) {
+    let work = (rooms.jobs.clone(), rooms.clock.clone());
+    if let Err(error) = control::start(data_dir.path(), who, work, status, &groups.control) {
         tracing::warn!(error = %error, "no control socket: commands such as `mainstay admin link` cannot reach this server");
     }
     let parts = admin::Parts {
@@ -311,6 +317,7 @@ fn start_control(
         token,
         gate: rooms.gate.clone(),
         insight: rooms.insight.clone(),
+        jobs: rooms.jobs.clone(),
         store: rooms.store.clone(),
         kv: rooms.kv.clone(),
         registry: rooms.registry.clone(),
@@ -340,7 +347,7 @@ fn public(settings: &Settings, rooms: &Rooms) -> Result<(Public, Tag), Failed> {
         inserted: true,
     };
     let environment = settings.environment().into();
-    let who = (rooms.insight.clone(), rooms.gate.clone());
+    let who = (rooms.insight.clone(), rooms.gate.clone(), rooms.jobs.clone());
     Ok((Public::new(prefix, who, (full, lite), &settings.headers, environment), tag))
 }
 

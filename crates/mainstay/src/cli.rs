@@ -9,8 +9,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::command::probe::Question;
 use crate::settings::{Flag, Inputs, read_process};
 
+mod jobs;
 mod key;
 
+pub use jobs::{Jobs, JobsAdd, JobsCounts, JobsList, JobsQueue, One, Status};
 pub use key::{Key, KeyCreate, KeyList, KeyRevoke};
 
 /// How a command ended, as scripts see it.
@@ -54,6 +56,9 @@ pub enum Command {
     /// Make, list and revoke the API keys of programs.
     #[command(subcommand)]
     Key(Key),
+    /// Add jobs, look at them, try them again; pause queues.
+    #[command(subcommand)]
+    Jobs(Jobs),
     /// Report what is wrong with the settings and the site.
     Check(Check),
     /// Look for what is wrong around the running server.
@@ -334,6 +339,14 @@ mod tests {
             "mainstay key create worker --scope jobs --expires 0s",
             "mainstay key create worker --scope jobs --expires 3000000d",
             "mainstay key revoke",
+            "mainstay jobs",
+            "mainstay jobs add email",
+            "mainstay jobs add email order {",
+            "mainstay jobs add email order --delay soon",
+            "mainstay jobs list email --status gone",
+            "mainstay jobs list email --limit 101",
+            "mainstay jobs show email",
+            "mainstay jobs pause",
             "mainstay migrate --split --to postgres://a@b/c",
             "mainstay check --workers 2",
             "mainstay doctor",
@@ -354,6 +367,15 @@ mod tests {
             "mainstay key create worker --scope jobs,record --scope read --expires 90d --config f --data-dir d --json",
             "mainstay key list --config f --data-dir d --json",
             "mainstay key revoke abcdefgh --config f --data-dir d --json",
+            "mainstay jobs add email order {} --priority 2 --attempts 5 --delay 30s --id a --unique k --config f --data-dir d --json",
+            "mainstay jobs list email --status dead --limit 5 --after 7 --config f --data-dir d --json",
+            "mainstay jobs show email 7 --config f --data-dir d --json",
+            "mainstay jobs retry email 7 --config f --data-dir d --json",
+            "mainstay jobs cancel email 7 --config f --data-dir d --json",
+            "mainstay jobs remove email 7 --config f --data-dir d --json",
+            "mainstay jobs counts --config f --data-dir d --json",
+            "mainstay jobs pause email --config f --data-dir d --json",
+            "mainstay jobs resume email --config f --data-dir d --json",
             "mainstay check site --config f --data-dir d --json",
             "mainstay doctor --edge --address [::1]:80 --host a --config f --data-dir d --json",
             "mainstay scan https://example.org --config f --data-dir d --json",

@@ -1,8 +1,10 @@
 //! The commands, one file each. How a command is called lives in `cli`; nothing here reads the process's arguments.
 
 pub mod admin_link;
+mod asked;
 pub mod check;
 pub mod doctor;
+pub mod jobs;
 pub mod key;
 pub mod migrate;
 pub mod print_config;
@@ -88,6 +90,17 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .context("no threads")
+}
+
+/// Rows in columns that are as wide as they must be.
+fn write_columns<const N: usize>(rows: &[[String; N]], out: &mut dyn Write) -> std::io::Result<()> {
+    let widths: [usize; N] =
+        std::array::from_fn(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
+    for row in rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
 }
 
 /// Where the rows of these settings are.

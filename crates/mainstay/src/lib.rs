@@ -12,3 +12,4 @@ mod plan;
 mod reload;
 mod run;
 mod served;
+mod work;

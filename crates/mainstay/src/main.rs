@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use mainstay::cli::{Admin, Cli, Command, Exit, Key};
 use mainstay::command::check::{self, Format};
-use mainstay::command::{admin_link, doctor, key, migrate, print_config, probe, scan, serve};
+use mainstay::command::{admin_link, doctor, jobs, key, migrate, print_config, probe, scan, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -57,6 +57,11 @@ fn run(cli: &Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
             }
         }
         Command::Key(cli) => run_key(cli, out),
+        Command::Jobs(cli) => {
+            let (question, place, json) = cli.question();
+            let format = if json { Format::Json } else { Format::Text };
+            jobs::jobs(&place.inputs(), &question, format, out)
+        }
         Command::Admin(Admin::Link(link)) => {
             admin_link::admin_link(&link.place.inputs(), link.json, out)
         }

@@ -82,6 +82,8 @@ pub struct Settings {
     pub database: mainstay_store::Database,
     /// Redis or Valkey, for what many machines share from moment to moment.
     pub redis: mainstay_kv::Settings,
+    /// Work that can wait.
+    pub jobs: mainstay_jobs::Settings,
     /// What is kept of visits, and for how long.
     pub insight: insight::Settings,
     /// What a scan of one's own site may cost.
@@ -174,6 +176,7 @@ impl Default for Settings {
             store: store::Settings::default(),
             database: mainstay_store::Database::default(),
             redis: mainstay_kv::Settings::default(),
+            jobs: mainstay_jobs::Settings::default(),
             insight: insight::Settings::default(),
             scan: mainstay_scanner::Settings::default(),
             log: telemetry::Log::default(),

@@ -55,6 +55,8 @@ impl Metric {
 }
 
 const HTTP: Kind = Histogram(&[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0]);
+/// Of jobs: from a moment to hours.
+const JOB: Kind = Histogram(&[0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 3_600.0]);
 const COMMIT: Kind = Histogram(&[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0]);
 // The vitals' bounds hold the thresholds of web.dev ("good" and "poor"), so that both shares can be read off.
 const LCP: Kind = Histogram(&[0.5, 1.0, 1.8, 2.5, 4.0, 6.0, 10.0]);
@@ -120,6 +122,10 @@ table! {
     REPORTS_DROPPED Counter "mainstay_reports_dropped_total" ["reason"], "Reports of browsers not kept, noise among them.";
     ROLLUP_FOLDS_FAILING Gauge "mainstay_rollup_folds_failing" [], "Days whose counted hours could not be folded when that was last tried: questions read their hours.";
     ROLLUP_COUNTS_FAILING Gauge "mainstay_rollup_counts_failing" [], "Hours that could not be counted when that was last tried, and sites whose hours could not be declared over.";
+    JOB_QUEUE_SIZE Gauge "job_queue_size" ["queue_name", "status"], "Jobs of a queue that stand so; of finished ones those that are kept.";
+    JOB_QUEUE_OLDEST Gauge "mainstay_job_queue_oldest_seconds" ["queue_name"], "How long the job that waits longest could have begun.";
+    JOB_WAIT JOB "mainstay_job_wait_seconds" ["queue_name"], "From when an attempt at a job could have begun until it did.";
+    JOB_DURATION JOB "mainstay_job_duration_seconds" ["queue_name", "outcome"], "How long attempts at jobs took, by how they ended.";
     RECORDER_QUEUE Gauge "mainstay_recorder_queue" [], "Batches waiting to be made durable.";
     RECORDER_SPOOLED Gauge "mainstay_recorder_spooled_bytes" [], "Events on this machine's disk that wait for the database.";
     RECORDER_DAMAGED Counter "mainstay_recorder_spool_damaged_total" [], "Places in the files of waiting events that could not be read: what lay there is left out.";

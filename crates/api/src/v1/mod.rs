@@ -4,6 +4,7 @@ pub(crate) mod breakdown;
 pub(crate) mod databases;
 pub(crate) mod errors;
 pub(crate) mod events;
+pub(crate) mod jobs;
 pub(crate) mod live;
 pub(crate) mod nodes;
 pub(crate) mod openapi;

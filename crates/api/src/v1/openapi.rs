@@ -43,6 +43,9 @@ pub(crate) const FIRST: Parameters = &["site", "from", "to", "bots", "limit"];
 /// The first rows by what the caller chooses.
 pub(crate) const GROUPS: Parameters = &["site", "from", "to", "bots", "limit", "by"];
 
+/// Jobs of one queue that stand alike, in pages.
+pub(crate) const JOBS: Parameters = &["queue", "status", "limit", "cursor"];
+
 /// The table of the reads: each row is a route and its description, so neither is without the other.
 pub(crate) struct Reads {
     router: Router<Arc<Admin>>,

@@ -59,6 +59,14 @@ struct Wire {
     /// What a row stands for.
     #[schemars(with = "String", extend("enum" = ["page", "device", "release", "site"], "default" = "page"))]
     by: Option<String>,
+    /// Name of a queue of jobs. Default: the first by name.
+    #[schemars(with = "String")]
+    #[expect(dead_code, reason = "described here, read by `jobs`")]
+    queue: Option<String>,
+    /// How the jobs stand.
+    #[schemars(with = "String", extend("enum" = ["waiting", "delayed", "active", "completed", "failed", "dead"], "default" = "waiting"))]
+    #[expect(dead_code, reason = "described here, read by `jobs`")]
+    status: Option<String>,
 }
 
 /// The parameters of the reads by name, as OpenAPI describes them.

@@ -6,15 +6,15 @@ use std::io::Write;
 use mainstay_api::control::Failure;
 pub use mainstay_api::control::keys::Wanted;
 use mainstay_api::control::keys::{self, Key, Made, Revoked};
-use mainstay_base::{Clock, Coded, Entropy, ErrorCode};
+use mainstay_base::{Clock, Entropy};
 use mainstay_identity::Keys;
 use mainstay_store::Store;
 
 use crate::cli::Exit;
+use crate::command::asked::{self, Lacking};
 use crate::command::check::Format;
-use crate::command::{Readable, place_of, refuse, runtime};
-use crate::data_dir::DataDir;
-use crate::settings::{Inputs, Settings};
+use crate::command::{Readable, write_columns};
+use crate::settings::Inputs;
 
 /// Makes a key and prints it, the only time it is told.
 ///
@@ -106,15 +106,6 @@ pub fn revoke(
     Ok(Exit::Unwell)
 }
 
-/// What becomes of a store that is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lacking {
-    /// It is made: a key may be there before the first start.
-    Made,
-    /// It is told: whoever looks for keys has named another folder.
-    Told,
-}
-
 /// What the running server answered, or the store where none runs; else how the command ends.
 fn find<T>(
     readable: &Readable,
@@ -122,65 +113,12 @@ fn find<T>(
     lacking: Lacking,
     alone: impl AsyncFnOnce(Keys) -> Result<T, mainstay_identity::key::Error>,
 ) -> anyhow::Result<Result<T, Exit>> {
-    match asked {
-        Ok(found) => Ok(Ok(found)),
-        Err(error @ Failure::Refused { status, .. }) => {
-            let exit = if status < 500 { Exit::Unwell } else { Exit::Unavailable };
-            refuse(&error, exit).map(Err)
-        }
-        Err(Failure::Silent(error)) => {
-            writeln!(
-                std::io::stderr(),
-                "mainstay: the running server did not answer ({error}) and may have done it all the same; `mainstay key list` shows what there is"
-            )?;
-            Ok(Err(Exit::Unavailable))
-        }
-        // The data dir may be another one than the settings would say.
-        Err(Failure::Nobody(error)) if !readable.is_whole => {
-            Ok(Err(readable.nobody_answers(&error)?))
-        }
-        Err(Failure::Nobody(_)) => without_server(&readable.settings, lacking, alone),
-    }
-}
-
-fn without_server<T>(
-    settings: &Settings,
-    lacking: Lacking,
-    work: impl AsyncFnOnce(Keys) -> Result<T, mainstay_identity::key::Error>,
-) -> anyhow::Result<Result<T, Exit>> {
-    let is_there = settings.database.is_set() || settings.data_dir.join("core.db").exists();
-    if lacking == Lacking::Told && !is_there {
-        let dir = settings.data_dir.display();
-        writeln!(std::io::stderr(), "mainstay: nothing was ever stored in the data dir {dir}")?;
-        return Ok(Err(Exit::Unavailable));
-    }
-    // A server that is on its way, or does not answer, holds it.
-    let _held = match DataDir::open(&settings.data_dir) {
-        Ok(held) => held,
-        Err(error) => return refuse(&error, Exit::Refused).map(Err),
+    let of = readable.settings.identity.clone();
+    let work = async |store: &Store| {
+        alone(Keys::new(of, store.clone(), Clock::System, Entropy::System)).await
     };
-    runtime()?.block_on(async {
-        let store = match Store::open(place_of(settings)).await {
-            Ok(store) => store,
-            Err(error) => return refuse(&error, exit_of(&error)).map(Err),
-        };
-        let of = settings.identity.clone();
-        let worked = work(Keys::new(of, store.clone(), Clock::System, Entropy::System)).await;
-        // A file that cannot be closed in order loses nothing: its log is read by whoever opens it next.
-        drop(store.close().await);
-        match worked {
-            Ok(found) => Ok(Ok(found)),
-            Err(error) => refuse(&error, exit_of(&error)).map(Err),
-        }
-    })
-}
-
-fn exit_of(error: &impl Coded) -> Exit {
-    match error.code() {
-        ErrorCode::Unavailable => Exit::Unavailable,
-        ErrorCode::Invalid | ErrorCode::Conflict => Exit::Unwell,
-        _ => Exit::Refused,
-    }
+    let look = "`mainstay key list` shows what there is";
+    asked::find(readable, asked, (lacking, look), work, asked::exit_of)
 }
 
 fn write_table(all: &[Key], out: &mut dyn Write) -> std::io::Result<()> {
@@ -197,11 +135,5 @@ fn write_table(all: &[Key], out: &mut dyn Write) -> std::io::Result<()> {
         ]
     };
     let rows: Vec<_> = std::iter::once(head).chain(all.iter().map(row)).collect();
-    let widths: [usize; 6] =
-        std::array::from_fn(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
-    for row in rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
-    }
-    Ok(())
+    write_columns(&rows, out)
 }

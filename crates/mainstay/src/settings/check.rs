@@ -16,7 +16,7 @@ use super::shape::{Kind, Shape};
 use super::{Settings, value};
 
 /// Settings whose manual gives zero a meaning; everywhere else zero would switch the product off by mistake.
-const MAY_BE_ZERO: [&str; 12] = [
+const MAY_BE_ZERO: [&str; 18] = [
     "edge.workers",
     "edge.write_rate_min",
     "edge.body_rate_min",
@@ -24,6 +24,12 @@ const MAY_BE_ZERO: [&str; 12] = [
     "shutdown_grace",
     "cors.max_age_seconds",
     "log.access_keep",
+    "jobs.concurrency",
+    "jobs.prefetch_max",
+    "jobs.max_stalled",
+    "jobs.timeout",
+    "jobs.keep_completed",
+    "jobs.keep_failed",
     "store.insight_size_max",
     "store.commit_gather",
     "database.pool_min",

@@ -27,6 +27,7 @@ mod gate;
 mod h2;
 mod headers;
 mod intake;
+mod jobs;
 mod keys;
 mod kill;
 mod kubernetes;

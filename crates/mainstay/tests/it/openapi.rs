@@ -5,7 +5,7 @@ use std::time::Duration;
 use mainstay_testkit::{Batch, Connection, Request, Response, Server, TOKEN, Upstream, eventually};
 use serde_json::{Value, json};
 
-use crate::launch;
+use crate::{keys, launch};
 
 mod schema;
 
@@ -60,7 +60,8 @@ impl Document {
 
 /// A server that has something to say on every read.
 fn visited(app: &Upstream) -> Server {
-    let config = "[insight]\nsample_every = \"1s\"\n";
+    let config =
+        "[insight]\nsample_every = \"1s\"\n[[jobs.queue]]\nname = \"a\"\nconcurrency = 0\n";
     let server = launch().upstream(&format!("http://{}", app.address)).config(config).start();
     assert_eq!(server.get("/").status, 200);
     let view = Batch::page_view(&server.site_url("/?utm_source=news"));
@@ -73,6 +74,10 @@ fn visited(app: &Upstream) -> Server {
     let report =
         Request::post("/_mainstay/reports").header("content-type", "application/csp-report");
     assert_eq!(server.send(&report.body(blocked.to_string())).status, 204);
+    let key = keys::make(&server, "jobs");
+    let job = Request::post("/_mainstay/jobs/a").header("content-type", "application/json");
+    let job = keys::with(job, &key.text).body(json!({ "type": "t", "payload": [1] }).to_string());
+    assert_eq!(server.send(&job).status, 201);
     server
 }
 
@@ -80,7 +85,7 @@ fn visited(app: &Upstream) -> Server {
 fn wrong(parameter: &Value) -> Vec<(String, u16)> {
     let (name, schema) = (parameter["name"].as_str().expect("a name"), &parameter["schema"]);
     let mut values = Vec::new();
-    if name == "site" {
+    if matches!(name, "site" | "queue") {
         return vec![("nobody".into(), 404)];
     }
     values.extend(schema["minimum"].as_i64().map(|least| (least - 1).to_string()));

@@ -59,10 +59,15 @@ fn the_sample_file_means_the_defaults() {
         // Nor is there a database.
         database: read.database.clone(),
         redis: read.redis.clone(),
+        // A queue is one by its name, and by nothing else.
+        jobs: mainstay_jobs::Settings {
+            queue: read.jobs.queue.clone(),
+            ..mainstay_jobs::Settings::default()
+        },
         ..Settings::default()
     };
     assert_eq!(read, examples);
-    assert_eq!(read.site.len(), 1);
+    assert_eq!((read.site.len(), read.jobs.queue.len()), (1, 1));
 }
 
 #[test]

@@ -69,6 +69,14 @@ pub struct Row {
     pub trace: Option<String>,
 }
 
+impl Row {
+    /// The job's id: its own name, or its number.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.custom_id.clone().unwrap_or_else(|| self.seq.to_string())
+    }
+}
+
 /// How many jobs of a queue stand how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

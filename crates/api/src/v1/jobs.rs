@@ -1,0 +1,239 @@
+//! `/api/v1/jobs…`: the queues and their jobs for the owner, what may be a person's or a secret left out; and what he does
+//! with them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::routing::{get, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::StatusCode;
+use http::request::Parts;
+use mainstay_base::{ErrorCode, Timestamp};
+use mainstay_jobs::{Cursor, Error, Queue, Row, Status};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::page::{Page, invalid};
+use crate::access::Caller;
+use crate::admin::Admin;
+use crate::jobs::problem;
+use crate::jobs::wire::{Standing, redact, value};
+use crate::problem::Problem;
+
+/// Jobs of one page, where nothing else is asked for.
+const LIMIT_DEFAULT: u32 = 100;
+/// As many as may be asked for.
+const LIMIT_MAX: u32 = 1_000;
+/// As many as a page has: their data may be large.
+const PAGE_MAX: u32 = 200;
+
+/// A queue.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JobQueue")]
+pub(crate) struct QueueRow {
+    queue: String,
+    paused: bool,
+    waiting: u64,
+    active: u64,
+    delayed: u64,
+    completed: u64,
+    failed: u64,
+    dead: u64,
+    /// How long the one that waits longest could have begun; null where none waits.
+    oldest_ms: Option<u64>,
+}
+
+impl QueueRow {
+    pub(crate) fn of(queue: Queue, now: Timestamp) -> Self {
+        let of = |status| queue.counts.of(status);
+        Self {
+            paused: queue.paused,
+            waiting: of(Status::Waiting),
+            active: of(Status::Active),
+            delayed: of(Status::Delayed),
+            completed: of(Status::Completed),
+            failed: of(Status::Failed),
+            dead: of(Status::Dead),
+            oldest_ms: queue
+                .oldest
+                .map(|oldest| now.since(oldest).as_millis().try_into().unwrap_or(u64::MAX)),
+            queue: queue.name,
+        }
+    }
+}
+
+/// A job, with its data as far as it may be shown.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Job")]
+pub(crate) struct JobRow {
+    #[serde(flatten)]
+    standing: Standing,
+    /// Any JSON. What may be a person's or a secret is left out.
+    payload: Value,
+    /// How often whoever had it was not heard of again.
+    stalled: i32,
+}
+
+impl JobRow {
+    fn of(queue: &str, row: &Row) -> Self {
+        let mut payload = value(Some(&row.payload));
+        redact(&mut payload);
+        Self { standing: Standing::of(queue, row).redacted(), payload, stalled: row.stalled }
+    }
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    queue: Option<String>,
+    status: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// Which jobs are asked for.
+pub(crate) struct Asked {
+    /// None where there are no queues.
+    queue: Option<String>,
+    status: Status,
+    limit: u32,
+    after: Option<Cursor>,
+}
+
+impl FromRequestParts<Arc<Admin>> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
+        let Query(wire) = Query::<Wire>::from_request_parts(parts, admin)
+            .await
+            .map_err(|_| invalid("query", "names a parameter twice, or is not as it should be"))?;
+        let first = || admin.jobs.queues().first().cloned();
+        let queue = wire.queue.or_else(first);
+        if let Some(queue) = queue.as_ref().filter(|queue| !admin.jobs.queues().contains(*queue)) {
+            return Err(problem(&Error::NoQueue(queue.clone())).with_field("queue"));
+        }
+        let status = wire.status.as_deref().unwrap_or("waiting");
+        let status =
+            Status::ALL.into_iter().find(|known| known.as_str() == status).ok_or_else(|| {
+                invalid("status", "is waiting, delayed, active, completed, failed or dead")
+            })?;
+        let limit = Some(wire.limit.unwrap_or(LIMIT_DEFAULT))
+            .filter(|limit| (1..=LIMIT_MAX).contains(limit));
+        let limit = limit.ok_or_else(|| invalid("limit", "is 1 to 1000"))?.min(PAGE_MAX);
+        let after = wire.cursor.as_deref().map(|cursor| {
+            let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+            serde_json::from_slice(&bytes).ok().map(Cursor)
+        });
+        let after = match after {
+            Some(None) => return Err(invalid("cursor", "is not one that this server gave out")),
+            Some(after) => after,
+            None => None,
+        };
+        Ok(Self { queue, status, limit, after })
+    }
+}
+
+pub(crate) async fn queues(
+    State(admin): State<Arc<Admin>>,
+    _caller: Caller,
+) -> Result<Json<Page<QueueRow>>, Problem> {
+    let now = admin.clock.now();
+    let queues = admin.jobs.list_queues().await.map_err(|error| problem(&error))?;
+    let rows = queues.into_iter().map(|queue| QueueRow::of(queue, now)).collect();
+    Ok(Json(Page::whole(rows, now)))
+}
+
+pub(crate) async fn list(
+    State(admin): State<Arc<Admin>>,
+    _caller: Caller,
+    asked: Asked,
+) -> Result<Json<Page<JobRow>>, Problem> {
+    let now = admin.clock.now();
+    let Asked { queue, status, limit, after } = asked;
+    let Some(queue) = queue else { return Ok(Json(Page::whole(Vec::new(), now))) };
+    let rows =
+        admin.jobs.list(&queue, status, after, limit).await.map_err(|error| problem(&error))?;
+    let next = rows.last().filter(|_| rows.len() == limit as usize).map(|row| row.seq);
+    let rows = rows.iter().map(|row| JobRow::of(&queue, row)).collect();
+    Ok(Json(Page::part(rows, next, now)))
+}
+
+pub(crate) async fn find(
+    State(admin): State<Arc<Admin>>,
+    _caller: Caller,
+    Path((queue, id)): Path<(String, String)>,
+) -> Result<Json<JobRow>, Problem> {
+    let row = admin.jobs.get(&queue, &id).await.map_err(|error| problem(&error))?;
+    Ok(Json(JobRow::of(&queue, &row)))
+}
+
+/// What becomes of a job that something was asked of.
+#[derive(Serialize)]
+pub(crate) struct Changed {
+    status: &'static str,
+}
+
+impl Changed {
+    fn of(changed: Result<Status, Error>) -> Result<Json<Self>, Problem> {
+        let status = changed.map_err(|error| match error {
+            // It is there: its standing is in the way, and the owner sees which.
+            Error::NoJob(_) => Problem::new(ErrorCode::NotFound, error.to_string()),
+            error => problem(&error),
+        })?;
+        Ok(Json(Self { status: status.as_str() }))
+    }
+}
+
+async fn retry(
+    State(admin): State<Arc<Admin>>,
+    _caller: Caller,
+    Path((queue, id)): Path<(String, String)>,
+) -> Result<Json<Changed>, Problem> {
+    Changed::of(admin.jobs.retry(&queue, &id).await)
+}
+
+async fn cancel(
+    State(admin): State<Arc<Admin>>,
+    _caller: Caller,
+    Path((queue, id)): Path<(String, String)>,
+) -> Result<Json<Changed>, Problem> {
+    Changed::of(admin.jobs.cancel(&queue, &id).await)
+}
+
+async fn remove(
+    State(admin): State<Arc<Admin>>,
+    _caller: Caller,
+    Path((queue, id)): Path<(String, String)>,
+) -> Result<Json<Changed>, Problem> {
+    Changed::of(admin.jobs.remove(&queue, &id).await)
+}
+
+async fn pause(
+    State(admin): State<Arc<Admin>>,
+    _caller: Caller,
+    Path(queue): Path<String>,
+) -> Result<StatusCode, Problem> {
+    admin.jobs.pause(&queue).await.map_err(|error| problem(&error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn resume(
+    State(admin): State<Arc<Admin>>,
+    _caller: Caller,
+    Path(queue): Path<String>,
+) -> Result<StatusCode, Problem> {
+    admin.jobs.resume(&queue).await.map_err(|error| problem(&error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What changes jobs; the reads stand in the table of reads.
+pub(crate) fn changes() -> axum::Router<Arc<Admin>> {
+    axum::Router::new()
+        .route("/api/v1/jobs/{queue}/{id}", get(find).delete(remove))
+        .route("/api/v1/jobs/{queue}/{id}/retry", post(retry))
+        .route("/api/v1/jobs/{queue}/{id}/cancel", post(cancel))
+        .route("/api/v1/jobs/{queue}/pause", post(pause))
+        .route("/api/v1/jobs/{queue}/resume", post(resume))
+}
