@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 use super::patience::Patience;
 use super::target::Target;
 
 mod slots;
 
-use slots::{Idle, Place, Slot, Slots, State};
+use slots::{Idle, Slot, Slots, State, Turn};
 
 /// A connection that rested for longer is asked whether it is still there: what stands between may have forgotten it.
 const PING_AFTER: Duration = Duration::from_secs(60);
@@ -45,6 +47,8 @@ pub(crate) struct Pool {
     slots: Arc<Slots>,
     /// Open connections, in use or not.
     open: Arc<AtomicUsize>,
+    /// Where connections are made: they end with that runtime, and questions are asked on others that end before.
+    home: Option<Handle>,
 }
 
 /// A connection that is counted while it is open.
@@ -93,6 +97,7 @@ impl Pool {
             shape,
             slots: Arc::new(Slots::new(shape.max)),
             open: Arc::default(),
+            home: Handle::try_current().ok(),
         }
     }
 
@@ -136,7 +141,7 @@ impl Pool {
         let since = Instant::now();
         let mut state = self.lock();
         state.answered = Some(since);
-        let unwanted = state.keep(Idle { conn, since }, Place::Next);
+        let unwanted = state.keep(Idle { conn, since }, Turn::Next);
         slot.free(&mut state);
         drop(state);
         // Not under the lock: it is closed now.
@@ -177,7 +182,7 @@ impl Pool {
         while let Some(slot) = Slot::take_missing(&self.slots, min) {
             let idle = Idle { conn: self.connect().await?, since: Instant::now() };
             let mut state = self.lock();
-            let unwanted = state.keep(idle, Place::Last);
+            let unwanted = state.keep(idle, Turn::Last);
             slot.free(&mut state);
             drop(state);
             if unwanted.is_some() {
@@ -248,20 +253,30 @@ impl Pool {
             }
             state.generation
         };
-        let prepared = async {
-            let mut conn = self.options.connect().await?;
-            if let Some(first) = self.first.as_deref() {
-                sqlx::raw_sql(AssertSqlSafe(first)).execute(&mut conn).await?;
-            }
-            Ok(conn)
-        };
-        let conn = self.shape.connect.keep(prepared).await?;
+        let conn = self.shape.connect.keep(self.prepare(self.first.clone())).await?;
         Ok(Counted { conn, generation, _open: Open::count(&self.open) })
     }
 
     /// A connection that is none of the pool's, and changes nothing.
     pub(crate) async fn connect_apart(&self) -> Result<PgConnection, sqlx::Error> {
-        self.shape.connect.keep(self.options.connect()).await
+        self.shape.connect.keep(self.prepare(None)).await
+    }
+
+    /// Makes a connection at home, and says that first. Who leaves takes it along.
+    async fn prepare(&self, first: Option<String>) -> Result<PgConnection, sqlx::Error> {
+        let options = self.options.clone();
+        let prepared = async move {
+            let mut conn = options.connect().await?;
+            if let Some(first) = first {
+                sqlx::raw_sql(AssertSqlSafe(first)).execute(&mut conn).await?;
+            }
+            Ok(conn)
+        };
+        let Some(home) = &self.home else { return prepared.await };
+        let mut making = JoinSet::new();
+        making.spawn_on(prepared, home);
+        let made = making.join_next().await.and_then(Result::ok);
+        made.unwrap_or_else(|| Err(unavailable("the server's threads have ended")))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

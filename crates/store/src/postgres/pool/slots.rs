@@ -47,7 +47,7 @@ pub(super) struct Idle {
 
 /// When a connection that rests is taken, among others.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(super) enum Turn {
     Next,
     Last,
 }
@@ -65,14 +65,14 @@ impl State {
     }
 
     /// Lets a connection rest whose slot is still counted; given back when there are too many, or it is not to be used again.
-    pub(super) fn keep(&mut self, idle: Idle, at: Place) -> Option<Idle> {
+    pub(super) fn keep(&mut self, idle: Idle, turn: Turn) -> Option<Idle> {
         let is_good = idle.conn.generation == self.generation && !self.closed;
         if !is_good || self.all() > self.max {
             return Some(idle);
         }
-        match at {
-            Place::Next => self.idle.push(idle),
-            Place::Last => self.idle.insert(0, idle),
+        match turn {
+            Turn::Next => self.idle.push(idle),
+            Turn::Last => self.idle.insert(0, idle),
         }
         None
     }
@@ -172,6 +172,7 @@ impl Slot {
         };
         let handed = slots.handed.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
         handed.forget();
+        // The lock of the last expression is given up before `_waiting` takes it (edition 2024).
         Ok((Self::of(slots), slots.lock().idle.pop()))
     }
 

@@ -232,3 +232,26 @@ async fn ten_thousand_reads_are_as_many_statements() {
     assert!(asked >= 10_000 && count(house.store.insight()).await.is_ok());
     house.finish().await;
 }
+
+/// Connections are made wherever somebody asks, and used by everybody: a runtime that ends takes its own along, and nobody
+/// else's question.
+#[test]
+fn a_runtime_that_ends_fails_no_question_on_another() {
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let (servers, lasting) = (Postgres::start(), runtime().unwrap());
+    let name = servers.create_database();
+    let house =
+        lasting.block_on(House::open(&Database { pool_min: 0, ..database(&servers, &name) }));
+    let engine = house.store.insight().clone();
+    for _ in 0..3 {
+        let passing = runtime().unwrap();
+        let together = join_all((0..8).map(|_| count(&engine)));
+        assert!(passing.block_on(together).into_iter().all(|answer| answer.is_ok()));
+        drop(passing);
+        let together = join_all((0..8).map(|_| count(&engine)));
+        let answers = lasting.block_on(together);
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    }
+    lasting.block_on(house.finish());
+}
