@@ -1,6 +1,8 @@
 //! `/_mainstay/jobs/{queue}`: an app adds jobs and asks how they stand, by an API key of scope `jobs`. 201 once they are
 //! durable; what repeats an earlier request (`Idempotency-Key`, an id, a unique key) answers the job that is there.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -8,7 +10,8 @@ use hyper::body::Incoming;
 use mainstay_base::{Coded as _, ErrorCode};
 use mainstay_identity::Scope;
 use mainstay_jobs::{Add, Added, Error, Jobs};
-use serde::Serialize;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::{Deserialize as _, Serialize};
 
 use crate::intake::read_body;
 use crate::problem::Problem;
@@ -24,16 +27,19 @@ pub(crate) const ROUTE: &str = "/_mainstay/jobs/{queue}";
 /// The same for one job.
 pub(crate) const ROUTE_ONE: &str = "/_mainstay/jobs/{queue}/{id}";
 
+/// Between the parts of a key: no header holds it.
+const SEPARATOR: char = '\u{1f}';
 /// draft-ietf-httpapi-idempotency-key-header-07.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// W3C Trace Context.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Seconds to wait where jobs cannot be taken.
 const RETRY_AFTER_S: u64 = 5;
-/// What stands around the data of a job.
-const AROUND_PAYLOAD: usize = 4 << 10;
-/// A body of several holds so many of the largest.
-const LARGEST_TOGETHER: usize = 16;
+/// Jobs of one request that have names or a key: each name is a lock while they are added.
+const NAMED_MAX: usize = 1_000;
+/// Characters of an `Idempotency-Key`, of a trace context and of a token.
+const KEY_MAX: usize = 200;
+const HEADER_MAX: usize = 1_024;
 
 /// Answers what lies below `/jobs/`: a queue's name, and perhaps an id.
 pub(crate) async fn jobs(
@@ -64,17 +70,17 @@ async fn add(
     body: Incoming,
 ) -> Result<Response<Bytes>, Problem> {
     // Before the body: a stranger's costs nothing.
-    public.gate.require(&head.headers, Scope::Jobs).await?;
+    let caller = public.gate.require(&head.headers, Scope::Jobs).await?;
     let queue = &decode(queue)?;
     let jobs = &public.jobs;
     if !jobs.queues().contains(queue) {
         return Err(problem(&Error::NoQueue(queue.clone())));
     }
     check_media_type(&head.headers)?;
-    let one = jobs.payload_max() + AROUND_PAYLOAD;
-    let body = read_body(body, one * LARGEST_TOGETHER, public.insight.body_timeout()).await?;
-    let Body { jobs: wanted, is_list } = read(&body)?;
-    let (added, ids) = add_to(jobs, queue, wanted, &Common::of(&head.headers)?).await?;
+    let common = Common::of(&head.headers, &caller.id)?;
+    let body = read_body(body, jobs.request_max(), public.insight.body_timeout()).await?;
+    let Body { jobs: wanted, is_list } = read(&body, jobs.batch_max())?;
+    let (added, ids) = add_to(jobs, queue, wanted, &common).await?;
     let status = match added.iter().any(|added| added.is_new) {
         true => StatusCode::CREATED,
         // A repeat is answered as the first was; nothing was created.
@@ -84,7 +90,8 @@ async fn add(
     match (is_list, ids.as_slice()) {
         (false, [id]) => {
             let mut response = json(status, id);
-            if let Ok(at) = HeaderValue::try_from(format!("{}/{}", head.uri.path(), id.id)) {
+            let segment = utf8_percent_encode(&id.id, NON_ALPHANUMERIC);
+            if let Ok(at) = HeaderValue::try_from(format!("{}/{segment}", head.uri.path())) {
                 response.headers_mut().insert(header::LOCATION, at);
             }
             Ok(response)
@@ -108,32 +115,35 @@ async fn show(
 /// What of a request's head goes along with each of its jobs.
 #[derive(Debug, Default)]
 pub(crate) struct Common {
+    /// With whose it is: two callers may choose the same.
     idempotency_key: Option<String>,
-    trace: Option<String>,
-    written: Option<String>,
+    trace: Option<Arc<str>>,
+    written: Option<Arc<str>>,
 }
 
 impl Common {
-    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        let text =
-            |name: HeaderName| headers.get(name).map(|value| value.to_str().map(str::to_owned));
-        let key = text(IDEMPOTENCY_KEY)
-            .transpose()
-            .map_err(|_| invalid("idempotency-key", "is visible ASCII characters"))?;
-        let written = token::list(headers).first().map(|token| (*token).to_owned());
-        Ok(Self { idempotency_key: key, trace: text(TRACEPARENT).and_then(Result::ok), written })
+    fn of(headers: &HeaderMap, caller: &str) -> Result<Self, Problem> {
+        let key = headers.get(IDEMPOTENCY_KEY).map(|value| {
+            let text = value.to_str().ok().filter(|text| (1..=KEY_MAX).contains(&text.len()));
+            text.map(|text| format!("{caller}{SEPARATOR}{text}"))
+        });
+        if key == Some(None) {
+            return Err(invalid("idempotency-key", "is 1 to 200 visible ASCII characters"));
+        }
+        let short = |text: &&str| text.len() <= HEADER_MAX;
+        let trace = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).filter(short);
+        let written = token::list(headers).into_iter().find(short);
+        let (trace, written) = (trace.map(Arc::from), written.map(Arc::from));
+        Ok(Self { idempotency_key: key.flatten(), trace, written })
     }
 
-    /// The job as it is added. Of several each has a key of its own.
+    /// The job as it is added. Of several each has a key of its own, which no header can be.
     fn complete(&self, add: Add, at: usize) -> Add {
         let key = self.idempotency_key.as_ref();
-        let key = key.map(|key| if at == 0 { key.clone() } else { format!("{key}#{at}") });
-        Add {
-            idempotency_key: key,
-            trace: self.trace.as_deref().map(Into::into),
-            written: self.written.as_deref().map(Into::into),
-            ..add
-        }
+        let key =
+            key.map(|key| if at == 0 { key.clone() } else { format!("{key}{SEPARATOR}{at}") });
+        let (trace, written) = (self.trace.clone(), self.written.clone());
+        Add { idempotency_key: key, trace, written, ..add }
     }
 }
 
@@ -143,25 +153,27 @@ struct Body {
     is_list: bool,
 }
 
-fn read(body: &[u8]) -> Result<Body, Problem> {
+fn read(body: &[u8], max: usize) -> Result<Body, Problem> {
     let is_list = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let mut source = serde_json::Deserializer::from_slice(body);
     let jobs = if is_list {
-        serde_json::from_slice(body)
+        wire::read_list(&mut source, max)
     } else {
-        serde_json::from_slice(body).map(|one| vec![one])
+        Wanted::deserialize(&mut source).map(|one| vec![one])
     };
-    match jobs {
+    match jobs.and_then(|jobs| source.end().map(|()| jobs)) {
+        Ok(jobs) if jobs.len() > max => {
+            Err(invalid("body", &format!("has more jobs than jobs.batch_max ({max})")))
+        }
         Ok(jobs) => Ok(Body { jobs, is_list }),
         // Its words may repeat what was sent; where it is wrong is enough.
-        Err(error) => Err(Problem::new(
-            ErrorCode::Invalid,
-            format!(
-                "A job is a JSON object with \"type\" and \"payload\"; see line {}, column {}.",
-                error.line(),
-                error.column()
-            ),
-        )
-        .with_field("body")),
+        Err(error) => {
+            let (line, column) = (error.line(), error.column());
+            let text = format!(
+                "A job is a JSON object with \"type\" and \"payload\"; see line {line}, column {column}."
+            );
+            Err(Problem::new(ErrorCode::Invalid, text).with_field("body"))
+        }
     }
 }
 
@@ -174,6 +186,10 @@ pub(crate) async fn add_to(
 ) -> Result<(Vec<Added>, Vec<Id>), Problem> {
     if wanted.is_empty() {
         return Err(invalid("body", "has no job"));
+    }
+    let has_key = common.idempotency_key.is_some();
+    if wanted.len() > NAMED_MAX && (has_key || wanted.iter().any(Wanted::is_named)) {
+        return Err(invalid("body", "has more than 1000 jobs that have an id or a key"));
     }
     let adds = wanted.into_iter().enumerate();
     let adds = adds.map(|(at, job)| Ok(common.complete(job.into_add()?, at)));
@@ -194,9 +210,13 @@ pub(crate) async fn add_to(
     Ok((added, ids))
 }
 
+/// A name in a path; what no queue and no job can be called is not asked for.
 fn decode(part: &str) -> Result<String, Problem> {
-    let decoded = percent_encoding::percent_decode_str(part).decode_utf8();
-    decoded.map(Into::into).map_err(|_| invalid("path", "is not UTF-8"))
+    let decoded = percent_decode_str(part).decode_utf8().ok();
+    let decoded = decoded.filter(|name| !name.contains(char::is_control));
+    decoded.map(Into::into).ok_or_else(|| {
+        Problem::new(ErrorCode::NotFound, "There is no queue and no job of this name.")
+    })
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {

@@ -197,10 +197,16 @@ impl Jobs {
         Ok(queues)
     }
 
-    /// Size of a job's data at most.
+    /// Size of a request that adds jobs at most.
     #[must_use]
-    pub fn payload_max(&self) -> usize {
-        self.0.settings.payload_max.bytes()
+    pub fn request_max(&self) -> usize {
+        self.0.settings.request_max.bytes()
+    }
+
+    /// Jobs that are added at once at most.
+    #[must_use]
+    pub fn batch_max(&self) -> usize {
+        self.0.settings.batch_max as usize
     }
 
     /// The job of that id: its number as text, or its own name.

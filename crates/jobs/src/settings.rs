@@ -50,6 +50,8 @@ pub struct Settings {
     pub payload_max: Size,
     /// Size of what a job answers, and of what it says of how far it is. Default `"256KiB"`.
     pub result_max: Size,
+    /// Size of a request that adds jobs, one or several. Default `"4MiB"`.
+    pub request_max: Size,
     /// Jobs that are added at once at most. Default 10000.
     pub batch_max: u32,
     /// Changes of jobs that may wait for the store; further ones are refused with 503. Default 4096.
@@ -116,6 +118,7 @@ impl Default for Settings {
             idempotency_for: Span::days(1),
             payload_max: Size::kib(256),
             result_max: Size::kib(256),
+            request_max: Size::mib(4),
             batch_max: 10_000,
             waiting_max: 4_096,
             together_max: 256,

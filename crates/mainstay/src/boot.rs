@@ -43,6 +43,8 @@ pub(crate) struct Running {
     pub(crate) storage: Group,
     /// Roll-ups, reports, live snapshots.
     pub(crate) services: Group,
+    /// Who works on jobs: told first of a stop, so that nothing more is begun, and waited for before what writes.
+    pub(crate) work: Group,
     /// Console, probes, control socket.
     pub(crate) control: Group,
     /// The site's traffic: started last, stopped first.
@@ -102,6 +104,7 @@ struct Rooms {
 struct Groups {
     storage: Group,
     services: Group,
+    work: Group,
     control: Group,
     traffic: Group,
 }
@@ -119,6 +122,7 @@ pub(crate) async fn boot(
     let groups = Groups {
         storage: Group::new(),
         services: Group::new(),
+        work: Group::new(),
         control: Group::new(),
         traffic: Group::new(),
     };
@@ -163,12 +167,17 @@ pub(crate) async fn boot(
     let served = list_sites(&edge);
     let served_on = (admin_listener, token);
     start_control(settings, &data_dir, &rooms, &groups, served_on, served, node, status)?;
+    // Last of all: a start that fails must not have begun what others would have to do again.
+    work::start(&rooms.jobs, &rooms.registry, &groups.work)?;
     rooms.health.serving();
-    let (Groups { storage, services, control, traffic }, Rooms { health, store, insight, .. }) =
-        (groups, rooms);
+    let (
+        Groups { storage, services, work, control, traffic },
+        Rooms { health, store, insight, .. },
+    ) = (groups, rooms);
     Ok(Running {
         storage,
         services,
+        work,
         control,
         traffic,
         health,
@@ -223,7 +232,7 @@ async fn build(
         .context("visitor analytics cannot start")
         .map_err(Failed::refused)?;
     insight.spawn(&groups.services);
-    let jobs = work::start(settings, &store, &registry, (&groups.storage, &groups.services))?;
+    let jobs = work::open(settings, &store, &groups.storage);
     groups.services.spawn("memory", allocator::look_for_free_memory);
     let owner =
         Owner::new(settings.identity.clone(), store.clone(), clock.clone(), entropy.clone());
@@ -231,8 +240,8 @@ async fn build(
     // Of those that write: traffic that ends last is noted as well.
     keys.start(&groups.storage);
     let gate = Gate::new(keys.clone(), &registry);
-    let Groups { storage, services, control, traffic } = groups;
-    let watched = [storage, services, control, traffic].map(Group::clone).to_vec();
+    let Groups { storage, services, work, control, traffic } = groups;
+    let watched = [storage, services, work, control, traffic].map(Group::clone).to_vec();
     let health = Health::new(store.clone(), recorder.clone(), kv.clone(), watched, clock.clone());
     Ok(Rooms {
         clock,

@@ -97,7 +97,10 @@ fn write_columns<const N: usize>(rows: &[[String; N]], out: &mut dyn Write) -> s
     let widths: [usize; N] =
         std::array::from_fn(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
     for row in rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        // What others wrote must not speak to the terminal.
+        let plain = |cell: &String| cell.replace(char::is_control, "\u{fffd}");
+        let cells =
+            row.iter().map(plain).zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
         writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
     Ok(())

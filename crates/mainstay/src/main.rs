@@ -58,7 +58,13 @@ fn run(cli: &Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         }
         Command::Key(cli) => run_key(cli, out),
         Command::Jobs(cli) => {
-            let (question, place, json) = cli.question();
+            let (question, place, json) = match cli.question() {
+                Ok(question) => question,
+                Err(why) => {
+                    writeln!(std::io::stderr(), "mainstay: {why}")?;
+                    return Ok(Exit::Usage);
+                }
+            };
             let format = if json { Format::Json } else { Format::Text };
             jobs::jobs(&place.inputs(), &question, format, out)
         }

@@ -26,12 +26,13 @@ pub(crate) async fn run(
     let grace = loaded.settings.shutdown_grace.0;
     let mut in_force = InForce::of(loaded);
     let Signals { mut stop, mut hang_up } = signals;
-    let Running { storage, services, control, traffic, .. } = &running;
+    let Running { storage, services, work, control, traffic, .. } = &running;
     loop {
         tokio::select! {
             () = stop.next() => tracing::info!("stopping: finishing what is in hand"),
             () = storage.crashed() => {}
             () = services.crashed() => {}
+            () = work.crashed() => {}
             () = control.crashed() => {}
             () = traffic.crashed() => {}
             Some(()) = hang_up.recv() => {
@@ -42,11 +43,13 @@ pub(crate) async fn run(
         break;
     }
     running.health.draining();
+    work.stop_softly();
     let deadline = Instant::now() + grace;
     let stopping = async {
         for (name, group) in [
             ("traffic", traffic),
             ("control", control),
+            ("jobs", work),
             ("services", services),
             ("storage", storage),
         ] {
@@ -61,13 +64,13 @@ pub(crate) async fn run(
         () = stopping => {}
         () = stop.next() => {
             tracing::warn!("second signal: stopping now");
-            for group in [traffic, control, services, storage] {
+            for group in [traffic, control, work, services, storage] {
                 group.stop_now();
             }
         }
     }
     close(running.store.close()).await;
-    verdict([storage, services, control, traffic])
+    verdict([storage, services, work, control, traffic])
 }
 
 /// Waits for the store no longer than for a group: a thread that was cut off may hold it, in a write that the disk does
@@ -81,7 +84,7 @@ async fn close<E: std::fmt::Display>(closing: impl Future<Output = Result<(), E>
     tracing::warn!(error = why, "the store was not closed cleanly; it recovers at the next start");
 }
 
-fn verdict(groups: [&Group; 4]) -> Exit {
+fn verdict(groups: [&Group; 5]) -> Exit {
     let crashes: Vec<_> = groups.iter().flat_map(|group| group.crashes()).collect();
     for crash in &crashes {
         tracing::error!(task = crash.task, reason = %crash.reason, "the server stopped because a task crashed");
@@ -159,8 +162,8 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_crashed_task_is_red_health_and_a_failing_exit_code() {
-        let of: [fn(&Running) -> &Group; 4] =
-            [|r| &r.storage, |r| &r.services, |r| &r.control, |r| &r.traffic];
+        let of: [fn(&Running) -> &Group; 5] =
+            [|r| &r.storage, |r| &r.services, |r| &r.work, |r| &r.control, |r| &r.traffic];
         for group in of {
             let home = tempfile::tempdir().expect("a folder");
             let (running, inputs, loaded) = start(home.path()).await;

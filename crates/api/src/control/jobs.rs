@@ -11,26 +11,27 @@ use mainstay_base::{ErrorCode, Timestamp};
 use mainstay_jobs::{Cursor, Error, Jobs, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{Control, Failure, request};
 use crate::jobs::wire::{Standing, Wanted, value};
 use crate::jobs::{Common, add_to, problem};
 use crate::problem::Problem;
-use crate::v1::jobs::QueueRow;
+use crate::v1::jobs::{Change, QueueRow};
 
 /// Jobs of one list at most.
 pub const LIST_MAX: u32 = 100;
 
 /// What is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 pub enum Question {
     /// A job, as the HTTP API takes it.
     Add {
         /// To this queue.
         queue: String,
-        /// JSON.
-        job: Value,
+        /// JSON, as it was given.
+        job: Box<RawValue>,
     },
     /// How the queues stand.
     Counts,
@@ -114,12 +115,13 @@ pub async fn answer_alone(
 
 async fn answer(jobs: &Jobs, now: Timestamp, question: Question) -> Result<Value, Problem> {
     let refused = |error: Error| problem(&error);
-    let changed = |status: Result<Status, Error>| {
-        status.map(|status| serde_json::json!({ "status": status.as_str() })).map_err(refused)
+    let changed = async |change: Change, queue: String, id: String| {
+        let status = change.make(jobs, &queue, &id).await?;
+        Ok(serde_json::json!({ "status": status.as_str() }))
     };
     match question {
         Question::Add { queue, job } => {
-            let wanted: Wanted = serde_json::from_value(job)
+            let wanted: Wanted = serde_json::from_str(job.get())
                 .map_err(|error| Problem::new(ErrorCode::Invalid, format!("not a job: {error}")))?;
             let (_, ids) = add_to(jobs, &queue, vec![wanted], &Common::default()).await?;
             Ok(json(&ids.first()))
@@ -147,9 +149,9 @@ async fn answer(jobs: &Jobs, now: Timestamp, question: Question) -> Result<Value
             shown["payload"] = value(Some(&row.payload));
             Ok(shown)
         }
-        Question::Retry { queue, id } => changed(jobs.retry(&queue, &id).await),
-        Question::Cancel { queue, id } => changed(jobs.cancel(&queue, &id).await),
-        Question::Remove { queue, id } => changed(jobs.remove(&queue, &id).await),
+        Question::Retry { queue, id } => changed(Change::Retry, queue, id).await,
+        Question::Cancel { queue, id } => changed(Change::Cancel, queue, id).await,
+        Question::Remove { queue, id } => changed(Change::Remove, queue, id).await,
         Question::Pause { queue } => {
             jobs.pause(&queue).await.map_err(refused)?;
             Ok(serde_json::json!({ "paused": true }))

@@ -6,7 +6,8 @@ use mainstay_base::Timestamp;
 use mainstay_jobs::{Add, Backoff, Row, Unique};
 use mainstay_telemetry::redact;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -50,13 +51,16 @@ pub(crate) struct Wanted {
 #[serde(untagged)]
 enum Once {
     Key(String),
-    #[serde(rename_all = "camelCase")]
-    Of {
-        key: String,
-        /// The first, where it is still delayed, gets the payload of the second and begins its delay anew.
-        #[serde(default)]
-        debounce: bool,
-    },
+    Of(Keyed),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keyed {
+    key: String,
+    /// The first, where it is still delayed, gets the payload of the second and begins its delay anew.
+    #[serde(default)]
+    debounce: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,15 +77,51 @@ enum Growth {
     Exponential,
 }
 
+/// Several jobs; one more than there may be, where there are more, and nothing is kept of the others.
+pub(crate) fn read_list<'de, D: Deserializer<'de>>(
+    source: D,
+    max: usize,
+) -> Result<Vec<Wanted>, D::Error> {
+    source.deserialize_seq(List { max })
+}
+
+struct List {
+    max: usize,
+}
+
+impl<'de> Visitor<'de> for List {
+    type Value = Vec<Wanted>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("jobs")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Self::Value, A::Error> {
+        let mut jobs = Vec::new();
+        while jobs.len() <= self.max
+            && let Some(job) = all.next_element()?
+        {
+            jobs.push(job);
+        }
+        while let Some(IgnoredAny) = all.next_element()? {}
+        Ok(jobs)
+    }
+}
+
 impl Wanted {
+    /// Whether it can meet another one.
+    pub(crate) fn is_named(&self) -> bool {
+        self.id.is_some() || self.unique.is_some()
+    }
+
     pub(crate) fn into_add(self) -> Result<Add, Problem> {
         let payload = self.payload.as_ref().map_or("null", |payload| payload.get());
         if self.attempts == Some(0) {
             return Err(invalid("attempts", "is at least 1"));
         }
         let unique = self.unique.map(|unique| match unique {
-            Once::Key(key) | Once::Of { key, debounce: false } => Unique::Keep(key),
-            Once::Of { key, debounce: true } => Unique::Debounce(key),
+            Once::Key(key) | Once::Of(Keyed { key, debounce: false }) => Unique::Keep(key),
+            Once::Of(Keyed { key, debounce: true }) => Unique::Debounce(key),
         });
         let backoff = self.backoff.map(|Wait { r#type, delay }| match r#type {
             Growth::Fixed => Backoff::Fixed(Duration::from_millis(delay)),

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use http::request::Parts;
 use mainstay_base::{ErrorCode, Timestamp};
-use mainstay_jobs::{Cursor, Error, Queue, Row, Status};
+use mainstay_jobs::{Cursor, Error, Jobs, Queue, Row, Status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -89,7 +89,7 @@ impl JobRow {
 struct Wire {
     queue: Option<String>,
     status: Option<String>,
-    limit: Option<u32>,
+    limit: Option<String>,
     cursor: Option<String>,
 }
 
@@ -108,7 +108,7 @@ impl FromRequestParts<Arc<Admin>> for Asked {
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
         let Query(wire) = Query::<Wire>::from_request_parts(parts, admin)
             .await
-            .map_err(|_| invalid("query", "names a parameter twice, or is not as it should be"))?;
+            .map_err(|_| invalid("query", "names a parameter twice"))?;
         let first = || admin.jobs.queues().first().cloned();
         let queue = wire.queue.or_else(first);
         if let Some(queue) = queue.as_ref().filter(|queue| !admin.jobs.queues().contains(*queue)) {
@@ -119,8 +119,8 @@ impl FromRequestParts<Arc<Admin>> for Asked {
             Status::ALL.into_iter().find(|known| known.as_str() == status).ok_or_else(|| {
                 invalid("status", "is waiting, delayed, active, completed, failed or dead")
             })?;
-        let limit = Some(wire.limit.unwrap_or(LIMIT_DEFAULT))
-            .filter(|limit| (1..=LIMIT_MAX).contains(limit));
+        let limit = wire.limit.map_or(Some(LIMIT_DEFAULT), |limit| limit.parse().ok());
+        let limit = limit.filter(|limit| (1..=LIMIT_MAX).contains(limit));
         let limit = limit.ok_or_else(|| invalid("limit", "is 1 to 1000"))?.min(PAGE_MAX);
         let after = wire.cursor.as_deref().map(|cursor| {
             let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
@@ -176,13 +176,48 @@ pub(crate) struct Changed {
 }
 
 impl Changed {
-    fn of(changed: Result<Status, Error>) -> Result<Json<Self>, Problem> {
-        let status = changed.map_err(|error| match error {
-            // It is there: its standing is in the way, and the owner sees which.
-            Error::NoJob(_) => Problem::new(ErrorCode::NotFound, error.to_string()),
-            error => problem(&error),
-        })?;
+    async fn of(
+        jobs: &Jobs,
+        change: Change,
+        (queue, id): (String, String),
+    ) -> Result<Json<Self>, Problem> {
+        let status = change.make(jobs, &queue, &id).await?;
         Ok(Json(Self { status: status.as_str() }))
+    }
+}
+
+/// What is asked of a job.
+#[derive(Clone, Copy)]
+pub(crate) enum Change {
+    Retry,
+    Cancel,
+    Remove,
+}
+
+impl Change {
+    /// How the job stands now, or stood last.
+    pub(crate) async fn make(self, jobs: &Jobs, queue: &str, id: &str) -> Result<Status, Problem> {
+        let changed = match self {
+            Self::Retry => jobs.retry(queue, id).await,
+            Self::Cancel => jobs.cancel(queue, id).await,
+            Self::Remove => jobs.remove(queue, id).await,
+        };
+        let error = match changed {
+            Ok(status) => return Ok(status),
+            Err(error) => error,
+        };
+        let there = match error {
+            Error::NoJob(_) => jobs.get(queue, id).await.ok(),
+            _ => None,
+        };
+        let Some(there) = there else { return Err(problem(&error)) };
+        let rule = match self {
+            Self::Retry => "only failed and dead jobs are tried again",
+            Self::Cancel => "it has ended already",
+            Self::Remove => "whoever works on it must end first; cancel it",
+        };
+        let said = format!("Job {id} is {}: {rule}.", there.status.as_str());
+        Err(Problem::new(ErrorCode::Conflict, said))
     }
 }
 
@@ -191,7 +226,7 @@ async fn retry(
     _caller: Caller,
     Path((queue, id)): Path<(String, String)>,
 ) -> Result<Json<Changed>, Problem> {
-    Changed::of(admin.jobs.retry(&queue, &id).await)
+    Changed::of(&admin.jobs, Change::Retry, (queue, id)).await
 }
 
 async fn cancel(
@@ -199,7 +234,7 @@ async fn cancel(
     _caller: Caller,
     Path((queue, id)): Path<(String, String)>,
 ) -> Result<Json<Changed>, Problem> {
-    Changed::of(admin.jobs.cancel(&queue, &id).await)
+    Changed::of(&admin.jobs, Change::Cancel, (queue, id)).await
 }
 
 async fn remove(
@@ -207,7 +242,7 @@ async fn remove(
     _caller: Caller,
     Path((queue, id)): Path<(String, String)>,
 ) -> Result<Json<Changed>, Problem> {
-    Changed::of(admin.jobs.remove(&queue, &id).await)
+    Changed::of(&admin.jobs, Change::Remove, (queue, id)).await
 }
 
 async fn pause(
@@ -234,6 +269,6 @@ pub(crate) fn changes() -> axum::Router<Arc<Admin>> {
         .route("/api/v1/jobs/{queue}/{id}", get(find).delete(remove))
         .route("/api/v1/jobs/{queue}/{id}/retry", post(retry))
         .route("/api/v1/jobs/{queue}/{id}/cancel", post(cancel))
-        .route("/api/v1/jobs/{queue}/pause", post(pause))
-        .route("/api/v1/jobs/{queue}/resume", post(resume))
+        .route("/api/v1/jobs/queues/{queue}/pause", post(pause))
+        .route("/api/v1/jobs/queues/{queue}/resume", post(resume))
 }

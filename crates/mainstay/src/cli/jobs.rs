@@ -1,11 +1,17 @@
 //! The command line of `mainstay jobs`. Nothing is done here.
 
+use std::io::Read as _;
+
 use clap::{Args, Subcommand, ValueEnum};
 use mainstay_api::control::jobs::Question;
 use mainstay_base::units::Span;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::Place;
+
+/// More of a payload is not read; the server says how much it takes.
+const PAYLOAD_BYTES_MAX: u64 = 16 << 20;
 
 /// `mainstay jobs …`.
 #[derive(Debug, Subcommand)]
@@ -39,9 +45,9 @@ pub struct JobsAdd {
     /// What kind of work.
     #[arg(value_name = "TYPE")]
     pub kind: String,
-    /// Its data, JSON.
-    #[arg(value_name = "PAYLOAD", default_value = "null", value_parser = payload)]
-    pub payload: Value,
+    /// Its data, JSON; `-` reads it from standard input.
+    #[arg(value_name = "PAYLOAD", default_value = "null", allow_hyphen_values = true)]
+    pub payload: String,
     /// Its place before others: 0 comes first, then 1, 2 and so on.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub priority: u32,
@@ -149,11 +155,13 @@ pub enum Status {
 
 impl Jobs {
     /// What is asked, where settings and data are, and whether JSON is wanted.
-    #[must_use]
-    pub fn question(&self) -> (Question, &Place, bool) {
+    ///
+    /// # Errors
+    /// A payload that is no JSON, or that cannot be read.
+    pub fn question(&self) -> Result<(Question, &Place, bool), String> {
         let one = |of: &One| (of.queue.clone(), of.id.clone());
-        match self {
-            Self::Add(of) => (of.question(), &of.place, of.json),
+        Ok(match self {
+            Self::Add(of) => (of.question()?, &of.place, of.json),
             Self::List(of) => {
                 let status = of.status.to_possible_value();
                 let status = status.map(|value| value.get_name().to_owned()).unwrap_or_default();
@@ -179,28 +187,50 @@ impl Jobs {
             Self::Counts(of) => (Question::Counts, &of.place, of.json),
             Self::Pause(of) => (Question::Pause { queue: of.queue.clone() }, &of.place, of.json),
             Self::Resume(of) => (Question::Resume { queue: of.queue.clone() }, &of.place, of.json),
-        }
+        })
     }
+}
+
+/// A job, as the HTTP API takes it.
+#[derive(Serialize)]
+struct Given<'a> {
+    r#type: &'a str,
+    payload: &'a RawValue,
+    priority: u32,
+    delay: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique: Option<&'a str>,
 }
 
 impl JobsAdd {
-    fn question(&self) -> Question {
+    fn question(&self) -> Result<Question, String> {
+        let text = self.payload()?;
+        let payload = serde_json::from_str::<&RawValue>(&text)
+            .map_err(|error| format!("the payload is not JSON: {error}"))?;
         let delay = self.delay.map_or(0, |span| span.0.as_millis().try_into().unwrap_or(u64::MAX));
-        let mut job = json!({
-            "type": self.kind, "payload": self.payload, "priority": self.priority, "delay": delay,
-        });
-        let given = [("id", &self.id), ("unique", &self.unique)];
-        let given =
-            given.into_iter().filter_map(|(name, text)| Some((name, json!(text.as_ref()?))));
-        let attempts = self.attempts.map(|attempts| ("attempts", json!(attempts)));
-        if let Value::Object(fields) = &mut job {
-            let given = given.chain(attempts).map(|(name, value)| (name.to_owned(), value));
-            fields.extend(given.collect::<Map<_, _>>());
-        }
-        Question::Add { queue: self.queue.clone(), job }
+        let given = Given {
+            r#type: &self.kind,
+            payload,
+            priority: self.priority,
+            delay,
+            attempts: self.attempts,
+            id: self.id.as_deref(),
+            unique: self.unique.as_deref(),
+        };
+        let job = serde_json::value::to_raw_value(&given).map_err(|error| error.to_string())?;
+        Ok(Question::Add { queue: self.queue.clone(), job })
     }
-}
 
-fn payload(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+    fn payload(&self) -> Result<String, String> {
+        if self.payload != "-" {
+            return Ok(self.payload.clone());
+        }
+        let mut text = String::new();
+        let read = std::io::stdin().take(PAYLOAD_BYTES_MAX).read_to_string(&mut text);
+        read.map(|_| text).map_err(|error| format!("standard input cannot be read: {error}"))
+    }
 }

@@ -48,7 +48,10 @@ pub fn jobs(
         (Format::Text, Question::List { .. }) => write_list(&answer, out)?,
         (Format::Text, Question::Show { .. }) => write_job(&answer, out)?,
         (Format::Text, Question::Cancel { .. }) if answer["status"] == "active" => {
-            writeln!(out, "whoever works on it is told within a second")?;
+            writeln!(
+                out,
+                "active; whoever works on it is told within a second of hearing the store"
+            )?;
         }
         (Format::Text, Question::Retry { .. } | Question::Cancel { .. }) => {
             writeln!(out, "{}", text(&answer["status"]))?;

@@ -89,6 +89,11 @@ fn add_and_ask(launch: Launch) {
     let later =
         add(&server, &key, "held", &json!({"type": "t", "delay": 3_600_000, "id": "mine/1 ü"}));
     assert_eq!(later, "mine/1 ü");
+    let there = json!({"type": "t", "id": "mine/1 ü"});
+    let there = post(&server, &key, "held", &there);
+    let at = there.header("location").expect("a place").to_owned();
+    let at = server.send(&keys::with(Request::get(&at), &key.text));
+    assert_eq!((at.status, &at.json()["id"]), (200, &json!("mine/1 ü")), "{}", at.text());
     let found = get(&server, &key, "held", "mine%2F1%20%C3%BC").json();
     assert_eq!((&found["status"], &found["id"]), (&json!("delayed"), &json!("mine/1 ü")));
     let several =
@@ -113,7 +118,12 @@ fn add_and_ask(launch: Launch) {
     until("it is dead", SOON, || standing()["status"] == "dead");
     assert!(standing()["error"].as_str().is_some_and(|error| error.contains("nobody's")));
     let mut log = server.stop().stderr;
-    log.push_str(&format!("{:?}", server.data_dir()));
+    let access = std::fs::read_dir(server.data_dir()).expect("a folder").filter_map(Result::ok);
+    let access = access.filter(|file| file.path().extension().is_some_and(|end| end == "log"));
+    for file in access {
+        log.push_str(&std::fs::read_to_string(file.path()).expect("text"));
+    }
+    assert!(log.contains("/_mainstay/jobs/"), "the access log is among it: {log}");
     assert!(!log.contains("s3cret") && !log.contains("ada@"), "{log}");
 }
 
@@ -170,7 +180,10 @@ fn what_is_wrong_with_a_job_is_told_and_nothing_is_added() {
     let good = json!({"type": "t"}).to_string();
     let large = json!({"type": "t", "payload": "x".repeat(64 << 10)}).to_string();
     let long = json!({"type": "x".repeat(300)}).to_string();
-    let enormous = format!("[{}]", "1,".repeat(1 << 20));
+    let many = format!("[{}{good}]", format!("{good},").repeat(10_000));
+    let named = (0..1_001).map(|n| json!({"type": "t", "id": format!("n{n}")})).collect::<Vec<_>>();
+    let named = json!(named).to_string();
+    let enormous = format!("[{}]", "1,".repeat(3 << 20));
     for (queue, body, status, words) in [
         ("gone", &*good, 404, "Queue gone not found"),
         ("%67one", &*good, 404, "Queue gone not found"),
@@ -178,11 +191,15 @@ fn what_is_wrong_with_a_job_is_told_and_nothing_is_added() {
         ("held", "[]", 400, "no job"),
         ("held", "{\"payload\": 1}", 400, "\"type\""),
         ("held", "{\"type\": \"t\", \"delays\": 1}", 400, "\"type\""),
+        ("held", "{\"type\": \"t\"} {", 400, "\"type\""),
+        ("held", &*many, 400, "jobs.batch_max"),
+        ("held", &*named, 400, "1000 jobs that have an id"),
         ("held", "{\"type\": \"t\", \"attempts\": 0}", 400, "attempts"),
         ("held", "{\"type\": \"t\", \"id\": \"17\"}", 400, "no number"),
         ("held", "{\"type\": \"t\", \"priority\": 3000000}", 400, "priority"),
         ("held", &*long, 400, "1 to 255 bytes"),
         ("held", &*large, 400, "jobs.payload_max"),
+        ("a%00b", &*good, 404, "no queue"),
         ("held", &*enormous, 413, "at most"),
     ] {
         let answer = server.send(&adding(&key, queue, body));
@@ -228,13 +245,16 @@ fn the_owner_sees_jobs_without_secrets_and_tries_them_again() {
     assert_eq!(server.admin(foreign).status, 403);
     assert_eq!(server.read(&path)["status"], "dead");
 
-    let pause =
-        |word: &str| server.admin(Request::post(&format!("/api/v1/jobs/work/{word}"))).status;
+    let pause = |word: &str| {
+        server.admin(Request::post(&format!("/api/v1/jobs/queues/work/{word}"))).status
+    };
     assert_eq!(pause("pause"), 204);
     assert_eq!(counts(&server, "work")["paused"], true);
     let again = server.admin(Request::post(&retry));
     assert_eq!((again.status, again.json()), (200, json!({"status": "waiting"})));
-    assert_eq!(server.admin(Request::post(&retry)).status, 404, "it waits already");
+    let early = server.admin(Request::post(&retry));
+    assert_eq!(early.status, 409, "{}", early.text());
+    assert!(early.text().contains("is waiting: only failed and dead jobs"), "{}", early.text());
     assert_eq!(server.read(&path)["status"], "waiting");
     assert_eq!(pause("resume"), 204);
     until("it is dead again", SOON, || server.read(&path)["status"] == "dead");
@@ -291,8 +311,8 @@ fn queues_are_measured() {
     let size = |status: &str| {
         server.metrics().value("job_queue_size", &[("queue_name", "held"), ("status", status)])
     };
-    until("they are counted", SOON, || size("waiting") > 0.0);
-    assert!((size("waiting") - 1.0).abs() < 1e-9 && (size("delayed") - 1.0).abs() < 1e-9);
+    let is_one = |status: &str| (size(status) - 1.0).abs() < 1e-9;
+    until("they are counted", SOON, || is_one("waiting") && is_one("delayed"));
     assert!(size("failed").abs() < 1e-9, "there from the start");
 }
 

@@ -273,10 +273,14 @@ impl Pool {
             Ok(conn)
         };
         let Some(home) = &self.home else { return prepared.await };
+        // No task of a group: it ends with whoever waits for it.
         let mut making = JoinSet::new();
         making.spawn_on(prepared, home);
-        let made = making.join_next().await.and_then(Result::ok);
-        made.unwrap_or_else(|| Err(unavailable("the server's threads have ended")))
+        match making.join_next().await {
+            Some(Ok(made)) => made,
+            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            _ => Err(unavailable("this process is ending: nobody connects any more")),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
