@@ -84,6 +84,10 @@ pub struct Settings {
     pub redis: mainstay_kv::Settings,
     /// What is kept of visits, and for how long.
     pub insight: insight::Settings,
+    /// How letters are sent: by jobs of the queue `email`.
+    pub mail: mainstay_mail::Settings,
+    /// How jobs of the queue `webhook` are handed to workers over HTTP.
+    pub webhook: crate::kinds::webhook::Settings,
     /// What a scan of one's own site may cost.
     pub scan: mainstay_scanner::Settings,
     /// The event log and the access log.
@@ -175,6 +179,8 @@ impl Default for Settings {
             database: mainstay_store::Database::default(),
             redis: mainstay_kv::Settings::default(),
             insight: insight::Settings::default(),
+            mail: mainstay_mail::Settings::default(),
+            webhook: crate::kinds::webhook::Settings::default(),
             scan: mainstay_scanner::Settings::default(),
             log: telemetry::Log::default(),
             metrics: telemetry::Metrics::default(),

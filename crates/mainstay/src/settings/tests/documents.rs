@@ -59,6 +59,8 @@ fn the_sample_file_means_the_defaults() {
         // Nor is there a database.
         database: read.database.clone(),
         redis: read.redis.clone(),
+        mail: read.mail.clone(),
+        webhook: read.webhook.clone(),
         ..Settings::default()
     };
     assert_eq!(read, examples);
