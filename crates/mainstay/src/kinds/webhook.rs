@@ -23,7 +23,7 @@ use super::payload::{Payload, dead};
 use super::{Context, id_of};
 
 const QUEUE: &str = "webhook";
-/// How secrets begin that are base64.
+/// How secrets may begin, so that people know them for what they are.
 const PREFIX: &str = "whsec_";
 /// Shortest secret, in bytes: as of Standard Webhooks.
 const SECRET_MIN: usize = 24;
@@ -38,7 +38,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// What requests are signed with, by which a worker knows that they are ours: `"whsec_"` and base64, or text of at least 24 bytes. Not set: none are sent.
+    /// What requests are signed with, by which a worker knows that they are ours: base64 of at least 24 bytes, with or without `"whsec_"` before it. Not set: none are sent.
     #[schemars(extend("writeOnly" = true))]
     pub secret: Option<String>,
     /// Workers that may be on private addresses or other ports than 80 and 443, as scheme, host and port: `"http://worker.internal:9000"`. All others are asked at public addresses only.
@@ -80,14 +80,11 @@ impl Settings {
 
     fn key(&self) -> Result<Option<Vec<u8>>, &'static str> {
         let Some(text) = &self.secret else { return Ok(None) };
-        let key = match text.strip_prefix(PREFIX) {
-            Some(encoded) => BASE64.decode(encoded).map_err(|_| "is no base64 after \"whsec_\"")?,
-            None => text.clone().into_bytes(),
-        };
-        if key.len() < SECRET_MIN {
-            return Err("is shorter than 24 bytes: make one with `openssl rand -base64 32`");
-        }
-        Ok(Some(key))
+        let encoded = text.strip_prefix(PREFIX).unwrap_or(text);
+        let key = BASE64.decode(encoded).ok().filter(|key| key.len() >= SECRET_MIN);
+        key.map(Some).ok_or(
+            "must be base64 of at least 24 bytes, with or without \"whsec_\" before it: make one with `openssl rand -base64 32`",
+        )
     }
 }
 

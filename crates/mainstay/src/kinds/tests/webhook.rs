@@ -251,10 +251,9 @@ fn settings_that_mean_nothing_are_told() {
     let secret = |text: &str| Workers { secret: Some(text.into()), ..Workers::default() };
     assert_eq!(fields(secret(SECRET)), [""; 0]);
     assert_eq!(fields(secret(SECRET.trim_end_matches('='))), [""; 0]);
-    assert_eq!(fields(secret("text of twenty-four byte")), [""; 0]);
-    for short in ["", "sesame", "whsec_", "whsec_c2VzYW1l", "whsec_not base64 but longer than that"]
-    {
-        assert_eq!(fields(secret(short)), ["secret"], "{short}");
+    assert_eq!(fields(secret(SECRET.trim_start_matches("whsec_"))), [""; 0]);
+    for wrong in ["", "sesame", "whsec_", "whsec_c2VzYW1l", "no base64, but longer than 24 bytes"] {
+        assert_eq!(fields(secret(wrong)), ["secret"], "{wrong}");
     }
     for (origin, fine) in [
         ("http://127.0.0.1:9000", true),

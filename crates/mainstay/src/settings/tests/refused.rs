@@ -78,7 +78,7 @@ fn mail_servers_and_workers_are_refused_without_showing_secrets() {
     refused(
         "[webhook]\nsecret = \"sesame\"\norigins = [\"http://h/path\"]\n",
         &[
-            "mainstay.toml:2:10: \"webhook.secret\" is shorter than 24 bytes: make one with `openssl rand -base64 32`",
+            "mainstay.toml:2:10: \"webhook.secret\" must be base64 of at least 24 bytes, with or without \"whsec_\" before it: make one with `openssl rand -base64 32`",
             "mainstay.toml:3:11: \"webhook.origins\" must be scheme and host such as \"http://127.0.0.1:9000\", not \"http://h/path\"",
         ],
     );
