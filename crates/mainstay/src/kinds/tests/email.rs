@@ -1,7 +1,10 @@
 //! Letters.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use mainstay_testkit::MailServer;
 use serde_json::json;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::*;
 
@@ -126,4 +129,47 @@ async fn without_a_mail_server_a_letter_is_dead_and_says_what_to_set() {
     let house = House::open(Settings::default()).await;
     house.assert_dead("email", &letter(&json!("ada@example.org")), "set mail.url").await;
     house.close().await;
+}
+
+/// Everything that is logged, by us and by libraries, as closely as they can.
+struct Everything(Mutex<Vec<u8>>);
+
+static LOGGED: Everything = Everything(Mutex::new(Vec::new()));
+
+impl Everything {
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::io::Write for &Everything {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_log_says_whom_a_letter_is_for_or_what_it_says() {
+    let all = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(|| &LOGGED);
+    // Nobody else in this process sets one.
+    tracing::subscriber::set_global_default(all.finish()).expect("the first");
+    let (dir, server) = (tempfile::tempdir().expect("a folder"), MailServer::start());
+    let house = House::open(settings(&dir, &server)).await;
+    let to = |name: &str| {
+        let mut letter = letter(&json!(format!("{name}.marker@example.org")));
+        letter["data"]["name"] = json!("Ada Marker");
+        letter
+    };
+    result(&house.run("email", &to("ada")).await);
+    house.assert_dead("email", &to("ada\n"), "recipient 1").await;
+    server.kill();
+    assert_eq!(house.run("email", &to("ada")).await.status, Status::Failed);
+    house.close().await;
+    tracing::trace!("the end of the test");
+    let logged = String::from_utf8_lossy(&LOGGED.lock()).to_lowercase();
+    assert!(logged.contains("the end of the test") && !logged.contains("marker"), "{logged}");
 }
