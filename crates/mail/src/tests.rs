@@ -112,6 +112,24 @@ async fn letters_share_connections() {
 }
 
 #[tokio::test]
+async fn there_are_as_many_connections_as_the_settings_say_and_for_as_long() {
+    let server = MailServer::start();
+    let url = format!("smtp://127.0.0.1:{}", server.port());
+    let one = house(&url, |settings| settings.connections_max = 1);
+    let ada = ada();
+    let send = || async { one.mail.send(&ada).await.expect("sent") };
+    tokio::join!(send(), send(), send());
+    let connections: Vec<_> = server.taken().iter().map(|taken| taken.connection).collect();
+    assert_eq!(connections, [connections[0]; 3]);
+    let short = house(&url, |settings| settings.idle = Span(Duration::from_nanos(1)));
+    for _ in 0..2 {
+        short.mail.send(&ada).await.expect("sent");
+    }
+    let taken = server.taken();
+    assert_ne!(taken[3].connection, taken[4].connection);
+}
+
+#[tokio::test]
 async fn the_connection_is_encrypted_where_that_is_offered_or_wanted() {
     let (authority, pair) = authority();
     let dir = tempfile::tempdir().expect("a folder");
@@ -200,6 +218,20 @@ async fn a_server_that_is_away_or_slow_is_no_fault_of_the_letter() {
     assert!(matches!(&error, Error::Unavailable(what) if what.contains("mail.timeout")), "{error}");
     // Its place is free again, and its connection is not used for another.
     house.mail.send(&ada()).await.expect("sent");
+}
+
+#[tokio::test]
+async fn a_mute_server_is_not_waited_for() {
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = mute.local_addr().expect("an address").port();
+    let house = house(&format!("smtp://127.0.0.1:{port}"), |settings| {
+        settings.connect_timeout = Span(Duration::from_millis(200));
+    });
+    let ada = ada();
+    let sending = tokio::time::timeout(LONG, house.mail.send(&ada));
+    let error = sending.await.expect("it waits still").expect_err("sent");
+    let Error::Unavailable(what) = &error else { panic!("{error:?}") };
+    assert!(what.contains("mail.connect_timeout"), "{what}");
 }
 
 #[tokio::test]
