@@ -244,7 +244,7 @@ impl Keys {
     /// The key of this id, from the list; waits for it to be read where it is too old.
     async fn find(&self, id: &str) -> Result<Kept, Error> {
         let Inner { settings, clock, .. } = &*self.0;
-        let (wanted, is_known) = {
+        let (wanted, is_known, has_grace) = {
             let mut cache = self.cache();
             let now = clock.now();
             let is_known = match cache.find(id, settings, now) {
@@ -260,11 +260,12 @@ impl Keys {
                 Memory::Nothing => false,
             };
             let wanted = if is_known { cache.want() } else { cache.want_missing(now) };
-            (self.wake(wanted), is_known)
+            (self.wake(wanted), is_known, is_known && cache.has_grace(settings, now))
         };
         let _waiting =
             if is_known { None } else { Some(self.begin_waiting().ok_or(Error::Crowded)?) };
-        let waits = if is_known { self.0.known_waits } else { UNKNOWN_WAITS };
+        // One that goes on in any case is not held up for long; one that was not used for long must be read first.
+        let waits = if has_grace { self.0.known_waits } else { UNKNOWN_WAITS };
         let mut ended = self.0.ended.subscribe();
         let over = ended.wait_for(|ended| *ended > wanted.ended);
         // Whether in time or not: the list says what is known now.
@@ -309,9 +310,8 @@ impl Keys {
         let Inner { settings, store, clock, .. } = &*self.0;
         let ended = loop {
             let (changes, now) = (self.cache().changes(), clock.now());
-            // As many that ended as may live: of others nobody is told how they ended.
-            let limit = settings.keys_max.saturating_mul(2);
-            let rows = api_key::list_latest(store.core(), now, limit).await;
+            // Who lowers the bound ends none by that. As many that ended as may live: of others nobody is told how they did.
+            let rows = api_key::list_latest(store.core(), now, settings.keys_max).await;
             let mut cache = self.cache();
             let is_settled = match rows {
                 Ok(rows) => cache.replace(rows, changes, now),

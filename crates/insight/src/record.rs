@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use mainstay_base::Timestamp;
 use mainstay_store::{Batch, Record, Written};
@@ -31,7 +32,7 @@ pub const PAGE: &str = "app";
 pub struct Sender {
     /// The site, unless the body names another.
     pub site: Arc<str>,
-    /// When the request arrived.
+    /// When the request arrived; of what is told later, when it happened.
     pub received: Timestamp,
     /// Id of the request, as in `X-Request-Id`.
     pub request_id: u128,
@@ -123,6 +124,12 @@ impl Meters {
 }
 
 impl Insight {
+    /// How long events are kept: what happened before that is not worth telling.
+    #[must_use]
+    pub fn events_kept(&self) -> Duration {
+        self.0.settings.retain.events.0
+    }
+
     /// Longest body that is read of an app, in bytes.
     #[must_use]
     pub fn record_bytes_max(&self) -> usize {

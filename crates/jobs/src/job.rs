@@ -11,9 +11,12 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::json;
 use crate::{Error, Settings};
 
+/// The name of a kind that does every job of its queue that no other kind of it is named for.
+pub const ANY: &str = "*";
+
 /// A kind of work. The set is open: whoever wires the house adds his.
 pub trait Job: fmt::Debug + Send + Sync {
-    /// Its name, as jobs name it.
+    /// Its name, as jobs name it, or [`ANY`].
     fn kind(&self) -> &str;
 
     /// The queue its jobs wait in.

@@ -1,6 +1,6 @@
 //! The way in: adding jobs, asking after them, and what a person does with one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use mainstay_base::task::Group;
@@ -11,6 +11,7 @@ use mainstay_store::{Engine, Store, Transaction, job_queue};
 use mainstay_telemetry::metrics::Registry;
 
 use crate::attempt::Handlers;
+use crate::job::ANY;
 use crate::leases::{self, Leases};
 use crate::meter::{self, Meters};
 use crate::runner::Runner;
@@ -51,7 +52,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Arc<Settings>,
     pub(crate) queue: Line,
     pub(crate) leases: Leases,
-    pub(crate) kinds: HashMap<String, Arc<dyn Job>>,
+    kinds: Vec<Arc<dyn Job>>,
     /// The queues there are.
     names: BTreeSet<String>,
     /// Their numbers, once the store has told them.
@@ -71,7 +72,6 @@ impl Jobs {
         let queue = context.store.start_queue(settings.bounds(), writers);
         let of_kinds = kinds.iter().map(|kind| kind.queue().to_owned());
         let names = settings.queue.iter().map(|of| of.name.clone()).chain(of_kinds).collect();
-        let kinds = kinds.into_iter().map(|kind| (kind.kind().to_owned(), kind)).collect();
         let (leases, numbers, settings) =
             (Leases::default(), RwLock::default(), Arc::new(settings));
         let meters = OnceLock::new();
@@ -305,6 +305,13 @@ impl Jobs {
         job_queue::resume(self.db(), number).await?;
         self.0.queue.wake(number);
         Ok(())
+    }
+
+    /// Who does a job of that kind in that queue: the one that is named for it, else the one for any.
+    pub(crate) fn find_kind(&self, queue: &str, kind: &str) -> Option<&Arc<dyn Job>> {
+        let named =
+            |name: &str| self.0.kinds.iter().find(|of| of.queue() == queue && of.kind() == name);
+        named(kind).or_else(|| named(ANY))
     }
 
     pub(crate) fn db(&self) -> &Engine {

@@ -25,7 +25,7 @@ mod tell;
 mod tests;
 
 pub use error::Error;
-pub use job::{Failure, Job, Running, Work};
+pub use job::{ANY, Failure, Job, Running, Work};
 pub use jobs::{Context, Jobs, Queue};
 pub use mainstay_store::job::{Added, Backoff, Counts, Cursor, Row, Status, Unique};
 pub use options::Add;

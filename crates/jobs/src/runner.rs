@@ -162,9 +162,7 @@ impl Runner {
                 hands.ended.push(ack(&job, Outcome::GivenBack));
                 continue;
             };
-            let Some(kind) =
-                self.jobs.0.kinds.get(&job.kind).filter(|kind| kind.queue() == self.name)
-            else {
+            let Some(kind) = self.jobs.find_kind(&self.name, &job.kind) else {
                 let reason =
                     format!("no handler of queue {} knows the kind {:?}", self.name, job.kind);
                 hands.ended.push(ack(&job, Outcome::Dead { reason }));

@@ -27,6 +27,8 @@ type Said = Result<Option<String>, Failure>;
 #[derive(Debug)]
 struct Begun {
     work: Work,
+    /// Which kind it is.
+    by: &'static str,
     say: oneshot::Sender<Said>,
 }
 
@@ -42,21 +44,25 @@ impl Begun {
 
 /// A kind whose handlers do as the test says.
 #[derive(Debug)]
-struct Puppet(mpsc::UnboundedSender<Begun>);
+struct Puppet {
+    kind: &'static str,
+    queue: &'static str,
+    begun: mpsc::UnboundedSender<Begun>,
+}
 
 impl Job for Puppet {
     fn kind(&self) -> &str {
-        "puppet"
+        self.kind
     }
 
     fn queue(&self) -> &str {
-        "one"
+        self.queue
     }
 
     fn run(&self, work: Work) -> Running<'_> {
         Box::pin(async move {
             let (say, said) = oneshot::channel();
-            self.0.send(Begun { work, say }).expect("a test that listens");
+            self.begun.send(Begun { work, by: self.kind, say }).expect("a test that listens");
             said.await.unwrap_or_else(|_| Err(Failure::Again("nobody said anything".into())))
         })
     }
@@ -177,8 +183,11 @@ impl House {
         let (workers, writers) = (Group::new(), Group::new());
         let (puppets, begun) = mpsc::unbounded_channel();
         let (let_go, held) = std::sync::mpsc::channel();
+        let puppet = |kind, queue| Puppet { kind, queue, begun: puppets.clone() };
         let kinds: Vec<Arc<dyn Job>> = vec![
-            Arc::new(Puppet(puppets)),
+            Arc::new(puppet("puppet", "one")),
+            Arc::new(puppet(ANY, "two")),
+            Arc::new(puppet("puppet", "two")),
             Arc::new(Bomb),
             Arc::new(Blocker(held.into())),
             Arc::new(Stubborn),

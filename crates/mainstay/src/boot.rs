@@ -9,25 +9,22 @@ use mainstay_api::control::{self, Status};
 use mainstay_api::health::Health;
 use mainstay_api::key::Gate;
 use mainstay_api::live::{Live, Sources};
-use mainstay_api::public::Public;
-use mainstay_api::script::{Name, Script};
 use mainstay_api::sites::ListSites;
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Entropy};
+use mainstay_edge::Edge;
 use mainstay_edge::html::Tag;
-use mainstay_edge::site::Plan;
-use mainstay_edge::tls::{self, Material, Tls};
-use mainstay_edge::{Edge, Parts};
 use mainstay_identity::{AdminToken, Keys, Owner};
 use mainstay_insight::Insight;
 use mainstay_jobs::Jobs;
 use mainstay_kv::Kv;
 use mainstay_store::{Place, Recorder, Store};
-use mainstay_telemetry::access::AccessLog;
 use mainstay_telemetry::http::HttpMetrics;
 use mainstay_telemetry::log::Logged;
 use mainstay_telemetry::metrics::Registry;
 use mainstay_telemetry::{names, outbound, process};
+
+use tokio::sync::watch;
 
 use crate::allocator;
 use crate::cli::Exit;
@@ -36,6 +33,8 @@ use crate::plan;
 use crate::served::list_sites;
 use crate::settings::{Loaded, Settings, Site};
 use crate::work;
+
+mod traffic;
 
 /// Everything that runs, in the order in which it was started.
 pub(crate) struct Running {
@@ -53,6 +52,8 @@ pub(crate) struct Running {
     pub(crate) store: Store,
     pub(crate) insight: Insight,
     pub(crate) edge: Edge,
+    /// Tells the kinds of work which settings are in force.
+    pub(crate) in_force: watch::Sender<Arc<Settings>>,
     /// Our script, as pages name it.
     pub(crate) tag: Tag,
     pub(crate) site_url: String,
@@ -94,6 +95,7 @@ struct Rooms {
     kv: Kv,
     insight: Insight,
     jobs: Jobs,
+    in_force: watch::Sender<Arc<Settings>>,
     owner: Owner,
     keys: Keys,
     gate: Gate,
@@ -133,7 +135,7 @@ pub(crate) async fn boot(
     let admin_listener = admin::bind(&settings.admin)
         .with_context(|| format!("cannot listen on {} (admin)", settings.admin.listen))
         .map_err(Failed::refused)?;
-    let (edge, tag) = start_traffic(loaded, &data_dir, &rooms, &groups)?;
+    let (edge, tag) = traffic::start(loaded, &data_dir, &rooms, &groups)?;
 
     let site_url = site_url(settings, &edge);
     let admin_address = admin_listener.local_addr().context("the admin listener has no address")?;
@@ -168,11 +170,11 @@ pub(crate) async fn boot(
     let served_on = (admin_listener, token);
     start_control(settings, &data_dir, &rooms, &groups, served_on, served, node, status)?;
     // Last of all: a start that fails must not have begun what others would have to do again.
-    work::start(&rooms.jobs, &rooms.registry, &groups.work)?;
+    work::start(&rooms.jobs, &groups.work)?;
     rooms.health.serving();
     let (
         Groups { storage, services, work, control, traffic },
-        Rooms { health, store, insight, .. },
+        Rooms { health, store, insight, in_force, .. },
     ) = (groups, rooms);
     Ok(Running {
         storage,
@@ -184,6 +186,7 @@ pub(crate) async fn boot(
         store,
         insight,
         edge,
+        in_force,
         tag,
         site_url,
         console_url,
@@ -232,7 +235,14 @@ async fn build(
         .context("visitor analytics cannot start")
         .map_err(Failed::refused)?;
     insight.spawn(&groups.services);
-    let jobs = work::open(settings, &store, &groups.storage);
+    let (in_force, settings_of_work) = watch::channel(Arc::new(settings.clone()));
+    let of_work = work::Rooms {
+        store: store.clone(),
+        insight: insight.clone(),
+        settings: settings_of_work,
+        registry: registry.clone(),
+    };
+    let jobs = work::open(settings, of_work, &groups.storage).map_err(Failed::refused)?;
     groups.services.spawn("memory", allocator::look_for_free_memory);
     let owner =
         Owner::new(settings.identity.clone(), store.clone(), clock.clone(), entropy.clone());
@@ -253,39 +263,12 @@ async fn build(
         kv,
         insight,
         jobs,
+        in_force,
         owner,
         keys,
         gate,
         health,
     })
-}
-
-fn start_traffic(
-    loaded: &Loaded,
-    data_dir: &DataDir,
-    rooms: &Rooms,
-    groups: &Groups,
-) -> Result<(Edge, Tag), Failed> {
-    let settings = &loaded.settings;
-    let access = AccessLog::open(&settings.log, data_dir.path(), &rooms.registry, &groups.services)
-        .map_err(Failed::refused)?;
-    let (public, tag) = public(settings, rooms)?;
-    let sites = plan::plans(settings, &plan::hidden(loaded), &tag).map_err(Failed::refused)?;
-    let parts = Parts {
-        settings: settings.edge.clone(),
-        trust: settings.trust.clone(),
-        tls: tls(settings, &sites, data_dir, rooms)?,
-        sites,
-        https_port: https_port(settings),
-        registry: rooms.registry.clone(),
-        ours: Arc::new(Arc::new(public).handler()),
-        http: rooms.http.clone(),
-        access,
-        clock: rooms.clock.clone(),
-        entropy: rooms.entropy.clone(),
-    };
-    let edge = mainstay_edge::start(parts, &groups.traffic).map_err(Failed::refused)?;
-    Ok((edge, tag))
 }
 
 #[expect(
@@ -338,51 +321,6 @@ fn start_control(
     };
     admin::start(parts, &groups.control).context("the admin listener cannot be served")?;
     Ok(())
-}
-
-fn public(settings: &Settings, rooms: &Rooms) -> Result<(Public, Tag), Failed> {
-    let script =
-        |name| Script::load(name).with_context(|| format!("{} is not built in", Name::file(name)));
-    let (full, lite) = (script(Name::Full)?, script(Name::Lite)?);
-    let prefix = settings.edge.prefix.trim_end_matches('/');
-    let tag = Tag {
-        src: format!("{prefix}/m.js?v={}", full.version()),
-        integrity: full.integrity().clone(),
-        attributes: Vec::new(),
-        known: vec![
-            (format!("{prefix}/m.js"), full.integrity().clone()),
-            (format!("{prefix}/m.lite.js"), lite.integrity().clone()),
-        ],
-        inserted: true,
-    };
-    let environment = settings.environment().into();
-    let who = (rooms.insight.clone(), rooms.gate.clone(), rooms.jobs.clone());
-    Ok((Public::new(prefix, who, (full, lite), &settings.headers, environment), tag))
-}
-
-fn tls(
-    settings: &Settings,
-    sites: &[Plan],
-    data_dir: &DataDir,
-    rooms: &Rooms,
-) -> Result<Option<Tls>, Failed> {
-    if !settings.speaks_tls() {
-        return Ok(None);
-    }
-    let material = Material {
-        keys_dir: &data_dir.path().join("keys"),
-        sites: sites.iter().map(tls::Site::of).collect(),
-        clock: rooms.clock.clone(),
-        registry: &rooms.registry,
-    };
-    material.open(&settings.tls).map(Some).map_err(Failed::refused)
-}
-
-/// The port of `public_url`, where visitors reach TLS when something in front of us maps ports.
-fn https_port(settings: &Settings) -> Option<u16> {
-    let url: http::Uri = settings.public_url.as_deref()?.parse().ok()?;
-    let is_https = url.scheme_str() == Some("https");
-    is_https.then(|| url.port_u16().unwrap_or(443))
 }
 
 fn site_url(settings: &Settings, edge: &Edge) -> String {

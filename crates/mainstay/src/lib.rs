@@ -3,6 +3,7 @@
 mod allocator;
 pub mod cli;
 pub mod command;
+pub mod kinds;
 pub mod settings;
 
 mod boot;

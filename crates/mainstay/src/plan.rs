@@ -68,8 +68,8 @@ pub(crate) fn hidden(loaded: &Loaded) -> Vec<PathBuf> {
     let named = [&settings.admin.token_file, &settings.tls.cert, &settings.tls.key];
     let own = settings.site.iter().flat_map(|site| [&site.tls.cert, &site.tls.key]);
     let named = named.into_iter().chain(own).flatten().cloned();
-    let data = std::iter::once(settings.data_dir.clone());
-    let mut hidden: Vec<_> = data.chain(loaded.file.clone()).chain(named).collect();
+    let folders = std::iter::once(settings.data_dir.clone()).chain(settings.mail.templates.clone());
+    let mut hidden: Vec<_> = folders.chain(loaded.file.clone()).chain(named).collect();
     hidden.sort();
     hidden.dedup();
     hidden

@@ -1,6 +1,7 @@
 //! SIGHUP: what can be changed while serving. Everything else is named in the log and waits for a restart.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use mainstay_guard::settings::Headers;
 use serde_json::Value;
@@ -71,6 +72,7 @@ impl InForce {
         hidden.dedup();
         running.edge.reload(plan::plans(&next, &hidden, &running.tag)?)?;
         running.insight.set_sites(plan::names(&next.site));
+        running.in_force.send_replace(Arc::new(next.clone()));
         Ok((next, hidden))
     }
 }

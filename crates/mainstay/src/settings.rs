@@ -86,6 +86,10 @@ pub struct Settings {
     pub jobs: mainstay_jobs::Settings,
     /// What is kept of visits, and for how long.
     pub insight: insight::Settings,
+    /// How letters are sent: by jobs of the queue `email`.
+    pub mail: mainstay_mail::Settings,
+    /// How jobs of the queue `webhook` are handed to workers over HTTP.
+    pub webhook: crate::kinds::webhook::Settings,
     /// What a scan of one's own site may cost.
     pub scan: mainstay_scanner::Settings,
     /// The event log and the access log.
@@ -178,6 +182,8 @@ impl Default for Settings {
             redis: mainstay_kv::Settings::default(),
             jobs: mainstay_jobs::Settings::default(),
             insight: insight::Settings::default(),
+            mail: mainstay_mail::Settings::default(),
+            webhook: crate::kinds::webhook::Settings::default(),
             scan: mainstay_scanner::Settings::default(),
             log: telemetry::Log::default(),
             metrics: telemetry::Metrics::default(),

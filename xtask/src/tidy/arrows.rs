@@ -4,13 +4,14 @@ use super::Finding;
 use super::tree::{Dependency, Kind, Manifest};
 
 /// The rooms by layer; a room may depend on rooms of smaller numbers only.
-const LAYERS: [(&str, u8); 18] = [
+const LAYERS: [(&str, u8); 19] = [
     ("mainstay-base", 0),
     ("mainstay-telemetry", 1),
     ("mainstay-store", 2),
     ("mainstay-kv", 2),
     ("mainstay-cache", 3),
     ("mainstay-jobs", 3),
+    ("mainstay-mail", 3),
     ("mainstay-identity", 4),
     ("mainstay-guard", 4),
     ("mainstay-insight", 4),

@@ -4,7 +4,7 @@ use super::Finding;
 use super::tree::Manifest;
 
 /// A family of libraries (the name, and every name that begins with it and `-`), and the only packages that use it.
-const OWNERS: [(&str, &[&str]); 14] = [
+const OWNERS: [(&str, &[&str]); 16] = [
     ("sqlx", &["mainstay-store"]),
     ("rusqlite", &["mainstay-store"]),
     ("libsqlite3", &["mainstay-store"]),
@@ -19,6 +19,8 @@ const OWNERS: [(&str, &[&str]); 14] = [
     ("anyhow", &["mainstay"]),
     ("clap", &["mainstay"]),
     ("opentelemetry", &["mainstay-telemetry"]),
+    ("lettre", &["mainstay-mail"]),
+    ("minijinja", &["mainstay-mail"]),
 ];
 const HTTP: &[&str] = &["mainstay-edge", "mainstay-api", "mainstay-upstream", "mainstay-telemetry"];
 /// What stands outside the product.
@@ -68,6 +70,8 @@ mod tests {
             ("mainstay-edge", "anyhow", 1),
             ("mainstay-api", "opentelemetry-otlp", 1),
             ("mainstay-guard", "hyperlink", 0),
+            ("mainstay-api", "lettre", 1),
+            ("mainstay-mail", "minijinja", 0),
             ("xtask", "anyhow", 0),
         ] {
             let dependency = Dependency { package: library.into(), kind: Kind::Development };

@@ -122,12 +122,17 @@ impl Cache {
     ) -> Memory {
         let is_read = self.reads > wanted.read;
         match self.kept.get(id) {
-            Some(kept) if is_read || is_within(self.read, settings.key_grace.0, now) => {
+            Some(kept) if is_read || self.has_grace(settings, now) => {
                 Memory::Known(kept.clone())
             }
             None if is_read => Memory::Unknown,
             _ => Memory::Away,
         }
+    }
+
+    /// Whether a key that is known goes on although the list cannot be read.
+    pub(super) fn has_grace(&self, settings: &Settings, now: Timestamp) -> bool {
+        is_within(self.read, settings.key_grace.0, now)
     }
 
     /// Whether the list is worth reading before anybody has to wait for it.

@@ -178,6 +178,39 @@ async fn the_list_is_bounded_and_holds_those_that_count() {
 }
 
 #[tokio::test]
+async fn who_lowers_the_bound_ends_no_key() {
+    let stage = Stage::new().await;
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(stage.make("read", None).await.0);
+        stage.clock.advance(Duration::from_secs(1));
+    }
+    let narrow = keys(Settings { keys_max: 1, ..Settings::default() }, &stage.store, &stage.clock);
+    narrow.start(&Group::new());
+    for text in &made {
+        assert!(narrow.verify(text.expose_secret()).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_not_used_for_long_waits_for_a_store_that_wakes_up() {
+    let stage = Stage::silent(Settings::default()).await;
+    let (text, known) = stage.make("read", None).await;
+    let of = (stage.clock.clone(), Entropy::System);
+    let patience = Duration::from_millis(1);
+    let keys = Keys::waiting_for(patience, Settings::default(), stage.store.clone(), of);
+    keys.read().await;
+    stage.clock.advance(Duration::from_secs(3_600));
+    let slow = async {
+        // The store's own slowness, longer than one waits who goes on in any case.
+        tokio::time::sleep(patience * 50).await;
+        keys.read().await;
+    };
+    let (verified, ()) = tokio::join!(keys.verify(text.expose_secret()), slow);
+    assert_eq!(verified.expect("it was waited for"), known);
+}
+
+#[tokio::test]
 async fn many_at_once_are_one_reading() {
     let stage = Stage::new().await;
     let (text, _) = stage.make("read", None).await;

@@ -5,6 +5,7 @@ use super::*;
 on_both! {
     what_fails_is_tried_again_until_no_attempt_is_left,
     what_is_not_to_be_tried_again_is_dead_with_its_reason,
+    a_kind_for_any_does_what_no_other_is_named_for,
     whoever_takes_too_long_or_panics_has_failed,
     a_running_job_is_cancelled_within_a_second,
     a_cancelled_job_of_another_process_is_heard_of_by_renewal,
@@ -54,6 +55,22 @@ async fn what_is_not_to_be_tried_again_is_dead_with_its_reason(
     assert_eq!(reason, r#"no handler of queue one knows the kind "stranger""#);
     let dead = house.jobs.list("one", Status::Dead, None, 10).await.expect("a list");
     assert_eq!(dead.len(), 2);
+    house.close().await;
+}
+
+async fn a_kind_for_any_does_what_no_other_is_named_for(open: impl AsyncFn(Settings) -> House) {
+    let mut house = open(quick()).await;
+    for (queue, kind, by) in [
+        ("two", "welcome", ANY),
+        ("two", "puppet", "puppet"),
+        ("two", ANY, ANY),
+        ("one", "puppet", "puppet"),
+    ] {
+        let added = house.jobs.add(queue, Add::new(kind, "1")).await.expect("added");
+        let begun = house.next().await;
+        assert_eq!((begun.work.job.seq, begun.by), (added.seq, by), "{queue} {kind}");
+        begun.say(Ok(None));
+    }
     house.close().await;
 }
 

@@ -69,7 +69,7 @@ async fn answer_alone(
     question: &Question,
 ) -> Result<Value, Failure> {
     let writers = Group::new();
-    let jobs = work::open(settings, store, &writers);
+    let jobs = work::open_for_others(settings, store, &writers);
     let answered = jobs::answer_alone(&jobs, Clock::System.now(), question.clone()).await;
     // What was answered is written; nobody else asks.
     drop(jobs);

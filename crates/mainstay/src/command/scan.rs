@@ -56,7 +56,7 @@ pub fn scan(
 }
 
 /// The site of the URL, when it is one of ours.
-fn find_site(settings: &Settings, url: Option<&str>) -> Result<Site, String> {
+pub(crate) fn find_site(settings: &Settings, url: Option<&str>) -> Result<Site, String> {
     let Some(text) = url.or(settings.public_url.as_deref()) else {
         return Err("which site? Name its address, or set public_url".into());
     };
@@ -113,7 +113,7 @@ fn names(settings: &Settings, url: &Url) -> Vec<String> {
     named.filter_map(name).collect()
 }
 
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

@@ -3,6 +3,7 @@
 mod admin;
 mod database;
 mod insight;
+mod kinds;
 mod listeners;
 mod redis;
 mod sites;
@@ -78,6 +79,7 @@ pub(super) fn check(settings: &Settings, sources: &Sources, shape: &Shape) -> Ve
     check.insight();
     check.database();
     check.redis();
+    check.kinds();
     check.problems
 }
 

@@ -30,6 +30,7 @@ mod intake;
 mod jobs;
 mod keys;
 mod kill;
+mod kinds;
 mod kubernetes;
 mod machines;
 mod malformed;

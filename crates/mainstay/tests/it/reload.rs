@@ -29,6 +29,18 @@ fn reload(server: &mut Server, site: &Site, settings: &str) -> String {
 }
 
 #[test]
+fn templates_of_letters_inside_the_site_are_not_served() {
+    let site = Site::new();
+    for name in ["letters/order.txt", "letters/order.html", "open/order.txt"] {
+        site.write(name, "Dear {{ name }}");
+    }
+    let server = serve_in_place(&site, "[mail]\ntemplates = \"./letters\"\n");
+    let ours = ["/letters/order.txt", "/letters/order.html", "/letters/order"];
+    assert_eq!(ours.map(|path| server.get(path).status), [404; 3]);
+    assert_eq!(server.get("/open/order.txt").status, 200);
+}
+
+#[test]
 fn what_is_in_use_stays_hidden_and_so_does_what_will_be() {
     let site = Site::new();
     let quick = "[edge]\nrevalidate_after = \"1ms\"\n";

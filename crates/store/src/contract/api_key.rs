@@ -79,12 +79,13 @@ pub(super) async fn the_latest_are_those_that_count_and_then_those_that_ended(f:
         api_key::create(db, &key).await.unwrap();
     }
     assert!(api_key::revoke(db, "cccccccc", Sample(5).at()).await.unwrap());
-    let latest = async |limit| {
-        let rows = api_key::list_latest(db, Sample(8).at(), limit).await.unwrap();
+    let latest = async |ended| {
+        let rows = api_key::list_latest(db, Sample(8).at(), ended).await.unwrap();
         rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
     };
     assert_eq!(latest(9).await, ["bbbbbbbb", "aaaaaaaa", "dddddddd", "cccccccc"]);
-    assert_eq!(latest(3).await, ["bbbbbbbb", "aaaaaaaa", "dddddddd"]);
+    assert_eq!(latest(1).await, ["bbbbbbbb", "aaaaaaaa", "dddddddd"]);
+    assert_eq!(latest(0).await, ["bbbbbbbb", "aaaaaaaa"], "none that counts is left out");
 }
 
 pub(super) async fn ended_ones_are_not_counted_and_forgotten_later(f: &Fixture) {

@@ -87,21 +87,22 @@ pub async fn list(db: &Engine, after: &str, limit: u32) -> Result<Vec<Row>, Erro
     Ok(rows.into_iter().map(Row::from).collect())
 }
 
-/// Keys that count at `now`, then those that ended, the latest first; at most `limit`.
+/// Keys that count at `now`, then those that ended, at most `ended` of them, the latest first.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
-pub async fn list_latest(db: &Engine, now: Timestamp, limit: u32) -> Result<Vec<Row>, Error> {
+pub async fn list_latest(db: &Engine, now: Timestamp, ended: u32) -> Result<Vec<Row>, Error> {
     const LATEST: Sql = sql!(
         "SELECT id, name, token_hash, scopes, created_at, expires_at, last_used, revoked_at
          FROM mainstay.api_key
          ORDER BY (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1)) DESC, created_at DESC, id
-         LIMIT $2"
+         LIMIT $2 + (SELECT count(*) FROM mainstay.api_key
+            WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1))"
     );
     // A key that was revoked must not live on for as long as a replica is behind.
     let db = &db.latest();
     let rows: Vec<Columns> =
-        ask!(db, "api_key.list_latest", query_as(LATEST).fetch_all, Ts(now), i64::from(limit))?;
+        ask!(db, "api_key.list_latest", query_as(LATEST).fetch_all, Ts(now), i64::from(ended))?;
     Ok(rows.into_iter().map(Row::from).collect())
 }
 

@@ -64,6 +64,8 @@ fn the_sample_file_means_the_defaults() {
             queue: read.jobs.queue.clone(),
             ..mainstay_jobs::Settings::default()
         },
+        mail: read.mail.clone(),
+        webhook: read.webhook.clone(),
         ..Settings::default()
     };
     assert_eq!(read, examples);

@@ -67,6 +67,24 @@ fn authorities_of_redis_need_tls() {
 }
 
 #[test]
+fn mail_servers_and_workers_are_refused_without_showing_secrets() {
+    refused(
+        "[mail]\nurl = \"http://u:secret@h\"\nfrom = \"nobody\"\n",
+        &[
+            "mainstay.toml:2:7: \"mail.url\" must begin with smtp:// or smtps://",
+            "mainstay.toml:3:8: \"mail.from\" must be an address such as \"Shop <shop@example.org>\", not \"nobody\"",
+        ],
+    );
+    refused(
+        "[webhook]\nsecret = \"sesame\"\norigins = [\"http://h/path\"]\n",
+        &[
+            "mainstay.toml:2:10: \"webhook.secret\" must be base64 of at least 24 bytes, with or without \"whsec_\" before it: make one with `openssl rand -base64 32`",
+            "mainstay.toml:3:11: \"webhook.origins\" must be scheme and host such as \"http://127.0.0.1:9000\", not \"http://h/path\"",
+        ],
+    );
+}
+
+#[test]
 fn every_problem_is_reported_at_once() {
     refused(
         "data_dir = 5\n[edge]\nworkers = -1\nhead_timeout = \"10\"\nidle_timeout = \"1\"\nlisen = 1\n[headers]\ncsp = \"enforced\"\n[edge.x]\n",
