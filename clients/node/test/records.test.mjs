@@ -104,6 +104,14 @@ test("an answer that is lost makes nothing count twice", async (t) => {
   assert.equal(way.seen.length, 3);
   assert.equal(await countOf("once"), 1);
   assert.match(await server.metrics(), /^app_once_total 1$/m);
+  const { mainstay: later } = clientOf({ url: way.url });
+  way.next.push("lose");
+  later.recordBusinessEvent("once-later");
+  later.recordMetric({ type: "counter", name: "once_later", value: 1 });
+  await assert.rejects(later.flush(), (/** @type {MainstayError} */ error) => error.code === "unreachable");
+  await later.flush();
+  assert.equal(await countOf("once-later"), 1);
+  assert.match(await server.metrics(), /^app_once_later_total 1$/m);
 });
 
 test("while the server is away records wait, within a bound, and arrive later", async () => {
@@ -143,6 +151,19 @@ test("a record that is too large, or no JSON, is dropped and told of at once", (
   assert.match(errors[0]?.message ?? "", /too large/);
   mainstay.recordBusinessEvent("no JSON", /** @type {any} */ ({ big: 1n }));
   assert.match(errors[1]?.message ?? "", /no JSON/);
+});
+
+test("in the background nothing is tried again but after a time that holds up no process", async () => {
+  let asked = 0;
+  const away = () => {
+    asked += 1;
+    return Promise.reject(new TypeError("away"));
+  };
+  const error = await new Promise((resolve) => {
+    createClient({ url: server.url, key, flushInterval: 10, fetch: away, onError: resolve }).recordBusinessEvent("x");
+  });
+  assert.equal(error.code, "unreachable");
+  assert.equal(asked, 1);
 });
 
 test("no process lives on for what waits, and by default a warning tells what was not sent", async () => {
