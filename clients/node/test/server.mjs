@@ -39,7 +39,8 @@ export class Server {
   async start() {
     const { host } = new URL(this.url === "" ? "http://127.0.0.1:0" : this.url);
     const more = ["--listen", host === "127.0.0.1" ? "127.0.0.1:0" : host, "--admin-listen", "127.0.0.1:0"];
-    const child = spawn(BINARY, ["serve", "site", "--config", "mainstay.toml", "--data-dir", "data", ...more], { cwd: this.#folder, stdio: ["ignore", "pipe", "pipe"] });
+    // It ends with the tests, also where those are killed.
+    const child = spawn("setpriv", ["--pdeathsig", "KILL", BINARY, "serve", "site", "--config", "mainstay.toml", "--data-dir", "data", ...more], { cwd: this.#folder, stdio: ["ignore", "pipe", "pipe"] });
     this.#process = child;
     let told = "";
     const ready = new Promise((resolve, reject) => {
