@@ -1,6 +1,6 @@
 // One job: what it is, how often it was tried, when, why it failed, its data on demand, and what may be done with it.
 // Texts are an app's, shown as text, never as markup.
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useRef, useState } from "preact/hooks";
 import { ago, duration, MISSING } from "../format";
 import type { JobRow } from "../wire";
 
@@ -55,15 +55,16 @@ interface ConfirmProps {
   onNo: () => void;
 }
 
+/** The same function each time: the focus is set once, when the node is there. */
+const focus = (node: HTMLElement | null): void => node?.focus();
+
 /** The way back has the focus, so that Enter twice removes nothing. */
 function Confirm({ id, onYes, onNo }: ConfirmProps) {
-  const no = useRef<HTMLButtonElement>(null);
-  useEffect(() => no.current?.focus(), []);
   return (
     <span class="job-confirm" role="group" aria-label={`Remove job ${id} for good?`} onKeyDown={(event) => { if (event.key === "Escape") onNo(); }}>
       <span>Remove for good?</span>
       <button type="button" class="plain-button danger-button" onClick={onYes}>Remove</button>
-      <button ref={no} type="button" class="plain-button" onClick={onNo}>Keep</button>
+      <button ref={focus} type="button" class="plain-button" onClick={onNo}>Keep</button>
     </span>
   );
 }
