@@ -23,6 +23,9 @@ export default defineConfig({
   esbuild: { jsx: "automatic", jsxImportSource: "preact", legalComments: "none" },
   build: {
     target: "es2022",
+    // Two kilobytes fewer than esbuild's, of the sixty that the console may weigh.
+    minify: "terser",
+    terserOptions: { ecma: 2020, safari10: false, compress: { passes: 3 } },
     // The polyfill is an inline-style shim for browsers older than our target.
     modulePreload: { polyfill: false },
     // A data: URL would need wider CSP sources than the console is served with.

@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { Header } from "./panels/Header";
 import { HistoryView } from "./panels/HistoryView";
+import { JobsView } from "./panels/JobsView";
 import { LiveView } from "./panels/LiveView";
 import { MachinesView } from "./panels/MachinesView";
 import { SignedOut, Unreachable } from "./panels/Sheets";
@@ -21,6 +22,7 @@ function Title() {
 
 function View() {
   if (page.value === "machines") return <MachinesView />;
+  if (page.value === "jobs") return <JobsView />;
   return range.value === "live" ? <LiveView /> : <HistoryView span={SPANS[range.value]} />;
 }
 

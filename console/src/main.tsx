@@ -6,6 +6,7 @@ import "./styles/tokens.css";
 import "./styles/sheet.css";
 import "./styles/frame.css";
 import "./styles/panels.css";
+import "./styles/jobs.css";
 import "./styles/header.css";
 import { App } from "./app";
 import { access, openSession } from "./state/session";

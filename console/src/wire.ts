@@ -216,6 +216,35 @@ export interface DatabaseRow {
   wal_bytes: Cell;
 }
 
+export type JobStatus = "waiting" | "active" | "delayed" | "completed" | "failed" | "dead";
+
+/** A queue and how many of its jobs stand how; `oldest_ms` is null where none waits. */
+export interface QueueRow extends Record<JobStatus, number> {
+  queue: string;
+  paused: boolean;
+  oldest_ms: Cell;
+}
+
+/** A job; the server has left out of payload, progress, result and error what may be a person's or a secret. */
+export interface JobRow {
+  id: string;
+  queue: string;
+  type: string;
+  status: JobStatus;
+  attempts: number;
+  attempts_max: number;
+  priority: number;
+  progress: unknown;
+  result: unknown;
+  error: string | null;
+  created_at: string;
+  run_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  payload: unknown;
+  stalled: number;
+}
+
 /** One page of a read. */
 export interface Page<Row> {
   data: Row[];

@@ -473,6 +473,7 @@ const full = () => {
 
 /** Waits until the page has its rows. @param {import("playwright-core").Page} page */
 async function filled(page) {
+  if (page.url().includes("page=jobs")) return page.locator(".job").first().waitFor();
   const isMachines = page.url().includes("page=machines");
   await page.locator(isMachines ? "[data-panel=databases] .machine" : "[data-panel=pages] tbody tr").first().waitFor();
   if (isMachines) return page.locator("[data-panel=processes] .machine").first().waitFor();
@@ -480,7 +481,7 @@ async function filled(page) {
 }
 
 describe("everyone", () => {
-  for (const path of ["/", "/#range=7d", "/#page=machines"]) {
+  for (const path of ["/", "/#range=7d", "/#page=machines", "/#page=jobs&queue=email"]) {
     test(`the keyboard reaches every control of ${path}`, async () => {
       full();
       const { page } = await show(path);
@@ -519,7 +520,7 @@ describe("everyone", () => {
     assert.match(page.url(), /#range=24h$/);
   });
 
-  for (const [path, prepare] of /** @type {[string, () => void][]} */ ([["/", () => {}], ["/#range=30d", () => {}], ["/#site=default", full], ["/#page=machines", () => {}], ["/#page=machines&site=default", full]])) {
+  for (const [path, prepare] of /** @type {[string, () => void][]} */ ([["/", () => {}], ["/#range=30d", () => {}], ["/#site=default", full], ["/#page=machines", () => {}], ["/#page=machines&site=default", full], ["/#page=jobs&queue=email", full]])) {
     test(`nothing scrolls at 1440 x 900, nothing sideways on a phone: ${path}`, async () => {
       prepare();
       const { page } = await show(path);
@@ -540,7 +541,7 @@ describe("everyone", () => {
   }
 
   for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
-    for (const path of ["/", "/#range=24h", "/#page=machines"]) {
+    for (const path of ["/", "/#range=24h", "/#page=machines", "/#page=jobs&queue=email"]) {
       test(`text stands out enough (WCAG AA), ${colorScheme} ${path}`, async () => {
         full();
         const { page } = await show(path, { colorScheme });

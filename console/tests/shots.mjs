@@ -31,6 +31,12 @@ const SHOTS = [
   { name: "machines-dark", machines: "shared", path: "/#page=machines", options: { colorScheme: "dark" } },
   { name: "machines-phone", machines: "shared", path: "/#page=machines", full: true, options: { ...phone, colorScheme: "light" } },
   { name: "machines-cut-off", machines: "cut off", path: "/#page=machines", options: { colorScheme: "light" } },
+  { name: "jobs", path: "/#page=jobs&queue=email", options: { colorScheme: "light" } },
+  { name: "jobs-dark", path: "/#page=jobs&queue=email", options: { colorScheme: "dark" }, after: async (page) => { await page.getByRole("button", { name: "Show data of job 3" }).click(); await page.getByRole("button", { name: "Remove… job order-" }).first().click(); } },
+  { name: "jobs-many", path: "/#page=jobs&queue=image-processing&status=waiting", options: { colorScheme: "light" } },
+  { name: "jobs-tablet", path: "/#page=jobs&queue=email", full: true, options: { viewport: { width: 900, height: 1100 }, colorScheme: "dark" } },
+  { name: "jobs-phone", path: "/#page=jobs&queue=email", full: true, options: { ...phone, colorScheme: "light" }, after: async (page) => { await page.getByRole("button", { name: "Show data of job 3" }).click(); } },
+  { name: "jobs-empty", scene: "empty", path: "/#page=jobs", options: { colorScheme: "light" } },
   { name: "enter", path: "/enter.html", options: { colorScheme: "light" } },
   { name: "signed-out", path: "/signed-out.html", options: { ...phone, colorScheme: "dark" } },
 ];
@@ -41,6 +47,7 @@ const only = process.argv.slice(3);
 for (const shot of SHOTS.filter((each) => only.length === 0 || only.includes(each.name))) {
   const stand = new Stand();
   stand.scene = shot.scene ?? "busy";
+  if (stand.scene === "empty") stand.queues.clear();
   stand.machines = shot.machines ?? "alone";
   if (shot.app !== undefined) {
     stand.sites = ["default", "shop"];

@@ -1,12 +1,14 @@
 // How old the numbers on screen are; speaks up only when they stop arriving and when they return.
 import { clockSeconds, duration } from "../format";
 import { asOf } from "../state/history";
+import { jobsAsOf } from "../state/jobs";
 import { snapshot, staleSeconds } from "../state/live";
 import { machinesAsOf } from "../state/machines";
 import { page, range } from "../state/view";
 
 function shownTime(): string | null {
   if (page.value === "machines") return machinesAsOf.value;
+  if (page.value === "jobs") return jobsAsOf.value;
   return range.value === "live" ? (snapshot.value?.t ?? null) : asOf.value;
 }
 

@@ -13,7 +13,7 @@ import { SitePicker } from "./SitePicker";
 const CHOICES = RANGES.map((value) =>
   value === "live" ? { value, label: "Live" } : { value, label: SPANS[value].label, title: SPANS[value].title });
 
-const PAGE_LABELS: [PageName, string][] = [["site", "Site"], ["machines", "Machines"]];
+const PAGE_LABELS: [PageName, string][] = [["site", "Site"], ["jobs", "Jobs"], ["machines", "Machines"]];
 
 function Pages() {
   return (

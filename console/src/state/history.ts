@@ -1,7 +1,7 @@
 // What happened over a day, a week or a month: every read behind the history view, refreshed once a minute.
 import { batch, signal, type Signal } from "@preact/signals";
 import type { ErrorRow, EventRow, KeyedVitalRow, RankRow, ReportRow, TrafficRow, VisitorRow } from "../wire";
-import { type List, listRows, listTop, ReadError } from "./read";
+import { failureOf, type List, listRows, listTop } from "./read";
 import type { Span } from "./view";
 
 const REFRESH_MS = 60_000;
@@ -53,8 +53,7 @@ async function fill<Row>(target: Slot<Row>, read: Promise<List<Row>>, stop: Abor
     asOf.value = list.asOf;
   } catch (error) {
     if (stop.aborted) return;
-    const failure = error instanceof ReadError ? error.message : "the server did not answer";
-    target.value = { rows: target.value.rows, failure };
+    target.value = { rows: target.value.rows, failure: failureOf(error) };
   }
 }
 

@@ -2,9 +2,8 @@
 import { signal, type Signal } from "@preact/signals";
 import type { DatabaseRow, NodeRow } from "../wire";
 import type { Read } from "./history";
-import { listRows, ReadError } from "./read";
-
-const REFRESH_MS = 5_000;
+import { Poll } from "./poll";
+import { failureOf, listRows } from "./read";
 
 export const nodes = signal<Read<NodeRow>>({ rows: null, failure: null });
 export const databases = signal<Read<DatabaseRow>>({ rows: null, failure: null });
@@ -18,23 +17,15 @@ async function fill<Row>(target: Signal<Read<Row>>, path: string, stop: AbortSig
     machinesAsOf.value = list.asOf;
   } catch (error) {
     if (stop.aborted) return;
-    target.value = { ...target.value, failure: error instanceof ReadError ? error.message : "the server did not answer" };
+    target.value = { ...target.value, failure: failureOf(error) };
   }
 }
 
-/** Reads now, then `REFRESH_MS` after each answer, until the returned function is called. A hidden tab rests. */
+const poll = new Poll((stop) =>
+  Promise.all([fill(nodes, "/api/v1/nodes", stop), fill(databases, "/api/v1/databases", stop)]));
+
+/** Reads both again and again until the returned function is called. */
 export function followMachines(): () => void {
-  const stop = new AbortController();
-  let timer = 0;
-  const refresh = async (): Promise<void> => {
-    if (!document.hidden) {
-      await Promise.all([fill(nodes, "/api/v1/nodes", stop.signal), fill(databases, "/api/v1/databases", stop.signal)]);
-    }
-    if (!stop.signal.aborted) timer = window.setTimeout(() => void refresh(), REFRESH_MS);
-  };
-  void refresh();
-  return () => {
-    stop.abort();
-    clearTimeout(timer);
-  };
+  poll.begin();
+  return () => poll.end();
 }

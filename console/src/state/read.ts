@@ -15,6 +15,11 @@ export interface List<Row> {
 /** A read that failed, with the sentence to show. */
 export class ReadError extends Error {}
 
+/** The sentence to show of whatever ended a read. */
+export function failureOf(error: unknown): string {
+  return error instanceof ReadError ? error.message : "the server did not answer";
+}
+
 async function fetchPage(path: string, query: Record<string, string>, stop: AbortSignal): Promise<unknown> {
   const answer = await fetch(`${path}?${new URLSearchParams(query).toString()}`, {
     signal: stop,
@@ -30,6 +35,11 @@ async function fetchList<Row>(path: string, query: Record<string, string>, stop:
   const body = await fetchPage(path, query, stop);
   if (!isPage(body)) throw new ReadError("the answer is not a list");
   return body as Page<Row>;
+}
+
+/** One page of a list that is looked at page by page. */
+export async function listPage<Row>(path: string, query: Record<string, string>, stop: AbortSignal): Promise<Page<Row>> {
+  return fetchList<Row>(path, query, stop);
 }
 
 /** The first rows of a ranking, at most `limit` of them. */

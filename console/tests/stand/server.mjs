@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { databasesOf, historyOf, nodesOf, rowsOf, snapshotOf } from "./data.mjs";
+import { Queues } from "./jobs.mjs";
 
 const DIST = fileURLToPath(new URL("../../dist/", import.meta.url));
 /** Like the server, which takes the scripts' hashes from the built page. */
@@ -21,10 +22,13 @@ export class Stand {
   /** @type {string[]} */ sites = ["default"];
   /** Copies of apps, each with its site. @type {import("./data.mjs").UpstreamRow[]} */ copies = [];
   /** What serves and keeps the rows. @type {import("./data.mjs").Machines} */ machines = "alone";
+  /** Queues and their jobs, which may be changed. */ queues = new Queues();
   signedIn = true;
   /** Paths that answer 503. @type {Set<string>} */ broken = new Set();
   /** Header `Last-Event-ID` of each stream opened. @type {(string | null)[]} */ resumes = [];
   /** Address and query of each read. @type {string[]} */ reads = [];
+  /** Method and address of each change. @type {string[]} */ changes = [];
+  /** Whoever is signed in may look only. */ readOnly = false;
   #flowing = true;
   #sequence = 0;
   /** @type {Map<Answer, string>} */ #streams = new Map();
@@ -94,7 +98,10 @@ export class Stand {
     if (this.broken.has(url.pathname)) return problem(answer, 503, "The store is away");
     if (url.pathname === "/api/v1/session") return json(answer, this.#session());
     if (url.pathname === "/api/v1/live") return this.#stream(url, request, answer);
+    if (request.method !== "GET") return this.#change(url, request, answer);
     this.reads.push(url.pathname + url.search);
+    const page = this.queues.read(url.pathname, url.searchParams);
+    if (page !== null) return json(answer, { ...page, as_of: new Date().toISOString() });
     const rows = this.#machines(url.pathname) ?? rowsOf(url.pathname, url.searchParams, this.scene, this.#hasApp(url.searchParams.get("site") ?? ""));
     if (rows === null) return problem(answer, 404, "No such path");
     return json(answer, { data: rows, next: null, as_of: new Date().toISOString() });
@@ -104,6 +111,15 @@ export class Stand {
   #machines(path) {
     if (path === "/api/v1/nodes") return nodesOf(this.machines, Date.now());
     return path === "/api/v1/databases" ? databasesOf(this.machines) : null;
+  }
+
+  /** @param {URL} url @param {import("node:http").IncomingMessage} request @param {Answer} answer */
+  #change(url, request, answer) {
+    this.changes.push(`${request.method} ${url.pathname}`);
+    if (this.readOnly) return problem(answer, 403, "This key has not the scope \"admin\".");
+    const refused = this.queues.change(request.method ?? "", url.pathname);
+    if (refused !== null) return problem(answer, 409, refused);
+    return json(answer, { status: "waiting" });
   }
 
   #session() {
