@@ -171,7 +171,7 @@ test("a queue is paused and goes on", async () => {
   await queue(page, "email").filter({ hasText: "Paused" }).waitFor();
   await page.getByRole("button", { name: "Resume email" }).click();
   await page.getByRole("button", { name: "Pause email" }).waitFor();
-  assert.deepEqual(stand.changes, ["POST /api/v1/jobs/email/pause", "POST /api/v1/jobs/email/resume"]);
+  assert.deepEqual(stand.changes, ["POST /api/v1/jobs/queues/email/pause", "POST /api/v1/jobs/queues/email/resume"]);
 });
 
 test("what is refused says why, and whoever may look only is offered nothing more", async () => {

@@ -113,7 +113,7 @@ export const cancel = (job: JobRow): Promise<void> =>
 export const remove = (job: JobRow): Promise<void> => act("DELETE", pathOf(job), `Job ${job.id} is removed.`);
 
 export function pauseOrResume(row: QueueRow): Promise<void> {
-  const path = `/api/v1/jobs/${encodeURIComponent(row.queue)}`;
+  const path = `/api/v1/jobs/queues/${encodeURIComponent(row.queue)}`;
   return row.paused
     ? act("POST", `${path}/resume`, `${row.queue} goes on.`)
     : act("POST", `${path}/pause`, `${row.queue} is paused; what runs goes on.`);

@@ -57,8 +57,8 @@ export class Queues {
   /** Why it is refused, else null. @param {string} method @param {string} path */
   change(method, path) {
     const [queue = "", id = "", verb] = path.replace("/api/v1/jobs/", "").split("/").map(decodeURIComponent);
-    if (verb === undefined && method === "POST") {
-      this.paused.set(queue, id === "pause");
+    if (queue === "queues" && method === "POST") {
+      this.paused.set(id, verb === "pause");
       return null;
     }
     const found = this.jobs.find((each) => each.queue === queue && each.id === id);

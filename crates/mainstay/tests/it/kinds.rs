@@ -37,7 +37,7 @@ fn do_each(launch: Launch) {
     let (letters, worker) = (
         MailServer::start(),
         Upstream::answering(
-            "HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: close\r\n\r\n{\"done\": 17}",
+            "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{\"done\": 17}",
         ),
     );
     let port = free_port();
