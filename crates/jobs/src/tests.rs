@@ -15,6 +15,7 @@ use super::*;
 use crate::settings::Queue;
 
 mod ends;
+mod looks;
 mod runs;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -185,7 +186,6 @@ impl House {
         ];
         let context = Context { store: store.clone(), clock, entropy };
         let jobs = Jobs::open(context, settings, kinds, &writers);
-        jobs.know().await.expect("queues");
         jobs.start(&workers).expect("threads");
         Self { jobs, begun, let_go, workers, writers, store, _dir: dir }
     }
@@ -201,6 +201,13 @@ impl House {
     async fn next(&mut self) -> Begun {
         let begun = tokio::time::timeout(LONG, self.begun.recv()).await;
         begun.expect("no handler began").expect("a house that stands")
+    }
+
+    /// Until its runners know the queue's number and have looked once.
+    async fn is_ready(&self) {
+        let id = self.add_with(Add::new("stranger", "1")).await;
+        self.wait(&id, Status::Dead).await;
+        self.jobs.remove("one", &id).await.expect("removed");
     }
 
     /// How the job stands as soon as it stands so, or what it stands like in the end.
@@ -278,6 +285,27 @@ fn renewals_are_twice_within_a_lease_and_heard_of_within_a_second() {
     assert_eq!(every(30_000), Duration::from_millis(800));
     assert_eq!(every(500), Duration::from_millis(250));
     assert_eq!(every(0), Duration::from_millis(10));
+}
+
+#[test]
+fn in_each_queue_a_name_is_the_first_kind_of_that_name() {
+    #[derive(Debug)]
+    struct Of(&'static str);
+    impl Job for Of {
+        fn kind(&self) -> &str {
+            "same"
+        }
+        fn queue(&self) -> &str {
+            self.0
+        }
+        fn run(&self, _: Work) -> Running<'_> {
+            Box::pin(async { Ok(None) })
+        }
+    }
+    let kinds: [Arc<dyn Job>; 3] = [Arc::new(Of("one")), Arc::new(Of("two")), Arc::new(Of("one"))];
+    let by_name = crate::jobs::by_name(kinds.to_vec());
+    let at = |queue: &str| by_name.get(&(queue.to_owned(), "same".to_owned())).expect("known");
+    assert!(Arc::ptr_eq(at("one"), &kinds[0]) && Arc::ptr_eq(at("two"), &kinds[1]));
 }
 
 #[test]
