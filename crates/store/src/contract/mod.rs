@@ -26,6 +26,7 @@ mod user_session;
 mod visitor_salt;
 
 pub(crate) use fixture::{Fixture, NOON, Sample, day};
+pub(crate) use job_line::Line;
 pub(crate) use plan::connect_to_planner;
 pub(crate) use rollup::replace_hour;
 
