@@ -203,11 +203,18 @@ impl House {
         begun.expect("no handler began").expect("a house that stands")
     }
 
-    /// Until its runners know the queue's number and have looked once.
-    async fn is_ready(&self) {
-        let id = self.add_with(Add::new("stranger", "1")).await;
-        self.wait(&id, Status::Dead).await;
-        self.jobs.remove("one", &id).await.expect("removed");
+    /// Until those who work on these queues have begun: each has claimed, and rests.
+    async fn is_ready(&self, queues: &[&str]) {
+        for queue in queues {
+            let added = self.jobs.add(queue, Add::new("stranger", "1")).await.expect("added");
+            let (id, begun) = (added.seq.to_string(), tokio::time::Instant::now());
+            while self.jobs.get(queue, &id).await.expect("a job").status != Status::Dead {
+                assert!(begun.elapsed() < LONG, "nobody works on {queue}");
+                // Between two looks.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            self.jobs.remove(queue, &id).await.expect("removed");
+        }
     }
 
     /// How the job stands as soon as it stands so, or what it stands like in the end.

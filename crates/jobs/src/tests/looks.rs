@@ -20,7 +20,7 @@ async fn who_is_idle_asks_one_question_per_look_for_all_queues() {
         ..Settings::default()
     };
     let mut house = House::open(settings, Some(database)).await;
-    house.is_ready().await;
+    house.is_ready(&["one", "two", "three"]).await;
     // Everything that is said of jobs, and every transaction but those of the upkeep, which says something else in it.
     let text = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
         WHERE d.datname = current_database() AND query NOT LIKE '%pg_stat_statements%' AND query LIKE '%mainstay.job%'";
