@@ -101,7 +101,6 @@ impl House {
         let context = Context { store: store.clone(), clock, entropy };
         let kinds: Vec<Arc<dyn Job>> = vec![Arc::new(Kind(Arc::clone(&counter)))];
         let jobs = Jobs::open(context, settings, kinds, &writers);
-        jobs.know().await.expect("queues");
         Self { jobs, counter, workers, writers, store, _dir: dir }
     }
 

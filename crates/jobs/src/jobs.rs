@@ -1,12 +1,13 @@
 //! The way in: adding jobs, asking after them, and what a person does with one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use mainstay_base::task::Group;
 use mainstay_base::{Clock, Entropy, Timestamp};
 use mainstay_store::job::{self, Added, Counts, Cursor, Filter, New, Row, Status, add};
-use mainstay_store::queue::Queue as Line;
+use mainstay_store::queue::{self, Queue as Line};
 use mainstay_store::{Engine, Store, Transaction, job_queue};
 use mainstay_telemetry::metrics::Registry;
 
@@ -15,7 +16,7 @@ use crate::job::ANY;
 use crate::leases::{self, Leases};
 use crate::meter::{self, Meters};
 use crate::runner::Runner;
-use crate::sweep::sweep;
+use crate::sweep::look_now_and_then;
 use crate::{Add, Error, Job, Settings};
 
 /// What the room needs of the house.
@@ -52,7 +53,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Arc<Settings>,
     pub(crate) queue: Line,
     pub(crate) leases: Leases,
-    kinds: Vec<Arc<dyn Job>>,
+    /// By their queue and name.
+    kinds: HashMap<(String, String), Arc<dyn Job>>,
     /// The queues there are.
     names: BTreeSet<String>,
     /// Their numbers, once the store has told them.
@@ -72,6 +74,7 @@ impl Jobs {
         let queue = context.store.start_queue(settings.bounds(), writers);
         let of_kinds = kinds.iter().map(|kind| kind.queue().to_owned());
         let names = settings.queue.iter().map(|of| of.name.clone()).chain(of_kinds).collect();
+        let kinds = by_name(kinds);
         let (leases, numbers, settings) =
             (Leases::default(), RwLock::default(), Arc::new(settings));
         let meters = OnceLock::new();
@@ -97,15 +100,14 @@ impl Jobs {
                 workers.spawn("jobs", |stop| runner.run(stop));
             }
         }
-        let (leases, queue) = (self.0.leases.clone(), self.0.queue.clone());
-        let times = (self.0.settings.lease.0, self.0.settings.renew_every());
-        workers.spawn("job leases", |stop| leases::run(leases, queue, times, stop));
         if let Some(meters) = self.0.meters.get().cloned() {
             let jobs = self.clone();
             workers.spawn("job counts", |stop| meter::count(jobs, meters, stop));
         }
         let jobs = self.clone();
-        workers.spawn("job sweep", |stop| sweep(jobs, stop));
+        workers.spawn("job leases", |stop| leases::run(jobs, stop));
+        let jobs = self.clone();
+        workers.spawn("job looks", |stop| look_now_and_then(jobs, stop));
         Ok(())
     }
 
@@ -115,7 +117,7 @@ impl Jobs {
     /// See [`Error`].
     pub async fn add(&self, queue: &str, job: Add) -> Result<Added, Error> {
         let added = self.add_many(queue, vec![job]).await?;
-        added.into_iter().next().ok_or_else(|| Error::NoQueue(queue.into()))
+        added.into_iter().next().ok_or(Error::Queue(queue::Error::Unavailable))
     }
 
     /// Adds jobs, all or none.
@@ -137,20 +139,19 @@ impl Jobs {
     /// Adds jobs in the transaction of somebody who changes something else: there are none of them unless he commits it.
     /// [`Jobs::wake`] afterwards saves them the wait for the next look.
     ///
-    /// Its queue must be known before: on a file the transaction has the only writer, and asking for the queue's number
-    /// would wait for it. [`Jobs::know`] asks.
-    ///
     /// # Errors
-    /// See [`Error`]; then the transaction must not be committed.
+    /// See [`Error`]; then the transaction does not commit any more.
     pub async fn add_in(
         &self,
         tx: &mut Transaction<'_>,
         queue: &str,
         jobs: Vec<Add>,
     ) -> Result<Vec<Added>, Error> {
-        let number = self.known(queue)?.ok_or_else(|| {
-            Error::Invalid(format!("the number of queue {queue} is not known yet; ask with `know`"))
-        })?;
+        let number = match self.known(queue)? {
+            Some(number) => number,
+            // Kept for later only where the transaction does not make it: it may be undone.
+            None => job_queue::find_in(tx, queue, self.0.context.clock.now()).await?,
+        };
         let rows = self.checked(number, jobs)?;
         Ok(add::add_in(tx, &self.0.context.clock, &rows).await?)
     }
@@ -163,10 +164,7 @@ impl Jobs {
     }
 
     /// Asks for the numbers of all queues, making those that are not there.
-    ///
-    /// # Errors
-    /// [`Error::Store`] when the store cannot answer.
-    pub async fn know(&self) -> Result<(), Error> {
+    pub(crate) async fn know(&self) -> Result<(), Error> {
         let names: Vec<&str> = self.0.names.iter().map(String::as_str).collect();
         let now = self.0.context.clock.now();
         let rows = job_queue::find_or_create(self.db(), &names, now).await?;
@@ -218,7 +216,7 @@ impl Jobs {
         job::find(self.db(), number, id).await?.ok_or_else(|| Error::NoJob(id.into()))
     }
 
-    /// A page of jobs that stand so: the oldest first, of finished ones the newest.
+    /// A page of jobs that stand so, in the order in which they begin; of finished ones the newest.
     ///
     /// # Errors
     /// See [`Error`].
@@ -309,9 +307,7 @@ impl Jobs {
 
     /// Who does a job of that kind in that queue: the one that is named for it, else the one for any.
     pub(crate) fn find_kind(&self, queue: &str, kind: &str) -> Option<&Arc<dyn Job>> {
-        let named =
-            |name: &str| self.0.kinds.iter().find(|of| of.queue() == queue && of.kind() == name);
-        named(kind).or_else(|| named(ANY))
+        self.0.kind(queue, kind).or_else(|| self.0.kind(queue, ANY))
     }
 
     pub(crate) fn db(&self) -> &Engine {
@@ -343,4 +339,32 @@ impl Jobs {
     fn checked(&self, number: i32, jobs: Vec<Add>) -> Result<Vec<New>, Error> {
         jobs.into_iter().map(|job| job.check(number, &self.0.settings)).collect()
     }
+}
+
+impl Inner {
+    /// Who does that kind of work in that queue.
+    pub(crate) fn kind(&self, queue: &str, kind: &str) -> Option<&Arc<dyn Job>> {
+        self.kinds.get(&(queue.to_owned(), kind.to_owned()))
+    }
+}
+
+/// In one queue a name means one kind: of two the first stays.
+pub(crate) fn by_name(kinds: Vec<Arc<dyn Job>>) -> HashMap<(String, String), Arc<dyn Job>> {
+    let mut by_name = HashMap::new();
+    for kind in kinds {
+        match by_name.entry((kind.queue().to_owned(), kind.kind().to_owned())) {
+            Entry::Vacant(place) => {
+                place.insert(kind);
+            }
+            Entry::Occupied(place) => {
+                let (queue, kind) = place.key();
+                tracing::error!(
+                    queue,
+                    kind,
+                    "two kinds of work have one name; the second is not used"
+                );
+            }
+        }
+    }
+    by_name
 }

@@ -11,10 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mainstay_base::task::Stop;
-use mainstay_store::job::Renewed;
-use mainstay_store::queue::Queue;
+use mainstay_store::job::{Renewed, ask_after};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::jobs::Jobs;
 
 /// What this process holds, by number.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +34,8 @@ struct Lease {
     queue: i32,
     cancel: CancellationToken,
     begun: bool,
+    /// The store knows that it has.
+    is_noted: bool,
     /// Nothing of its queue shall begin.
     paused: bool,
     time: Option<Time>,
@@ -50,7 +53,8 @@ struct Time {
 impl Leases {
     pub(crate) fn hold(&self, queue: i32, (seq, token): (i64, i64)) {
         let cancel = CancellationToken::new();
-        let lease = Lease { token, queue, cancel, begun: false, paused: false, time: None };
+        let (begun, is_noted, paused, time) = (false, false, false, None);
+        let lease = Lease { token, queue, cancel, begun, is_noted, paused, time };
         let older = self.lock().insert(seq, lease);
         if let Some(older) = older {
             older.cancel.cancel();
@@ -151,18 +155,33 @@ impl Leases {
         held.map(|(seq, lease)| (*seq, lease.token, lease.begun)).collect()
     }
 
+    /// Whether the store is to be told that something has begun: whoever is lost from now on has stalled.
+    fn has_unnoted(&self) -> bool {
+        self.lock().values().any(|lease| lease.begun && !lease.is_noted)
+    }
+
+    fn note_begun(&self, held: &[(i64, i64, bool)]) {
+        let mut leases = self.lock();
+        for (seq, token, _) in held.iter().filter(|(.., begun)| *begun) {
+            if let Some(lease) = leases.get_mut(seq).filter(|lease| lease.token == *token) {
+                lease.is_noted = true;
+            }
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<i64, Lease>> {
         self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Renews until the hard stop: those who finish keep what they have until they are done.
-pub(crate) async fn run(
-    leases: Leases,
-    queue: Queue,
-    (lease, every): (Duration, Duration),
-    stop: Stop,
-) -> Result<(), Infallible> {
+/// Renews until the hard stop: those who finish keep what they have until they are done. Twice within a lease it writes; in
+/// between it only asks whether somebody was told to end.
+pub(crate) async fn run(jobs: Jobs, stop: Stop) -> Result<(), Infallible> {
+    let (leases, queue) = (&jobs.0.leases, &jobs.0.queue);
+    let (lease, every) = (jobs.0.settings.lease.0, jobs.0.settings.renew_every());
+    let mut renewed_at = Instant::now();
+    // What came since then has a lease that is younger.
+    let margin = every.mul_f32(1.5);
     loop {
         tokio::select! {
             () = stop.hard() => return Ok(()),
@@ -173,16 +192,31 @@ pub(crate) async fn run(
             return Ok(());
         }
         if held.is_empty() {
+            renewed_at = Instant::now();
             continue;
         }
-        // Told by whoever writes; what is not renewed now is renewed by the next round, or lost.
-        let renewed = tokio::select! {
-            () = stop.hard() => return Ok(()),
-            renewed = queue.renew(&held, lease) => renewed,
+        let is_time = renewed_at.elapsed() + margin >= lease / 2;
+        let writes = is_time || leases.has_unnoted();
+        let asked = async {
+            if writes {
+                queue.renew(&held, lease).await.ok()
+            } else {
+                let held: Vec<_> = held.iter().map(|(seq, token, _)| (*seq, *token)).collect();
+                ask_after(jobs.db(), &held).await.ok()
+            }
         };
-        let Ok(renewed) = renewed else { continue };
+        // Told by whoever writes; what is not renewed now is renewed by the next round, or lost.
+        let told = tokio::select! {
+            () = stop.hard() => return Ok(()),
+            told = asked => told,
+        };
+        let Some(told) = told else { continue };
+        if writes {
+            renewed_at = Instant::now();
+            leases.note_begun(&held);
+        }
         let before = leases.changes();
-        for ((seq, token, _), renewed) in held.into_iter().zip(renewed) {
+        for ((seq, token, _), renewed) in held.into_iter().zip(told) {
             match renewed {
                 Renewed::Held => {}
                 Renewed::Paused => leases.note_paused((seq, token)),

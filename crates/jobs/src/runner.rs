@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use mainstay_base::task::{Group, Stop};
-use mainstay_store::job::{self, Ack, Claimed, Hand, Outcome};
+use mainstay_store::job::{Ack, Claimed, Hand, Outcome};
 use mainstay_store::queue::{self, Queue};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -31,12 +31,12 @@ const AHEAD_WEIGHT: usize = 8 << 20;
 /// Acknowledgements of one batch: so many, and no more once they weigh so much, in bytes.
 const BATCH: usize = 1_024;
 const BATCH_WEIGHT: usize = 4 << 20;
+/// Between two claims where the first found nothing though something was due: somebody else has his hands on it.
+const EMPTY_HANDED: Duration = Duration::from_millis(50);
 /// Between two questions for the queue's number.
 const WAIT_FOR_NUMBER: Duration = Duration::from_millis(500);
 
 type Claiming = Pin<Box<dyn Future<Output = Result<Hand, queue::Error>> + Send>>;
-type Looking =
-    Pin<Box<dyn Future<Output = Result<Option<Duration>, mainstay_store::Error>> + Send>>;
 type Telling = Pin<Box<dyn Future<Output = (Vec<Ack>, bool)> + Send>>;
 
 /// Who works on one queue.
@@ -65,12 +65,12 @@ struct Hands {
     /// How jobs ended that the store has not been told of.
     ended: Vec<Ack>,
     telling: Option<Telling>,
-    looking: Option<Looking>,
     /// What of the leases' changes was heard of.
     changes: u64,
     /// Something may have come since the last claim.
     is_due: bool,
-    look_at: Instant,
+    /// Then a delayed one is due, or a claim that failed is tried again.
+    due_at: Option<Instant>,
     done: mpsc::UnboundedSender<Ack>,
 }
 
@@ -99,10 +99,9 @@ impl Runner {
             claiming: None,
             ended: Vec::new(),
             telling: None,
-            looking: None,
             changes: 0,
             is_due: true,
-            look_at: now,
+            due_at: None,
             done,
         };
         let mut batch = Vec::new();
@@ -123,9 +122,8 @@ impl Runner {
                 told = maybe(&mut hands.telling) => Self::note_told(&mut hands, told),
                 hand = maybe(&mut hands.claiming) => self.take(&mut hands, hand),
                 () = wake.notified(), if !hands.is_due => hands.is_due = true,
-                due = maybe(&mut hands.looking) => self.note_due(&mut hands, due.ok()),
-                () = tokio::time::sleep_until(hands.look_at), if !hands.is_due && hands.looking.is_none() => {
-                    self.look(&mut hands);
+                () = until(hands.due_at), if !hands.is_due => {
+                    (hands.is_due, hands.due_at) = (true, None);
                 }
                 () = tokio::time::sleep_until(parked_at), if !hands.waiting.is_empty() => {
                     Self::give_back_waiting(&mut hands);
@@ -142,9 +140,19 @@ impl Runner {
 
     /// The store may be away when the process starts.
     async fn wait_for_number(&self, stop: &Stop) -> Option<i32> {
+        let mut is_first = true;
         loop {
-            if let Ok(number) = self.jobs.number(&self.name).await {
-                return Some(number);
+            match self.jobs.number(&self.name).await {
+                Ok(number) => return Some(number),
+                Err(error) if std::mem::take(&mut is_first) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(
+                        queue = self.name,
+                        error,
+                        "nobody works on it until the store answers"
+                    );
+                }
+                Err(_) => {}
             }
             if !stop.rested(WAIT_FOR_NUMBER).await {
                 return None;
@@ -260,13 +268,13 @@ impl Runner {
 
     fn take(&self, hands: &mut Hands, hand: Result<Hand, queue::Error>) {
         let now = Instant::now();
-        let poll = self.jobs.0.settings.poll_every.0;
         let Ok(hand) = hand else {
-            hands.look_at = now + poll;
+            hands.due_at = Some(now + self.jobs.0.settings.poll_every.0);
             return;
         };
-        // Delayed ones are taken when they are due, others that nobody spoke of at the next look.
-        hands.look_at = now + hand.next_due.map_or(poll, |due| due.min(poll));
+        // Delayed ones are taken when they are due; what others add, the look finds.
+        let least = if hand.jobs.is_empty() { EMPTY_HANDED } else { Duration::ZERO };
+        hands.due_at = hand.next_due.and_then(|due| now.checked_add(due.max(least)));
         hands.is_due |= !hand.jobs.is_empty() && hand.jobs.len() >= hands.asked;
         if !hand.jobs.is_empty() {
             let was_soon = hands.came.is_some_and(|came| now - came < SOON);
@@ -284,23 +292,6 @@ impl Runner {
             self.jobs.0.leases.hold(hands.number, (job.seq, job.token));
         }
         hands.waiting.extend(hand.jobs);
-    }
-
-    /// Asks whether somebody else has added something, or a delayed one is due: one question.
-    fn look(&self, hands: &mut Hands) {
-        let (jobs, number) = (self.jobs.clone(), hands.number);
-        let now = jobs.0.context.clock.now();
-        hands.looking = Some(Box::pin(async move { job::next_due(jobs.db(), number, now).await }));
-    }
-
-    fn note_due(&self, hands: &mut Hands, due: Option<Option<Duration>>) {
-        let poll = self.jobs.0.settings.poll_every.0;
-        if due.flatten().is_some_and(|due| due.is_zero()) {
-            hands.is_due = true;
-        } else {
-            // The same where nobody could say.
-            hands.look_at = Instant::now() + due.flatten().map_or(poll, |due| due.min(poll));
-        }
     }
 
     /// Says how jobs ended, one batch at a time; the next gathers meanwhile.
@@ -369,6 +360,13 @@ async fn maybe<T>(slot: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) ->
             *slot = None;
             answer
         }
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

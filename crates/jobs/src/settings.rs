@@ -8,6 +8,10 @@ use mainstay_store::queue::{Bounds, Durability as Durable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod problems;
+
+pub use problems::Problem;
+
 /// Work that can wait.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -18,9 +22,9 @@ pub struct Settings {
     pub durability: Durability,
     /// How long a job is a worker's without a word of him; he renews it at least twice as often. Default `"30s"`.
     pub lease: Span,
-    /// How often jobs whose lease ran out are looked for, and finished ones are forgotten. Default `"5s"`.
-    pub sweep_every: Span,
-    /// How often a queue is asked for jobs that nobody woke it for: those of other processes. Default `"1s"`.
+    /// How often jobs whose lease ran out, and finished ones that are to be forgotten, are looked for. Default `"5s"`.
+    pub sweep: Span,
+    /// How often a process looks for jobs that nobody told it of, in all queues at once: those of other processes. Default `"1s"`.
     pub poll_every: Span,
     /// Jobs of a queue that run at a time in this process. 0: it takes jobs and leaves the work to others. Default 5.
     pub concurrency: u32,
@@ -102,7 +106,7 @@ impl Default for Settings {
             engine: Engine::Store,
             durability: Durability::Full,
             lease: Span::seconds(30),
-            sweep_every: Span::seconds(5),
+            sweep: Span::seconds(5),
             poll_every: Span::seconds(1),
             concurrency: 5,
             prefetch_max: 256,
@@ -138,14 +142,24 @@ impl Settings {
                 Durability::Full => Durable::Full,
                 Durability::Normal => Durable::Normal,
             },
-            keep: Keep {
-                completed: self.keep_completed,
-                completed_for: self.keep_for.0,
-                failed: self.keep_failed,
-                failed_for: self.keep_for.0,
-                max_stalled: self.max_stalled,
-            },
+            keep: self.keep(),
         }
+    }
+
+    pub(crate) fn keep(&self) -> Keep {
+        Keep {
+            completed: self.keep_completed,
+            completed_for: self.keep_for.0,
+            failed: self.keep_failed,
+            failed_for: self.keep_for.0,
+            max_stalled: self.max_stalled,
+        }
+    }
+
+    /// Everything that the schema lets pass and that means nothing.
+    #[must_use]
+    pub fn list_problems(&self) -> Vec<Problem> {
+        problems::list(self)
     }
 
     /// Between two renewals: twice within a lease, and often enough that one that is cancelled hears of it in a second.

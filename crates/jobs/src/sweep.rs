@@ -1,39 +1,78 @@
-//! Leases that ran out are looked for, and finished jobs forgotten, now and then.
+//! Looking, for all queues together: for what others added, for leases that ran out, for finished jobs to be forgotten.
+//!
+//! # Invariants
+//! - Whoever is idle asks one question per look, whatever the number of queues.
+//! - A database that is let sleep is not looked at; what this process knows to be due begins all the same.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use mainstay_base::task::Stop;
 use mainstay_base::{Clock, Timestamp};
+use mainstay_store::job::look;
 use tokio::time::Instant;
 
 use crate::jobs::Jobs;
 
-/// Looks for leases that ran out and for what is to be forgotten, now and then. After a time in which nobody could renew
-/// (the store was away, the clock was set, the machine slept) it waits for a lease: who is there says so first.
-pub(crate) async fn sweep(jobs: Jobs, stop: Stop) -> Result<(), Infallible> {
-    let (every, lease) = (jobs.0.settings.sweep_every.0, jobs.0.settings.lease.0);
-    let mut quiet = Quiet::new(jobs.0.context.clock.clone(), lease);
-    while stop.rested(every.max(Duration::from_millis(10))).await {
-        if !quiet.may_sweep() {
+/// No two looks are closer than this.
+const LEAST: Duration = Duration::from_millis(10);
+
+/// Looks now and then. After a time in which nobody could renew (the store was away, the clock was set, the machine slept)
+/// nobody is judged for a lease: who is there says so first.
+pub(crate) async fn look_now_and_then(jobs: Jobs, stop: Stop) -> Result<(), Infallible> {
+    let settings = &jobs.0.settings;
+    let poll = settings.poll_every.0.max(LEAST);
+    let sweep = settings.sweep.0.max(LEAST);
+    let mut quiet = Quiet::new(jobs.0.context.clock.clone(), settings.lease.0);
+    let begun = Instant::now();
+    let (mut look_at, mut sweep_at) = (begun + poll, begun + sweep);
+    loop {
+        let rest = look_at.min(sweep_at).saturating_duration_since(Instant::now());
+        if !stop.rested(rest.max(LEAST)).await {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let tends = now >= sweep_at;
+        if tends {
+            sweep_at = now + sweep;
+        }
+        look_at = now + poll;
+        let (store, keep) = (&jobs.0.context.store, &jobs.0.settings.keep());
+        if !store.is_awake() {
             continue;
         }
-        loop {
-            // Told by whoever writes; the next round tries again.
-            let Ok(tended) = jobs.0.queue.tend().await else {
-                quiet.wait();
-                break;
-            };
-            if tended.stalled + tended.buried > 0 {
-                let (again, buried) = (tended.stalled, tended.buried);
-                tracing::warn!(again, buried, "jobs whose worker was not heard of again");
-            }
-            if stop.is_soft() || !tended.is_unfinished() {
-                break;
+        // Looked at also where it is not used: it must not see a jump in what it slept through.
+        let may_sweep = quiet.may_sweep();
+        let Ok(seen) = look(jobs.db(), jobs.0.context.clock.now(), (tends, keep)).await else {
+            // Told by whoever needs the store.
+            quiet.wait();
+            continue;
+        };
+        for (queue, due) in seen.due {
+            if due.is_zero() {
+                jobs.0.queue.wake(queue);
+            } else {
+                look_at = look_at.min(now + due);
             }
         }
+        if seen.is_to_be_tended && may_sweep {
+            tend(&jobs, &mut quiet, &stop).await;
+        }
     }
-    Ok(())
+}
+
+async fn tend(jobs: &Jobs, quiet: &mut Quiet, stop: &Stop) {
+    loop {
+        // Told by whoever writes; the next round tries again.
+        let Ok(tended) = jobs.0.queue.tend().await else { return quiet.wait() };
+        if tended.stalled + tended.buried > 0 {
+            let (again, buried) = (tended.stalled, tended.buried);
+            tracing::warn!(again, buried, "jobs whose worker was not heard of again");
+        }
+        if stop.is_soft() || !tended.is_unfinished() {
+            return;
+        }
+    }
 }
 
 /// When leases may be judged.

@@ -15,6 +15,7 @@ use super::*;
 use crate::settings::Queue;
 
 mod ends;
+mod looks;
 mod runs;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -154,7 +155,7 @@ struct House {
 
 /// One process that never looks by itself.
 fn settings() -> Settings {
-    Settings { poll_every: HOUR, sweep_every: HOUR, ..Settings::default() }
+    Settings { poll_every: HOUR, sweep: HOUR, ..Settings::default() }
 }
 
 impl House {
@@ -194,7 +195,6 @@ impl House {
         ];
         let context = Context { store: store.clone(), clock, entropy };
         let jobs = Jobs::open(context, settings, kinds, &writers);
-        jobs.know().await.expect("queues");
         jobs.start(&workers).expect("threads");
         Self { jobs, begun, let_go, workers, writers, store, _dir: dir }
     }
@@ -210,6 +210,20 @@ impl House {
     async fn next(&mut self) -> Begun {
         let begun = tokio::time::timeout(LONG, self.begun.recv()).await;
         begun.expect("no handler began").expect("a house that stands")
+    }
+
+    /// Until those who work on these queues have begun: each has claimed, and rests.
+    async fn is_ready(&self, queues: &[&str]) {
+        for queue in queues {
+            let added = self.jobs.add(queue, Add::new("stranger", "1")).await.expect("added");
+            let (id, begun) = (added.seq.to_string(), tokio::time::Instant::now());
+            while self.jobs.get(queue, &id).await.expect("a job").status != Status::Dead {
+                assert!(begun.elapsed() < LONG, "nobody works on {queue}");
+                // Between two looks.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            self.jobs.remove(queue, &id).await.expect("removed");
+        }
     }
 
     /// How the job stands as soon as it stands so, or what it stands like in the end.
@@ -287,6 +301,27 @@ fn renewals_are_twice_within_a_lease_and_heard_of_within_a_second() {
     assert_eq!(every(30_000), Duration::from_millis(800));
     assert_eq!(every(500), Duration::from_millis(250));
     assert_eq!(every(0), Duration::from_millis(10));
+}
+
+#[test]
+fn in_each_queue_a_name_is_the_first_kind_of_that_name() {
+    #[derive(Debug)]
+    struct Of(&'static str);
+    impl Job for Of {
+        fn kind(&self) -> &str {
+            "same"
+        }
+        fn queue(&self) -> &str {
+            self.0
+        }
+        fn run(&self, _: Work) -> Running<'_> {
+            Box::pin(async { Ok(None) })
+        }
+    }
+    let kinds: [Arc<dyn Job>; 3] = [Arc::new(Of("one")), Arc::new(Of("two")), Arc::new(Of("one"))];
+    let by_name = crate::jobs::by_name(kinds.to_vec());
+    let at = |queue: &str| by_name.get(&(queue.to_owned(), "same".to_owned())).expect("known");
+    assert!(Arc::ptr_eq(at("one"), &kinds[0]) && Arc::ptr_eq(at("two"), &kinds[1]));
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub(crate) enum Kind {
     Int,
     /// 32 bits.
     Small,
+    /// 16 bits there.
+    Tiny,
     /// Double precision.
     Real,
     /// True or false.
@@ -61,6 +63,7 @@ impl Kind {
             Self::Id => "uuid",
             Self::Int => "bigint",
             Self::Small => "integer",
+            Self::Tiny => "smallint",
             Self::Real => "double precision",
             Self::Flag => "boolean",
             Self::Time => "timestamptz",

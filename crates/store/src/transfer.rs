@@ -136,7 +136,6 @@ pub async fn compare(
 ) -> Result<Report, Error> {
     let begun = transfer.clock.now();
     let mut source = Source::open(transfer).await?;
-    source.refuse_jobs().await?;
     let mut target = Target::look(transfer).await?;
     target.refuse_strangers().await?;
     let totals = count(&mut source).await?;
@@ -178,7 +177,6 @@ pub async fn run(
 ) -> Result<Report, Error> {
     let begun = transfer.clock.now();
     let mut source = Source::open(transfer).await?;
-    source.refuse_jobs().await?;
     let mut target = Target::open(transfer).await?;
     let totals = count(&mut source).await?;
     let (short_lived, totals): (Totals, Totals) =
@@ -207,6 +205,7 @@ pub async fn run(
         recount(&mut source, &mut report).await?;
     }
     if transfer.quiet && report.is_equal() {
+        target.go_on_after(source.find_last_job().await?).await?;
         target.note_proven(transfer).await?;
     }
     report.took = transfer.clock.now().since(begun);

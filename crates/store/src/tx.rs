@@ -7,8 +7,19 @@ use crate::sqlite::Writing;
 use crate::{Engine, Error, postgres};
 
 /// A transaction in somebody's hands, for whoever does several things that happen together or not at all.
+///
+/// Whoever uses it cannot commit a part of what he wanted: after a step that failed it does not commit. (PostgreSQL would
+/// answer such a commit with a rollback and no error, a file would keep the steps before.)
 #[derive(Debug)]
-pub struct Transaction<'a>(pub(crate) Tx<'a>);
+pub struct Transaction<'a>(pub(crate) Tx<'a>, Outcome);
+
+/// What became of its steps so far.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Whole,
+    /// One failed.
+    Failed,
+}
 
 /// A transaction of one operation.
 #[derive(Debug)]
@@ -33,13 +44,27 @@ pub(crate) struct PostgresTx<'a> {
     leased: Leased,
 }
 
+const FAILED: &str = "a step of the transaction failed before; nothing of it was done";
+
 impl Transaction<'_> {
     /// Makes everything durable.
     ///
     /// # Errors
-    /// [`Error`] when the store cannot answer; where the answer was lost, nobody knows what became of it.
+    /// [`Error`] when the store cannot answer; where the answer was lost, nobody knows what became of it. Also when a step
+    /// of it failed before: then nothing of it was done.
     pub async fn commit(self) -> Result<(), Error> {
-        self.0.commit().await
+        match self.1 {
+            Outcome::Whole => self.0.commit().await,
+            Outcome::Failed => Err(Error::new(self.0.op(), sqlx::Error::Protocol(FAILED.into()))),
+        }
+    }
+
+    /// Notes whether a step failed.
+    pub(crate) fn keep<T>(&mut self, step: Result<T, Error>) -> Result<T, Error> {
+        if step.is_err() {
+            self.1 = Outcome::Failed;
+        }
+        step
     }
 }
 
@@ -49,7 +74,7 @@ impl Engine {
     /// # Errors
     /// [`Error`] when the store cannot answer.
     pub async fn transaction(&self, op: &'static str) -> Result<Transaction<'_>, Error> {
-        self.begin(op).await.map(Transaction)
+        self.begin(op).await.map(|tx| Transaction(tx, Outcome::Whole))
     }
 
     /// Begins a transaction that will change something.

@@ -122,9 +122,7 @@ impl Cache {
     ) -> Memory {
         let is_read = self.reads > wanted.read;
         match self.kept.get(id) {
-            Some(kept) if is_read || self.has_grace(settings, now) => {
-                Memory::Known(kept.clone())
-            }
+            Some(kept) if is_read || self.has_grace(settings, now) => Memory::Known(kept.clone()),
             None if is_read => Memory::Unknown,
             _ => Memory::Away,
         }

@@ -118,8 +118,8 @@ async fn a_cancelled_job_of_another_process_is_heard_of_by_renewal(
 
 async fn a_handler_that_blocks_its_thread_keeps_its_lease(open: impl AsyncFn(Settings) -> House) {
     let lease = Span(Duration::from_millis(400));
-    let sweep_every = Span(Duration::from_millis(20));
-    let house = open(Settings { lease, sweep_every, threads: 1, ..settings() }).await;
+    let sweep = Span(Duration::from_millis(20));
+    let house = open(Settings { lease, sweep, threads: 1, ..settings() }).await;
     let id = house.add_with(Add::new("blocker", "1")).await;
     house.wait(&id, Status::Active).await;
     // The time itself is what is tested: more than three leases.
@@ -133,8 +133,8 @@ async fn a_handler_that_blocks_its_thread_keeps_its_lease(open: impl AsyncFn(Set
 }
 
 async fn a_lost_job_runs_again_and_the_loser_is_refused(open: impl AsyncFn(Settings) -> House) {
-    let sweep_every = Span(Duration::from_millis(20));
-    let mut house = open(Settings { sweep_every, ..settings() }).await;
+    let sweep = Span(Duration::from_millis(20));
+    let mut house = open(Settings { sweep, ..settings() }).await;
     house.jobs.pause("one").await.expect("paused");
     let id = house.add("1").await;
     let row = house.jobs.get("one", &id).await.expect("a job");

@@ -99,7 +99,7 @@ impl House {
         let kinds = kinds(&context, result_max).into_iter().map(wrap).collect();
         let context = mainstay_jobs::Context { store: store.clone(), clock, entropy };
         let jobs = Jobs::open(context, mainstay_jobs::Settings::default(), kinds, &writers);
-        jobs.know().await.expect("queues");
+        jobs.list_queues().await.expect("queues");
         jobs.start(&workers).expect("threads");
         Self { jobs, store, settings, workers, writers, dir }
     }

@@ -3,6 +3,7 @@
 mod admin;
 mod database;
 mod insight;
+mod jobs;
 mod kinds;
 mod listeners;
 mod redis;
@@ -77,6 +78,7 @@ pub(super) fn check(settings: &Settings, sources: &Sources, shape: &Shape) -> Ve
     check.sites();
     check.headers();
     check.insight();
+    check.jobs();
     check.database();
     check.redis();
     check.kinds();

@@ -42,9 +42,9 @@ CREATE TABLE mainstay.job (
     error           text
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX job_waiting ON mainstay.job (queue, priority, seq) WHERE status = 0;
-CREATE INDEX job_delayed ON mainstay.job (queue, run_at) WHERE status = 1;
+CREATE INDEX job_delayed ON mainstay.job (queue, run_at, seq) WHERE status = 1;
 CREATE INDEX job_active ON mainstay.job (queue, seq) WHERE status = 2;
-CREATE INDEX job_finished ON mainstay.job (queue, status, finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX job_finished ON mainstay.job (queue, status, finished_at, seq) WHERE finished_at IS NOT NULL;
 CREATE UNIQUE INDEX job_custom_id ON mainstay.job (queue, custom_id) WHERE custom_id IS NOT NULL;
 CREATE UNIQUE INDEX job_unique_key ON mainstay.job (queue, unique_key)
     WHERE unique_key IS NOT NULL AND finished_at IS NULL;

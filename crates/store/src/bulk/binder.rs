@@ -65,7 +65,7 @@ impl Column<'_> {
             Kind::Text | Kind::Json => Self::Text(Vec::with_capacity(rows)),
             Kind::Id => Self::Id(Vec::with_capacity(rows)),
             Kind::Int => Self::Int(Vec::with_capacity(rows)),
-            Kind::Small => Self::Small(Vec::with_capacity(rows)),
+            Kind::Small | Kind::Tiny => Self::Small(Vec::with_capacity(rows)),
             Kind::Real => Self::Real(Vec::with_capacity(rows)),
             Kind::Flag => Self::Flag(Vec::with_capacity(rows)),
             Kind::Time => Self::Time(Vec::with_capacity(rows)),

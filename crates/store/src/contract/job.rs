@@ -62,7 +62,9 @@ pub(super) async fn who_lost_his_lease_is_refused(f: &Fixture) {
     let line = Line::open(f).await;
     line.add(line.job("1")).await;
     let first = line.claim().await;
+    assert!(!line.look().await.is_to_be_tended);
     line.pass(LEASE * 2).await;
+    assert!(line.look().await.is_to_be_tended);
     assert_eq!(line.queue.tend().await.unwrap().stalled, 1);
     let second = line.claim().await;
     assert_eq!((second.seq, second.stalled), (first.seq, 1));
@@ -71,6 +73,9 @@ pub(super) async fn who_lost_his_lease_is_refused(f: &Fixture) {
         line.queue.renew(&[(job.seq, job.token, true)], LEASE).await.unwrap()[0]
     };
     assert_eq!((renew(&first).await, renew(&second).await), (Renewed::Lost, Renewed::Held));
+    let held = [&first, &second].map(|job| (job.seq, job.token));
+    let asked = job::ask_after(f.core(), &held).await.unwrap();
+    assert_eq!(asked, [Renewed::Lost, Renewed::Held]);
     for outcome in [
         Outcome::Completed { result: None },
         Outcome::Failed { error: "late".into(), spread: 1.0 },
@@ -147,7 +152,10 @@ pub(super) async fn delayed_ones_wait_for_their_time(f: &Fixture) {
     let hand = line.queue.claim(line.number, (5, 5), &"w".into(), LEASE).await.unwrap();
     let due = hand.next_due.expect("a delayed one");
     assert!(hand.jobs.is_empty() && due <= minute && due > minute - LEASE, "{due:?}");
-    let next = async || job::next_due(f.core(), line.number, f.clock.now()).await.unwrap();
+    let next = async || {
+        let due = line.look().await.due;
+        due.iter().find(|(queue, _)| *queue == line.number).map(|(_, due)| *due)
+    };
     assert!(next().await.is_some_and(|due| due <= minute && due > minute - LEASE));
     line.pass(minute).await;
     assert_eq!(line.claim_many(5).await.len(), 1);
@@ -242,9 +250,48 @@ pub(super) async fn what_is_finished_is_kept_by_count_and_age(f: &Fixture) {
     let kept = Filter { queue: line.number, status: Status::Completed };
     let kept = job::list(f.core(), kept, None, 9).await.unwrap();
     assert!(kept.iter().all(|row| row.seq >= jobs[3].seq), "the oldest go");
+    assert!(!line.look().await.is_to_be_tended);
     line.pass(HOUR * 2).await;
+    assert!(line.look().await.is_to_be_tended);
     assert_eq!(line.queue.tend().await.unwrap().forgotten, 5);
     assert_eq!(line.statuses().await, [0; 6]);
+    assert!(!line.look().await.is_to_be_tended);
+    line.close().await;
+}
+
+/// Of those that went well together the last so many of each queue are kept, and of the others what a key asks for.
+pub(super) async fn what_would_not_be_kept_goes_at_once(f: &Fixture) {
+    let line = Line::open(f).await;
+    let queues = job_queue::find_or_create(f.core(), &["two"], f.clock.now()).await.unwrap();
+    let number = queues.iter().find(|row| row.name == "two").unwrap().id;
+    let keyed = || New { idempotency: Some(("k".into(), HOUR)), ..line.job("1") };
+    line.add(keyed()).await;
+    line.queue.add((0..9).map(|_| line.job("1")).collect()).await.unwrap();
+    line.queue.add((0..4).map(|_| New::of(number, "kind", "2")).collect()).await.unwrap();
+    let mut jobs = line.claim_many(10).await;
+    let other = line.queue.claim(number, (4, 4), &"w".into(), LEASE).await.unwrap().jobs;
+    jobs.splice(8..8, other);
+    let well = |job: &Claimed| Ack {
+        seq: job.seq,
+        token: job.token,
+        outcome: Outcome::Completed { result: Some("7".into()) },
+    };
+    let mut acks: Vec<Ack> = jobs.iter().map(well).collect();
+    acks[5].token += 1;
+    let settled = line.queue.finish(acks).await.unwrap();
+    for (at, settled) in settled.iter().enumerate() {
+        assert_eq!(*settled, (at != 5).then_some(Status::Completed), "{at}");
+    }
+    assert_eq!(line.statuses().await, [0, 0, 1, 3, 0, 0]);
+    let two = job::count(f.core(), number).await.unwrap();
+    assert_eq!(two.of(Status::Completed), 3);
+    let kept = Filter { queue: line.number, status: Status::Completed };
+    let kept = job::list(f.core(), kept, None, 9).await.unwrap();
+    let kept: Vec<i64> = kept.iter().map(|row| row.seq).collect();
+    assert_eq!(kept, [jobs[13].seq, jobs[12].seq, jobs[7].seq]);
+    let again = line.add(keyed()).await;
+    assert_eq!((again.seq, again.result.as_deref()), (jobs[0].seq, Some("7")));
+    assert_eq!(line.complete(&jobs[5]).await, Some(Status::Completed));
     line.close().await;
 }
 
@@ -253,12 +300,15 @@ pub(super) async fn a_paused_queue_gives_nothing(f: &Fixture) {
     line.add(line.job("1")).await;
     assert!(job_queue::pause(f.core(), line.number).await.unwrap());
     assert_eq!(line.claim_many(1).await, []);
+    assert_eq!(line.look().await.due, [], "nobody is woken for it");
     assert!(job_queue::list(f.core()).await.unwrap()[0].paused);
     assert!(job_queue::resume(f.core(), line.number).await.unwrap());
     let job = line.claim().await;
     assert!(job_queue::pause(f.core(), line.number).await.unwrap());
     let renewed = line.queue.renew(&[(job.seq, job.token, false)], LEASE).await.unwrap();
     assert_eq!(renewed, [Renewed::Paused]);
+    let asked = job::ask_after(f.core(), &[(job.seq, job.token)]).await.unwrap();
+    assert_eq!(asked, [Renewed::Paused]);
     assert!(!job_queue::pause(f.core(), line.number + 1).await.unwrap());
     line.close().await;
 }
@@ -274,6 +324,8 @@ pub(super) async fn a_person_cancels_retries_and_removes(f: &Fixture) {
     assert_eq!(queue.remove(number, job.seq).await.unwrap(), None, "somebody works on it");
     let renewed = queue.renew(&[(job.seq, job.token, true)], LEASE).await.unwrap();
     assert_eq!(renewed, [Renewed::Cancelled]);
+    let asked = job::ask_after(f.core(), &[(job.seq, job.token)]).await.unwrap();
+    assert_eq!(asked, [Renewed::Cancelled]);
     assert_eq!(line.say(&job, Outcome::GivenBack).await, Some(Status::Dead));
     assert_eq!(queue.cancel(number, job.seq).await.unwrap(), None, "it is finished");
     assert_eq!(queue.retry(number, added[2].seq).await.unwrap(), None, "it waits");
@@ -341,6 +393,28 @@ pub(super) async fn what_breaks_a_rule_fails_alone(f: &Fixture) {
     line.close().await;
 }
 
+pub(super) async fn a_transaction_of_which_a_step_failed_does_not_commit(f: &Fixture) {
+    let line = Line::open(f).await;
+    const RULE: Sql = sql!(
+        sqlite: "CREATE TRIGGER rule BEFORE INSERT ON job WHEN NEW.payload = 'bad'
+            BEGIN SELECT RAISE(ABORT, 'a rule'); END",
+        postgres: "ALTER TABLE mainstay.job ADD CONSTRAINT rule CHECK (payload <> 'bad')"
+    );
+    change!(f.core(), "test", RULE).unwrap();
+    let mut tx = f.core().transaction("test").await.unwrap();
+    add::add_in(&mut tx, &f.clock, &[line.job("1")]).await.unwrap();
+    add::add_in(&mut tx, &f.clock, &[line.job("bad")]).await.unwrap_err();
+    tx.commit().await.unwrap_err();
+    assert_eq!(line.statuses().await, [0; 6]);
+    let mut tx = f.core().transaction("test").await.unwrap();
+    let number = job_queue::find_in(&mut tx, "two", f.clock.now()).await.unwrap();
+    add::add_in(&mut tx, &f.clock, &[New::of(number, "kind", "1")]).await.unwrap();
+    tx.commit().await.unwrap();
+    let queues = job_queue::list(f.core()).await.unwrap();
+    assert!(queues.iter().any(|row| (row.id, &*row.name) == (number, "two")));
+    line.close().await;
+}
+
 pub(super) async fn pages_go_on_after_the_last_row(f: &Fixture) {
     let line = Line::open(f).await;
     let added = line.queue.add((0..5).map(|_| line.job("1")).collect()).await.unwrap();
@@ -357,17 +431,61 @@ pub(super) async fn pages_go_on_after_the_last_row(f: &Fixture) {
     assert_eq!(oldest, Some(line.find(seqs[0]).await.run_at));
     for job in line.claim_many(3).await {
         line.complete(&job).await;
+        line.pass(Duration::from_secs(1)).await;
     }
     assert_eq!(page(Status::Completed, None).await, [seqs[2], seqs[1]]);
     assert_eq!(page(Status::Completed, Some(seqs[1])).await, [seqs[0]]);
     line.close().await;
 }
 
-pub(super) async fn nobody_gets_the_job_of_another(f: &Fixture) {
+/// Waiting and delayed ones are listed as they will begin, and a page does not need the last row of the one before it.
+pub(super) async fn a_page_is_in_the_order_in_which_they_begin(f: &Fixture) {
     let line = Line::open(f).await;
+    let rows = [5, 0, 1, 0].map(|priority| New { priority, ..line.job("1") });
+    let waiting = line.queue.add(rows.into()).await.unwrap();
+    let delayed = [3, 1, 2].map(|delay| New { delay: delay * LEASE, ..line.job("1") });
+    let delayed = line.queue.add(delayed.into()).await.unwrap();
+    let page = async |status, after: Option<i64>| {
+        let filter = Filter { queue: line.number, status };
+        let rows = job::list(f.core(), filter, after.map(Cursor), 2).await.unwrap();
+        rows.into_iter().map(|row| row.seq).collect::<Vec<_>>()
+    };
+    let [w, d] = [waiting, delayed].map(|rows| rows.iter().map(|row| row.seq).collect::<Vec<_>>());
+    assert_eq!(page(Status::Waiting, None).await, [w[1], w[3]]);
+    assert_eq!(page(Status::Waiting, Some(w[3])).await, [w[2], w[0]]);
+    assert_eq!(page(Status::Delayed, None).await, [d[1], d[2]]);
+    assert_eq!(page(Status::Delayed, Some(d[2])).await, [d[0]]);
+    line.queue.remove(line.number, w[1]).await.unwrap();
+    assert_eq!(page(Status::Waiting, Some(w[1])).await, [w[3], w[2]]);
+    line.close().await;
+}
+
+/// Also where it comes after others, or was put off before it waited.
+pub(super) async fn the_oldest_is_found_among_all_that_wait(f: &Fixture) {
+    let line = Line::open(f).await;
+    let oldest = async || job::oldest_waiting(f.core(), line.number).await.unwrap();
+    assert_eq!(oldest().await, None);
+    let late = line.add(New { priority: 3, ..line.job("1") }).await;
+    line.pass(LEASE).await;
+    let sooner = line.add(New { priority: 1, ..line.job("1") }).await;
+    assert_eq!(oldest().await, Some(line.find(late.seq).await.run_at));
+    line.queue.remove(line.number, late.seq).await.unwrap();
+    assert_eq!(oldest().await, Some(line.find(sooner.seq).await.run_at));
+    line.close().await;
+}
+
+pub(super) async fn nobody_gets_the_job_of_another(f: &Fixture) {
+    // Lines of their own, as processes have them: what meets in one line is one transaction.
+    let line = Line::open(f).await;
+    let mut lines = Vec::new();
+    for _ in 0..8 {
+        lines.push(Line::open(f).await);
+    }
     line.queue.add((0..60).map(|_| line.job("1")).collect()).await.unwrap();
-    let claims = (0..8).map(|_| line.claim_many(10));
-    let claimed = futures_util::future::join_all(claims).await.concat();
+    let claims = lines.iter().map(|line| line.claim_many(10));
+    let mut claimed = futures_util::future::join_all(claims).await.concat();
+    // Who met another's lock passed by.
+    claimed.extend(line.claim_many(60).await);
     let mut seqs: Vec<i64> = claimed.iter().map(|job| job.seq).collect();
     seqs.sort_unstable();
     seqs.dedup();
@@ -382,5 +500,29 @@ pub(super) async fn nobody_gets_the_job_of_another(f: &Fixture) {
     });
     let settled = futures_util::future::join_all(acks).await.concat();
     assert_eq!(settled, [Some(Status::Completed); 60]);
+    for other in lines {
+        other.close().await;
+    }
     line.close().await;
+}
+
+/// Of processes that add by one name at a time one adds.
+pub(super) async fn one_of_two_lines_adds_by_a_name(f: &Fixture) {
+    let lines = [Line::open(f).await, Line::open(f).await];
+    for round in 0..20 {
+        let unique = || Some(Unique::Keep(round.to_string()));
+        let adds = lines.iter().map(|line| {
+            let id = Some(format!("id {round}"));
+            let named = New { custom_id: id, ..line.job("1") };
+            line.queue.add(vec![named, New { unique: unique(), ..line.job("1") }])
+        });
+        let added = futures_util::future::join_all(adds).await;
+        let added: Vec<_> = added.into_iter().map(Result::unwrap).collect();
+        assert_eq!([added[0][0].seq, added[0][1].seq], [added[1][0].seq, added[1][1].seq]);
+        let new = added.concat().into_iter().filter(|added| added.is_new).count();
+        assert_eq!(new, 2);
+    }
+    for line in lines {
+        line.close().await;
+    }
 }

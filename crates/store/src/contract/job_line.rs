@@ -22,6 +22,7 @@ pub(crate) struct Line<'a> {
     pub(crate) queue: Queue,
     pub(crate) number: i32,
     group: Group,
+    keep: Keep,
 }
 
 impl<'a> Line<'a> {
@@ -38,7 +39,7 @@ impl<'a> Line<'a> {
         let group = Group::new();
         let queue = f.store.start_queue(bounds, &group);
         let queues = job_queue::find_or_create(f.core(), &["one"], f.clock.now()).await.unwrap();
-        Self { f, queue, number: queues[0].id, group }
+        Self { f, queue, number: queues[0].id, group, keep }
     }
 
     pub(crate) async fn close(self) {
@@ -80,6 +81,11 @@ impl<'a> Line<'a> {
 
     pub(crate) async fn find(&self, seq: i64) -> Row {
         job::find(self.f.core(), self.number, &seq.to_string()).await.unwrap().expect("a job")
+    }
+
+    /// What somebody finds who looks, also for what is to be tended.
+    pub(crate) async fn look(&self) -> job::Look {
+        job::look(self.f.core(), self.f.clock.now(), (true, &self.keep)).await.unwrap()
     }
 
     pub(crate) async fn statuses(&self) -> [u64; 6] {

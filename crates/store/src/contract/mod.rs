@@ -10,6 +10,7 @@ mod engagement;
 mod error_event;
 mod job;
 mod job_line;
+mod job_plan;
 mod job_waits;
 mod metric_series;
 mod page_view;
@@ -25,6 +26,7 @@ mod user_session;
 mod visitor_salt;
 
 pub(crate) use fixture::{Fixture, NOON, Sample, day};
+pub(crate) use job_line::Line;
 pub(crate) use plan::connect_to_planner;
 pub(crate) use rollup::replace_hour;
 
@@ -80,12 +82,17 @@ contract! {
         a_name_that_is_taken_is_the_one_that_has_it,
         an_idempotency_key_outlives_its_job,
         what_is_finished_is_kept_by_count_and_age,
+        what_would_not_be_kept_goes_at_once,
         a_paused_queue_gives_nothing,
         a_person_cancels_retries_and_removes,
         there_is_none_of_a_transaction_that_was_rolled_back,
         what_breaks_a_rule_fails_alone,
         pages_go_on_after_the_last_row,
+        a_page_is_in_the_order_in_which_they_begin,
+        the_oldest_is_found_among_all_that_wait,
         nobody_gets_the_job_of_another,
+        one_of_two_lines_adds_by_a_name,
+        a_transaction_of_which_a_step_failed_does_not_commit,
     }
     job_waits {
         whoever_works_is_not_refused_for_those_who_add,

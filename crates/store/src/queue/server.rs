@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -44,6 +45,8 @@ struct Writer {
     clock: Clock,
     bounds: Bounds,
     wakes: Arc<Wakes>,
+    /// The store did not take the last group.
+    failing: Arc<AtomicBool>,
 }
 
 /// One that goes apart, and since when it waits.
@@ -58,7 +61,8 @@ impl Task {
         entries: Entries,
         wakes: Arc<Wakes>,
     ) -> Self {
-        Self { entries, writer: Writer { engine, clock, bounds, wakes } }
+        let failing = Arc::default();
+        Self { entries, writer: Writer { engine, clock, bounds, wakes, failing } }
     }
 
     /// Works until the soft stop, then finishes what waits, unless the hard stop comes first.
@@ -148,11 +152,11 @@ impl Writer {
                     for entry in group {
                         match writer.commit(&[&entry.command]).await {
                             Ok(answers) => writer.tell(vec![entry], answers).await,
-                            Err(error) => refuse(vec![entry], &error),
+                            Err(error) => writer.refuse(vec![entry], &error),
                         }
                     }
                 }
-                Err(error) => refuse(group, &error),
+                Err(error) => writer.refuse(group, &error),
             }
         }
     }
@@ -172,21 +176,39 @@ impl Writer {
                                 later.extend(writer.tell_apart(one.into(), answers).await);
                             }
                             Err(error) => {
-                                refuse(one.into_iter().map(|(entry, _)| entry).collect(), &error);
+                                writer.refuse(
+                                    one.into_iter().map(|(entry, _)| entry).collect(),
+                                    &error,
+                                );
                             }
                         }
                     }
                     later
                 }
                 Err(error) => {
-                    refuse(group.into_iter().map(|(entry, _)| entry).collect(), &error);
+                    writer.refuse(group.into_iter().map(|(entry, _)| entry).collect(), &error);
                     Vec::new()
                 }
             }
         }
     }
 
+    /// Tells the log of a broken rule, of the first of several failures, and of their end.
+    fn refuse(&self, group: Vec<Entry>, error: &Error) {
+        let said = error as &dyn std::error::Error;
+        if error.kind == Kind::Conflict {
+            tracing::warn!(error = said, "a change of jobs breaks a rule of the store");
+        } else if !self.failing.swap(true, Ordering::Relaxed) {
+            tracing::warn!(error = said, "jobs cannot be changed; it is refused until they can");
+        }
+        let told = told(error);
+        group.into_iter().for_each(|entry| answer_one(entry, told));
+    }
+
     async fn tell(&self, group: Vec<Entry>, answers: Vec<Answer>) {
+        if !group.is_empty() && self.failing.swap(false, Ordering::Relaxed) {
+            tracing::info!("jobs can be changed again");
+        }
         self.wakes.wake_for(group.iter().map(|entry| &entry.command).zip(&answers));
         let orphans = answer(group.into_iter().zip(answers.into_iter().map(Ok)));
         self.give_back(orphans).await;
@@ -281,12 +303,6 @@ fn is_repeated(error: &Error) -> bool {
 /// Whether one of a group may be at fault for all.
 fn is_of_one(error: &Error) -> bool {
     error.kind == Kind::Conflict || error.is_locked_out() || error.is_too_long()
-}
-
-fn refuse(group: Vec<Entry>, error: &Error) {
-    tracing::warn!(error = error as &dyn std::error::Error, "jobs cannot be changed");
-    let told = told(error);
-    group.into_iter().for_each(|entry| answer_one(entry, told));
 }
 
 fn answer_one(entry: Entry, error: Refusal) {

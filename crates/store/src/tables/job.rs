@@ -14,13 +14,16 @@ use mainstay_base::Timestamp;
 pub mod add;
 pub(crate) mod claim;
 pub(crate) mod finish;
+pub(crate) mod look;
 pub(crate) mod order;
-mod read;
+pub(crate) mod read;
 pub(crate) mod renew;
 pub(crate) mod tend;
 
 pub use claim::Hand;
-pub use read::{Counts, Cursor, Filter, Row, count, find, list, next_due, oldest_waiting};
+pub use look::{Look, look};
+pub use read::{Counts, Cursor, Filter, Row, count, find, list, oldest_waiting};
+pub use renew::ask_after;
 pub use tend::{Keep, Tended};
 
 /// How a job stands.

@@ -2,6 +2,7 @@
 
 use crate::ask::{ask, change, run, take};
 use crate::sql::{Sql, sql};
+use crate::tx::{Transaction, Tx};
 use crate::{Engine, Error, Ts};
 
 /// A queue.
@@ -15,6 +16,12 @@ pub struct Row {
     pub paused: bool,
 }
 
+const ADD: Sql = sql!(
+    "INSERT INTO mainstay.job_queue (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
+);
+/// Asked first: a number is not used up for one that is there.
+const FIND: Sql = sql!("SELECT id FROM mainstay.job_queue WHERE name = $1");
+
 /// Makes the queues that are not there yet; answers all that are.
 ///
 /// # Errors
@@ -25,20 +32,38 @@ pub async fn find_or_create(
     now: mainstay_base::Timestamp,
 ) -> Result<Vec<Row>, Error> {
     const OP: &str = "job_queue.find_or_create";
-    const ADD: Sql = sql!(
-        "INSERT INTO mainstay.job_queue (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
-    );
-    const FIND: Sql = sql!("SELECT id FROM mainstay.job_queue WHERE name = $1");
     let mut tx = db.begin(OP).await?;
     for name in names {
-        // A number is not used up for one that is there.
-        let there: Option<i32> = take!(tx, query_scalar(FIND).fetch_optional, *name)?;
-        if there.is_none() {
-            run!(tx, ADD, *name, Ts(now))?;
-        }
+        find_or_add(&mut tx, name, now).await?;
     }
     tx.commit().await?;
     list(db).await
+}
+
+/// The number of a queue, which is made where it is not there yet, in somebody's transaction.
+///
+/// # Errors
+/// [`Error`] when the store cannot answer; then the transaction does not commit.
+pub async fn find_in(
+    tx: &mut Transaction<'_>,
+    name: &str,
+    now: mainstay_base::Timestamp,
+) -> Result<i32, Error> {
+    let found = find_or_add(&mut tx.0, name, now).await;
+    tx.keep(found)
+}
+
+async fn find_or_add(
+    tx: &mut Tx<'_>,
+    name: &str,
+    now: mainstay_base::Timestamp,
+) -> Result<i32, Error> {
+    let there: Option<i32> = take!(*tx, query_scalar(FIND).fetch_optional, name)?;
+    if let Some(id) = there {
+        return Ok(id);
+    }
+    run!(*tx, ADD, name, Ts(now))?;
+    take!(*tx, query_scalar(FIND).fetch_one, name)
 }
 
 /// All queues, by name.

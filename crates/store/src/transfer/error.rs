@@ -33,11 +33,6 @@ pub enum Error {
     /// The file's schema is older than this version's.
     #[error("{} has an older schema: bring it up to date first, by `mainstay migrate` or by starting the server", .0.display())]
     SourceOlder(PathBuf),
-    /// Jobs are not copied, and some are not finished.
-    #[error(
-        "{0} jobs are not finished, and jobs are not copied: let the server finish them, or remove them, and copy then"
-    )]
-    Jobs(u64),
     /// A row of the files is not what its table promises.
     #[error("a row of {table} cannot be read: {reason}")]
     Row {
@@ -105,7 +100,6 @@ impl Coded for Error {
             Self::Broken(_) => ErrorCode::Unavailable,
             Self::NoSource(_) => ErrorCode::NotFound,
             Self::Row { .. }
-            | Self::Jobs(_)
             | Self::Pooled(_)
             | Self::Schema(_)
             | Self::Older

@@ -57,16 +57,11 @@ impl Source {
         counted.map(i64::cast_unsigned).map_err(|error| file.failed(error))
     }
 
-    /// Jobs are not copied: none that is still to be done may be left behind.
-    pub(super) async fn refuse_jobs(&mut self) -> Result<(), Error> {
-        const UNFINISHED: &str = "SELECT (SELECT count(*) FROM job WHERE status = 0)
-            + (SELECT count(*) FROM job WHERE status = 1) + (SELECT count(*) FROM job WHERE status = 2)";
-        let counted: Result<i64, _> =
-            sqlx::query_scalar(UNFINISHED).fetch_one(&mut self.core.conn).await;
-        match counted.map_err(|error| self.core.failed(error))? {
-            0 => Ok(()),
-            jobs => Err(Error::Jobs(jobs.unsigned_abs())),
-        }
+    /// The last number that a job was given, also where it is gone: none is given twice.
+    pub(super) async fn find_last_job(&mut self) -> Result<i64, Error> {
+        const LAST: &str = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'job'";
+        let last = sqlx::query_scalar(LAST).fetch_one(&mut self.core.conn).await;
+        last.map_err(|error| self.core.failed(error))
     }
 
     /// The rows after a key, as many as belong together. A moment's view: the next call sees what was written meanwhile.

@@ -289,6 +289,18 @@ impl Target {
         Ok(())
     }
 
+    /// What counts by itself goes on after what was copied: no job gets the number of another, and no queue.
+    pub(super) async fn go_on_after(&mut self, last_job: i64) -> Result<(), Error> {
+        const JOBS: &str = "SELECT setval(pg_get_serial_sequence('mainstay.job', 'seq'),
+            greatest($1, (SELECT max(seq) FROM mainstay.job), 1))";
+        const QUEUES: &str = "SELECT setval(pg_get_serial_sequence('mainstay.job_queue', 'id'),
+            greatest((SELECT max(id) FROM mainstay.job_queue), 1))";
+        let jobs = sqlx::query(JOBS).bind(last_job).execute(&mut self.conn);
+        PATIENCE.keep(jobs).await.map_err(broken)?;
+        let queues = sqlx::query(QUEUES).execute(&mut self.conn);
+        PATIENCE.keep(queues).await.map(drop).map_err(broken)
+    }
+
     /// Notes that both sides are the same: from now on a server may use the database, unless one has begun to use the
     /// files again.
     pub(super) async fn note_proven(&mut self, transfer: &Transfer<'_>) -> Result<(), Error> {
@@ -313,6 +325,7 @@ pub(super) fn arrays(keys: &[(Uuid, Timestamp)]) -> (Vec<Uuid>, Vec<Ts>) {
 fn reading(table: &Copied, range: Range<'_>, limit: usize) -> Result<(String, PgArguments), Error> {
     let columns = table.columns.iter().map(|(name, kind)| match kind {
         Kind::Json => format!("{name}::text"),
+        Kind::Tiny => format!("{name}::integer"),
         _ => (*name).to_owned(),
     });
     let columns: Vec<_> = columns.collect();

@@ -35,7 +35,7 @@ impl Value {
         Ok(match kind {
             Kind::Text | Kind::Json => of(get::<String, _>(row, at)?, Self::Text),
             Kind::Id => of(get::<Uuid, _>(row, at)?, Self::Id),
-            Kind::Int | Kind::Small => of(get::<i64, _>(row, at)?, Self::Int),
+            Kind::Int | Kind::Small | Kind::Tiny => of(get::<i64, _>(row, at)?, Self::Int),
             Kind::Real => of(get::<f64, _>(row, at)?, Self::Real),
             Kind::Flag => of(get::<i64, _>(row, at)?, |flag| Self::Flag(flag != 0)),
             Kind::Time => of(get::<Ts, _>(row, at)?, |at| Self::Time(at.0)),
@@ -48,7 +48,9 @@ impl Value {
             Kind::Text | Kind::Json => of(get::<String, _>(row, at)?, Self::Text),
             Kind::Id => of(get::<Uuid, _>(row, at)?, Self::Id),
             Kind::Int => of(get::<i64, _>(row, at)?, Self::Int),
-            Kind::Small => of(get::<i32, _>(row, at)?, |value| Self::Int(value.into())),
+            Kind::Small | Kind::Tiny => {
+                of(get::<i32, _>(row, at)?, |value| Self::Int(value.into()))
+            }
             Kind::Real => of(get::<f64, _>(row, at)?, Self::Real),
             Kind::Flag => of(get::<bool, _>(row, at)?, Self::Flag),
             Kind::Time => of(get::<Ts, _>(row, at)?, |at| Self::Time(at.0)),
@@ -99,6 +101,10 @@ impl Value {
                 let small = i32::try_from(*value).unwrap_or(i32::MAX);
                 add_field(out, &[&small.to_be_bytes()]);
             }
+            (Self::Int(value), Kind::Tiny) => {
+                let tiny = i16::try_from(*value).unwrap_or(i16::MAX);
+                add_field(out, &[&tiny.to_be_bytes()]);
+            }
             (Self::Int(value), _) => add_field(out, &[&value.to_be_bytes()]),
             (Self::Real(value), _) => add_field(out, &[&value.to_bits().to_be_bytes()]),
             (Self::Flag(flag), _) => add_field(out, &[&[u8::from(*flag)]]),
@@ -113,7 +119,7 @@ impl Value {
             Self::Null => drop(to.null()),
             Self::Text(text) => drop(to.text(text)),
             Self::Id(id) => drop(to.id(*id)),
-            Self::Int(value) if kind == Kind::Small => {
+            Self::Int(value) if matches!(kind, Kind::Small | Kind::Tiny) => {
                 to.small(i32::try_from(*value).unwrap_or(i32::MAX));
             }
             Self::Int(value) => drop(to.int(*value)),

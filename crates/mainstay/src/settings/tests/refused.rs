@@ -45,6 +45,18 @@ fn addresses_of_databases_are_refused_without_showing_them() {
 }
 
 #[test]
+fn queues_have_names_of_their_own_and_leases_a_length() {
+    refused(
+        "[jobs]\nlease = \"10ms\"\n[[jobs.queue]]\nname = \"a b\"\n[[jobs.queue]]\nconcurrency = 2\n",
+        &[
+            "mainstay.toml:2:9: \"jobs.lease\" is from \"1s\" to \"1d\"",
+            "mainstay.toml:4:8: \"jobs.queue[0].name\" `a b` is no name of a queue: write 1 to 100 letters, digits, `-`, `_`, `.` or `:`",
+            "mainstay.toml:5:1: \"jobs.queue[1].name\" `` is no name of a queue: write 1 to 100 letters, digits, `-`, `_`, `.` or `:`",
+        ],
+    );
+}
+
+#[test]
 fn servers_of_redis_have_a_host_and_a_port() {
     refused(
         "[redis]\nnodes = [\"a:6379\", \"b\", \":1\"]\nnamespace = \"my site\"\n",

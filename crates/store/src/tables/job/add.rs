@@ -72,13 +72,21 @@ const WAIT_BRIEFLY: &str = "SET LOCAL lock_timeout = '1s'";
 /// Adds jobs in a transaction: there are none of them unless it is committed. Whoever commits it wakes the workers.
 ///
 /// # Errors
-/// [`Error`] when the store cannot answer; then the transaction must not be committed.
+/// [`Error`] when the store cannot answer; then the transaction does not commit any more.
 pub async fn add_in(
     tx: &mut Transaction<'_>,
     clock: &Clock,
     rows: &[New],
 ) -> Result<Vec<Added>, Error> {
-    let tx = &mut tx.0;
+    let added = add_each(&mut tx.0, clock, rows).await;
+    tx.keep(added)
+}
+
+pub(crate) async fn add_each(
+    tx: &mut Tx<'_>,
+    clock: &Clock,
+    rows: &[New],
+) -> Result<Vec<Added>, Error> {
     lock_names(tx, rows.iter()).await?;
     let now = now(tx, clock).await?;
     let mut added = Vec::with_capacity(rows.len());
@@ -331,7 +339,10 @@ pub(crate) async fn add_shared(
     for row in rows {
         added.push(match (now_there, row.is_named()) {
             (Some(now), true) => add_one(tx, row, now).await?,
-            _ => Added { seq: seqs.next().unwrap_or(0), is_new: true, result: None },
+            _ => {
+                let seq = seqs.next().ok_or_else(|| Error::new(op, sqlx::Error::RowNotFound))?;
+                Added { seq, is_new: true, result: None }
+            }
         });
     }
     Ok(added)

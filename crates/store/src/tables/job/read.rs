@@ -11,13 +11,13 @@ use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Ts};
 
 macro_rules! select {
-    ($tail:literal) => {
+    ($($tail:literal),+) => {
         concat!(
             "SELECT seq, queue, status, priority, kind, payload, created_at, run_at, attempts_max, attempts_made,
                 timeout_ms, stalled, cancelled, custom_id, started_at, finished_at, worker, progress, result, error,
                 trace
              FROM mainstay.job WHERE ",
-            $tail
+            $($tail),+
         )
     };
 }
@@ -157,7 +157,68 @@ pub async fn find(db: &Engine, queue: i32, id: &str) -> Result<Option<Row>, Erro
     }
 }
 
-/// A page of jobs that stand so, the oldest first; of finished ones the newest.
+macro_rules! page {
+    ($where:literal, $order:literal) => {
+        sql!(select!($where, $order))
+    };
+}
+// A planner that does not see which status is asked for takes no index of that status alone. Where the last row of a page
+// is gone, the next begins where what is left can still follow it.
+const WAITING: Sql = page!(
+    "queue = $1 AND status = 0 AND (priority, seq) >
+        (coalesce((SELECT last.priority FROM mainstay.job AS last WHERE last.seq = $2), 0), $2)",
+    " ORDER BY priority, seq LIMIT $3"
+);
+const DELAYED: Sql = sql!(
+    sqlite: select!(
+        "queue = $1 AND status = 1
+            AND (run_at, seq) > (coalesce((SELECT last.run_at FROM job AS last WHERE last.seq = $2), 0), $2)",
+        " ORDER BY run_at, seq LIMIT $3"
+    ),
+    postgres: select!(
+        "queue = $1 AND status = 1 AND (run_at, seq) >
+            (coalesce((SELECT last.run_at FROM mainstay.job AS last WHERE last.seq = $2), '-infinity'), $2)",
+        " ORDER BY run_at, seq LIMIT $3"
+    )
+);
+const ACTIVE: Sql = page!("queue = $1 AND status = 2 AND seq > $2", " ORDER BY seq LIMIT $3");
+macro_rules! finished {
+    ($status:literal) => {
+        sql!(
+            sqlite: select!(
+                "queue = $1 AND finished_at IS NOT NULL AND status = ",
+                $status,
+                " AND (finished_at, seq) < (CASE WHEN $2 = 0 THEN 9223372036854775807
+                    ELSE (SELECT last.finished_at FROM job AS last WHERE last.seq = $2) END, $2)
+                 ORDER BY finished_at DESC, seq DESC LIMIT $3"
+            ),
+            postgres: select!(
+                "queue = $1 AND finished_at IS NOT NULL AND status = ",
+                $status,
+                " AND (finished_at, seq) < (CASE WHEN $2 = 0 THEN 'infinity'
+                    ELSE (SELECT last.finished_at FROM mainstay.job AS last WHERE last.seq = $2) END, $2)
+                 ORDER BY finished_at DESC, seq DESC LIMIT $3"
+            )
+        )
+    };
+}
+const COMPLETED: Sql = finished!("3");
+const FAILED: Sql = finished!("4");
+const DEAD: Sql = finished!("5");
+
+/// What lists the jobs that stand so.
+pub(crate) fn page_of(status: Status) -> Sql {
+    match status {
+        Status::Waiting => WAITING,
+        Status::Delayed => DELAYED,
+        Status::Active => ACTIVE,
+        Status::Completed => COMPLETED,
+        Status::Failed => FAILED,
+        Status::Dead => DEAD,
+    }
+}
+
+/// A page of jobs that stand so, in the order in which they begin; of finished ones the newest.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
@@ -167,21 +228,9 @@ pub async fn list(
     after: Option<Cursor>,
     limit: u32,
 ) -> Result<Vec<Row>, Error> {
-    const OP: &str = "job.list";
-    const OLDEST: Sql =
-        sql!(select!("queue = $1 AND status = $2 AND seq > $3 ORDER BY seq LIMIT $4"));
-    const NEWEST: Sql = sql!(select!(
-        "queue = $1 AND status = $2 AND seq < $3 AND finished_at IS NOT NULL ORDER BY seq DESC LIMIT $4"
-    ));
+    let (text, after) = (page_of(filter.status), after.map_or(0, |cursor| cursor.0));
     let db = &db.latest();
-    let (queue, status, limit) = (filter.queue, filter.status.number(), i64::from(limit));
-    if filter.status.is_final() {
-        let before = after.map_or(i64::MAX, |cursor| cursor.0);
-        ask!(db, OP, query_as(NEWEST).fetch_all, queue, status, before, limit)
-    } else {
-        let after = after.map_or(0, |cursor| cursor.0);
-        ask!(db, OP, query_as(OLDEST).fetch_all, queue, status, after, limit)
-    }
+    ask!(db, "job.list", query_as(text).fetch_all, filter.queue, after, i64::from(limit))
 }
 
 /// How many jobs of a queue stand how.
@@ -209,33 +258,24 @@ pub async fn count(db: &Engine, queue: i32) -> Result<Counts, Error> {
     Ok(counts)
 }
 
+/// Of each priority the first hundred are looked at: who was added first waits longest, unless he was put off.
+pub(crate) const OLDEST: Sql = sql!(
+    "WITH RECURSIVE line(priority) AS (
+        SELECT min(priority) FROM mainstay.job WHERE queue = $1 AND status = 0
+        UNION ALL SELECT (SELECT min(j.priority) FROM mainstay.job AS j
+            WHERE j.queue = $1 AND j.status = 0 AND j.priority > line.priority)
+        FROM line WHERE line.priority IS NOT NULL)
+    SELECT min((SELECT min(first.run_at) FROM (SELECT j.run_at FROM mainstay.job AS j
+        WHERE j.queue = $1 AND j.status = 0 AND j.priority = places.priority ORDER BY j.seq LIMIT 100) AS first))
+    FROM (SELECT priority FROM line LIMIT 100) AS places"
+);
+
 /// When the one that has waited longest could have begun.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
 pub async fn oldest_waiting(db: &Engine, queue: i32) -> Result<Option<Timestamp>, Error> {
-    const OLDEST: Sql =
-        sql!("SELECT min(run_at) FROM mainstay.job WHERE queue = $1 AND status = 0");
     let db = &db.latest();
     let at: Option<Ts> = ask!(db, "job.oldest_waiting", query_scalar(OLDEST).fetch_one, queue)?;
     Ok(at.map(|ts| ts.0))
-}
-
-/// In how long there is something to claim; zero when there is. One question, for whoever looks now and then.
-///
-/// # Errors
-/// [`Error`] when the store cannot answer.
-pub async fn next_due(db: &Engine, queue: i32, now: Timestamp) -> Result<Option<Duration>, Error> {
-    const NEXT: Sql = sql!(
-        sqlite: "SELECT CASE WHEN EXISTS (SELECT 1 FROM mainstay.job WHERE queue = $1 AND status = 0) THEN 0
-            ELSE (SELECT max(min(run_at) - $2, 0) FROM mainstay.job WHERE queue = $1 AND status = 1) END",
-        postgres: "SELECT CASE WHEN EXISTS (SELECT 1 FROM mainstay.job WHERE queue = $1 AND status = 0) THEN 0
-            ELSE (SELECT greatest((extract(epoch FROM run_at - now()) * 1000000)::bigint, 0)
-                FROM mainstay.job WHERE queue = $1 AND status = 1 AND $2::timestamptz IS NOT NULL
-                ORDER BY run_at LIMIT 1) END"
-    );
-    let db = &db.latest();
-    let micros: Option<i64> =
-        ask!(db, "job.next_due", query_scalar(NEXT).fetch_one, queue, Ts(now))?;
-    Ok(micros.map(|micros| Duration::from_micros(micros.unsigned_abs())))
 }

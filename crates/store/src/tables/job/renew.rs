@@ -9,7 +9,9 @@ use sqlx::PgConnection;
 
 use super::finish::LOCK;
 use super::{Renewed, micros};
+use crate::ask::ask;
 use crate::sql::{Sql, sql};
+use crate::{Engine, Error};
 
 /// A lease that somebody holds.
 #[derive(Clone, Debug)]
@@ -34,6 +36,41 @@ const PROGRESS: Sql = sql!(
     sqlite: "UPDATE mainstay.job SET progress = ?3 WHERE seq = ?1 AND token = ?2 AND status = 2",
     postgres: "UPDATE mainstay.job SET progress = $3 WHERE seq = $1 AND token = $2 AND status = 2"
 );
+
+/// Numbers and tokens as JSON, which both engines read alike.
+pub(crate) const ASK: Sql = sql!(
+    sqlite: "SELECT j.seq, j.token, j.cancelled, q.paused FROM json_each($1) AS h
+        JOIN job AS j ON j.seq = json_extract(h.value, '$[0]') AND j.token = json_extract(h.value, '$[1]')
+        LEFT JOIN job_queue AS q ON q.id = j.queue WHERE j.status = 2",
+    postgres: "SELECT j.seq, j.token, j.cancelled, q.paused FROM json_array_elements($1::json) AS h
+        JOIN mainstay.job AS j ON j.seq = (h ->> 0)::bigint AND j.token = (h ->> 1)::bigint
+        LEFT JOIN mainstay.job_queue AS q ON q.id = j.queue WHERE j.status = 2"
+);
+
+/// What became of leases, by number and token, which stay as long as they are: one question, and nothing is written.
+///
+/// # Errors
+/// [`Error`] when the store cannot answer.
+pub async fn ask_after(db: &Engine, held: &[(i64, i64)]) -> Result<Vec<Renewed>, Error> {
+    let mut json = String::from("[");
+    for (seq, token) in held {
+        let comma = if json.len() > 1 { "," } else { "" };
+        json.push_str(&format!("{comma}[{seq},{token}]"));
+    }
+    json.push(']');
+    let db = &db.latest();
+    let rows: Vec<Found> = ask!(db, "job.ask_after", query_as(ASK).fetch_all, &json)?;
+    let found = by_lease(rows);
+    Ok(held.iter().map(|lease| told(found.get(lease).copied())).collect())
+}
+
+/// A lease that is there: number, token, whether it is cancelled, and whether its queue is paused.
+type Found = (i64, i64, bool, Option<bool>);
+
+fn by_lease(rows: Vec<Found>) -> HashMap<(i64, i64), (bool, Option<bool>)> {
+    let found = rows.into_iter();
+    found.map(|(seq, token, cancelled, paused)| ((seq, token), (cancelled, paused))).collect()
+}
 
 /// On a file.
 pub(crate) fn renew_direct<'a>(
@@ -64,17 +101,14 @@ pub(crate) async fn renew_shared(
     sorted.sort_unstable_by_key(|held| held.seq);
     let seqs: Vec<i64> = sorted.iter().map(|held| held.seq).collect();
     sqlx::query(LOCK).bind(&seqs).execute(&mut *conn).await?;
-    let rows: Vec<(i64, i64, bool, Option<bool>)> = sqlx::query_as(RENEW.postgres)
+    let rows: Vec<Found> = sqlx::query_as(RENEW.postgres)
         .bind(&seqs)
         .bind(sorted.iter().map(|held| held.token).collect::<Vec<_>>())
         .bind(sorted.iter().map(|held| micros(held.lease)).collect::<Vec<_>>())
         .bind(sorted.iter().map(|held| held.begun).collect::<Vec<_>>())
         .fetch_all(conn)
         .await?;
-    let found: HashMap<(i64, i64), (bool, Option<bool>)> = rows
-        .into_iter()
-        .map(|(seq, token, cancelled, paused)| ((seq, token), (cancelled, paused)))
-        .collect();
+    let found = by_lease(rows);
     Ok(held.iter().map(|held| told(found.get(&(held.seq, held.token)).copied())).collect())
 }
 

@@ -1,11 +1,11 @@
 //! Every table that is copied, column by column. A test compares it with the files' own schema.
 
 use super::{Copied, Remembered, core, insight};
-use crate::bulk::Kind::{Bytes, Flag, Id, Int, Json, Real, Small, Text, Time};
+use crate::bulk::Kind::{Bytes, Flag, Id, Int, Json, Real, Small, Text, Time, Tiny};
 
 /// Every table whose rows matter, in the order in which they are copied: what is counted from others comes after them,
 /// and the marks of hours to be counted last.
-pub(in crate::transfer) static TABLES: [Copied; 26] = [
+pub(in crate::transfer) static TABLES: [Copied; 29] = [
     core(
         "users",
         1,
@@ -117,6 +117,50 @@ pub(in crate::transfer) static TABLES: [Copied; 26] = [
             ("revoked_at", Time),
         ],
     ),
+    core("job_queue", 1, &[("id", Small), ("name", Text), ("paused", Flag), ("created_at", Time)])
+        .whole(),
+    core(
+        "job",
+        1,
+        &[
+            ("seq", Int),
+            ("queue", Small),
+            ("status", Tiny),
+            ("priority", Small),
+            ("kind", Text),
+            ("payload", Text),
+            ("created_at", Time),
+            ("run_at", Time),
+            ("attempts_max", Small),
+            ("attempts_made", Small),
+            ("backoff", Tiny),
+            ("backoff_ms", Int),
+            ("timeout_ms", Int),
+            ("token", Int),
+            ("stalled", Small),
+            ("cancelled", Flag),
+            ("begun", Flag),
+            ("custom_id", Text),
+            ("unique_key", Text),
+            ("idempotency_key", Text),
+            ("trace", Text),
+            ("written", Text),
+            ("lease_until", Time),
+            ("started_at", Time),
+            ("finished_at", Time),
+            ("worker", Text),
+            ("progress", Text),
+            ("result", Text),
+            ("error", Text),
+        ],
+    )
+    .large(),
+    core(
+        "job_key",
+        2,
+        &[("queue", Small), ("key", Text), ("seq", Int), ("expires_at", Time), ("result", Text)],
+    )
+    .large(),
     core("visitor_salt", 1, &[("day", Int), ("salt", Bytes), ("created_at", Time)]).short_lived(),
     insight(
         "user_sessions",
