@@ -259,42 +259,6 @@ pub(super) async fn what_is_finished_is_kept_by_count_and_age(f: &Fixture) {
     line.close().await;
 }
 
-/// Of those that went well together the last so many of each queue are kept, and of the others what a key asks for.
-pub(super) async fn what_would_not_be_kept_goes_at_once(f: &Fixture) {
-    let line = Line::open(f).await;
-    let queues = job_queue::find_or_create(f.core(), &["two"], f.clock.now()).await.unwrap();
-    let number = queues.iter().find(|row| row.name == "two").unwrap().id;
-    let keyed = || New { idempotency: Some(("k".into(), HOUR)), ..line.job("1") };
-    line.add(keyed()).await;
-    line.queue.add((0..9).map(|_| line.job("1")).collect()).await.unwrap();
-    line.queue.add((0..4).map(|_| New::of(number, "kind", "2")).collect()).await.unwrap();
-    let mut jobs = line.claim_many(10).await;
-    let other = line.queue.claim(number, (4, 4), &"w".into(), LEASE).await.unwrap().jobs;
-    jobs.splice(8..8, other);
-    let well = |job: &Claimed| Ack {
-        seq: job.seq,
-        token: job.token,
-        outcome: Outcome::Completed { result: Some("7".into()) },
-    };
-    let mut acks: Vec<Ack> = jobs.iter().map(well).collect();
-    acks[5].token += 1;
-    let settled = line.queue.finish(acks).await.unwrap();
-    for (at, settled) in settled.iter().enumerate() {
-        assert_eq!(*settled, (at != 5).then_some(Status::Completed), "{at}");
-    }
-    assert_eq!(line.statuses().await, [0, 0, 1, 3, 0, 0]);
-    let two = job::count(f.core(), number).await.unwrap();
-    assert_eq!(two.of(Status::Completed), 3);
-    let kept = Filter { queue: line.number, status: Status::Completed };
-    let kept = job::list(f.core(), kept, None, 9).await.unwrap();
-    let kept: Vec<i64> = kept.iter().map(|row| row.seq).collect();
-    assert_eq!(kept, [jobs[13].seq, jobs[12].seq, jobs[7].seq]);
-    let again = line.add(keyed()).await;
-    assert_eq!((again.seq, again.result.as_deref()), (jobs[0].seq, Some("7")));
-    assert_eq!(line.complete(&jobs[5]).await, Some(Status::Completed));
-    line.close().await;
-}
-
 pub(super) async fn a_paused_queue_gives_nothing(f: &Fixture) {
     let line = Line::open(f).await;
     line.add(line.job("1")).await;

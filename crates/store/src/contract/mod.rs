@@ -82,7 +82,6 @@ contract! {
         a_name_that_is_taken_is_the_one_that_has_it,
         an_idempotency_key_outlives_its_job,
         what_is_finished_is_kept_by_count_and_age,
-        what_would_not_be_kept_goes_at_once,
         a_paused_queue_gives_nothing,
         a_person_cancels_retries_and_removes,
         there_is_none_of_a_transaction_that_was_rolled_back,

@@ -135,7 +135,7 @@ pub(super) fn run_direct(
     let parts = Parts::of(commands);
     let mut deal = Deal {
         added: add_direct(conn, parts.adds.into_iter(), now)?.into_iter(),
-        settled: finish_direct(conn, parts.acks.into_iter(), now, (keep, finished))?.into_iter(),
+        settled: finish_direct(conn, parts.acks.into_iter(), now, finished)?.into_iter(),
         renewed: renew_direct(conn, parts.held.into_iter(), now)?.into_iter(),
     };
     let alone = |command: &Command| match command {
@@ -179,7 +179,7 @@ pub(super) async fn run_shared(
     }
     let mut deal = Deal {
         added: added.into_iter(),
-        settled: step!(|conn| finish_shared(conn, &parts.acks, keep)).into_iter(),
+        settled: step!(|conn| finish_shared(conn, &parts.acks)).into_iter(),
         renewed: step!(|conn| renew_shared(conn, &parts.held)).into_iter(),
     };
     let mut answers = Vec::with_capacity(commands.len());

@@ -1,13 +1,12 @@
-//! Acknowledgements: how attempts ended, by number and token. A loser's changes nothing and is told so. Of very many that
-//! went well those that would not be kept are forgotten in the same step.
+//! Acknowledgements: how attempts ended, by number and token. A loser's changes nothing and is told so.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use mainstay_base::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 use sqlx::PgConnection;
 
-use super::{Ack, BACKOFF_MAX, Keep, Outcome, Settled, Status, micros};
+use super::{Ack, BACKOFF_MAX, Outcome, Settled, Status, micros};
 use crate::sql::{Sql, sql};
 
 const COMPLETE: Sql = sql!(
@@ -18,13 +17,6 @@ const COMPLETE: Sql = sql!(
         FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS a(seq, token, result)
         WHERE j.seq = a.seq AND j.token = a.token AND j.status = 2
         RETURNING j.seq, j.token, j.status, j.queue, j.idempotency_key"
-);
-/// One that would be forgotten at once: of those that went well only the last so many are kept.
-const DROP: Sql = sql!(
-    sqlite: "DELETE FROM mainstay.job WHERE seq = ?1 AND token = ?2 AND status = 2 RETURNING 3, queue, idempotency_key",
-    postgres: "DELETE FROM mainstay.job AS j USING unnest($1::bigint[], $2::bigint[]) AS a(seq, token)
-        WHERE j.seq = a.seq AND j.token = a.token AND j.status = 2
-        RETURNING j.seq, j.token, 3::smallint, j.queue, j.idempotency_key"
 );
 const FAIL: Sql = sql!(
     sqlite: "UPDATE mainstay.job SET attempts_made = attempts_made + 1, error = ?4,
@@ -74,84 +66,41 @@ const KEEP_RESULT: Sql = sql!(
         FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::text[]) AS a(queue, key, seq, result)
         WHERE k.queue = a.queue AND k.key = a.key AND k.seq = a.seq"
 );
-/// Whose an acknowledgement is.
-const HELD: Sql = sql!(
-    sqlite: "SELECT queue FROM mainstay.job WHERE seq = ?1 AND token = ?2 AND status = 2",
-    postgres: "SELECT seq, token, queue FROM mainstay.job WHERE seq = ANY ($1) AND status = 2 ORDER BY seq FOR UPDATE"
-);
 /// In the order of their numbers, so that two groups that hold the same jobs do not wait for each other.
 pub(super) const LOCK: &str =
     "SELECT seq FROM mainstay.job WHERE seq = ANY ($1) ORDER BY seq FOR UPDATE";
 
-/// On a file. Counts in `finished` how many of each queue need nothing more and are kept for now.
+/// On a file. Counts in `finished` how many of each queue need nothing more.
 pub(crate) fn finish_direct<'a>(
     conn: &Connection,
     acks: impl Iterator<Item = &'a Ack>,
     now: Timestamp,
-    (keep, finished): (&Keep, &mut HashMap<i32, u32>),
+    finished: &mut HashMap<i32, u32>,
 ) -> rusqlite::Result<Vec<Settled>> {
-    let acks: Vec<&Ack> = acks.collect();
-    let mut held = conn.prepare_cached(HELD.sqlite)?;
-    let surplus = find_surplus(&acks, keep, |(seq, token)| {
-        held.query_row((seq, token), |row| row.get(0)).optional()
-    })?;
-    acks.into_iter()
-        .map(|ack| {
-            let is_kept = !surplus.contains(&(ack.seq, ack.token));
-            let Some((status, queue)) = settle_direct(conn, ack, is_kept, now)? else {
-                return Ok(None);
-            };
-            let status = Status::of(status);
-            if status.is_final() && is_kept {
-                *finished.entry(queue).or_default() += 1;
-            }
-            Ok(Some(status))
-        })
-        .collect()
-}
-
-/// Those that went well and after which so many of their queue went well that none of them would be kept.
-fn find_surplus<E>(
-    acks: &[&Ack],
-    keep: &Keep,
-    mut queue_of: impl FnMut((i64, i64)) -> Result<Option<i32>, E>,
-) -> Result<HashSet<(i64, i64)>, E> {
-    let is_well = |ack: &&&Ack| matches!(ack.outcome, Outcome::Completed { .. });
-    let mut surplus = HashSet::new();
-    let kept = keep.completed as usize;
-    if acks.iter().filter(is_well).count() <= kept {
-        return Ok(surplus);
-    }
-    let mut later: HashMap<i32, usize> = HashMap::new();
-    for ack in acks.iter().rev().filter(is_well) {
-        let lease = (ack.seq, ack.token);
-        let Some(queue) = queue_of(lease)? else { continue };
-        let later = later.entry(queue).or_default();
-        if *later >= kept {
-            surplus.insert(lease);
+    acks.map(|ack| {
+        let Some((status, queue)) = settle_direct(conn, ack, now)? else { return Ok(None) };
+        let status = Status::of(status);
+        if status.is_final() {
+            *finished.entry(queue).or_default() += 1;
         }
-        *later += 1;
-    }
-    Ok(surplus)
+        Ok(Some(status))
+    })
+    .collect()
 }
 
 /// How the job stands now, and its queue.
 fn settle_direct(
     conn: &Connection,
     ack: &Ack,
-    is_kept: bool,
     now: Timestamp,
 ) -> rusqlite::Result<Option<(i64, i32)>> {
     let (seq, token, now) = (ack.seq, ack.token, now.as_micros());
     match &ack.outcome {
         Outcome::Completed { result } => {
-            let told = |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get(1)?, r.get(2)?));
-            let done: Option<(i64, i32, Option<String>)> = if is_kept {
-                let mut complete = conn.prepare_cached(COMPLETE.sqlite)?;
-                complete.query_row((seq, token, now, result), told).optional()?
-            } else {
-                conn.prepare_cached(DROP.sqlite)?.query_row((seq, token), told).optional()?
-            };
+            let done: Option<(i64, i32, Option<String>)> = conn
+                .prepare_cached(COMPLETE.sqlite)?
+                .query_row((seq, token, now, result), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+                .optional()?;
             if let Some((_, queue, Some(key))) = &done {
                 conn.prepare_cached(KEEP_RESULT.sqlite)?.execute((queue, key, seq, result))?;
             }
@@ -183,21 +132,14 @@ type Done = (i64, i64, i16, i32, Option<String>);
 pub(crate) async fn finish_shared(
     conn: &mut PgConnection,
     acks: &[&Ack],
-    keep: &Keep,
 ) -> Result<Vec<Settled>, sqlx::Error> {
     if acks.is_empty() {
         return Ok(Vec::new());
     }
     let seqs: Vec<i64> = acks.iter().map(|ack| ack.seq).collect();
-    let held: Vec<(i64, i64, i32)> =
-        sqlx::query_as(HELD.postgres).bind(&seqs).fetch_all(&mut *conn).await?;
-    let held: HashMap<_, _> =
-        held.into_iter().map(|(seq, token, queue)| ((seq, token), queue)).collect();
-    let Ok(surplus) = find_surplus(acks, keep, |lease| {
-        Ok::<_, std::convert::Infallible>(held.get(&lease).copied())
-    });
+    sqlx::query(LOCK).bind(&seqs).execute(&mut *conn).await?;
     let mut by = Columns::default();
-    acks.iter().for_each(|ack| by.push(ack, &surplus));
+    acks.iter().for_each(|ack| by.push(ack));
     let mut done: Vec<Done> = Vec::with_capacity(acks.len());
     if !by.completed.0.is_empty() {
         let (seqs, tokens, results) = &by.completed;
@@ -205,12 +147,6 @@ pub(crate) async fn finish_shared(
         let completed: Vec<Done> = query.fetch_all(&mut *conn).await?;
         keep_results(conn, &completed, &by.completed).await?;
         done.extend(completed);
-    }
-    if !by.surplus.0.is_empty() {
-        let query = sqlx::query_as(DROP.postgres).bind(&by.surplus.0).bind(&by.surplus.1);
-        let dropped: Vec<Done> = query.fetch_all(&mut *conn).await?;
-        keep_results(conn, &dropped, &by.surplus).await?;
-        done.extend(dropped);
     }
     if !by.failed.0.is_empty() {
         let (seqs, tokens, errors, spreads) = &by.failed;
@@ -264,25 +200,19 @@ type Completed<'a> = (Vec<i64>, Vec<i64>, Vec<Option<&'a str>>);
 #[derive(Default)]
 struct Columns<'a> {
     completed: Completed<'a>,
-    surplus: Completed<'a>,
     failed: (Vec<i64>, Vec<i64>, Vec<&'a str>, Vec<f64>),
     dead: (Vec<i64>, Vec<i64>, Vec<&'a str>),
     back: (Vec<i64>, Vec<i64>),
 }
 
 impl<'a> Columns<'a> {
-    fn push(&mut self, ack: &'a Ack, surplus: &HashSet<(i64, i64)>) {
+    fn push(&mut self, ack: &'a Ack) {
         let (seq, token) = (ack.seq, ack.token);
         match &ack.outcome {
             Outcome::Completed { result } => {
-                let to = if surplus.contains(&(seq, token)) {
-                    &mut self.surplus
-                } else {
-                    &mut self.completed
-                };
-                to.0.push(seq);
-                to.1.push(token);
-                to.2.push(result.as_deref());
+                self.completed.0.push(seq);
+                self.completed.1.push(token);
+                self.completed.2.push(result.as_deref());
             }
             Outcome::Failed { error, spread } => {
                 self.failed.0.push(seq);
