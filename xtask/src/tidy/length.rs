@@ -8,7 +8,10 @@ const TEST_LINES_MAX: usize = 600;
 const CODE: [&str; 7] = [".rs", ".ts", ".tsx", ".mjs", ".js", ".css", ".sh"];
 
 /// Files that may be longer, each with the reason.
-pub(super) const EXCEPTIONS: &[(&str, &str)] = &[];
+pub(super) const EXCEPTIONS: &[(&str, &str)] = &[(
+    "crates/store/src/transfer/table/list.rs",
+    "one table: every table that is copied, with its columns",
+)];
 
 /// Every file that is too long, and every exception that nothing needs any more.
 pub(super) fn check(files: &[File], exceptions: &[(&str, &str)]) -> Vec<Finding> {

@@ -10,6 +10,7 @@ mod engagement;
 mod error_event;
 mod job;
 mod job_line;
+mod job_many;
 mod job_plan;
 mod job_waits;
 mod metric_series;
@@ -86,12 +87,14 @@ contract! {
         a_person_cancels_retries_and_removes,
         there_is_none_of_a_transaction_that_was_rolled_back,
         what_breaks_a_rule_fails_alone,
+        a_transaction_of_which_a_step_failed_does_not_commit,
+    }
+    job_many {
         pages_go_on_after_the_last_row,
         a_page_is_in_the_order_in_which_they_begin,
         the_oldest_is_found_among_all_that_wait,
         nobody_gets_the_job_of_another,
         one_of_two_lines_adds_by_a_name,
-        a_transaction_of_which_a_step_failed_does_not_commit,
     }
     job_waits {
         whoever_works_is_not_refused_for_those_who_add,
