@@ -213,11 +213,14 @@ impl House {
     }
 
     /// Until those who work on these queues have begun: each has claimed, and rests.
-    async fn is_ready(&self, queues: &[&str]) {
+    async fn is_ready(&mut self, queues: &[&str]) {
         for queue in queues {
             let added = self.jobs.add(queue, Add::new("stranger", "1")).await.expect("added");
+            if self.jobs.find_kind(queue, "stranger").is_some() {
+                self.next().await.say(Ok(None));
+            }
             let (id, begun) = (added.seq.to_string(), tokio::time::Instant::now());
-            while self.jobs.get(queue, &id).await.expect("a job").status != Status::Dead {
+            while !self.jobs.get(queue, &id).await.expect("a job").status.is_final() {
                 assert!(begun.elapsed() < LONG, "nobody works on {queue}");
                 // Between two looks.
                 tokio::time::sleep(Duration::from_millis(10)).await;

@@ -300,6 +300,17 @@ fn lists_come_in_pages() {
 }
 
 #[test]
+fn a_list_has_no_long_data_and_the_job_itself_has() {
+    let server = launch().config(QUEUES).start();
+    let key = keys::make(&server, "jobs");
+    let long = "x".repeat(5_000);
+    let id = add(&server, &key, "held", &json!({"type": "t", "payload": long}));
+    let rows = server.rows("/api/v1/jobs?queue=held");
+    assert_eq!(rows[0]["payload"], "[long: ask for the job itself]");
+    assert_eq!(server.read(&format!("/api/v1/jobs/held/{id}"))["payload"], long.as_str());
+}
+
+#[test]
 fn queues_are_measured() {
     let server = launch().config(QUEUES).start();
     let key = keys::make(&server, "jobs");

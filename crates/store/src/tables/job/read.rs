@@ -10,12 +10,27 @@ use crate::ask::ask;
 use crate::sql::{Sql, sql};
 use crate::{Engine, Error, Ts};
 
+/// One job whole.
 macro_rules! select {
     ($($tail:literal),+) => {
         concat!(
             "SELECT seq, queue, status, priority, kind, payload, created_at, run_at, attempts_max, attempts_made,
                 timeout_ms, stalled, cancelled, custom_id, started_at, finished_at, worker, progress, result, error,
                 trace
+             FROM mainstay.job WHERE ",
+            $($tail),+
+        )
+    };
+}
+
+/// One of many, without what each says at length: a page of them has a bound.
+macro_rules! select_brief {
+    ($($tail:literal),+) => {
+        concat!(
+            "SELECT seq, queue, status, priority, kind,
+                CASE WHEN length(payload) <= 4096 THEN payload ELSE '\"[long: ask for the job itself]\"' END,
+                created_at, run_at, attempts_max, attempts_made, timeout_ms, stalled, cancelled, custom_id, started_at,
+                finished_at, worker, NULL, NULL, error, trace
              FROM mainstay.job WHERE ",
             $($tail),+
         )
@@ -159,7 +174,7 @@ pub async fn find(db: &Engine, queue: i32, id: &str) -> Result<Option<Row>, Erro
 
 macro_rules! page {
     ($where:literal, $order:literal) => {
-        sql!(select!($where, $order))
+        sql!(select_brief!($where, $order))
     };
 }
 // A planner that does not see which status is asked for takes no index of that status alone. Where the last row of a page
@@ -170,12 +185,12 @@ const WAITING: Sql = page!(
     " ORDER BY priority, seq LIMIT $3"
 );
 const DELAYED: Sql = sql!(
-    sqlite: select!(
+    sqlite: select_brief!(
         "queue = $1 AND status = 1
             AND (run_at, seq) > (coalesce((SELECT last.run_at FROM job AS last WHERE last.seq = $2), 0), $2)",
         " ORDER BY run_at, seq LIMIT $3"
     ),
-    postgres: select!(
+    postgres: select_brief!(
         "queue = $1 AND status = 1 AND (run_at, seq) >
             (coalesce((SELECT last.run_at FROM mainstay.job AS last WHERE last.seq = $2), '-infinity'), $2)",
         " ORDER BY run_at, seq LIMIT $3"
@@ -185,14 +200,14 @@ const ACTIVE: Sql = page!("queue = $1 AND status = 2 AND seq > $2", " ORDER BY s
 macro_rules! finished {
     ($status:literal) => {
         sql!(
-            sqlite: select!(
+            sqlite: select_brief!(
                 "queue = $1 AND finished_at IS NOT NULL AND status = ",
                 $status,
                 " AND (finished_at, seq) < (CASE WHEN $2 = 0 THEN 9223372036854775807
                     ELSE (SELECT last.finished_at FROM job AS last WHERE last.seq = $2) END, $2)
                  ORDER BY finished_at DESC, seq DESC LIMIT $3"
             ),
-            postgres: select!(
+            postgres: select_brief!(
                 "queue = $1 AND finished_at IS NOT NULL AND status = ",
                 $status,
                 " AND (finished_at, seq) < (CASE WHEN $2 = 0 THEN 'infinity'
@@ -218,7 +233,7 @@ pub(crate) fn page_of(status: Status) -> Sql {
     }
 }
 
-/// A page of jobs that stand so, in the order in which they begin; of finished ones the newest.
+/// A page of jobs that stand so, without progress, result and long data, in the order in which they begin; of finished ones the newest.
 ///
 /// # Errors
 /// [`Error`] when the store cannot answer.
