@@ -2,7 +2,7 @@
 import { Http, type HttpOptions } from "./http.js";
 import {
   Jobs,
-  type AddedJob, type AnalyticsPayload, type EmailPayload, type ImagePayload, type Job, type JobOptions, type NewJob, type RequestOptions,
+  type AddedJob, type AnalyticsPayload, type EmailPayload, type Job, type JobOptions, type NewJob, type RequestOptions,
   type ScanPayload, type WaitOptions,
 } from "./jobs.js";
 import { Records, type RecordOptions } from "./records.js";
@@ -63,10 +63,6 @@ export class Client {
 
   addAnalyticsJob(payload: AnalyticsPayload, options?: Options): Promise<AddedJob> {
     return this.addJob("analytics", "analytics", payload, options);
-  }
-
-  addImageProcessingJob(payload: ImagePayload, options?: Options): Promise<AddedJob> {
-    return this.addJob("image-processing", "image-processing", payload, options);
   }
 
   addSecurityScanJob(payload: ScanPayload, options?: Options): Promise<AddedJob> {

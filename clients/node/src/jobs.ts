@@ -77,11 +77,6 @@ export interface AnalyticsPayload {
   timestamp?: string | number;
 }
 
-export interface ImagePayload {
-  imageUrl: string;
-  optimizations?: { width?: number; height?: number; quality?: number; format?: "webp" | "avif" | "jpeg" | "png" };
-}
-
 export interface ScanPayload {
   target: string;
   scanType?: string;

@@ -101,7 +101,8 @@ export class Records {
   /** Sends what was recorded until now; resolves once it is durable. */
   async flush(): Promise<void> {
     // What is under way may have begun before the last of it was recorded.
-    while (this.#sending !== null) await this.#sending;
+    // Its failure was told by whoever sent it, and what it could not send is still here.
+    while (this.#sending !== null) await this.#sending.catch(() => undefined);
     await this.#send((ask) => this.#http.askAgain(ask));
   }
 

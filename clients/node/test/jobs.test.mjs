@@ -76,13 +76,14 @@ test("the kinds of the box go to their queues, of which one that is not there is
   const adding = [
     ["email", mainstay.addEmailJob({ to: "ada@example.org", subject: "Your order", template: "order", data: { items: 3 } })],
     ["analytics", mainstay.addAnalyticsJob({ event: "checkout", properties: { items: 3 }, timestamp: Date.now() })],
-    ["image-processing", mainstay.addImageProcessingJob({ imageUrl: "https://example.org/a.jpg", optimizations: { width: 800, format: "webp" } })],
     ["security-scan", mainstay.addSecurityScanJob({ target: "https://example.org", scanType: "full" })],
   ];
   for (const [queue, added] of adding) {
-    const error = await failure(added);
-    assert.deepEqual([error.status, error.code, error.detail], [404, "not-found", `Queue ${queue} not found`]);
+    const { id } = /** @type {{ id: string }} */ (await added);
+    assert.equal((await mainstay.getJob(queue, id)).queue, queue);
   }
+  const error = await failure(mainstay.addJob("gone", "t"));
+  assert.deepEqual([error.status, error.code, error.detail], [404, "not-found", "Queue gone not found"]);
 });
 
 test("waiting ends with the job, with the time, or when it is called off", async () => {

@@ -199,11 +199,15 @@ pub(crate) async fn add_to(
     let mut ids = Vec::with_capacity(added.len());
     for (added, named) in added.iter().zip(named) {
         let number = added.seq.to_string();
+        let own = named.clone();
         let id = match named.filter(|_| added.is_new) {
             Some(named) => named,
             None if added.is_new => number,
             // Another one's, by whatever name it was found; forgotten meanwhile, its number still says which.
-            None => jobs.get(queue, &number).await.map_or(number, |row| row.id()),
+            None => match jobs.get(queue, &number).await {
+                Ok(row) => row.id(),
+                Err(_) => own.unwrap_or(number),
+            },
         };
         ids.push(Id { id });
     }

@@ -132,6 +132,8 @@ impl Jobs {
                 jobs.len()
             )));
         }
+        // A database that sleeps is woken by this, and looked at for a while.
+        self.0.context.store.note_use();
         let rows = self.check(queue, jobs).await?;
         Ok(self.0.queue.add(rows).await?)
     }
@@ -252,6 +254,7 @@ impl Jobs {
     /// # Errors
     /// See [`Error`].
     pub async fn retry(&self, queue: &str, id: &str) -> Result<Status, Error> {
+        self.0.context.store.note_use();
         let row = self.get(queue, id).await?;
         let status = self.0.queue.retry(row.queue, row.seq).await?;
         status.ok_or_else(|| Error::NoJob(id.into()))
@@ -262,6 +265,7 @@ impl Jobs {
     /// # Errors
     /// See [`Error`].
     pub async fn remove(&self, queue: &str, id: &str) -> Result<Status, Error> {
+        self.0.context.store.note_use();
         let row = self.get(queue, id).await?;
         let status = self.0.queue.remove(row.queue, row.seq).await?;
         status.ok_or_else(|| Error::NoJob(id.into()))
@@ -272,6 +276,7 @@ impl Jobs {
     /// # Errors
     /// See [`Error`].
     pub async fn cancel(&self, queue: &str, id: &str) -> Result<Status, Error> {
+        self.0.context.store.note_use();
         let row = self.get(queue, id).await?;
         let status = self.0.queue.cancel(row.queue, row.seq).await?;
         if status == Some(Status::Active) {
@@ -286,6 +291,7 @@ impl Jobs {
     /// # Errors
     /// See [`Error`].
     pub async fn pause(&self, queue: &str) -> Result<(), Error> {
+        self.0.context.store.note_use();
         let number = self.number(queue).await?;
         job_queue::pause(self.db(), number).await?;
         // Other processes hear of it with their next renewal.
@@ -299,6 +305,7 @@ impl Jobs {
     /// # Errors
     /// See [`Error`].
     pub async fn resume(&self, queue: &str) -> Result<(), Error> {
+        self.0.context.store.note_use();
         let number = self.number(queue).await?;
         job_queue::resume(self.db(), number).await?;
         self.0.queue.wake(number);

@@ -33,6 +33,8 @@ const BATCH: usize = 1_024;
 const BATCH_WEIGHT: usize = 4 << 20;
 /// Between two claims where the first found nothing though something was due: somebody else has his hands on it.
 const EMPTY_HANDED: Duration = Duration::from_millis(50);
+/// After a claim that the store did not answer, at most.
+const CLAIM_AGAIN: Duration = Duration::from_secs(2);
 /// Between two questions for the queue's number.
 const WAIT_FOR_NUMBER: Duration = Duration::from_millis(500);
 
@@ -269,7 +271,8 @@ impl Runner {
     fn take(&self, hands: &mut Hands, hand: Result<Hand, queue::Error>) {
         let now = Instant::now();
         let Ok(hand) = hand else {
-            hands.due_at = Some(now + self.jobs.0.settings.poll_every.0);
+            let again = now + self.jobs.0.settings.poll_every.0.min(CLAIM_AGAIN);
+            hands.due_at = Some(hands.due_at.map_or(again, |due| due.min(again)));
             return;
         };
         // Delayed ones are taken when they are due; what others add, the look finds.
@@ -277,6 +280,8 @@ impl Runner {
         hands.due_at = hand.next_due.and_then(|due| now.checked_add(due.max(least)));
         hands.is_due |= !hand.jobs.is_empty() && hand.jobs.len() >= hands.asked;
         if !hand.jobs.is_empty() {
+            // A database that is let sleep is worth keeping awake while there is work.
+            self.jobs.0.context.store.note_use();
             let was_soon = hands.came.is_some_and(|came| now - came < SOON);
             hands.ahead = if was_soon {
                 let weight: usize = hand.jobs.iter().map(|job| job.payload.len()).sum();

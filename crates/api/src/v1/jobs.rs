@@ -140,6 +140,8 @@ pub(crate) async fn queues(
     _caller: Caller,
 ) -> Result<Json<Page<QueueRow>>, Problem> {
     let now = admin.clock.now();
+    // An open page is worth a database that is awake.
+    admin.store.note_use();
     let queues = admin.jobs.list_queues().await.map_err(|error| problem(&error))?;
     let rows = queues.into_iter().map(|queue| QueueRow::of(queue, now)).collect();
     Ok(Json(Page::whole(rows, now)))

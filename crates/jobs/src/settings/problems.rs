@@ -19,6 +19,7 @@ const NAME_MAX: usize = 100;
 /// A renewal that comes late by a moment must not cost a lease.
 const LEASE_MIN: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
+const TIME_MAX: Duration = Duration::from_secs(3_650 * 86_400);
 const CONCURRENCY_MAX: u32 = 10_000;
 const TRANSACTIONS_MAX: u32 = 64;
 const BATCH_MAX: u32 = 100_000;
@@ -52,6 +53,17 @@ pub(super) fn list(settings: &Settings) -> Vec<Problem> {
     for (field, value, least, most) in most {
         if !(least..=most).contains(&value) {
             complain(field, format!("is from {least} to {most}"));
+        }
+    }
+    let times = [
+        ("timeout", settings.timeout.0),
+        ("backoff", settings.backoff.0),
+        ("keep_for", settings.keep_for.0),
+        ("idempotency_for", settings.idempotency_for.0),
+    ];
+    for (field, time) in times {
+        if time > TIME_MAX {
+            complain(field, "is at most \"3650d\"".into());
         }
     }
     let mut names = HashSet::new();

@@ -2,7 +2,7 @@
 
 use mainstay_testkit::{Batch, Connection, Request, Server, fresh_id};
 
-use crate::serve;
+use crate::{serve, settle};
 
 /// Requests sent ahead of their answers.
 const AHEAD: usize = 50;
@@ -21,6 +21,7 @@ fn send_all(server: &Server, requests: &[Request], status: u16) {
 #[test]
 fn ten_thousand_paths_and_a_thousand_methods_add_at_most_five_series() {
     let server = serve(&[("index.html", "<p>home</p>")]);
+    settle(&server);
     let before = server.metrics();
     let kinds = ["", ".html", "/", ".php", "/x/y", ".js?v=1", "?q=1"];
     let paths: Vec<_> = (0..10_000)
@@ -48,6 +49,7 @@ fn invented_agents_hosts_and_paths_of_ours_add_few_series() {
         assert_eq!(server.send(&request("/", agent)).status, 200);
         assert_eq!(server.send(&request("/_mainstay/x", agent)).status, 404);
     }
+    settle(&server);
     let before = server.metrics().series();
     let requests: Vec<_> = (0..500)
         .map(|n| {

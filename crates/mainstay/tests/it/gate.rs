@@ -5,7 +5,7 @@ use mainstay_testkit::{Request, Response, Server, TOKEN};
 use crate::{launch, serve};
 
 /// Every read behind the console.
-const READS: [&str; 17] = [
+const READS: [&str; 19] = [
     "/api/v1/session",
     "/api/v1/live",
     "/api/v1/traffic",
@@ -19,6 +19,8 @@ const READS: [&str; 17] = [
     "/api/v1/events",
     "/api/v1/errors",
     "/api/v1/reports",
+    "/api/v1/jobs/queues",
+    "/api/v1/jobs",
     "/api/v1/sites",
     "/api/v1/upstreams",
     "/api/v1/nodes",

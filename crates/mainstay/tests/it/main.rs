@@ -64,7 +64,9 @@ mod tls;
 mod traversal;
 mod visits;
 
-use mainstay_testkit::{Launch, Server, Site};
+use std::time::Duration;
+
+use mainstay_testkit::{Launch, Server, Site, until};
 
 /// A server to be started, in production. `MAINSTAY_BINARY` names another build of it, such as one to be released;
 /// `MAINSTAY_TEST_ENGINES=shared` puts every test on PostgreSQL with replicas and a Redis Cluster that is not about files.
@@ -85,6 +87,12 @@ fn launch_bare() -> Launch {
 #[expect(clippy::disallowed_methods, reason = "tests have no settings file to read it from")]
 fn asked_for(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Waits until the server has done what it does by itself after a start: the last of it is that queues are counted.
+fn settle(server: &Server) {
+    let is_counted = || server.metrics().text().contains("job_queue_size{");
+    until("queues are counted", Duration::from_secs(20), is_counted);
 }
 
 /// A server of these files.
