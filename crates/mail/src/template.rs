@@ -57,7 +57,7 @@ impl Templates {
                 "a template's name has 1 to {NAME_MAX} letters, digits, - and _"
             ));
         }
-        let environment = self.environment(dir);
+        let environment = self.environment(dir, AutoEscape::None);
         let data = Value::from(Serde(&letter.data));
         let subject = environment.render_named_str(SUBJECT, &letter.subject, data.clone());
         let subject = subject.map_err(|error| tell(&error, &letter.subject))?;
@@ -67,7 +67,12 @@ impl Templates {
         if subject.contains(char::is_control) {
             return refuse("the subject holds a line break or another control character".into());
         }
-        let part = |kind: &str| self.part(&environment, &format!("{name}.{kind}"), &data);
+        // Whatever the HTML part includes is a part of HTML.
+        let html = self.environment(dir, AutoEscape::Html);
+        let part = |kind: &str| {
+            let environment = if kind == "html" { &html } else { &environment };
+            self.part(environment, &format!("{name}.{kind}"), &data)
+        };
         let (Some(text), html) = (part("txt")?, part("html")?) else {
             return refuse(format!(
                 "there is no template {name}: write {name}.txt, and {name}.html beside it, into mail.templates"
@@ -98,12 +103,10 @@ impl Templates {
         Ok(Some(rendered))
     }
 
-    fn environment(&self, dir: &Path) -> Environment<'static> {
+    fn environment(&self, dir: &Path, escape: AutoEscape) -> Environment<'static> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|name| {
-            if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
-        });
+        environment.set_auto_escape_callback(move |_| escape.clone());
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(DEPTH);
         // Where an expression stands, so that what is missing can be named.

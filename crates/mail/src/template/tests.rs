@@ -155,3 +155,16 @@ fn a_template_has_its_bounds() {
         assert!(what.contains(wanted) && what.len() < 500, "{name}: {what}");
     }
 }
+
+#[test]
+fn what_html_includes_is_escaped_too() {
+    let (_folder, templates) = folder(&[
+        ("order.txt", "{% include \"name.txt\" %}"),
+        ("order.html", "<p>{% include \"name.txt\" %}"),
+        ("name.txt", "{{ name }}"),
+    ]);
+    let letter = letter("order", "s", json!({"name": "<b>Ada</b>"}));
+    let rendered = templates.render(&letter).expect("a letter");
+    assert_eq!(rendered.text, "<b>Ada</b>");
+    assert_eq!(rendered.html.as_deref(), Some("<p>&lt;b&gt;Ada&lt;&#x2f;b&gt;"));
+}

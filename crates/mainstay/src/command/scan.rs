@@ -76,6 +76,35 @@ pub(crate) fn find_site(settings: &Settings, url: Option<&str>) -> Result<Site, 
     ))
 }
 
+/// The site of the URL, when whoever asks may be a program: one that the settings name as it stands, at a port that is
+/// served or written there. A name that only a `*` covers, or another port of ours, may be anything.
+pub(crate) fn find_named_site(settings: &Settings, url: Option<&str>) -> Result<Site, String> {
+    let site = find_site(settings, url)?;
+    let Some(text) = url else { return Ok(site) };
+    let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let is_named = Url::parse(&whole).is_ok_and(|url| is_named(settings, &url));
+    let host = &site.host;
+    let refused = || {
+        format!(
+            "{host} is not scanned at that port, or only a pattern names it. Name it as it is: [[site]] hosts = [\"{host}:PORT\"], or public_url"
+        )
+    };
+    if is_named { Ok(site) } else { Err(refused()) }
+}
+
+fn is_named(settings: &Settings, url: &Url) -> bool {
+    let (Some(host), Some(whole)) = (url.host_str(), authority(url)) else { return false };
+    let public = settings.public_url.as_deref().and_then(|url| Url::parse(url).ok());
+    if public.as_ref().and_then(authority).as_ref() == Some(&whole) || is_listener(settings, url) {
+        return true;
+    }
+    let port = url.port_or_known_default();
+    let listener = settings.edge.listen.parse::<SocketAddr>().ok().map(|address| address.port());
+    let is_served = matches!(port, Some(80 | 443)) || port == listener;
+    let mut hosts = settings.site.iter().flat_map(|site| &site.hosts);
+    hosts.any(|named| *named == whole || (named == host && is_served))
+}
+
 /// Whether the settings name it: as a host of a site, as the public URL, or as our own listener.
 fn is_ours(settings: &Settings, url: &Url) -> bool {
     let Some(authority) = authority(url) else { return false };

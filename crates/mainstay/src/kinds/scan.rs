@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::payload::{Payload, dead};
-use crate::command::scan::{chain, find_site};
+use crate::command::scan::{chain, find_named_site};
 
 /// Room in an answer for what is not a finding.
 const FRAME: usize = 2_048;
@@ -34,7 +34,7 @@ impl SecurityScan {
         }
         let Context { client, settings, clock, entropy, .. } = &self.context;
         let settings = settings.borrow().clone();
-        let site = find_site(&settings, target.as_deref()).map_err(Failure::Dead)?;
+        let site = find_named_site(&settings, target.as_deref()).map_err(Failure::Dead)?;
         let scanning = mainstay_scanner::scan(client, &site, &settings.scan, clock, entropy);
         match scanning.await {
             Ok(scan) => Ok(Some(self.tell(&site.host, &kind, &scan))),

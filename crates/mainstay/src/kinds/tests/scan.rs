@@ -4,6 +4,7 @@ use mainstay_testkit::{Upstream, free_port};
 use serde_json::json;
 
 use super::*;
+use crate::settings::Site;
 
 /// A page without any of the headers that it should have.
 fn site() -> Upstream {
@@ -91,5 +92,25 @@ async fn findings_that_do_not_fit_are_counted() {
     assert!(row.result.is_some_and(|text| text.len() <= ROOM));
     let kept = told["findings"].as_array().expect("findings").len();
     assert!(kept > 0 && told["leftOut"].as_u64() > Some(0), "{told}");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_other_port_and_no_name_of_a_pattern_is_asked() {
+    let other = site();
+    let port = other.address.port();
+    let hosts = vec!["localhost".to_owned(), "*.localhost".to_owned()];
+    let of = Site { hosts, ..Site::default() };
+    let house = House::open(Settings { site: vec![of], ..settings("https://example.org") }).await;
+    for host in ["localhost", "db.localhost"] {
+        let payload = json!({"target": format!("http://{host}:{port}")});
+        house.assert_dead("security-scan", &payload, "is not scanned at that port").await;
+    }
+    assert_eq!(other.connections(), 0);
+    let named = Site { hosts: vec![format!("localhost:{port}")], ..Site::default() };
+    let named = Settings { site: vec![named], ..settings("https://example.org") };
+    house.settings.send_replace(Arc::new(named));
+    let payload = json!({"target": format!("http://localhost:{port}")});
+    result(&house.run("security-scan", &payload).await);
     house.close().await;
 }
