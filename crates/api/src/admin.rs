@@ -205,7 +205,6 @@ pub(crate) fn routes(version: &str) -> Router<Arc<Admin>> {
         // the console
         .route("/", get(console::index))
         .route("/assets/{*file}", get(console::asset))
-        .merge(v1::jobs::changes())
         .merge(reads().into_router(version))
         .fallback(|| async {
             Problem::new(ErrorCode::NotFound, "There is nothing at this address.")
@@ -215,7 +214,7 @@ pub(crate) fn routes(version: &str) -> Router<Arc<Admin>> {
 /// What the owner may read, with what it takes. The last words of a row are the document's.
 pub(crate) fn reads() -> Reads {
     use v1::openapi::{FIRST, GROUPS, JOBS, LIST, NONE, SERIES, SITE};
-    Reads::new()
+    let reads = Reads::new()
         .read("/api/v1/session", NONE, "Who is signed in, and where.", v1::session::find)
         .stream("/api/v1/live", SITE, "A snapshot a second, history first.", v1::live::stream)
         .read("/api/v1/traffic", SERIES, "Requests, errors and latency.", v1::traffic::list)
@@ -234,7 +233,8 @@ pub(crate) fn reads() -> Reads {
         .read("/api/v1/sites", NONE, "The sites, and what is behind them.", v1::sites::list)
         .read("/api/v1/upstreams", SITE, "Copies of apps and their health.", v1::upstreams::list)
         .read("/api/v1/nodes", NONE, "The processes that serve.", v1::nodes::list)
-        .read("/api/v1/databases", NONE, "What keeps the rows.", v1::databases::list)
+        .read("/api/v1/databases", NONE, "What keeps the rows.", v1::databases::list);
+    v1::jobs::changes(reads)
 }
 
 async fn forget_ended(admin: Arc<Admin>, stop: Stop) -> Result<(), std::convert::Infallible> {

@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Query, State};
-use axum::routing::{get, post};
+use axum::routing::MethodFilter;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::StatusCode;
 use http::request::Parts;
+use http::{Method, StatusCode};
 use mainstay_base::{ErrorCode, Timestamp};
 use mainstay_jobs::{Cursor, Error, Jobs, Queue, Row, Status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::openapi::{NONE, Reads};
 use super::page::{Page, invalid};
 use crate::access::Caller;
 use crate::admin::Admin;
@@ -172,8 +173,10 @@ pub(crate) async fn find(
 }
 
 /// What becomes of a job that something was asked of.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JobChanged")]
 pub(crate) struct Changed {
+    /// How it stands now; of one that was removed, how it stood.
     status: &'static str,
 }
 
@@ -265,12 +268,21 @@ async fn resume(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What changes jobs; the reads stand in the table of reads.
-pub(crate) fn changes() -> axum::Router<Arc<Admin>> {
-    axum::Router::new()
-        .route("/api/v1/jobs/{queue}/{id}", get(find).delete(remove))
-        .route("/api/v1/jobs/{queue}/{id}/retry", post(retry))
-        .route("/api/v1/jobs/{queue}/{id}/cancel", post(cancel))
-        .route("/api/v1/jobs/queues/{queue}/pause", post(pause))
-        .route("/api/v1/jobs/queues/{queue}/resume", post(resume))
+/// One job, and what changes jobs.
+pub(crate) fn changes(mut reads: Reads) -> Reads {
+    const POST: (Method, MethodFilter) = (Method::POST, MethodFilter::POST);
+    const DELETE: (Method, MethodFilter) = (Method::DELETE, MethodFilter::DELETE);
+    const ONE: &str = "/api/v1/jobs/{queue}/{id}";
+    const RETRY: &str = "/api/v1/jobs/{queue}/{id}/retry";
+    const CANCEL: &str = "/api/v1/jobs/{queue}/{id}/cancel";
+    const PAUSE: &str = "/api/v1/jobs/queues/{queue}/pause";
+    const RESUME: &str = "/api/v1/jobs/queues/{queue}/resume";
+    let changed = Some(reads.schema::<Changed>());
+    reads
+        .read(ONE, NONE, "A job, with its data.", find)
+        .change(DELETE, ONE, "Forgets a job that nobody works on.", changed.clone(), remove)
+        .change(POST, RETRY, "Lets a failed or dead job wait again.", changed.clone(), retry)
+        .change(POST, CANCEL, "Ends a job, or tells whoever works on it.", changed, cancel)
+        .change(POST, PAUSE, "Lets nothing more of the queue begin.", None, pause)
+        .change(POST, RESUME, "Lets its jobs begin again.", None, resume)
 }

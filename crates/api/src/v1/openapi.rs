@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::handler::Handler;
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{MethodFilter, get, on};
 use bytes::Bytes;
-use http::header;
-use schemars::SchemaGenerator;
+use http::{Method, header};
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::page;
@@ -102,6 +102,30 @@ impl Reads {
         Self { router: self.router.route(path, get(handler)), ..self }
     }
 
+    /// What changes something; `content` is that of a 200, none where the answer is an empty 204.
+    pub(crate) fn change<H, T>(
+        mut self,
+        (method, filter): (Method, MethodFilter),
+        path: &'static str,
+        summary: &str,
+        content: Option<Value>,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, Arc<Admin>>,
+        T: 'static,
+    {
+        let method = method.as_str().to_ascii_lowercase();
+        let responses = answers::of_change(content);
+        self.add(path, &method, NONE, summary, responses);
+        Self { router: self.router.route(path, on(filter, handler)), ..self }
+    }
+
+    /// The schema of an answer.
+    pub(crate) fn schema<A: JsonSchema>(&mut self) -> Value {
+        json!({ "application/json": { "schema": self.schemas.subschema_for::<A>() } })
+    }
+
     /// The routes, the document's own among them.
     pub(crate) fn into_router(self, version: &str) -> Router<Arc<Admin>> {
         let (router, document) = self.finish(version);
@@ -114,18 +138,40 @@ impl Reads {
     }
 
     fn describe(&mut self, path: &str, takes: Parameters, summary: &str, content: &Value) {
-        let parameters: Vec<_> = takes
-            .iter()
-            .map(|name| json!({ "$ref": format!("#/components/parameters/{name}") }))
-            .collect();
-        let name = path.trim_start_matches("/api/v1/").replace(['/', '.'], "_");
+        let responses = answers::of(content, !takes.is_empty(), path.contains('{'));
+        self.add(path, "get", takes, summary, responses);
+    }
+
+    fn add(
+        &mut self,
+        path: &str,
+        method: &str,
+        takes: Parameters,
+        summary: &str,
+        responses: Value,
+    ) {
+        let taken = takes.iter();
+        let taken = taken.map(|name| json!({ "$ref": format!("#/components/parameters/{name}") }));
+        let named = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        let named = named.map(|name| {
+            let about = format!("The {name}, percent-encoded.");
+            let schema = json!({ "type": "string" });
+            json!({ "name": name, "in": "path", "required": true, "description": about, "schema": schema })
+        });
+        let parameters: Vec<_> = named.chain(taken).collect();
+        let name = path.trim_start_matches("/api/v1/").replace(['{', '}'], "");
+        let name = name.replace(['/', '.'], "_");
+        let name = if method == "get" { name } else { format!("{method}_{name}") };
         let operation = json!({
             "operationId": name,
             "summary": summary,
             "parameters": parameters,
-            "responses": answers::of(content, takes),
+            "responses": responses,
         });
-        self.paths.insert(path.into(), json!({ "get": operation }));
+        let methods = self.paths.entry(path).or_insert_with(|| json!({}));
+        if let Value::Object(methods) = methods {
+            methods.insert(method.into(), operation);
+        }
     }
 
     fn finish(mut self, version: &str) -> (Router<Arc<Admin>>, Value) {

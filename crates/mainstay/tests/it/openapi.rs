@@ -24,10 +24,11 @@ impl Document {
         Self(response.json())
     }
 
-    /// Every path but that of the live stream, whose answer has no end.
+    /// Every read but the live stream, whose answer has no end, and those of one thing, which its path names.
     fn list_paths(&self) -> Vec<&str> {
         let paths = self.0["paths"].as_object().expect("paths");
-        paths.keys().map(String::as_str).filter(|path| *path != "/api/v1/live").collect()
+        let reads = paths.keys().map(String::as_str).filter(|path| !path.contains('{'));
+        reads.filter(|path| *path != "/api/v1/live").collect()
     }
 
     fn list_parameters(&self, path: &str) -> Vec<&Value> {
@@ -185,6 +186,34 @@ fn what_a_read_of_the_present_does_not_take_is_overlooked() {
     }
     for path in ["/api/v1/upstreams", "/api/v1/visitors/now"] {
         assert!(asked.contains(&path), "{asked:?}");
+    }
+}
+
+#[test]
+fn one_job_and_what_changes_it_are_as_described() {
+    let app = Upstream::answering(PAGE);
+    let server = visited(&app);
+    let document = Document::of(&server);
+    let one = "/api/v1/jobs/{queue}/{id}";
+    document.check(one, "the job", &server.admin(Request::get("/api/v1/jobs/a/1")));
+    document.check(one, "none", &server.admin(Request::get("/api/v1/jobs/a/2")));
+    for (method, path, target, status) in [
+        ("post", "/api/v1/jobs/{queue}/{id}/retry", "/api/v1/jobs/a/1/retry", 409),
+        ("post", "/api/v1/jobs/{queue}/{id}/cancel", "/api/v1/jobs/a/1/cancel", 200),
+        ("post", "/api/v1/jobs/queues/{queue}/pause", "/api/v1/jobs/queues/a/pause", 204),
+        ("post", "/api/v1/jobs/queues/{queue}/resume", "/api/v1/jobs/queues/b/resume", 404),
+        ("delete", one, "/api/v1/jobs/a/1", 200),
+    ] {
+        let stranger = server.admin_stranger(&Request::new(&method.to_uppercase(), target));
+        assert_eq!(stranger.status, 401, "{target}");
+        let response = server.admin(Request::new(&method.to_uppercase(), target));
+        assert_eq!(response.status, status, "{target}: {}", response.text());
+        let answer = &document.0["paths"][path][method]["responses"][status.to_string()];
+        assert!(answer.is_object(), "{method} {path}: {status} is not described");
+        if status == 200 {
+            let schema = &answer["content"]["application/json"]["schema"];
+            document.check_value(schema, target, &response.json());
+        }
     }
 }
 

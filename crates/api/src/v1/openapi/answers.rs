@@ -9,7 +9,6 @@ use mainstay_base::ErrorCode;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::Parameters;
 use crate::access::Caller;
 use crate::admin::Admin;
 use crate::problem::Problem;
@@ -49,20 +48,41 @@ const ALWAYS: [(ErrorCode, &str); 4] = [
     (ErrorCode::Unavailable, "The store is away, or a bound is reached; try again later."),
 ];
 /// Problems of a read that takes parameters.
-const ASKED: [(ErrorCode, &str); 2] = [
-    (ErrorCode::Invalid, "A parameter is wrong; `field` names it."),
-    (ErrorCode::NotFound, "No site has this name."),
-];
+const ASKED: [(ErrorCode, &str); 2] =
+    [(ErrorCode::Invalid, "A parameter is wrong; `field` names it."), NAMED];
+/// The problem of a path that names something.
+const NAMED: (ErrorCode, &str) = (ErrorCode::NotFound, "Nothing has this name.");
+/// The problem of a change.
+const CHANGED: (ErrorCode, &str) = (
+    ErrorCode::Conflict,
+    "It does not stand so that this could be done; `detail` says how it does.",
+);
 
 /// The answers of one read whose success has this content.
-pub(super) fn of(content: &Value, takes: Parameters) -> Value {
-    let asked = ASKED.iter().filter(|_| !takes.is_empty());
+pub(super) fn of(content: &Value, takes: bool, names: bool) -> Value {
+    let asked = ASKED.iter().filter(|_| takes);
+    let named = Some(&NAMED).into_iter().filter(|_| names);
+    list(Some(content), ALWAYS.iter().chain(asked).chain(named))
+}
+
+/// The answers of a change; without a content it is an empty 204.
+pub(super) fn of_change(content: Option<Value>) -> Value {
+    list(content.as_ref(), ALWAYS.iter().chain([&NAMED, &CHANGED]))
+}
+
+fn list<'a>(
+    content: Option<&Value>,
+    problems: impl Iterator<Item = &'a (ErrorCode, &'static str)>,
+) -> Value {
     let problem = |(code, _): &(ErrorCode, &str)| {
         let answer = json!({ "$ref": format!("#/components/responses/{}", code.slug()) });
         (code.status(), answer)
     };
-    let mut answers: BTreeMap<u16, Value> = ALWAYS.iter().chain(asked).map(problem).collect();
-    answers.insert(200, json!({ "description": "OK", "content": content }));
+    let mut answers: BTreeMap<u16, Value> = problems.map(problem).collect();
+    match content {
+        Some(content) => answers.insert(200, json!({ "description": "OK", "content": content })),
+        None => answers.insert(204, json!({ "description": "Done." })),
+    };
     Value::Object(
         answers.into_iter().map(|(status, answer)| (status.to_string(), answer)).collect(),
     )
@@ -82,5 +102,5 @@ pub(super) fn problems(schemas: &mut SchemaGenerator) -> Value {
         }
         (code.slug().to_owned(), answer)
     };
-    Value::Object(ALWAYS.iter().chain(&ASKED).map(answer).collect())
+    Value::Object(ALWAYS.iter().chain(&ASKED).chain([&CHANGED]).map(answer).collect())
 }
