@@ -277,11 +277,12 @@ pub(crate) fn changes(mut reads: Reads) -> Reads {
     const CANCEL: &str = "/api/v1/jobs/{queue}/{id}/cancel";
     const PAUSE: &str = "/api/v1/jobs/queues/{queue}/pause";
     const RESUME: &str = "/api/v1/jobs/queues/{queue}/resume";
-    let changed = Some(reads.schema::<Changed>());
+    let changed = reads.schema::<Changed>();
+    let changed = Some(&changed);
     reads
         .read(ONE, NONE, "A job, with its data.", find)
-        .change(DELETE, ONE, "Forgets a job that nobody works on.", changed.clone(), remove)
-        .change(POST, RETRY, "Lets a failed or dead job wait again.", changed.clone(), retry)
+        .change(DELETE, ONE, "Forgets a job that nobody works on.", changed, remove)
+        .change(POST, RETRY, "Lets a failed or dead job wait again.", changed, retry)
         .change(POST, CANCEL, "Ends a job, or tells whoever works on it.", changed, cancel)
         .change(POST, PAUSE, "Lets nothing more of the queue begin.", None, pause)
         .change(POST, RESUME, "Lets its jobs begin again.", None, resume)

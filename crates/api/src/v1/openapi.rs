@@ -108,7 +108,7 @@ impl Reads {
         (method, filter): (Method, MethodFilter),
         path: &'static str,
         summary: &str,
-        content: Option<Value>,
+        content: Option<&Value>,
         handler: H,
     ) -> Self
     where
@@ -117,7 +117,7 @@ impl Reads {
     {
         let method = method.as_str().to_ascii_lowercase();
         let responses = answers::of_change(content);
-        self.add(path, &method, NONE, summary, responses);
+        self.add(path, &method, NONE, summary, &responses);
         Self { router: self.router.route(path, on(filter, handler)), ..self }
     }
 
@@ -139,7 +139,7 @@ impl Reads {
 
     fn describe(&mut self, path: &str, takes: Parameters, summary: &str, content: &Value) {
         let responses = answers::of(content, !takes.is_empty(), path.contains('{'));
-        self.add(path, "get", takes, summary, responses);
+        self.add(path, "get", takes, summary, &responses);
     }
 
     fn add(
@@ -148,7 +148,7 @@ impl Reads {
         method: &str,
         takes: Parameters,
         summary: &str,
-        responses: Value,
+        responses: &Value,
     ) {
         let taken = takes.iter();
         let taken = taken.map(|name| json!({ "$ref": format!("#/components/parameters/{name}") }));

@@ -66,8 +66,8 @@ pub(super) fn of(content: &Value, takes: bool, names: bool) -> Value {
 }
 
 /// The answers of a change; without a content it is an empty 204.
-pub(super) fn of_change(content: Option<Value>) -> Value {
-    list(content.as_ref(), ALWAYS.iter().chain([&NAMED, &CHANGED]))
+pub(super) fn of_change(content: Option<&Value>) -> Value {
+    list(content, ALWAYS.iter().chain([&NAMED, &CHANGED]))
 }
 
 fn list<'a>(
