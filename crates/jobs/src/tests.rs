@@ -222,7 +222,7 @@ impl House {
             let (id, begun) = (added.seq.to_string(), tokio::time::Instant::now());
             while !self.jobs.get(queue, &id).await.expect("a job").status.is_final() {
                 assert!(begun.elapsed() < LONG, "nobody works on {queue}");
-                // Between two looks.
+                // The pause between two looks: a row of the store tells nobody that it has changed.
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             self.jobs.remove(queue, &id).await.expect("removed");
@@ -238,7 +238,7 @@ impl House {
                 return row;
             }
             assert!(begun.elapsed() < LONG, "{row:?}");
-            // Between two looks.
+            // The pause between two looks: a row of the store tells nobody that it has changed.
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
